@@ -1,0 +1,1 @@
+"""Dragoman's model library: text in, text out. Imports nothing of `training` or `service`."""

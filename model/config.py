@@ -1,0 +1,165 @@
+"""Configuration: frozen dataclasses, built from plain mappings and checked at the edge."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from model.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def from_dict(cls: type[T], values: Mapping[str, object], where: str = "") -> T:
+    """Build the dataclass `cls` from a mapping, for instance a parsed YAML or JSON file.
+
+    `where` is the dotted path of the mapping, for messages. Nested dataclasses are built from
+    nested mappings.
+
+    Raises:
+        ConfigError: an unknown key (the nearest known one is suggested), a missing key, a value of
+            the wrong type, or whatever the dataclass itself refuses in `__post_init__`.
+    """
+    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
+    for key in values:
+        if key not in fields:
+            raise ConfigError(_unknown_key(f"{where}{key}", key, list(fields)))
+    hints = typing.get_type_hints(cls)
+    built: dict[str, object] = {}
+    for name, field in fields.items():
+        if name in values:
+            built[name] = _convert(hints[name], values[name], f"{where}{name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{where}{name}: missing. Add it: it has no default.")
+    return cls(**built)
+
+
+def to_dict(config: object) -> dict[str, object]:
+    """The plain mapping that `from_dict` turns back into an equal `config`."""
+    plain = dataclasses.asdict(typing.cast(Any, config))
+    return typing.cast(dict[str, object], _plain(plain))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _unknown_key(path: str, key: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known keys: {', '.join(known)}."
+    return f"{path}: unknown key. {hint}"
+
+
+def _convert(hint: Any, value: object, path: str) -> object:
+    """`value` as the annotation `hint` wants it; a whole number is accepted for a float."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in get_args(hint):
+            return None
+        return _convert(next(a for a in get_args(hint) if a is not type(None)), value, path)
+    if origin is Literal:
+        if value not in get_args(hint) or isinstance(value, bool):
+            allowed = ", ".join(str(choice) for choice in get_args(hint))
+            raise ConfigError(f"{path}: {value!r} is not allowed. Choose one of: {allowed}.")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(_wrong_type(path, value, "a list"))
+        return tuple(_convert(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(_wrong_type(path, value, "a mapping of keys to values"))
+        return from_dict(typing.cast(type[object], hint), value, f"{path}.")
+    return _scalar(hint, value, path)
+
+
+def _scalar(hint: Any, value: object, path: str) -> object:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        message = _wrong_type(path, value, names.get(hint, "a path"))
+        if hint is float and isinstance(value, str):
+            message += " YAML reads 1e-3 as text: write 0.001."
+        raise ConfigError(message)
+    return value
+
+
+def _wrong_type(path: str, value: object, wanted: str) -> str:
+    return f"{path}: {value!r} is {type(value).__name__}, but it must be {wanted}."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The architecture. It travels with the weights: nothing else is needed to rebuild the network.
+
+    The dropout rates act in training only.
+    """
+
+    vocab_size: int
+    """Pieces in the shared source-target vocabulary."""
+    embedding_size: int = 256
+    encoder_layers: int = 2
+    encoder_size: int = 512
+    """Width H of the encoder's outputs: both directions together, so it must be even."""
+    decoder_layers: int = 2
+    decoder_size: int = 512
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    attention: Literal["general", "dot", "additive"] = "general"
+    attention_heads: int = 1
+    """More than one with `general` only: the heads share out the decoder and encoder widths."""
+    input_feeding: bool = False
+    """Feed the attentional vector back into the first layer (Luong 2015, 3.3)."""
+    tie_embeddings: bool = True
+    """One matrix for source, target and output embeddings; three matrices if false."""
+    dropout: float = 0.3
+    """On the outputs between layers and on the attentional vector."""
+    embedding_dropout: float = 0.3
+    word_dropout: float = 0.0
+    """Probability that the network sees UNK in place of an input piece, on both sides."""
+    max_length: int = 100
+    """Longest sentence in pieces: training leaves longer pairs out, translation cuts longer lines."""
+
+    def __post_init__(self) -> None:
+        sizes = ("vocab_size", "embedding_size", "encoder_layers", "encoder_size")
+        sizes += ("decoder_layers", "decoder_size", "attention_heads", "max_length")
+        for name in sizes:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}: {getattr(self, name)} is too small. Use 1 or more.")
+        for name in ("dropout", "embedding_dropout", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"model.{name}: {getattr(self, name)} is not in [0, 1).")
+        if self.encoder_size % 2:
+            raise ConfigError(
+                f"model.encoder_size: {self.encoder_size} is odd, but the two directions share it. "
+                f"Use {self.encoder_size + 1}."
+            )
+        self._check_attention()
+
+    def _check_attention(self) -> None:
+        heads = self.attention_heads
+        if heads > 1 and self.attention != "general":
+            raise ConfigError(
+                f"model.attention_heads: {heads} heads need attention: general, not "
+                f"{self.attention}. Use 1 head or general attention."
+            )
+        if self.decoder_size % heads or self.encoder_size % heads:
+            raise ConfigError(
+                f"model.attention_heads: {heads} does not divide decoder_size {self.decoder_size} "
+                f"and encoder_size {self.encoder_size}. Use a divisor of both."
+            )
+        if self.attention == "dot" and self.decoder_size != self.encoder_size:
+            raise ConfigError(
+                f"model.attention: dot needs decoder_size {self.decoder_size} equal to encoder_size "
+                f"{self.encoder_size}. Make them equal or use general."
+            )

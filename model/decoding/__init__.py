@@ -1,0 +1,1 @@
+"""Decoding: the search arithmetic and the one decode loop."""

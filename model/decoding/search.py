@@ -1,0 +1,209 @@
+"""Beam search as functions on tensors: options, candidates, length penalties, stop rule.
+
+The search that the engine runs with them, for every sentence by itself:
+
+1. Each step extends the alive hypotheses, which all have the same length |Y|, by one piece. The log-
+   probability of a piece is taken over the whole vocabulary; PAD, UNK and BOS are then forbidden. So
+   forced decoding of a hypothesis gives the log-probability that the search gave it.
+2. Of all candidates (hypothesis, piece) the best `beam_size - finished` by log-probability are kept,
+   equal ones in the order of (hypothesis, piece). Hypotheses are numbered in that order.
+3. A candidate that ends in EOS is finished: it keeps its place in the beam, so the alive beam
+   shrinks. Its score is log_prob / length_penalty(|Y|), where |Y| counts EOS.
+4. EOS is forbidden below `min_length` pieces. A hypothesis of `length_limit` pieces can only be
+   followed by EOS, at its true log-probability.
+5. The sentence ends when nothing is alive, or when `n_best` are finished and no alive hypothesis can
+   still reach the score of the n_best-th.
+
+Finished hypotheses rank by score, equal ones by their pieces. Greedy search is `beam_size` 1.
+"""
+
+# Shapes: N sentences, K hypotheses (the beam), V vocabulary, T target length, S source length.
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.errors import ConfigError
+
+MAX_BEAM_SIZE = 64
+MAX_ALPHA = 5.0
+BLOCK = 128  # candidates whose maximum is taken first; near sqrt(V), where two stages cost least
+LAST = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchOptions:
+    """How one sentence is searched. The names are those of flags, JSON fields and `decoding.json`."""
+
+    beam_size: int = 5
+    """Hypotheses kept side by side, 1 to 64; 1 is greedy search."""
+    n_best: int = 1
+    """Translations returned for a sentence, 1 to `beam_size`."""
+    length_penalty: Literal["gnmt", "power", "none"] = "gnmt"
+    alpha: float = 1.0
+    """Exponent of the length penalty, 0 to 5; more favours longer output, 0 is no penalty."""
+    min_length: int = 0
+    """Pieces before EOS is allowed; a smaller length limit overrides it."""
+    max_length_a: float = 2.0
+    """The length limit is floor(max_length_a * source pieces + max_length_b) pieces."""
+    max_length_b: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.beam_size <= MAX_BEAM_SIZE:
+            raise ConfigError(
+                f"beam_size: {self.beam_size} is out of range. Use 1 (greedy) to {MAX_BEAM_SIZE}."
+            )
+        if not 1 <= self.n_best <= self.beam_size:
+            raise ConfigError(
+                f"n_best: {self.n_best} is not in 1 to beam_size {self.beam_size}. "
+                f"Lower n_best or raise beam_size."
+            )
+        if self.length_penalty not in ("gnmt", "power", "none"):
+            raise ConfigError(
+                f"length_penalty: {self.length_penalty!r} is not known. Use gnmt, power or none."
+            )
+        if not 0 <= self.alpha <= MAX_ALPHA:
+            raise ConfigError(f"alpha: {self.alpha} is out of range. Use 0 to {MAX_ALPHA:g}.")
+        for name in ("min_length", "max_length_a", "max_length_b"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name}: {getattr(self, name)} is out of range. Use 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hypothesis:
+    """One finished output of the search."""
+
+    pieces: tuple[int, ...]
+    """Without EOS."""
+    log_prob: float
+    """Natural logarithm of the probability of the pieces and EOS."""
+    score: float
+    """`log_prob` divided by the length penalty; what hypotheses are ranked by."""
+    truncated: bool
+    """It reached the length limit, and the network would rather have gone on than end there."""
+    weights: Tensor = field(compare=False, repr=False)
+    """(T, S) fp32 on the CPU: attention of each target piece and EOS over the source pieces and EOS."""
+
+
+class Candidates(NamedTuple):
+    """The best extensions of the hypotheses of each sentence, best first."""
+
+    log_prob: Tensor  # (N, K)
+    parent: Tensor  # (N, K) the hypothesis that is extended
+    piece: Tensor  # (N, K) the piece that is appended
+
+
+def length_limit(options: SearchOptions, source_length: int) -> int:
+    """The most pieces, EOS not counted, that a source of `source_length` pieces without EOS may give."""
+    return math.floor(options.max_length_a * source_length + options.max_length_b)
+
+
+def length_penalty(options: SearchOptions, length: Tensor) -> Tensor:
+    """The divisor of the log-probability, fp32, for hypotheses of |Y| = `length`, EOS counted.
+
+    `gnmt`: ((5 + |Y|) / 6) ** alpha (Wu et al. 2016, eq. 14); `power`: |Y| ** alpha; `none`: 1.
+    All are positive and never fall with the length, which the stop rule relies on.
+    """
+    base = torch.ones_like(length, dtype=torch.float64)
+    if options.length_penalty == "gnmt":
+        base = (5 + length.double()) / 6
+    elif options.length_penalty == "power":
+        base = length.double()
+    return (base**options.alpha).float()
+
+
+def best_candidates(totals: Tensor) -> Candidates:
+    """The K best of the K * V candidates of each sentence, by (log-probability, parent, piece).
+
+    `totals` (N, K, V) fp32 holds the log-probability of each candidate, -inf for impossible ones.
+    `torch.topk` promises no order among equal values, so it ranks keys that are all different.
+    """
+    _, beam, vocab = totals.shape
+    flat = totals.flatten(1)
+    index = _shortlist(flat, beam)
+    keys = _ranking_key(flat.gather(1, index), index)
+    chosen = LAST - (keys.topk(beam).values & LAST)
+    return Candidates(flat.gather(1, chosen), chosen // vocab, chosen % vocab)
+
+
+def _shortlist(flat: Tensor, beam: int) -> Tensor:
+    """Indices (N, C) into `flat` (N, W), among them those of the `beam` best, by value then index.
+
+    They lie in the `beam` best blocks, ranked by (maximum, position): an element outside has at
+    least `beam` elements before it, the maxima of those blocks. What fills no block is always in.
+    """
+    width = flat.shape[1]
+    blocks = width // BLOCK
+    everything = torch.arange(width, device=flat.device)
+    if blocks <= beam:
+        return everything.expand(len(flat), width)
+    maxima = flat[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK)).amax(2)
+    keys = _ranking_key(maxima, everything[:blocks])
+    best = LAST - (keys.topk(beam, sorted=False).values & LAST)
+    inside = (best.unsqueeze(2) * BLOCK + everything[:BLOCK]).flatten(1)
+    return torch.cat([inside, everything[blocks * BLOCK :].expand(len(flat), -1)], dim=1)
+
+
+def _ranking_key(values: Tensor, index: Tensor) -> Tensor:
+    """int64 keys that are larger for larger fp32 `values` and, where equal, for a smaller `index`.
+
+    The bits of a float, read as an integer, rank as the float does; negative ones in reverse.
+    """
+    bits = (values + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
+    ranked = torch.where(bits < 0, bits ^ LAST, bits)
+    return (ranked.long() << 32) | (LAST - index)
+
+
+def is_over(alive: Tensor, last_score: Tensor, longest_penalty: Tensor) -> Tensor:
+    """Which sentences can find nothing better: (N,) bool. Exact, no heuristic.
+
+    A hypothesis only loses log-probability as it grows, and is divided by at most the penalty of the
+    length limit: that bounds the score it can reach. One that can equal the last score goes on,
+    because its pieces may rank first.
+
+    Args:
+        alive: (N, K) log-probabilities of the alive hypotheses, -inf where there is none.
+        last_score: (N,) score of the n_best-th finished hypothesis, -inf while there are fewer.
+        longest_penalty: (N,) length penalty at the length limit, EOS counted.
+    """
+    best = alive.amax(1)
+    return best.isneginf() | (best / longest_penalty < last_score)
+
+
+def trace(
+    pieces: list[list[int]], parents: list[list[int]], step: int, place: int
+) -> tuple[tuple[int, ...], list[int]]:
+    """Follow the back-pointers from hypothesis `place` of `step` to the start.
+
+    `pieces` and `parents` are (T, K): what was appended at each step, and to which hypothesis.
+
+    Returns:
+        The pieces of steps 0 to `step`, and for each the hypothesis that it was appended to.
+    """
+    taken, path = [], []
+    for t in range(step, -1, -1):
+        taken.append(pieces[t][place])
+        place = parents[t][place]
+        path.append(place)
+    return tuple(reversed(taken)), path[::-1]
+
+
+def common_prefix(
+    pieces: list[list[int]], parents: list[list[int]], ends: list[tuple[int, int]]
+) -> tuple[int, ...]:
+    """The pieces that all hypotheses in `ends`, each a (step, place), begin with.
+
+    No two hypotheses of a beam are equal, so what they share is the path to their common ancestor.
+    """
+    step = max(end[0] for end in ends)
+    places: set[int] = set()
+    while step >= 0:
+        places |= {place for end, place in ends if end == step}
+        if len(places) == 1 and all(end >= step for end, _ in ends):
+            return trace(pieces, parents, step, places.pop())[0]
+        places = {parents[step][place] for place in places}
+        step -= 1
+    return ()

@@ -1,0 +1,1 @@
+"""The network: encoder, attention, decoder. Imports nothing of `model.decoding`."""

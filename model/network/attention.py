@@ -1,0 +1,64 @@
+"""Attention: scores, weights and context of a query over the encoder outputs.
+
+`general`: q W h (Luong 2015, eq. 8), in heads and scaled as in Vaswani et al. 2017, eq. 1;
+`dot`: q h (Luong 2015, eq. 8); `additive`: v tanh(W q + U h) (Bahdanau 2015, A.1.2).
+"""
+
+# Shapes: N sentences, Q queries a sentence (T in training, K hypotheses in search), S source length,
+# H encoder output size, D decoder size, A attention size (D here), G heads.
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from model.config import ModelConfig
+from model.network.cells import linear
+from model.network.memory import Memory
+
+
+class Attention(nn.Module):
+    """One class for the three kinds of score; keys are projected once for each sentence."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.kind = config.attention
+        self.heads = config.attention_heads
+        size = config.decoder_size
+        self.scale = 1 / math.sqrt(size // self.heads)
+        if self.kind != "dot":
+            self.key = nn.Linear(config.encoder_size, size, bias=False)
+            nn.init.xavier_uniform_(self.key.weight)
+        if self.kind == "additive":
+            self.query = nn.Linear(size, size)
+            self.energy = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
+            nn.init.xavier_uniform_(self.query.weight)
+            nn.init.zeros_(self.query.bias)
+
+    def keys(self, values: Tensor) -> Tensor:
+        """Keys (N, S, A) for encoder outputs (N, S, H)."""
+        return values if self.kind == "dot" else torch.as_tensor(self.key(values))
+
+    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Context (N, Q, H) and weights (N, Q, S), the mean over the heads, for query (N, Q, D).
+
+        The softmax is in fp32 at least. Weights of padding are exactly 0.
+        """
+        scores = self._scores(query, memory.keys)  # (N, G, Q, S)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        scores = scores.masked_fill(~memory.mask[:, None, None, :], -math.inf)
+        weights = scores.softmax(dim=-1)
+        context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)
+        return context.transpose(1, 2).flatten(2), weights.mean(dim=1)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(N, G, X, size/G) for x (N, X, size)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        if self.kind == "additive":
+            projected = linear(query.flatten(0, 1), self.query.weight, self.query.bias)
+            both = projected.view(query.shape).unsqueeze(2) + keys.unsqueeze(1)  # (N, Q, S, A)
+            return (both.tanh() @ self.energy).unsqueeze(1)
+        scores = self._split(query) @ self._split(keys).transpose(2, 3)
+        return scores * self.scale if self.kind == "general" else scores

@@ -1,0 +1,145 @@
+"""Recurrent cells: each written out as its equations, beside the fused torch kernel of the same.
+
+The kernel runs whole sequences (the encoder, and training); the equations run single steps
+(decoding). Both read the same parameters, and tests hold them equal in float64.
+
+LSTM: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; GRU: Cho et al. 2014,
+with the reset gate after the recurrent product as in cuDNN; RNN: Elman 1990.
+"""
+
+# Shapes: N sentences, R rows, T steps, I input size, D state size.
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ROW_MULTIPLE = 16
+
+KERNELS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+    "rnn": nn.RNN,
+}
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`F.linear` whose result for one row does not depend on how many rows are beside it.
+
+    Matrix libraries choose another order of summation for very few rows, which changes the last
+    bits. Without gradients the rows of `x` (R, I) are therefore filled up to a multiple of 16, where
+    the bits are the same for every count.
+    """
+    rows = x.shape[0]
+    if torch.is_grad_enabled() or rows % ROW_MULTIPLE == 0:
+        return F.linear(x, weight, bias)
+    padded = F.pad(x, (0, 0, 0, -rows % ROW_MULTIPLE))
+    return F.linear(padded, weight, bias)[:rows]
+
+
+def lstm_cell(
+    x: Tensor, hidden: Tensor, cell: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """One step of the four interacting layers of an LSTM.
+
+        i = sigmoid(W_i x + U_i h + b_i)      how much of the candidate enters
+        f = sigmoid(W_f x + U_f h + b_f)      how much of the old cell stays
+        g = tanh   (W_g x + U_g h + b_g)      the candidate
+        o = sigmoid(W_o x + U_o h + b_o)      how much of the cell is shown
+        c' = f * c + i * g
+        h' = o * tanh(c')
+
+    Args:
+        x: (R, I).
+        hidden: h (R, D).
+        cell: c (R, D), kept in fp32 where the weights are bf16: it is a long sum.
+        parameters: W (4D, I), U (4D, D) and both biases (4D,), gates stacked in the order i f g o.
+
+    Returns:
+        h' (R, D) in the dtype of `hidden`, and c' (R, D) in the dtype of `cell`.
+    """
+    w, u, b_w, b_u = parameters
+    gates = (linear(x, w, b_w) + linear(hidden, u, b_u)).to(cell.dtype)
+    i, f, g, o = gates.chunk(4, dim=-1)
+    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+    return (o.sigmoid() * cell.tanh()).to(hidden.dtype), cell
+
+
+def gru_cell(
+    x: Tensor, hidden: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
+) -> Tensor:
+    """One step of a gated recurrent unit: h' (R, D) for x (R, I) and h (R, D).
+
+        r = sigmoid(W_r x + U_r h + b_r)      reset
+        z = sigmoid(W_z x + U_z h + b_z)      update
+        n = tanh(W_n x + b_n + r * (U_n h + b_m))
+        h' = (1 - z) * n + z * h
+    """
+    w, u, b_w, b_u = parameters
+    r_x, z_x, n_x = linear(x, w, b_w).chunk(3, dim=-1)
+    r_h, z_h, n_h = linear(hidden, u, b_u).chunk(3, dim=-1)
+    z = (z_x + z_h).sigmoid()
+    n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
+    return (1 - z) * n + z * hidden
+
+
+def rnn_cell(
+    x: Tensor, hidden: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
+) -> Tensor:
+    """One step of a simple recurrent network: h' = tanh(W x + U h + b), (R, D)."""
+    w, u, b_w, b_u = parameters
+    return (linear(x, w, b_w) + linear(hidden, u, b_u)).tanh()
+
+
+class RecurrentLayer(nn.Module):
+    """One unidirectional recurrent layer, as a sequence (kernel) or step by step (equations)."""
+
+    def __init__(
+        self, kind: Literal["lstm", "gru", "rnn"], input_size: int, hidden_size: int
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self.hidden_size = hidden_size
+        self.kernel = KERNELS[kind](input_size, hidden_size, batch_first=True)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform input weights, orthogonal recurrent weights gate by gate, biases 0.
+
+        The forget gate's bias is 1, so that a new cell remembers (Jozefowicz et al. 2015).
+        """
+        for name, parameter in self.kernel.named_parameters():
+            with torch.no_grad():
+                for gate in parameter.split(self.hidden_size):
+                    if name.startswith("weight_ih"):
+                        nn.init.xavier_uniform_(gate)
+                    elif name.startswith("weight_hh"):
+                        nn.init.orthogonal_(gate)
+                    else:
+                        gate.zero_()
+                if self.kind == "lstm" and name.startswith("bias_ih"):
+                    parameter[self.hidden_size : 2 * self.hidden_size] = 1.0
+
+    def sequence(self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None) -> Tensor:
+        """Outputs (N, T, D) for x (N, T, I), from the states (N, D) or from zeros."""
+        if hidden is None:
+            return torch.as_tensor(self.kernel(x)[0])
+        start = hidden.unsqueeze(0).contiguous()
+        if cell is None or self.kind != "lstm":
+            return torch.as_tensor(self.kernel(x, start)[0])
+        return torch.as_tensor(self.kernel(x, (start, cell.unsqueeze(0).to(start.dtype)))[0])
+
+    def step(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """The next hidden and cell (R, D) for x (R, I); `cell` passes through GRU and RNN."""
+        kernel = self.kernel
+        parameters = (
+            kernel.weight_ih_l0,
+            kernel.weight_hh_l0,
+            kernel.bias_ih_l0,
+            kernel.bias_hh_l0,
+        )
+        if self.kind == "lstm":
+            return lstm_cell(x, hidden, cell, parameters)
+        step = gru_cell if self.kind == "gru" else rnn_cell
+        return step(x, hidden, parameters), cell

@@ -1,0 +1,164 @@
+"""Decoder: a pure step on values, and the same unrolled over a whole target.
+
+Default wiring (as GNMT v2): layer 1 reads the previous piece, its output is the attention query, and
+the context enters every upper layer and the output. There is no recurrence through the attention, so
+a known target is run layer by layer in one fused call each. With input feeding (Luong 2015, 3.3) the
+attentional vector re-enters layer 1 and the top layer is the query: the target is run step by step.
+"""
+
+# Shapes: N sentences, K hypotheses, R = N*K rows, T target length, S source length, L layers,
+# E embedding, H encoder output size, D decoder size, F feature size.
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.config import ModelConfig
+from model.network.attention import Attention
+from model.network.cells import RecurrentLayer, linear
+from model.network.dropout import Dropout
+from model.network.memory import Memory
+
+
+class DecoderState(NamedTuple):
+    """What one target step hands to the next. Rows are dimension 0 of every field."""
+
+    hidden: Tensor  # (R, L, D)
+    cell: Tensor  # (R, L, D), at least fp32; (R, L, 0) for cells that have none
+    attentional: Tensor  # (R, D) with input feeding, else (R, 0)
+    coverage: Tensor  # (R, S) sum of the past attention weights where a network reads it, else (R, 0)
+
+    def select(self, rows: Tensor) -> "DecoderState":
+        """The states of `rows` (R',), in that order and as often as they are named."""
+        return DecoderState(*(field.index_select(0, rows) for field in self))
+
+
+class Decoder(nn.Module):
+    """Embedded target pieces to features, from which the output layer predicts the next piece."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size, context = config.decoder_size, config.encoder_size
+        self.input_feeding = config.input_feeding
+        self.kind = config.cell
+        first = config.embedding_size + (size if self.input_feeding else 0)
+        upper = size + (0 if self.input_feeding else context)
+        inputs = [first] + [upper] * (config.decoder_layers - 1)
+        self.layers = nn.ModuleList(RecurrentLayer(config.cell, i, size) for i in inputs)
+        self.attention = Attention(config)
+        self.bridge = nn.Linear(context, 2 * config.decoder_layers * size)
+        # The fed-back vector has the decoder's width; features have the width of the output matrix.
+        features = config.embedding_size if config.tie_embeddings else size
+        self.combine = nn.Linear(size + context, size if self.input_feeding else features)
+        self.narrow = nn.Linear(size, features) if self.input_feeding and features != size else None
+        self.dropout = Dropout(config.dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier-uniform weights and zero biases for everything that is not a recurrent layer."""
+        for module in (self.bridge, self.combine, self.narrow):
+            if module is not None:
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The state before the first piece, R = N: tanh of the projected mean of the memory.
+
+        Padding is left out of the mean. One projection gives hidden and cell of every layer.
+        """
+        mask = memory.mask.unsqueeze(2)
+        total = (memory.values * mask).sum(dim=1, dtype=torch.promote_types(memory.values.dtype, torch.float32))
+        mean = (total / mask.sum(dim=1)).to(memory.values.dtype)
+        state = linear(mean, self.bridge.weight, self.bridge.bias).tanh()
+        hidden, cell = state.unflatten(1, (2, len(self.layers), -1)).unbind(1)
+        width = self.layers[0].hidden_size
+        return DecoderState(
+            hidden=hidden,
+            cell=cell.to(total.dtype) if self.kind == "lstm" else cell[..., :0],
+            attentional=hidden.new_zeros(len(hidden), width if self.input_feeding else 0),
+            coverage=hidden.new_zeros(len(hidden), 0),
+        )
+
+    def step(
+        self, embedded: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[DecoderState, Tensor, Tensor]:
+        """One target piece for every row.
+
+        Args:
+            embedded: (N, K, E) the previous pieces.
+            state: R = N*K rows, the hypotheses of a sentence side by side.
+            memory: of the N sentences.
+
+        Returns:
+            The next state, features (N, K, F) and attention weights (N, K, S).
+        """
+        sentences, queries, _ = embedded.shape
+        x = embedded.flatten(0, 1)
+        if self.input_feeding:
+            x = torch.cat([x, state.attentional], dim=-1)
+        top, cell = self.layers[0].step(x, state.hidden[:, 0], state.cell[:, 0])
+        hidden, cells = [top], [cell]
+        context: Tensor | None = None
+        if not self.input_feeding:
+            context, weights = self._attend(top, memory, queries)
+        for number, layer in enumerate(self.layers[1:], start=1):
+            below = top if context is None else torch.cat([top, context], dim=-1)
+            output, cell = layer.step(
+                self.dropout(below), state.hidden[:, number], state.cell[:, number]
+            )
+            hidden.append(output)
+            cells.append(cell)
+            top = top + output
+        if context is None:
+            context, weights = self._attend(top, memory, queries)
+        combined = torch.cat([top, context], dim=-1)
+        vector = self.dropout(linear(combined, self.combine.weight, self.combine.bias).tanh())
+        state = DecoderState(
+            hidden=torch.stack(hidden, dim=1),
+            cell=torch.stack(cells, dim=1),
+            attentional=vector if self.input_feeding else state.attentional,
+            coverage=state.coverage,
+        )
+        features = self._features(vector).unflatten(0, (sentences, queries))
+        return state, features, weights
+
+    def unroll(
+        self, embedded: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[Tensor, Tensor]:
+        """Features (N, T, F) and weights (N, T, S) for a known target, embedded (N, T, E).
+
+        Equal to T calls of `step` with one hypothesis a sentence.
+        """
+        if self.input_feeding:
+            return self._unroll_by_steps(embedded, state, memory)
+        top = self.layers[0].sequence(embedded, state.hidden[:, 0], state.cell[:, 0])
+        context, weights = self.attention(top, memory)
+        for number, layer in enumerate(self.layers[1:], start=1):
+            below = self.dropout(torch.cat([top, context], dim=-1))
+            top = top + layer.sequence(below, state.hidden[:, number], state.cell[:, number])
+        vector = self.combine(torch.cat([top, context], dim=-1)).tanh()
+        return self._features(self.dropout(vector)), weights
+
+    def _unroll_by_steps(
+        self, embedded: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[Tensor, Tensor]:
+        features, weights = [], []
+        for piece in embedded.split(1, dim=1):
+            state, feature, weight = self.step(piece, state, memory)
+            features.append(feature)
+            weights.append(weight)
+        return torch.cat(features, dim=1), torch.cat(weights, dim=1)
+
+    def _attend(self, query: Tensor, memory: Memory, queries: int) -> tuple[Tensor, Tensor]:
+        """Context (R, H) and weights (N, K, S) for the queries (R, D)."""
+        context, weights = self.attention(query.unflatten(0, (-1, queries)), memory)
+        return context.flatten(0, 1), weights
+
+    def _features(self, vector: Tensor) -> Tensor:
+        if self.narrow is None:
+            return vector
+        if vector.dim() == 2:
+            return linear(vector, self.narrow.weight, self.narrow.bias)
+        return F.linear(vector, self.narrow.weight, self.narrow.bias)

@@ -1,0 +1,78 @@
+"""Encoder: a stack of bidirectional recurrent layers that keeps every timestep's hidden state.
+
+Each direction is a unidirectional fused kernel over the padded batch. For the backward direction
+every sentence is reversed inside its own length, run, and reversed back: padding stays behind the
+real tokens in both directions and never reaches a real state, without packed sequences.
+"""
+
+# Shapes: N sentences, S source length, I input size, H encoder output size.
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+
+from model.config import ModelConfig
+from model.network.cells import RecurrentLayer
+from model.network.dropout import Dropout
+
+
+def reversal(lengths: Tensor, size: int) -> Tensor:
+    """Row permutation (N*S,) that reverses each sentence inside its length and leaves the padding.
+
+    It is its own inverse. `lengths` is (N,), `size` is S.
+    """
+    position = torch.arange(size, device=lengths.device).expand(len(lengths), size)
+    length = lengths.unsqueeze(1)
+    within = torch.where(position < length, length - 1 - position, position)
+    start = torch.arange(len(lengths), device=lengths.device).unsqueeze(1) * size
+    return (start + within).flatten()
+
+
+class _Permute(torch.autograd.Function):
+    """Permute the N*S rows of x (N, S, I) by an involution; so does its gradient.
+
+    `index_select` alone would accumulate its gradient row by row, many times slower.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, permutation: Tensor) -> Tensor:
+        ctx.save_for_backward(permutation)
+        return x.reshape(-1, x.shape[-1]).index_select(0, permutation).view(x.shape)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None]:
+        (permutation,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        (gradient,) = gradients
+        rows = gradient.reshape(-1, gradient.shape[-1])
+        return rows.index_select(0, permutation).view(gradient.shape), None
+
+
+def reverse(x: Tensor, permutation: Tensor) -> Tensor:
+    """x (N, S, I) with each sentence reversed by the permutation of `reversal`."""
+    return torch.as_tensor(_Permute.apply(x, permutation))  # type: ignore[no-untyped-call]
+
+
+class Encoder(nn.Module):
+    """Embedded source pieces (N, S, E) to encoder outputs (N, S, H); residuals from layer 2 on."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        inputs = [config.embedding_size] + [config.encoder_size] * (config.encoder_layers - 1)
+        half = config.encoder_size // 2
+        self.forwards = nn.ModuleList(RecurrentLayer(config.cell, size, half) for size in inputs)
+        self.backwards = nn.ModuleList(RecurrentLayer(config.cell, size, half) for size in inputs)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Encoder outputs (N, S, H) for `embedded` (N, S, E) and `lengths` (N,).
+
+        Values at padding are finite but meaningless: the mask keeps them out of the attention.
+        """
+        permutation = reversal(lengths, embedded.shape[1])
+        outputs = embedded
+        for number, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            x = self.dropout(outputs) if number else outputs
+            reversed_outputs = back.sequence(reverse(x, permutation))
+            both = torch.cat([ahead.sequence(x), reverse(reversed_outputs, permutation)], dim=-1)
+            outputs = outputs + both if number else both
+        return outputs

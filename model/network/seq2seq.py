@@ -1,0 +1,81 @@
+"""Seq2Seq: embeddings, encoder, decoder and output layer under the contract that decoding uses."""
+
+# Shapes: N sentences, K hypotheses, R = N*K rows, S source length, T target length, V vocabulary,
+# E embedding, F feature size.
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from model.config import ModelConfig
+from model.network.cells import linear
+from model.network.decoder import Decoder, DecoderState
+from model.network.dropout import Dropout
+from model.network.encoder import Encoder
+from model.network.memory import Memory
+from model.text.tokenizer import UNK_ID
+
+
+class Seq2Seq(nn.Module):
+    """The whole network. With `tie_embeddings` source, target and output share one matrix.
+
+    The matrix starts with standard deviation 1/sqrt(E), right for the output; the inputs are scaled
+    up by sqrt(E), as in Vaswani et al. 2017, 3.4. Without tying, three matrices, each at its scale.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        size, vocabulary = config.embedding_size, config.vocab_size
+        features = size if config.tie_embeddings else config.decoder_size
+        self.output = nn.Linear(features, vocabulary)
+        nn.init.normal_(self.output.weight, std=features**-0.5)
+        nn.init.zeros_(self.output.bias)
+        self.source_embedding = nn.Embedding(vocabulary, size)
+        self.target_embedding = nn.Embedding(vocabulary, size)
+        self.input_scale = 1.0
+        if config.tie_embeddings:
+            self.source_embedding.weight = self.output.weight
+            self.target_embedding.weight = self.output.weight
+            self.input_scale = math.sqrt(size)
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.embedding_dropout = Dropout(config.embedding_dropout)
+
+    def encode(self, src: Tensor, lengths: Tensor) -> Memory:
+        """The memory of source ids `src` (N, S), of which the first `lengths` (N,) are real."""
+        mask = torch.arange(src.shape[1], device=src.device) < lengths.unsqueeze(1)
+        embedded = self._embed(self.source_embedding, src)
+        values = self.encoder(embedded, lengths)
+        return Memory(src=src, values=values, keys=self.decoder.attention.keys(values), mask=mask)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The decoder's state before the first piece, one row for each sentence."""
+        return self.decoder.start(memory)
+
+    def step(
+        self, token: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[DecoderState, Tensor, Tensor]:
+        """Next state, features (N, K, F) and weights (N, K, S) for the previous pieces (N, K)."""
+        return self.decoder.step(self._embed(self.target_embedding, token), state, memory)
+
+    def unroll(self, tgt_in: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Features (N, T, F) and weights (N, T, S) under teacher forcing with `tgt_in` (N, T)."""
+        return self.decoder.unroll(self._embed(self.target_embedding, tgt_in), state, memory)
+
+    def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
+        """Logits (N, K, V) for features (N, K, F): log-probabilities up to a constant per row.
+
+        `weights` and `memory` are for networks that copy from the source; this one does not.
+        """
+        rows = linear(features.flatten(0, 1), self.output.weight, self.output.bias)
+        return rows.unflatten(0, features.shape[:2])
+
+    def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
+        config = self.config
+        if self.training and config.word_dropout:
+            kept = torch.rand(ids.shape, device=ids.device) >= config.word_dropout
+            # The special pieces (ids up to EOS) carry structure, not words: they stay.
+            ids = torch.where(kept | (ids <= 3), ids, UNK_ID)
+        return torch.as_tensor(self.embedding_dropout(embedding(ids) * self.input_scale))

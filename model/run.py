@@ -1,0 +1,189 @@
+"""A run directory: how checkpoints come and go in it so that no reader ever sees half of one.
+
+    RUN/checkpoints/step-000500/    complete from the moment it has its name, never changed after
+    RUN/best, RUN/last              relative links to two of them, replaced by rename
+    RUN/.lock                       held with flock by the one process that writes
+
+Whatever instant a process is killed at, both links point to a complete checkpoint: a directory is
+written under a temporary name and renamed once, and its links are gone before it is deleted.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain, count
+from pathlib import Path
+from typing import Literal
+
+from model.errors import CheckpointError
+
+Link = Literal["best", "last"]
+
+
+def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
+    """Write `files` (relative path to content) as a new checkpoint of `step`.
+
+    Returns its directory. Temporary directories that a killed process left are removed first. A
+    checkpoint of the same step stays as it is, because a link may point to it: the new one becomes
+    "step-000500-2".
+
+    Raises:
+        CheckpointError: the file system refused, for instance because it is full. Nothing is left.
+    """
+    checkpoints = run / "checkpoints"
+    temporary = _temporary(checkpoints / f"step-{step:06d}")
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        _sweep(checkpoints)
+        _write(temporary, files)
+        directory = temporary.rename(checkpoints / _free_name(checkpoints, step))
+        _sync(checkpoints)
+    except OSError as error:
+        raise CheckpointError(
+            f"{run}: cannot save step {step}: {error.strerror}. Earlier checkpoints are intact. "
+            "Make room or mend the directory, then resume."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return directory
+
+
+def point(run: Path, link: Link, step_dir: Path) -> None:
+    """Make `link` of `run` point to `step_dir`, one of its checkpoints, in one atomic step.
+
+    Raises:
+        CheckpointError: the file system refused; the link is as it was.
+    """
+    temporary = _temporary(run / link)
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(Path("checkpoints", step_dir.name))
+        temporary.replace(run / link)
+        _sync(run)
+    except OSError as error:
+        raise CheckpointError(
+            f"{run / link}: cannot be pointed to {step_dir.name}: {error.strerror}. "
+            "Mend the directory, then resume."
+        ) from error
+
+
+def prune(run: Path) -> None:
+    """Delete every checkpoint of `run` that neither `best` nor `last` points to."""
+    kept = {target for link in ("best", "last") if (target := _target(run, link))}
+    assert kept, "point a link to the checkpoint before pruning"
+    checkpoints = run / "checkpoints"
+    for directory in checkpoints.iterdir():
+        if re.match(r"step-\d", directory.name) and directory not in kept:
+            # A reader or a kill half-way through must not find a complete name on half a directory.
+            directory.rename(_temporary(directory))
+    _sweep(checkpoints)
+
+
+def resolve(path: Path, links: tuple[Link, ...] = ("best", "last")) -> Path:
+    """The checkpoint directory that `path` means: the first of a run's `links`, else `path`.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    for link in links:
+        target = _target(path, link)
+        if target is not None:
+            return target
+    if (path / "manifest.json").is_file():
+        return path
+    if not path.exists():
+        raise CheckpointError(f"{path}: does not exist. Give a run or a checkpoint directory.")
+    raise CheckpointError(
+        f"{path}: neither a run (no {' or '.join(links)}) nor a checkpoint (no manifest.json). "
+        "Give the output directory of dragoman-train, or one of its checkpoints."
+    )
+
+
+@contextmanager
+def lock_run(run: Path) -> Iterator[None]:
+    """Hold `run`, created if it is missing, against every other process that wants to write it.
+
+    The lock belongs to the open file: the kernel frees it when the process ends, however it ends.
+
+    Raises:
+        CheckpointError: another process holds it, or the directory cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise CheckpointError(_unusable(run, error)) from error
+    try:
+        _take(run, descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(run: Path, descriptor: int) -> None:
+    """Lock the open file and leave our PID in it, for the message that others get."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 32, 0).decode() or "not known"
+        raise CheckpointError(
+            f"{run}: in use by another process (PID {holder}). Wait for it, stop it, or choose "
+            "another directory."
+        ) from error
+    except OSError as error:
+        raise CheckpointError(_unusable(run, error)) from error
+
+
+def _unusable(run: Path, error: OSError) -> str:
+    return f"{run}: cannot be written: {error.strerror}. Mend it or choose another directory."
+
+
+def _target(run: Path, link: Link) -> Path | None:
+    """What `link` points to; also a plain directory, which copying a run may make of it."""
+    path = run / link
+    if path.is_symlink():
+        return run / path.readlink()
+    return path if path.is_dir() else None
+
+
+def _free_name(checkpoints: Path, step: int) -> str:
+    name = f"step-{step:06d}"
+    candidates = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(candidate for candidate in candidates if not (checkpoints / candidate).exists())
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _sweep(checkpoints: Path) -> None:
+    """Remove temporary directories: the run is locked, so a process that was killed left them."""
+    for leftover in checkpoints.glob(".*.tmp"):
+        # What cannot go now, such as a file that a reader has open on NFS, goes at the next save.
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+    """All files on the disk, not only in the page cache, before this returns."""
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    for folder in {(directory / name).parent for name in files} | {directory}:
+        _sync(folder)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

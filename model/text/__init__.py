@@ -1,0 +1,1 @@
+"""Text: lines, subword pieces, segmentation of long lines."""

@@ -1,0 +1,124 @@
+"""Lines of text to piece ids and back, exactly: a SentencePiece model (Kudo & Richardson 2018)."""
+
+import threading
+import unicodedata
+from collections.abc import Sequence
+
+import sentencepiece
+
+from model.errors import CheckpointError
+
+PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+_CONTROL_NAMES = ("<pad>", "<unk>", "<s>", "</s>")
+
+# SentencePiece writes a space as U+2581 inside its pieces, so that character itself cannot be told
+# from a space. Text is cut at it, and the character is spelt with its three bytes.
+SPACE_MARK = "\u2581"
+
+# SentencePiece seeds one generator for the whole process: seeding and drawing are one action.
+_sampling = threading.Lock()
+
+
+class Tokenizer:
+    """A vocabulary of pieces and the two maps between a line and its piece ids.
+
+    Ids 0 to 3 are padding, unknown, begin and end of sentence, whatever ids the SentencePiece model
+    gives them. With a model from `training.vocabulary`, `decode(encode(line))` is the line in
+    Unicode normal form C, for every line: white space and control characters are kept, a character
+    outside the vocabulary becomes its UTF-8 bytes, and no piece is ever unknown. Other
+    SentencePiece models work as far as their own normalisation allows.
+
+    Learned models have no leading space of their own: it is added before encoding and taken away
+    after decoding here, since SentencePiece would take away spaces that the text begins with.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        """Load a serialized SentencePiece model.
+
+        Raises:
+            CheckpointError: `model` is not one.
+        """
+        processor = sentencepiece.SentencePieceProcessor()
+        try:
+            processor.load_from_serialized_proto(model)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the tokenizer ({len(model)} bytes) is not a SentencePiece model. Use an "
+                "undamaged file that dragoman-train or spm_train wrote."
+            ) from error
+        self.model = model
+        self._processor = processor
+        control = [processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()]
+        rest = [i for i in range(processor.get_piece_size()) if i not in control]
+        self._to_model = control + rest  # our id -> the model's id, -1 where it has no such control
+        self._from_model = {theirs: ours for ours, theirs in enumerate(self._to_model)}
+        self.vocab_size = len(self._to_model)
+        adds_space = any(SPACE_MARK in piece for piece in processor.encode("a", out_type=str))
+        self._prefix = "" if adds_space else " "
+        self._mark_ids = [] if adds_space else self._byte_ids(SPACE_MARK)
+
+    def encode(self, line: str) -> list[int]:
+        """The ids of the line's pieces, without begin and end; none for an empty line."""
+        return self._join([self._processor.encode(part) for part in self._parts(line)])
+
+    def encode_sampled(self, lines: Sequence[str], *, alpha: float, seed: int) -> list[list[int]]:
+        """A random segmentation of each line, which decodes to the same text as `encode`.
+
+        A BPE model leaves out each merge with probability `alpha` (BPE-dropout, Provilkov et al.
+        2020). A unigram model draws from its segmentations with probabilities raised to the power
+        `alpha` (Kudo 2018). The result depends on the arguments only: not on earlier calls, nor on
+        other threads. `seed` is any whole number.
+        """
+        parts = [self._parts(line) for line in lines]
+        # A list is encoded by a new thread of SentencePiece's, whose generator starts at the seed.
+        # 2**32 - 1 is out of use: to some versions it means "seed at random".
+        with _sampling:
+            sentencepiece.set_random_generator_seed(seed % (2**32 - 1))
+            encoded = self._processor.encode(
+                [part for line in parts for part in line],
+                enable_sampling=True,
+                nbest_size=-1,
+                alpha=alpha,
+                num_threads=1,
+            )
+        remaining = iter(encoded)
+        return [self._join([next(remaining) for _ in line]) for line in parts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of any sequence of ids.
+
+        Control ids have no text, and bytes that are not UTF-8 become U+FFFD.
+        """
+        kept = [self._to_model[i] for i in ids if i == UNK_ID or i > EOS_ID]
+        text: str = self._processor.decode(kept)
+        return text.removeprefix(self._prefix)
+
+    def piece(self, id: int) -> str:
+        """The piece as SentencePiece writes it, with U+2581 for a space. For display."""
+        if id <= EOS_ID:
+            return _CONTROL_NAMES[id]
+        return self._processor.id_to_piece(self._to_model[id])
+
+    def _parts(self, line: str) -> list[str]:
+        """The stretches of the normalised line between marks, as SentencePiece takes them."""
+        text = unicodedata.normalize("NFC", line)
+        if not text:
+            return [text]
+        text = self._prefix + text
+        return text.split(SPACE_MARK) if self._mark_ids else [text]
+
+    def _join(self, parts: list[list[int]]) -> list[int]:
+        ids = [self._from_model[theirs] for theirs in parts[0]]
+        for part in parts[1:]:
+            ids += self._mark_ids
+            ids += [self._from_model[theirs] for theirs in part]
+        return ids
+
+    def _byte_ids(self, character: str) -> list[int]:
+        """The byte pieces that spell the character; none if the model has no byte pieces."""
+        names = [f"<0x{byte:02X}>" for byte in character.encode()]
+        ids = [self._processor.piece_to_id(name) for name in names]
+        has_bytes = all(self._processor.is_byte(i) for i in ids)
+        return [self._from_model[i] for i in ids] if has_bytes else []

@@ -1,0 +1,1 @@
+"""Everything that only a trainer needs. Imports `model`, never `service`."""

@@ -1,0 +1,105 @@
+"""Batching: sentences of like length together, a token budget, and a fixed set of shapes.
+
+Matrix libraries prepare (and keep) a program for each new shape. So lengths are rounded up to
+multiples of `LENGTH_MULTIPLE`, and rows to multiples of `ROW_MULTIPLE`, whatever the data.
+"""
+
+# Shapes: N sentences, S source length, T target length, M real target pieces.
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+LENGTH_MULTIPLE = 2
+ROW_MULTIPLE = 16
+TARGET_MULTIPLE = 128
+
+Ids = NDArray[np.int32]
+
+
+class Batch(NamedTuple):
+    """Padded ids. Rows that only fill the shape have one source piece and no target piece."""
+
+    src: Tensor  # (N, S) pieces + EOS
+    src_lengths: Tensor  # (N,)
+    tgt_in: Tensor  # (N, T) BOS + pieces
+    real: Tensor  # (M,) flat positions in (N, T) that hold a target piece
+    tgt_out: Tensor  # (M,) pieces + EOS at those positions
+    tokens: int  # source pieces + target pieces with EOS, padding not counted
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def plan_epoch(
+    source_lengths: NDArray[np.int64],
+    target_lengths: NDArray[np.int64],
+    *,
+    batch_tokens: int,
+    generator: np.random.Generator,
+) -> list[NDArray[np.int64]]:
+    """Index arrays of one epoch's batches, in random order, each sentence exactly once.
+
+    Sentences are sorted by padded target length, then source length with some noise, so that
+    companions differ between epochs. A batch holds as many as keep rows * (S + T), padding
+    included, within `batch_tokens`, and at least one.
+    """
+    target = -(-(target_lengths + 1) // LENGTH_MULTIPLE)
+    noise = generator.uniform(-1.0, 1.0, len(source_lengths))
+    order = np.lexsort((source_lengths + noise, target))
+    batches: list[NDArray[np.int64]] = []
+    start = 0
+    while start < len(order):
+        rows, longest_source, longest_target = 0, 0, 0
+        for index in order[start:]:
+            longest_source = max(longest_source, int(source_lengths[index]) + 1)
+            longest_target = max(longest_target, int(target_lengths[index]) + 1)
+            width = _round_up(longest_source, LENGTH_MULTIPLE)
+            width += _round_up(longest_target, LENGTH_MULTIPLE)
+            if rows and (rows + 1) * width > batch_tokens:
+                break
+            rows += 1
+        if rows > ROW_MULTIPLE and start + rows < len(order):
+            rows -= rows % ROW_MULTIPLE
+        batches.append(order[start : start + rows])
+        start += rows
+    shuffled = generator.permutation(len(batches))
+    return [batches[number] for number in shuffled]
+
+
+def collate(sources: Sequence[Ids], targets: Sequence[Ids]) -> Batch:
+    """The padded batch of these sentences (ids without BOS and EOS)."""
+    rows = _round_up(len(sources), ROW_MULTIPLE)
+    size = _round_up(max(map(len, sources)) + 1, LENGTH_MULTIPLE)
+    length = _round_up(max(map(len, targets)) + 1, LENGTH_MULTIPLE)
+    src = np.full((rows, size), PAD_ID, dtype=np.int64)
+    src[len(sources) :, 0] = EOS_ID
+    src_lengths = np.ones(rows, dtype=np.int64)
+    tgt_in = np.full((rows, length), PAD_ID, dtype=np.int64)
+    tgt_out = np.full((rows, length), PAD_ID, dtype=np.int64)
+    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        src[row, : len(source)] = source
+        src[row, len(source)] = EOS_ID
+        src_lengths[row] = len(source) + 1
+        tgt_in[row, 0] = BOS_ID
+        tgt_in[row, 1 : len(target) + 1] = target
+        tgt_out[row, : len(target)] = target
+        tgt_out[row, len(target)] = EOS_ID
+    flat = tgt_out.ravel()
+    real = np.flatnonzero(flat != PAD_ID)
+    tokens = int(src_lengths[: len(sources)].sum()) - len(sources) + len(real)
+    return Batch(
+        src=torch.from_numpy(src),
+        src_lengths=torch.from_numpy(src_lengths),
+        tgt_in=torch.from_numpy(tgt_in),
+        real=torch.from_numpy(real),
+        tgt_out=torch.from_numpy(flat[real]),
+        tokens=tokens,
+    )

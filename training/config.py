@@ -1,0 +1,169 @@
+"""TrainConfig: everything a training run needs, checked at the edge. One YAML file holds one run."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import yaml
+
+from model.config import ModelConfig, from_dict
+from model.decoding.search import SearchOptions
+from model.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusFiles:
+    """One parallel corpus: two files of aligned lines, or one TSV whose first two columns they are."""
+
+    source: Path | None = None
+    target: Path | None = None
+    tsv: Path | None = None
+
+    def __post_init__(self) -> None:
+        pair = self.source is not None and self.target is not None
+        if (self.tsv is not None) == pair or (self.source is None) != (self.target is None):
+            raise ConfigError("data: name either source and target, or tsv, for each corpus.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """Where the text lies, what it is, and which lines are left out."""
+
+    train: CorpusFiles
+    dev: CorpusFiles
+    data_dir: Path | None = None
+    """Base of relative paths; if left out, the variable DRAGOMAN_DATA, else the working folder."""
+    source_language: str
+    target_language: str
+    license: str
+    """Of the data, for the model's card."""
+    attribution: str = ""
+
+    def path(self, name: Path) -> Path:
+        """`name` under the base folder."""
+        base = self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
+        return base / name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenizerConfig:
+    """The subword model: a file, or learned from the training text."""
+
+    model: Path | None = None
+    kind: Literal["bpe", "unigram"] = "bpe"
+    vocab_size: int = 8000
+    sampling: float = 0.0
+    """BPE-dropout rate (Provilkov 2020) or unigram sampling alpha (Kudo 2018) in training."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sampling < 1:
+            raise ConfigError(f"tokenizer.sampling: {self.sampling} is not in [0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerConfig:
+    """AdamW (Loshchilov & Hutter 2019), its schedule, and what smooths it."""
+
+    learning_rate: float = 0.001
+    schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
+    warmup_steps: int = 200
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.1
+    ema: float = 0.999
+    """Decay of the exponential moving average of the weights, which is what gets saved; 0 = off."""
+
+    def __post_init__(self) -> None:
+        for name, high in (("label_smoothing", 1.0), ("ema", 1.0)):
+            if not 0 <= getattr(self, name) < high:
+                raise ConfigError(f"optimizer.{name}: {getattr(self, name)} is not in [0, {high}).")
+        for name in ("learning_rate", "clip_norm"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"optimizer.{name}: {getattr(self, name)} must be above 0.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Length, rhythm and hardware of the run."""
+
+    max_steps: int
+    batch_tokens: int = 2000
+    """Source and target pieces in a batch, padding included."""
+    eval_every: int = 500
+    """Steps between validations, each of which also saves a checkpoint."""
+    log_every: int = 50
+    patience: int = 0
+    """Stop after this many validations without a better BLEU; 0 = never."""
+    seed: int = 1
+    threads: int = 0
+    """CPU threads; 0 = one for each core that the process may use."""
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    sample_lines: int = 3
+    """Dev sentences whose translations each validation logs."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "batch_tokens", "eval_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One training run. `model.vocab_size` is not written by hand: it is the tokenizer's."""
+
+    data: DataConfig
+    run: RunConfig
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    search: SearchOptions = field(default_factory=SearchOptions)
+
+
+def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The configuration in YAML `text`, changed by `section.key=value` overrides.
+
+    Raises:
+        ConfigError: not YAML, or what `model.config.from_dict` and the sections refuse.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the config is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError("the config is empty or not a mapping of sections. See configs/.")
+    for override in overrides:
+        _override(values, override)
+    if "vocab_size" in (values.get("model") or {}):
+        raise ConfigError("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
+    tokenizer = from_dict(TokenizerConfig, values.get("tokenizer") or {}, "tokenizer.")
+    model = {**(values.get("model") or {}), "vocab_size": tokenizer.vocab_size}
+    return from_dict(TrainConfig, {**values, "model": model})
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The configuration in the file `path`; see `parse_config`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a config ({error}).") from None
+    try:
+        return parse_config(text, overrides)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _override(values: dict[str, object], override: str) -> None:
+    name, equals, text = override.partition("=")
+    section, dot, key = name.partition(".")
+    if not equals or not dot or not key:
+        raise ConfigError(f"{override!r}: write an override as section.key=value.")
+    node = values
+    for part in name.split(".")[:-1]:
+        child = node.setdefault(part, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{override!r}: {part} is not a section.")
+        node = cast(dict[str, object], child)
+    node[name.split(".")[-1]] = yaml.safe_load(text)

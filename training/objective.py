@@ -1,0 +1,111 @@
+"""Objective: label-smoothed cross entropy of the output layer, in chunks of rows.
+
+Definition (a) of the field (torch, OpenNMT-py): (1 - e) * nll + e * mean over V of -log p, with PAD
+left out of the mean. Szegedy et al. 2016, section 7.
+"""
+
+# Shapes: M target pieces, F feature size, V vocabulary.
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from model.text.tokenizer import PAD_ID
+
+CHUNK = 256  # rows whose logits exist at one time: 256 x 8,000 fp32 numbers are 8 MB
+
+
+class Loss(NamedTuple):
+    """Sums over the target pieces, in nats."""
+
+    smoothed: Tensor  # () what training minimises
+    nll: Tensor  # () the unsmoothed negative log-likelihood
+
+
+class _OutputLoss(torch.autograd.Function):
+    """Output layer and loss in one: the gradient of a softmax is known when the softmax is.
+
+    No (M, V) tensor outlives its chunk, in either direction. With p = softmax(logits), c = e/(V-1)
+    and y the gold piece, the gradient of the logits is p - (1 - e) [v = y] - c [v != PAD]. The
+    constant c needs no pass over (M, V): its products with features and weights are plain sums.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        smoothing: float,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, Tensor]:
+        uniform = smoothing / (weight.shape[0] - 1)
+        wide = torch.promote_types(dtype, torch.float32)
+        low_weight, low_bias = weight.to(dtype), bias.to(dtype)
+        grad_features = torch.empty_like(features)
+        grad_weight = torch.zeros_like(weight)
+        grad_bias = torch.zeros_like(bias)
+        nll = weight.new_zeros((), dtype=wide)
+        mean = weight.new_zeros((), dtype=wide)
+        # Sums over the vocabulary without PAD: of the weights (F,) and of the bias ().
+        weight_sum = (weight.sum(0) - weight[PAD_ID]).to(wide)
+        bias_sum = (bias.sum() - bias[PAD_ID]).to(wide)
+        for start in range(0, len(target), CHUNK):
+            rows = features[start : start + CHUNK].to(dtype)
+            gold = target[start : start + CHUNK].unsqueeze(1)
+            logits = F.linear(rows, low_weight, low_bias)
+            p = logits.softmax(dim=-1, dtype=wide)
+            log_p_gold = p.gather(1, gold).log()
+            normaliser = logits.gather(1, gold).to(wide) - log_p_gold  # log sum exp, (m, 1)
+            nll -= log_p_gold.sum()
+            mean += (weight.shape[0] - 1) * normaliser.sum()
+            mean -= (rows.to(wide) @ weight_sum).sum() + len(rows) * bias_sum
+            p.scatter_add_(1, gold, p.new_full(gold.shape, smoothing - 1))
+            p[:, PAD_ID] += uniform
+            low = p.to(dtype)
+            grad_features[start : start + CHUNK] = low @ low_weight
+            grad_weight += low.t() @ rows
+            grad_bias += p.sum(0)
+        all_but_constant = uniform * weight.sum(0)
+        grad_features -= all_but_constant.to(grad_features.dtype)
+        grad_weight -= uniform * features.to(grad_weight.dtype).sum(0)
+        grad_bias -= uniform * len(target)
+        ctx.save_for_backward(grad_features, grad_weight, grad_bias)
+        smoothed = (1 - smoothing) * nll + uniform * mean
+        ctx.mark_non_differentiable(nll)  # type: ignore[attr-defined]
+        return smoothed, nll
+
+    @staticmethod
+    def backward(
+        ctx: FunctionCtx, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+        grad_features, grad_weight, grad_bias = ctx.saved_tensors  # type: ignore[attr-defined]
+        scale = gradients[0]
+        return (
+            grad_features * scale.to(grad_features.dtype),
+            grad_weight * scale,
+            grad_bias * scale,
+            None,
+            None,
+            None,
+        )
+
+
+def output_loss(
+    features: Tensor, weight: Tensor, bias: Tensor, target: Tensor, *, smoothing: float
+) -> Loss:
+    """Loss of predicting `target` (M,) by `features` (M, F) @ weight (V, F)^T + bias (V,).
+
+    Under autocast the products run in its dtype; softmax and sums are in fp32 at least.
+    """
+    device = features.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    with torch.autocast(device, enabled=False):
+        losses = _OutputLoss.apply(  # type: ignore[no-untyped-call]
+            features, weight, bias, target, smoothing, dtype
+        )
+    return Loss(*losses)
