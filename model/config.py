@@ -73,7 +73,9 @@ def _convert(hint: Any, value: object, path: str) -> object:
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ConfigError(_wrong_type(path, value, "a list"))
-        return tuple(_convert(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+        return tuple(
+            _convert(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)
+        )
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(_wrong_type(path, value, "a mapping of keys to values"))
@@ -128,14 +130,16 @@ class ModelConfig:
     word_dropout: float = 0.0
     """Probability that the network sees UNK in place of an input piece, on both sides."""
     max_length: int = 100
-    """Longest sentence in pieces: training leaves longer pairs out, translation cuts longer lines."""
+    """Most pieces in a sentence: training leaves longer pairs out, translation cuts lines."""
 
     def __post_init__(self) -> None:
-        sizes = ("vocab_size", "embedding_size", "encoder_layers", "encoder_size")
+        sizes: tuple[str, ...] = ("vocab_size", "embedding_size", "encoder_layers", "encoder_size")
         sizes += ("decoder_layers", "decoder_size", "attention_heads", "max_length")
         for name in sizes:
             if getattr(self, name) < 1:
-                raise ConfigError(f"model.{name}: {getattr(self, name)} is too small. Use 1 or more.")
+                raise ConfigError(
+                    f"model.{name}: {getattr(self, name)} is too small. Use 1 or more."
+                )
         for name in ("dropout", "embedding_dropout", "word_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"model.{name}: {getattr(self, name)} is not in [0, 1).")
@@ -160,6 +164,6 @@ class ModelConfig:
             )
         if self.attention == "dot" and self.decoder_size != self.encoder_size:
             raise ConfigError(
-                f"model.attention: dot needs decoder_size {self.decoder_size} equal to encoder_size "
-                f"{self.encoder_size}. Make them equal or use general."
+                f"model.attention: dot needs decoder_size {self.decoder_size} equal to "
+                f"encoder_size {self.encoder_size}. Make them equal or use general."
             )

@@ -1,11 +1,23 @@
 """Small real parts that tests of several packages share."""
 
 import random
+from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import settings
 
-from model.text.tokenizer import Tokenizer
+from model.checkpoint import save_checkpoint
+from model.config import ModelConfig
+from model.decoding.search import SearchOptions
+from model.network.seq2seq import Seq2Seq
+from model.run import point
+from model.text.tokenizer import EOS_ID, Tokenizer
 from training.vocabulary import learn_tokenizer
+
+# A busy machine is no failure.
+settings.register_profile("dragoman", deadline=None)
+settings.load_profile("dragoman")
 
 _WORDS = """
 the a house dog man woman runs sleeps sees red small in on under at street and not
@@ -19,3 +31,35 @@ def tiny_tokenizer() -> Tokenizer:
     rng = random.Random(1)
     lines = [" ".join(rng.choices(_WORDS.split(), k=8)) + rng.choice(".!?") for _ in range(100)]
     return Tokenizer(learn_tokenizer(lines, kind="bpe", vocab_size=320))
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose best checkpoint is a random network: it translates at once, into nonsense."""
+    config = ModelConfig(
+        vocab_size=tiny_tokenizer.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        max_length=24,
+    )
+    torch.manual_seed(0)
+    network = Seq2Seq(config).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.7)
+        network.output.bias[EOS_ID] += 2  # some hypotheses end before the length limit, some do not
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    directory = save_checkpoint(
+        run,
+        1,
+        config=config,
+        weights=dict(network.named_parameters()),
+        tokenizer=tiny_tokenizer,
+        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3),
+        card="Random weights.",
+        training_state=None,
+        training_meta=None,
+    )
+    point(run, "best", directory)
+    return run

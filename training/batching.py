@@ -31,7 +31,12 @@ class Batch(NamedTuple):
     tgt_in: Tensor  # (N, T) BOS + pieces
     real: Tensor  # (M,) flat positions in (N, T) that hold a target piece
     tgt_out: Tensor  # (M,) pieces + EOS at those positions
-    tokens: int  # source pieces + target pieces with EOS, padding not counted
+    source_tokens: int  # pieces without EOS and padding
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on `device`."""
+        src, src_lengths, tgt_in, real, tgt_out = (x.to(device) for x in self[:5])
+        return Batch(src, src_lengths, tgt_in, real, tgt_out, self.source_tokens)
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -94,12 +99,11 @@ def collate(sources: Sequence[Ids], targets: Sequence[Ids]) -> Batch:
         tgt_out[row, len(target)] = EOS_ID
     flat = tgt_out.ravel()
     real = np.flatnonzero(flat != PAD_ID)
-    tokens = int(src_lengths[: len(sources)].sum()) - len(sources) + len(real)
     return Batch(
         src=torch.from_numpy(src),
         src_lengths=torch.from_numpy(src_lengths),
         tgt_in=torch.from_numpy(tgt_in),
         real=torch.from_numpy(real),
         tgt_out=torch.from_numpy(flat[real]),
-        tokens=tokens,
+        source_tokens=sum(map(len, sources)),
     )

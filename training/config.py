@@ -1,4 +1,4 @@
-"""TrainConfig: everything a training run needs, checked at the edge. One YAML file holds one run."""
+"""TrainConfig: everything a training run needs, one YAML file a run, checked at the edge."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from model.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorpusFiles:
-    """One parallel corpus: two files of aligned lines, or one TSV whose first two columns they are."""
+    """A parallel corpus: two files of aligned lines, or one TSV with them as first columns."""
 
     source: Path | None = None
     target: Path | None = None
@@ -157,8 +157,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 
 def _override(values: dict[str, object], override: str) -> None:
     name, equals, text = override.partition("=")
-    section, dot, key = name.partition(".")
-    if not equals or not dot or not key:
+    if not equals or not all(name.split(".")) or "." not in name:
         raise ConfigError(f"{override!r}: write an override as section.key=value.")
     node = values
     for part in name.split(".")[:-1]:

@@ -35,7 +35,9 @@ class CorpusReport:
 
     def describe(self, name: str) -> str:
         """One line for the log."""
-        dropped = f"dropped {self.blank} blank, {self.too_long} too long" if self.dropped else "all kept"
+        dropped = (
+            f"dropped {self.blank} blank, {self.too_long} too long" if self.dropped else "all kept"
+        )
         return (
             f"{name}: {self.lines:,} lines, {dropped}; "
             f"{self.source_pieces:.1f} source and {self.target_pieces:.1f} target pieces a line"

@@ -59,11 +59,14 @@ class _OutputLoss(torch.autograd.Function):
             gold = target[start : start + CHUNK].unsqueeze(1)
             logits = F.linear(rows, low_weight, low_bias)
             p = logits.softmax(dim=-1, dtype=wide)
-            log_p_gold = p.gather(1, gold).log()
+            # A gold piece whose probability underflows costs 87 nats, not infinitely many.
+            log_p_gold = p.gather(1, gold).clamp_min(torch.finfo(torch.float32).tiny).log()
             normaliser = logits.gather(1, gold).to(wide) - log_p_gold  # log sum exp, (m, 1)
             nll -= log_p_gold.sum()
             mean += (weight.shape[0] - 1) * normaliser.sum()
             mean -= (rows.to(wide) @ weight_sum).sum() + len(rows) * bias_sum
+            if not any(ctx.needs_input_grad):  # type: ignore[attr-defined]
+                continue
             p.scatter_add_(1, gold, p.new_full(gold.shape, smoothing - 1))
             p[:, PAD_ID] += uniform
             low = p.to(dtype)
@@ -76,7 +79,7 @@ class _OutputLoss(torch.autograd.Function):
         grad_bias -= uniform * len(target)
         ctx.save_for_backward(grad_features, grad_weight, grad_bias)
         smoothed = (1 - smoothing) * nll + uniform * mean
-        ctx.mark_non_differentiable(nll)  # type: ignore[attr-defined]
+        ctx.mark_non_differentiable(nll)
         return smoothed, nll
 
     @staticmethod

@@ -1,6 +1,4 @@
-"""Learning a tokenizer that loses nothing from raw text, by BPE (Sennrich et al. 2016) or the
-unigram language model (Kudo 2018).
-"""
+"""Learning a lossless tokenizer from raw text: BPE (Sennrich 2016) or unigram (Kudo 2018)."""
 
 import io
 import re
@@ -68,7 +66,9 @@ def learn_tokenizer(
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise _explained(error, vocab_size) from error
+        if unsuitable := _unsuitable_size(error, vocab_size):
+            raise unsuitable from error
+        raise
     check_round_trip(Tokenizer(written.getvalue()), kept)
     return written.getvalue()
 
@@ -95,8 +95,8 @@ def _stretches(lines: Sequence[str]) -> Iterator[str]:
             yield from _STRETCH.findall(" " + unicodedata.normalize("NFC", line))
 
 
-def _explained(error: RuntimeError, vocab_size: int) -> Exception:
-    """The error in our words if the vocabulary size is at fault, else the error itself."""
+def _unsuitable_size(error: RuntimeError, vocab_size: int) -> ConfigError | None:
+    """SentencePiece's complaint about the vocabulary size in our words, if it is that."""
     if found := _TOO_LARGE.search(str(error)):
         return ConfigError(
             f"vocab_size: {vocab_size} is too large for this text. Use at most {found[1]}, or "
@@ -107,7 +107,7 @@ def _explained(error: RuntimeError, vocab_size: int) -> Exception:
             f"vocab_size: {vocab_size} is too small for this text: its characters, the 256 bytes "
             f"and 4 control pieces need {found[1]}. Use at least that."
         )
-    return error
+    return None
 
 
 def _excerpt(line: str) -> str:

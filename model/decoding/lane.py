@@ -1,81 +1,37 @@
 """Lane: the slots of one beam size, in which sentences are searched side by side.
 
-A sentence joins as soon as a slot is free and leaves in the step it finishes. Everything lies in
-buffers of fixed size, and the active slots are always the first ones, so a step works on views and
-copies nothing but the state it selects.
+A sentence joins as soon as a slot is free and leaves in the step it finishes. All state lies in
+buffers of fixed size. The active slots are always the first ones, so a step works on views of them
+and copies only what the search selects.
 
-What a sentence becomes does not depend on the others. Every tensor row belongs to one sentence, and
-the shapes that could change the order of a sum are fixed: sources are padded to multiples of 16 and
-encoded 16 at a time; the network itself keeps the bits of a row equal for any number of rows.
+A sentence's result does not depend on the others, to the bit on the CPU: each tensor row belongs to
+one sentence, and nothing here sums over rows. What depends on shapes is fixed by `admission` for
+the encoder and by the network's own step for the decoder.
 """
 
 # Shapes: N active sentences, K hypotheses (the beam), R = N*K rows, V vocabulary, S source length
-# with EOS, T target length with EOS, L layers, D decoder size, H and A encoder and attention size.
+# with EOS, T target length with EOS.
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from model.decoding.admission import Encoded, Queue, encode, padded_length
+from model.decoding.history import History
+from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.search import (
     Candidates,
-    Hypothesis,
-    SearchOptions,
     best_candidates,
-    common_prefix,
     is_over,
     length_limit,
     length_penalty,
-    trace,
 )
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
-
-SOURCE_MULTIPLE = 16
-ENCODE_ROWS = 16
-LOOKAHEAD = 64  # waiting sentences among which companions for one encoder batch are sought
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """One sentence to search."""
-
-    src: tuple[int, ...]
-    """Source pieces without EOS."""
-    options: SearchOptions
-    stream: bool = False
-    """Report the beginning of the translation as soon as it is certain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """More of a streamed translation is certain: the best hypothesis will begin with these pieces."""
-
-    id: int
-    stable_prefix: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A sentence is done: up to `n_best` hypotheses, the best first, at least one."""
-
-    id: int
-    hypotheses: tuple[Hypothesis, ...]
-
-
-Event = Progress | Finished
-
-
-class _Encoded(NamedTuple):
-    """One sentence between encoder and decoder: both fields without their first dimension."""
-
-    memory: Memory
-    state: DecoderState
 
 
 @dataclass(slots=True)
@@ -96,21 +52,11 @@ class _Beam(NamedTuple):
     log_prob: Tensor  # (N, K) fp32, -inf where no hypothesis is alive
     length: Tensor  # (N,) pieces so far
     finished: Tensor  # (N,) hypotheses finished so far
-    best: Tensor  # (N, K) their scores, falling, -inf behind them
+    best: Tensor  # (N, K) their scores, best first, then -inf
     forced: Tensor  # (N, K) at the length limit: the hypothesis would rather have gone on
     n_best: Tensor  # (N,)
-    penalty: Tensor  # (N, T) length penalty of a hypothesis that ends in each step
-    longest: Tensor  # (N,) the last of them that the sentence can reach
-
-
-class _History(NamedTuple):
-    """What each step did; resolved once, when the sentence is over. Dimension 0 is the slot."""
-
-    piece: Tensor  # (N, T, K)
-    parent: Tensor  # (N, T, K) the hypothesis it was appended to
-    log_prob: Tensor  # (N, T, K)
-    score: Tensor  # (N, T, K) of the hypotheses that finished in this step, else -inf
-    weights: Tensor  # (N, T, K, S) attention of hypothesis K as it stood before this step
+    penalty: Tensor  # (N, T) length penalty of what finishes in each step
+    longest: Tensor  # (N,) the last of them that this sentence can reach
 
 
 class Lane:
@@ -119,25 +65,27 @@ class Lane:
     def __init__(
         self, network: Seq2Seq, *, beam_size: int, slots: int, max_source: int, max_length: int
     ) -> None:
-        self.network = network
-        self.beam_size = beam_size
-        self.slots = slots
-        self.max_source = bucket(max_source + 1)
-        self.max_steps = max_length + 1
-        self.device = network.output.weight.device
-        self.waiting: dict[int, Request] = {}  # in order of arrival
-        self._encoded: dict[int, _Encoded] = {}
+        """Buffers for `slots` sentences of up to `max_source` pieces and `max_length` outputs."""
+        self.waiting = Queue(network)
+        self._network = network
+        self._beam_size = beam_size
+        self._slots = slots
         self._active: list[_Sentence | None] = []  # None: freed since the last step
-        self._allocate()
+        device = network.output.weight.device
+        source = padded_length((PAD_ID,) * max_source)
+        self._allocate(encode(network, [(PAD_ID,)])[0], source, max_length + 1, device)
+        self._history = History(
+            slots=slots, steps=max_length + 1, beam_size=beam_size, source=source, device=device
+        )
 
     @property
     def busy(self) -> bool:
-        return bool(self.waiting) or any(self._active)
+        """Whether a sentence is active or waiting."""
+        return len(self.waiting) > 0 or any(self._active)
 
     def cancel(self, id: int) -> bool:
         """Forget the sentence `id`; False if it is not here."""
-        self._encoded.pop(id, None)
-        if self.waiting.pop(id, None) is not None:
+        if self.waiting.cancel(id):
             return True
         for slot, sentence in enumerate(self._active):
             if sentence is not None and sentence.id == id:
@@ -146,56 +94,46 @@ class Lane:
         return False
 
     def step(self) -> list[Event]:
-        """Fill free slots, extend every active sentence by one piece, hand over what is finished."""
+        """Fill free slots, extend every active sentence by one piece, hand over the finished."""
         active = self._fill()
         if not active:
             return []
         over = self._extend(active)
         events: list[Event] = []
         for slot, sentence in enumerate(active):
-            if over[slot]:
-                events.append(Finished(sentence.id, self._resolve(slot, sentence)))
-                self._active[slot] = None
             sentence.length += 1
-        streamed = [i for i, sentence in enumerate(active) if sentence.request.stream and not over[i]]
-        return events + self._progress(active, streamed)
+            if over[slot]:
+                events.append(self._finish(slot, sentence))
+                self._active[slot] = None
+        return events + self._progress()
 
-    def _allocate(self) -> None:
-        """Buffers for all slots, in the shapes and types that a first encoded sentence shows."""
-        shown = self._encode([(PAD_ID,)])[0]
-        slots, beam, steps, source = self.slots, self.beam_size, self.max_steps, self.max_source
+    def _allocate(self, shown: Encoded, source: int, steps: int, device: torch.device) -> None:
+        """Memory, state and beam of all slots; an encoded sentence shows the network's shapes."""
+        slots, beam = self._slots, self._beam_size
 
-        def buffer(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.zeros(shape, dtype=dtype, device=self.device)
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
 
+        # Zeros, because a weight of 0 times what `empty` may contain is not always 0.
         self._memory = Memory(
-            *(buffer(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
+            *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
         )
         self._state = DecoderState(
-            *(buffer(slots * beam, *x.shape, dtype=x.dtype) for x in shown.state)
+            *(zeros(slots * beam, *x.shape, dtype=x.dtype) for x in shown.state)
         )
         self._beam = _Beam(
-            token=buffer(slots, beam, dtype=torch.long),
-            log_prob=buffer(slots, beam),
-            length=buffer(slots, dtype=torch.long),
-            finished=buffer(slots, dtype=torch.long),
-            best=buffer(slots, beam),
-            forced=buffer(slots, beam, dtype=torch.bool),
-            n_best=buffer(slots, dtype=torch.long),
-            penalty=buffer(slots, steps),
-            longest=buffer(slots),
+            token=zeros(slots, beam, dtype=torch.long),
+            log_prob=zeros(slots, beam),
+            length=zeros(slots, dtype=torch.long),
+            finished=zeros(slots, dtype=torch.long),
+            best=zeros(slots, beam),
+            forced=zeros(slots, beam, dtype=torch.bool),
+            n_best=zeros(slots, dtype=torch.long),
+            penalty=zeros(slots, steps),
+            longest=zeros(slots),
         )
-        # Empty, not zeros: pages that no sentence is long enough to reach are then never touched.
-        self._history = _History(
-            piece=torch.empty(slots, steps, beam, dtype=torch.long, device=self.device),
-            parent=torch.empty(slots, steps, beam, dtype=torch.long, device=self.device),
-            log_prob=torch.empty(slots, steps, beam, device=self.device),
-            score=torch.empty(slots, steps, beam, device=self.device),
-            weights=torch.empty(slots, steps, beam, source, device=self.device),
-        )
-        self._slot = torch.arange(slots, device=self.device)
-        self._first_row = self._slot.unsqueeze(1) * beam  # (N, 1) row of each slot's hypothesis 0
-        self._place = torch.arange(beam, device=self.device)
+        self._place = torch.arange(beam, device=device)
+        self._first_row = torch.arange(0, slots * beam, beam, device=device).unsqueeze(1)
 
     # Joining and leaving
 
@@ -203,108 +141,102 @@ class Lane:
         """Waiting sentences take the free slots; the last active ones move into what remains free.
 
         Returns:
-            The active sentences: slot i holds the i-th.
+            The active sentences, that of slot i at i.
         """
         holes = [slot for slot, sentence in enumerate(self._active) if sentence is None]
         holes.reverse()
-        while self.waiting and (holes or len(self._active) < self.slots):
+        while len(self.waiting) and (holes or len(self._active) < self._slots):
             slot = holes.pop() if holes else len(self._active)
             self._active[slot : slot + 1] = [self._admit(slot)]
         for hole in holes:  # from the highest down, so that the last slot is never another hole
             last = self._active.pop()
-            if hole < len(self._active):
+            if last is not None:
                 self._move(len(self._active), hole, last)
                 self._active[hole] = last
         return [sentence for sentence in self._active if sentence is not None]
 
     def _admit(self, slot: int) -> _Sentence:
-        """Put the first waiting sentence into `slot`."""
-        id, request = next(iter(self.waiting.items()))
-        if id not in self._encoded:
-            self._encode_ahead(bucket(len(request.src) + 1))
-        memory, state = self._encoded.pop(id)
-        del self.waiting[id]
+        """Put the sentence that has waited longest into `slot`."""
+        id, request, encoded = self.waiting.pop()
         options, beam = request.options, self._beam
         limit = length_limit(options, len(request.src))
-        # Past the bucket old values stay: the mask gives them a weight of exactly 0.
+        # Behind the sentence the values of an earlier one stay; the mask gives them a weight of 0.
         self._memory.mask[slot] = False
-        for held, new in zip(self._memory, memory, strict=True):
+        for held, new in zip(self._memory, encoded.memory, strict=True):
             held[slot, : len(new)] = new
-        for held, new in zip(self._state, state, strict=True):
-            held[slot * self.beam_size : (slot + 1) * self.beam_size] = new
+        for held, new in zip(self._state, encoded.state, strict=True):
+            held[slot * self._beam_size : (slot + 1) * self._beam_size] = new
         beam.token[slot] = BOS_ID
         beam.log_prob[slot] = -torch.inf
-        beam.log_prob[slot, 0] = 0
+        beam.log_prob[slot, 0] = 0.0
         beam.length[slot] = 0
         beam.finished[slot] = 0
         beam.best[slot] = -torch.inf
         beam.n_best[slot] = options.n_best
-        penalty = length_penalty(options, torch.arange(1, limit + 2))
-        beam.penalty[slot, : limit + 1] = penalty.to(self.device)
+        beam.penalty[slot, : limit + 1] = length_penalty(options, torch.arange(1, limit + 2))
         beam.longest[slot] = beam.penalty[slot, limit]
         return _Sentence(id, request, limit)
 
-    def _encode_ahead(self, size: int) -> None:
-        """Encode the next waiting sentences of the source bucket `size`, the first of them included.
-
-        The encoder runs 16 rows at a time in any case, so those that must still wait for a slot are
-        encoded with the first instead of filling the rows with copies of it.
-        """
-        near = islice(self.waiting.items(), LOOKAHEAD)
-        fitting = (
-            (id, request.src)
-            for id, request in near
-            if id not in self._encoded and bucket(len(request.src) + 1) == size
-        )
-        group = dict(islice(fitting, ENCODE_ROWS))
-        self._encoded.update(zip(group, self._encode(list(group.values())), strict=True))
-
-    def _encode(self, sources: list[tuple[int, ...]]) -> list[_Encoded]:
-        """Encode up to 16 sources of one bucket, in a batch that copies of the last one fill up."""
-        rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
-        size = bucket(max(map(len, sources)) + 1)
-        ids = [[*src, EOS_ID, *[PAD_ID] * (size - len(src) - 1)] for src in rows]
-        lengths = [len(src) + 1 for src in rows]
-        memory = self.network.encode(
-            torch.tensor(ids, device=self.device), torch.tensor(lengths, device=self.device)
-        )
-        state = self.network.start(memory)
-        return [
-            _Encoded(Memory(*(x[i] for x in memory)), DecoderState(*(x[i] for x in state)))
-            for i in range(len(sources))
-        ]
-
-    def _move(self, source: int, target: int, sentence: _Sentence | None) -> None:
-        """Move the sentence of slot `source` into slot `target`."""
-        assert sentence is not None
-        size = bucket(len(sentence.request.src) + 1)
-        states = (held.unflatten(0, (self.slots, self.beam_size)) for held in self._state)
-        for held in (*self._memory, *self._beam, *states):
+    def _move(self, source: int, target: int, sentence: _Sentence) -> None:
+        """Move `sentence` from slot `source` to slot `target`."""
+        state = (held.view(self._slots, self._beam_size, *held.shape[1:]) for held in self._state)
+        for held in (*self._memory, *state, *self._beam):
             held[target] = held[source]
-        for held in self._history:
-            held[target, : sentence.length] = held[source, : sentence.length]
-        del size
+        self._history.move(source, target, sentence.length, padded_length(sentence.request.src))
+
+    def _finish(self, slot: int, sentence: _Sentence) -> Finished:
+        forced = self._beam.forced[slot].tolist()
+        hypotheses = self._history.resolve(slot, sentence.length, sentence.request, forced)
+        return Finished(sentence.id, hypotheses)
+
+    def _progress(self) -> list[Event]:
+        """News of streamed sentences whose stable prefix has grown."""
+        streamed = [
+            (slot, sentence)
+            for slot, sentence in enumerate(self._active)
+            if sentence is not None and sentence.request.stream
+        ]
+        if not streamed:
+            return []
+        slots = [slot for slot, _ in streamed]
+        best, alive = self._beam.best[slots, 0], self._beam.log_prob[slots]
+        contenders = alive / self._beam.longest[slots].unsqueeze(1) >= best.unsqueeze(1)
+        prefixes = self._history.stable_prefixes(
+            slots,
+            [sentence.length for _, sentence in streamed],
+            contenders & (alive > -torch.inf),
+            best,
+        )
+        events: list[Event] = []
+        for (_, sentence), prefix in zip(streamed, prefixes, strict=True):
+            if len(prefix) > sentence.reported:
+                sentence.reported = len(prefix)
+                events.append(Progress(sentence.id, prefix))
+        return events
 
     # One step
 
     def _extend(self, active: list[_Sentence]) -> list[bool]:
-        """Extend the hypotheses of every active sentence by one piece; which sentences are over."""
-        n, beam = len(active), _Beam(*(x[: len(active)] for x in self._beam))
-        source = max(bucket(len(sentence.request.src) + 1) for sentence in active)
-        memory = Memory(*(x[:n, :source] for x in self._memory))
-        state = DecoderState(*(x[: n * self.beam_size] for x in self._state))
-        next_state, features, weights = self.network.step(beam.token, state, memory)
-        log_probs = self.network.log_scores(features, weights, memory).float().log_softmax(dim=2)
+        """Extend the hypotheses of the active sentences by one piece; which sentences are over."""
+        count = len(active)
+        source = max(padded_length(sentence.request.src) for sentence in active)
+        beam = _Beam(*(held[:count] for held in self._beam))
+        memory = Memory(*(held[:count, :source] for held in self._memory))
+        state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
+        following, features, weights = self._network.step(beam.token, state, memory)
+        logits = self._network.log_scores(features, weights, memory)
+        log_probs = logits.float().log_softmax(dim=2)
         self._forbid(log_probs, active)
-        chosen = best_candidates(log_probs + beam.log_prob.unsqueeze(2))
+        chosen = best_candidates(log_probs.add_(beam.log_prob.unsqueeze(2)))
         over = self._keep(beam, chosen, weights)
-        rows = (self._first_row[:n] + chosen.parent).flatten()
-        for held, new in zip(state, next_state, strict=True):
-            torch.index_select(new, 0, rows, out=held)
-        return [bool(x) for x in over.tolist()]  # the only wait for the device in a step
+        rows = (self._first_row[:count] + chosen.parent).flatten()
+        for held, new in zip(state, following, strict=True):
+            if held.numel():  # a field that this network does not use comes back as it went in
+                torch.index_select(new, 0, rows, out=held)
+        return [bool(flag) for flag in over.tolist()]  # the one wait for the device in a step
 
     def _forbid(self, log_probs: Tensor, active: list[_Sentence]) -> None:
-        """Set to -inf, in `log_probs` (N, K, V), what must not come next."""
+        """Set to -inf, in `log_probs` (N, K, V), the pieces that must not come next."""
         log_probs[:, :, :EOS_ID] = -torch.inf  # PAD, UNK and BOS
         ending = [i for i, sentence in enumerate(active) if sentence.length == sentence.limit]
         if ending:
@@ -321,64 +253,23 @@ class Lane:
             log_probs[short, :, EOS_ID] = -torch.inf
 
     def _keep(self, beam: _Beam, chosen: Candidates, weights: Tensor) -> Tensor:
-        """Make the `chosen` candidates the beam and write the history; which sentences are over.
+        """Make the `chosen` candidates the beam, in views `beam` of the active slots.
 
-        `beam` holds views of the active slots, `weights` is (N, K, S).
+        Returns:
+            (N,) which sentences are over.
         """
-        slot, step = self._slot[: len(weights)], beam.length
-        places = self.beam_size - beam.finished.unsqueeze(1)
-        log_prob = chosen.log_prob.masked_fill(self._place >= places, -torch.inf)
-        ended = (chosen.piece == EOS_ID) & ~log_prob.isneginf()
-        score = (log_prob / beam.penalty[slot, step].unsqueeze(1)).masked_fill(~ended, -torch.inf)
-        self._history.piece[slot, step] = chosen.piece
-        self._history.parent[slot, step] = chosen.parent
-        self._history.log_prob[slot, step] = log_prob
-        self._history.score[slot, step] = score
-        self._history.weights[slot, step, :, : weights.shape[2]] = weights.float()
+        free = (self._beam_size - beam.finished).unsqueeze(1)
+        chosen = chosen._replace(
+            log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
+        )
+        ended = (chosen.piece == EOS_ID) & (chosen.log_prob > -torch.inf)
+        penalty = beam.penalty.gather(1, beam.length.unsqueeze(1))
+        score = (chosen.log_prob / penalty).masked_fill(~ended, -torch.inf)
+        self._history.record(beam.length, chosen, score, weights)
         beam.token.copy_(chosen.piece)
-        beam.log_prob.copy_(log_prob.masked_fill(ended, -torch.inf))
-        beam.finished.add_(ended.sum(1))
-        beam.best.copy_(torch.cat([beam.best, score], dim=1).topk(self.beam_size).values)
+        beam.log_prob.copy_(chosen.log_prob.masked_fill(ended, -torch.inf))
         beam.length.add_(1)
+        beam.finished.add_(ended.sum(dim=1))
+        beam.best.copy_(torch.cat([beam.best, score], dim=1).topk(self._beam_size).values)
         last = beam.best.gather(1, beam.n_best.unsqueeze(1) - 1).squeeze(1)
         return is_over(beam.log_prob, last, beam.longest)
-
-    # Results
-
-    def _resolve(self, slot: int, sentence: _Sentence) -> tuple[Hypothesis, ...]:
-        """The best hypotheses of a sentence that is over, followed back through the history."""
-        steps, options = sentence.length + 1, sentence.request.options
-        pieces, parents, log_probs, scores = (
-            held[slot, :steps].tolist() for held in self._history[:4]
-        )
-        forced = self._beam.forced[slot].tolist()
-        finished = []
-        for step in range(steps):
-            for place, score in enumerate(scores[step]):
-                if score != -torch.inf:
-                    taken, path = trace(pieces, parents, step, place)
-                    finished.append((-score, taken[:-1], log_probs[step][place], path))
-        finished.sort(key=lambda entry: entry[:2])
-        length = len(sentence.request.src) + 1
-        return tuple(
-            Hypothesis(
-                pieces=taken,
-                log_prob=log_prob,
-                score=-negative,
-                truncated=len(taken) == sentence.limit and forced[path[-1]],
-                weights=self._history.weights[slot, self._step[: len(path)], path, :length].cpu(),
-            )
-            for negative, taken, log_prob, path in finished[: options.n_best]
-        )
-
-    def _progress(self, active: list[_Sentence], streamed: list[int]) -> list[Event]:
-        """News for streamed sentences: the prefix of all hypotheses that can still come first."""
-        events: list[Event] = []
-        for slot in streamed:
-            ...
-        return events
-
-
-def bucket(length: int) -> int:
-    """`length` rounded up to a multiple of 16: attention over S then sums in the same order."""
-    return -(-length // SOURCE_MULTIPLE) * SOURCE_MULTIPLE

@@ -2,17 +2,17 @@
 
 The search that the engine runs with them, for every sentence by itself:
 
-1. Each step extends the alive hypotheses, which all have the same length |Y|, by one piece. The log-
-   probability of a piece is taken over the whole vocabulary; PAD, UNK and BOS are then forbidden. So
-   forced decoding of a hypothesis gives the log-probability that the search gave it.
-2. Of all candidates (hypothesis, piece) the best `beam_size - finished` by log-probability are kept,
-   equal ones in the order of (hypothesis, piece). Hypotheses are numbered in that order.
-3. A candidate that ends in EOS is finished: it keeps its place in the beam, so the alive beam
+1. Each step extends the alive hypotheses, which are all of one length, by one piece. The
+   probability of a piece is normalised over the whole vocabulary; only then are PAD, UNK and BOS
+   forbidden. So forced decoding of a hypothesis gives the log-probability that the search gave it.
+2. Of all candidates (hypothesis, piece) the best `beam_size - finished` by log-probability are
+   kept, equal ones in the order of (hypothesis, piece). The next hypotheses are numbered so.
+3. A candidate that ends in EOS is finished and keeps its place in the beam: the alive beam
    shrinks. Its score is log_prob / length_penalty(|Y|), where |Y| counts EOS.
 4. EOS is forbidden below `min_length` pieces. A hypothesis of `length_limit` pieces can only be
    followed by EOS, at its true log-probability.
-5. The sentence ends when nothing is alive, or when `n_best` are finished and no alive hypothesis can
-   still reach the score of the n_best-th.
+5. The sentence is over when nothing is alive, or when `n_best` are finished and no alive
+   hypothesis can still reach the score of the n_best-th.
 
 Finished hypotheses rank by score, equal ones by their pieces. Greedy search is `beam_size` 1.
 """
@@ -36,7 +36,7 @@ LAST = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchOptions:
-    """How one sentence is searched. The names are those of flags, JSON fields and `decoding.json`."""
+    """How one sentence is searched. Flags, JSON fields and `decoding.json` use the same names."""
 
     beam_size: int = 5
     """Hypotheses kept side by side, 1 to 64; 1 is greedy search."""
@@ -85,7 +85,7 @@ class Hypothesis:
     truncated: bool
     """It reached the length limit, and the network would rather have gone on than end there."""
     weights: Tensor = field(compare=False, repr=False)
-    """(T, S) fp32 on the CPU: attention of each target piece and EOS over the source pieces and EOS."""
+    """(T, S) fp32 on the CPU: attention of each piece and EOS over the source pieces and EOS."""
 
 
 class Candidates(NamedTuple):
@@ -97,7 +97,7 @@ class Candidates(NamedTuple):
 
 
 def length_limit(options: SearchOptions, source_length: int) -> int:
-    """The most pieces, EOS not counted, that a source of `source_length` pieces without EOS may give."""
+    """The most pieces that a source of `source_length` pieces may give, EOS counted in neither."""
     return math.floor(options.max_length_a * source_length + options.max_length_b)
 
 
@@ -140,7 +140,7 @@ def _shortlist(flat: Tensor, beam: int) -> Tensor:
     everything = torch.arange(width, device=flat.device)
     if blocks <= beam:
         return everything.expand(len(flat), width)
-    maxima = flat[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK)).amax(2)
+    maxima = flat[:, : blocks * BLOCK].view(-1, blocks, BLOCK).amax(2)
     keys = _ranking_key(maxima, everything[:blocks])
     best = LAST - (keys.topk(beam, sorted=False).values & LAST)
     inside = (best.unsqueeze(2) * BLOCK + everything[:BLOCK]).flatten(1)
@@ -160,9 +160,9 @@ def _ranking_key(values: Tensor, index: Tensor) -> Tensor:
 def is_over(alive: Tensor, last_score: Tensor, longest_penalty: Tensor) -> Tensor:
     """Which sentences can find nothing better: (N,) bool. Exact, no heuristic.
 
-    A hypothesis only loses log-probability as it grows, and is divided by at most the penalty of the
-    length limit: that bounds the score it can reach. One that can equal the last score goes on,
-    because its pieces may rank first.
+    A hypothesis only loses log-probability as it grows, and is divided by at most the penalty of
+    the length limit: that bounds the score it can reach. One that can equal the last score goes
+    on, because its pieces may rank first.
 
     Args:
         alive: (N, K) log-probabilities of the alive hypotheses, -inf where there is none.

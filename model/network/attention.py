@@ -4,8 +4,8 @@
 `dot`: q h (Luong 2015, eq. 8); `additive`: v tanh(W q + U h) (Bahdanau 2015, A.1.2).
 """
 
-# Shapes: N sentences, Q queries a sentence (T in training, K hypotheses in search), S source length,
-# H encoder output size, D decoder size, A attention size (D here), G heads.
+# Shapes: N sentences, Q queries a sentence (T in training, K hypotheses in search), S source
+# length, H encoder output size, D decoder size, A attention size (D here), G heads.
 
 import math
 
@@ -53,7 +53,7 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(N, G, X, size/G) for x (N, X, size)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _scores(self, query: Tensor, keys: Tensor) -> Tensor:
         if self.kind == "additive":

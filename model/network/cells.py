@@ -28,8 +28,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`F.linear` whose result for one row does not depend on how many rows are beside it.
 
     Matrix libraries choose another order of summation for very few rows, which changes the last
-    bits. Without gradients the rows of `x` (R, I) are therefore filled up to a multiple of 16, where
-    the bits are the same for every count.
+    bits. Without gradients the rows of `x` (R, I) are therefore filled up to a multiple of 16,
+    where the bits are the same for every count.
     """
     rows = x.shape[0]
     if torch.is_grad_enabled() or rows % ROW_MULTIPLE == 0:
@@ -71,10 +71,10 @@ def gru_cell(
 ) -> Tensor:
     """One step of a gated recurrent unit: h' (R, D) for x (R, I) and h (R, D).
 
-        r = sigmoid(W_r x + U_r h + b_r)      reset
-        z = sigmoid(W_z x + U_z h + b_z)      update
-        n = tanh(W_n x + b_n + r * (U_n h + b_m))
-        h' = (1 - z) * n + z * h
+    r = sigmoid(W_r x + U_r h + b_r)      reset
+    z = sigmoid(W_z x + U_z h + b_z)      update
+    n = tanh(W_n x + b_n + r * (U_n h + b_m))
+    h' = (1 - z) * n + z * h
     """
     w, u, b_w, b_u = parameters
     r_x, z_x, n_x = linear(x, w, b_w).chunk(3, dim=-1)
@@ -111,7 +111,7 @@ class RecurrentLayer(nn.Module):
         """
         for name, parameter in self.kernel.named_parameters():
             with torch.no_grad():
-                for gate in parameter.split(self.hidden_size):
+                for gate in parameter.chunk(len(parameter) // self.hidden_size):
                     if name.startswith("weight_ih"):
                         nn.init.xavier_uniform_(gate)
                     elif name.startswith("weight_hh"):
@@ -121,7 +121,9 @@ class RecurrentLayer(nn.Module):
                 if self.kind == "lstm" and name.startswith("bias_ih"):
                     parameter[self.hidden_size : 2 * self.hidden_size] = 1.0
 
-    def sequence(self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None) -> Tensor:
+    def sequence(
+        self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None
+    ) -> Tensor:
         """Outputs (N, T, D) for x (N, T, I), from the states (N, D) or from zeros."""
         if hidden is None:
             return torch.as_tensor(self.kernel(x)[0])
@@ -132,13 +134,8 @@ class RecurrentLayer(nn.Module):
 
     def step(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The next hidden and cell (R, D) for x (R, I); `cell` passes through GRU and RNN."""
-        kernel = self.kernel
-        parameters = (
-            kernel.weight_ih_l0,
-            kernel.weight_hh_l0,
-            kernel.bias_ih_l0,
-            kernel.bias_hh_l0,
-        )
+        w, u, b_w, b_u = self.kernel.parameters()
+        parameters = (w, u, b_w, b_u)
         if self.kind == "lstm":
             return lstm_cell(x, hidden, cell, parameters)
         step = gru_cell if self.kind == "gru" else rnn_cell

@@ -1,15 +1,17 @@
 """Decoder: a pure step on values, and the same unrolled over a whole target.
 
-Default wiring (as GNMT v2): layer 1 reads the previous piece, its output is the attention query, and
-the context enters every upper layer and the output. There is no recurrence through the attention, so
-a known target is run layer by layer in one fused call each. With input feeding (Luong 2015, 3.3) the
-attentional vector re-enters layer 1 and the top layer is the query: the target is run step by step.
+Default wiring (as GNMT v2): layer 1 reads the previous piece, its output is the attention query,
+and the context enters every upper layer and the output. There is no recurrence through the
+attention, so a known target is run layer by layer in one fused call each. With input feeding
+(Luong 2015, 3.3) the attentional vector re-enters layer 1 and the top layer is the query: the
+target is run step by step.
 """
 
 # Shapes: N sentences, K hypotheses, R = N*K rows, T target length, S source length, L layers,
 # E embedding, H encoder output size, D decoder size, F feature size.
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +30,9 @@ class DecoderState(NamedTuple):
     hidden: Tensor  # (R, L, D)
     cell: Tensor  # (R, L, D), at least fp32; (R, L, 0) for cells that have none
     attentional: Tensor  # (R, D) with input feeding, else (R, 0)
-    coverage: Tensor  # (R, S) sum of the past attention weights where a network reads it, else (R, 0)
+    coverage: (
+        Tensor  # (R, S) sum of the past attention weights where a network reads it, else (R, 0)
+    )
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The states of `rows` (R',), in that order and as often as they are named."""
@@ -46,7 +50,8 @@ class Decoder(nn.Module):
         first = config.embedding_size + (size if self.input_feeding else 0)
         upper = size + (0 if self.input_feeding else context)
         inputs = [first] + [upper] * (config.decoder_layers - 1)
-        self.layers = nn.ModuleList(RecurrentLayer(config.cell, i, size) for i in inputs)
+        layers = nn.ModuleList(RecurrentLayer(config.cell, i, size) for i in inputs)
+        self.layers = cast(Sequence[RecurrentLayer], layers)
         self.attention = Attention(config)
         self.bridge = nn.Linear(context, 2 * config.decoder_layers * size)
         # The fed-back vector has the decoder's width; features have the width of the output matrix.
@@ -69,14 +74,15 @@ class Decoder(nn.Module):
         Padding is left out of the mean. One projection gives hidden and cell of every layer.
         """
         mask = memory.mask.unsqueeze(2)
-        total = (memory.values * mask).sum(dim=1, dtype=torch.promote_types(memory.values.dtype, torch.float32))
+        wide = torch.promote_types(memory.values.dtype, torch.float32)
+        total = (memory.values * mask).sum(dim=1, dtype=wide)
         mean = (total / mask.sum(dim=1)).to(memory.values.dtype)
         state = linear(mean, self.bridge.weight, self.bridge.bias).tanh()
-        hidden, cell = state.unflatten(1, (2, len(self.layers), -1)).unbind(1)
+        hidden, cell = state.view(len(state), 2, len(self.layers), -1).unbind(1)
         width = self.layers[0].hidden_size
         return DecoderState(
             hidden=hidden,
-            cell=cell.to(total.dtype) if self.kind == "lstm" else cell[..., :0],
+            cell=cell.to(wide) if self.kind == "lstm" else cell[..., :0],
             attentional=hidden.new_zeros(len(hidden), width if self.input_feeding else 0),
             coverage=hidden.new_zeros(len(hidden), 0),
         )
@@ -121,8 +127,8 @@ class Decoder(nn.Module):
             attentional=vector if self.input_feeding else state.attentional,
             coverage=state.coverage,
         )
-        features = self._features(vector).unflatten(0, (sentences, queries))
-        return state, features, weights
+        features = self._features(vector)
+        return state, features.view(sentences, queries, -1), weights
 
     def unroll(
         self, embedded: Tensor, state: DecoderState, memory: Memory
@@ -145,15 +151,15 @@ class Decoder(nn.Module):
         self, embedded: Tensor, state: DecoderState, memory: Memory
     ) -> tuple[Tensor, Tensor]:
         features, weights = [], []
-        for piece in embedded.split(1, dim=1):
-            state, feature, weight = self.step(piece, state, memory)
+        for piece in embedded.unbind(1):
+            state, feature, weight = self.step(piece.unsqueeze(1), state, memory)
             features.append(feature)
             weights.append(weight)
         return torch.cat(features, dim=1), torch.cat(weights, dim=1)
 
     def _attend(self, query: Tensor, memory: Memory, queries: int) -> tuple[Tensor, Tensor]:
         """Context (R, H) and weights (N, K, S) for the queries (R, D)."""
-        context, weights = self.attention(query.unflatten(0, (-1, queries)), memory)
+        context, weights = self.attention(query.view(-1, queries, query.shape[1]), memory)
         return context.flatten(0, 1), weights
 
     def _features(self, vector: Tensor) -> Tensor:

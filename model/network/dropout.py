@@ -7,8 +7,8 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """As `nn.Dropout`, with the rate rounded to a multiple of 1/256.
 
-    On a CPU drawing one Bernoulli variable for each element took 5 % of a training step; eight bytes
-    of one 64-bit draw serve eight elements.
+    On a CPU drawing one Bernoulli variable for each element took 5 % of a training step; the eight
+    bytes of one 64-bit draw serve eight elements.
     """
 
     def __init__(self, rate: float) -> None:

@@ -7,6 +7,9 @@ real tokens in both directions and never reaches a real state, without packed se
 
 # Shapes: N sentences, S source length, I input size, H encoder output size.
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
@@ -59,8 +62,13 @@ class Encoder(nn.Module):
         super().__init__()
         inputs = [config.embedding_size] + [config.encoder_size] * (config.encoder_layers - 1)
         half = config.encoder_size // 2
-        self.forwards = nn.ModuleList(RecurrentLayer(config.cell, size, half) for size in inputs)
-        self.backwards = nn.ModuleList(RecurrentLayer(config.cell, size, half) for size in inputs)
+
+        def layers() -> Sequence[RecurrentLayer]:
+            stack = nn.ModuleList(RecurrentLayer(config.cell, size, half) for size in inputs)
+            return cast(Sequence[RecurrentLayer], stack)
+
+        self.forwards = layers()
+        self.backwards = layers()
         self.dropout = Dropout(config.dropout)
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:

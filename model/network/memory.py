@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Memory(NamedTuple):
-    """Constant while a sentence is decoded; hypotheses are queries against it, never copies of it."""
+    """Constant while a sentence is decoded; hypotheses are queries against it, never copies."""
 
     src: Tensor  # (N, S) source ids
     values: Tensor  # (N, S, H) encoder outputs

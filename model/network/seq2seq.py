@@ -70,7 +70,7 @@ class Seq2Seq(nn.Module):
         `weights` and `memory` are for networks that copy from the source; this one does not.
         """
         rows = linear(features.flatten(0, 1), self.output.weight, self.output.bias)
-        return rows.unflatten(0, features.shape[:2])
+        return rows.view(*features.shape[:2], -1)
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
         config = self.config

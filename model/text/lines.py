@@ -87,11 +87,11 @@ def atomic_output(path: Path) -> Iterator[BinaryIO]:
         DataError: the directory is missing or not writable, `path` is a directory, or the disk is
             full.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    if target.is_dir():
+    if path.is_dir():
         raise DataError(f"{path}: is a directory. Give a file name.")
-    direct = target.exists() and not target.is_file()
-    written = target if direct else target.with_name(f".dragoman-{secrets.token_hex(6)}.tmp")
+    direct = path.exists() and not path.is_file()
+    target = Path(os.path.realpath(path))  # a link stays a link
+    written = path if direct else target.with_name(f".dragoman-{secrets.token_hex(6)}.tmp")
     try:
         raw = written.open("wb" if direct else "xb")
     except OSError as error:

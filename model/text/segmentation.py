@@ -9,6 +9,8 @@ from model.text.tokenizer import Tokenizer
 
 # White space at which a line may be cut: no-break spaces hold together what they join.
 _SPACE = r"[^\S\u00a0\u2007\u202f]"
+# Both match everywhere, if need be the empty string.
+_REST_OF_WORD = re.compile(r"\S{0,100}")
 _SPACES = re.compile(f"{_SPACE}*")
 _WORD_END = re.compile(f"(?<!{_SPACE})(?={_SPACE})")
 
@@ -56,15 +58,22 @@ def _longest_fit(text: str, start: int, guess: int, tokenizer: Tokenizer, limit:
     They are what the first `limit` pieces of a larger stretch spell, except for characters that
     normalisation changes; encoding them again makes sure.
     """
-    size = guess + guess // 4 + 1
-    while len(ids := tokenizer.encode(text[start : start + size])) <= limit:
-        if start + size >= len(text):
-            return len(text) - start
-        size *= 2
-    size = min(size, len(tokenizer.decode(ids[:limit])))
+    size = guess + guess // 4
+    while len(ids := tokenizer.encode(stretch := _stretch(text, start, size))) <= limit:
+        if start + len(stretch) == len(text):
+            return len(stretch)
+        size = 2 * size + 1
+    size = min(len(stretch), len(tokenizer.decode(ids[:limit])))
     while size > 1 and (count := len(tokenizer.encode(text[start : start + size]))) > limit:
         size = min(size - 1, size * limit // count)
     return max(size, 1)
+
+
+def _stretch(text: str, start: int, size: int) -> str:
+    """`size` characters and the rest of the word, for half a word can take more pieces than all."""
+    rest = _REST_OF_WORD.match(text, start + size)
+    assert rest is not None
+    return text[start : rest.end()]
 
 
 def _part_end(text: str, start: int, longest: int, tokenizer: Tokenizer, limit: int) -> int:
@@ -96,7 +105,7 @@ def _places(text: str, start: int, longest: int) -> Iterator[int]:
 def _after_space(text: str, position: int) -> int:
     """The first position from `position` on that holds no white space."""
     found = _SPACES.match(text, position)
-    assert found is not None  # it matches nothing, too
+    assert found is not None
     return found.end()
 
 

@@ -121,13 +121,10 @@ def test_loaded_network_gives_the_same_logits_bit_for_bit(
     src, tgt = tokenizer.encode("ein Haus"), tokenizer.encode("zwei")
     assert torch.equal(logits(loaded.network, src, tgt), logits(network, src, tgt))
     assert not loaded.network.training
-    shared = {id(matrix) for matrix in embeddings(loaded.network)}
-    assert len(shared) == (1 if tied else 3)
-
-
-def embeddings(network: Seq2Seq) -> list[Tensor]:
-    layers = [network.source_embedding, network.target_embedding, network.output]
-    return [layer.weight for layer in layers]
+    embeddings = [loaded.network.source_embedding.weight, loaded.network.target_embedding.weight]
+    assert len({id(matrix) for matrix in [*embeddings, loaded.network.output.weight]}) == (
+        1 if tied else 3
+    )
 
 
 def test_everything_else_is_loaded_as_it_was_saved(saved: Path, tokenizer: Tokenizer) -> None:

@@ -110,6 +110,8 @@ def test_a_kill_at_any_operation_leaves_links_to_complete_checkpoints(tmp_path: 
 
     outcomes = set()
     for run in copies.iterdir():
+        for directory in (run / "checkpoints").glob("step-*"):
+            assert contents(directory) in (OLD, NEW), run.name
         best, last = (contents(resolve(run, links=(link,))) for link in (BEST, LAST))
         assert best in (OLD, NEW) and last in (OLD, NEW), run.name
         outcomes.add((best == NEW, last == NEW))
@@ -124,12 +126,13 @@ def test_a_kill_at_any_operation_leaves_links_to_complete_checkpoints(tmp_path: 
 
 def test_a_kill_leaves_nothing_that_the_next_save_does_not_remove(tmp_path: Path) -> None:
     run_with(tmp_path, step=1, files=OLD, links=("best", "last"))
-    half = tmp_path / "checkpoints" / ".step-000002.tmp"
-    half.mkdir()
-    (half / "weights.safetensors").write_bytes(b"half")
+    for name in (".step-000002.tmp", ".step-000003.tmp"):
+        (tmp_path / "checkpoints" / name).mkdir()
+        (tmp_path / "checkpoints" / name / "weights.safetensors").write_bytes(b"half")
 
-    publish(tmp_path, 2, NEW)
+    directory = publish(tmp_path, 2, NEW)
 
+    assert contents(directory) == NEW
     assert names(tmp_path) == {"step-000001", "step-000002"}
 
 
@@ -181,12 +184,14 @@ def test_what_is_not_a_checkpoint_is_refused_with_its_name(tmp_path: Path) -> No
 def test_a_second_process_is_refused_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", HOLD_LOCK, str(tmp_path / "run")]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        message = rf"run: in use by another process \(PID {holder.pid}\)"
-        with pytest.raises(CheckpointError, match=message), lock_run(tmp_path / "run"):
-            pass
-        holder.kill()
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            message = rf"run: in use by another process \(PID {holder.pid}\)"
+            with pytest.raises(CheckpointError, match=message), lock_run(tmp_path / "run"):
+                pass
+        finally:
+            holder.kill()
 
     with lock_run(tmp_path / "run"):
         pass

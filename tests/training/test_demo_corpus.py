@@ -132,23 +132,16 @@ def test_frames_have_the_same_slots_in_both_languages() -> None:
 
 def test_a_sentence_has_one_translation() -> None:
     """Two generations that share sentences never disagree about them."""
-    first = {pair.source: pair.target for pair in generate(11, 8_000, 500).train}
-    second = {pair.source: pair.target for pair in generate(12, 8_000, 500).train}
+    first = {pair.source: pair.target for pair in generate(11, 6_000, 0).train}
+    second = {pair.source: pair.target for pair in generate(12, 6_000, 0).train}
     shared = first.keys() & second.keys()
     assert len(shared) > 100
     assert all(first[source] == second[source] for source in shared)
     assert len({german for german, _ in FRAMES}) == len(FRAMES)
 
 
-@pytest.mark.parametrize(
-    "sentence",
-    [
-        ("Wir brauchen anderthalb Liter Milch.", "We need one and a half liters of milk."),
-        ("Heute ist der erste Mai.", "Today is the first of May."),
-        ("Es ist halb vier.", "It is half past three."),
-        ("Es ist 14 Uhr.", "It is 2 p.m."),
-    ],
-)
-def test_known_sentences_are_written(sentence: tuple[str, str]) -> None:
-    pairs = generate(seed=3, train_pairs=40_000, held_out_pairs=0).train
-    assert sentence in {(pair.source, pair.target) for pair in pairs}
+def test_known_sentences_are_written(corpus: DemoCorpus) -> None:
+    translations = {pair.source: pair.target for pair in corpus.train}
+    assert translations["Es ist Viertel nach eins."] == "It is a quarter past one."
+    assert translations["Es ist 14 Uhr."] == "It is 2 p.m."
+    assert translations["Heute ist der erste Mai."] == "Today is the first of May."

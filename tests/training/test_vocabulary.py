@@ -65,6 +65,14 @@ def test_the_space_mark_is_kept_when_spaces_are_rare() -> None:
     assert tokenizer.decode(tokenizer.encode("a b  c")) == "a b  c"
 
 
+@both_kinds
+def test_digits_stand_alone(kind: Kind) -> None:
+    lines = [*LINES, *["Es war 2024 und 2024 und 1999."] * 50]
+    tokenizer = Tokenizer(learn_tokenizer(lines, kind=kind, vocab_size=294))
+    year = [tokenizer.piece(i) for i in tokenizer.encode("x 2024")][-4:]
+    assert year == ["2", "0", "2", "4"]
+
+
 def test_decomposed_letters_are_learned_composed() -> None:
     decomposed = [line.replace("ä", "a\u0308") for line in LINES]
     model = learn_tokenizer(decomposed, kind="bpe", vocab_size=285)
@@ -97,7 +105,7 @@ def test_no_text_is_an_error(lines: list[str]) -> None:
 
 
 def test_learning_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
-    learn_tokenizer([*LINES, "x" * 100_000, "\0\t"], kind="unigram", vocab_size=285)
+    learn_tokenizer([*LINES, "x" * 100_000, "\0\t"], kind="unigram", vocab_size=286)
     assert capfd.readouterr() == ("", "")
 
 

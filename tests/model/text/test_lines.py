@@ -178,10 +178,15 @@ def test_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_devices_are_written_directly() -> None:
+def test_devices_and_pipes_are_written_directly() -> None:
     with atomic_output(Path("/dev/null")) as output:
         output.write(b"gone")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    reader, writer = os.pipe()
+    with open(reader, "rb") as source:
+        with open(writer, "wb"), atomic_output(Path(f"/dev/fd/{writer}")) as output:
+            output.write(b"through")
+        assert source.read() == b"through"
 
 
 def test_a_full_disk_is_named() -> None:

@@ -4,7 +4,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model.text.segmentation import Segment, split_long
@@ -42,6 +42,7 @@ def test_parts_fit_and_join_to_the_line(tiny_tokenizer: Tokenizer, text: str, li
     st.lists(st.sampled_from(["the", "Straße", "dog", "Haus", "xyz"]), min_size=20),
     st.integers(16, 40),
 )
+@example(["the"] * 4 + ["Straße", "Haus", "Straße"] + ["the"] * 12 + ["Straße"], 21)
 def test_parts_are_as_long_as_fits(tiny_tokenizer: Tokenizer, line: list[str], limit: int) -> None:
     parts = [segment.text for segment in split_long(" ".join(line), tiny_tokenizer, limit)]
     # The independent truth: put in word after word.

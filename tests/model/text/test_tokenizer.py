@@ -80,21 +80,20 @@ def test_sampled_lines_come_back(tokenizer: Tokenizer, lines: list[str], seed: i
 
 
 def test_sampling_depends_on_its_arguments_only(tokenizer: Tokenizer) -> None:
-    first = tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=7)
-    other = tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=8)
+    first, other = (tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=s) for s in (7, 8))
     assert first != other
-    results: list[list[list[int]]] = []
+    results: dict[int, list[list[list[int]]]] = {7: [], 8: []}
 
-    def sample() -> None:
-        results.append(tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=7))
+    def sample(seed: int) -> None:
+        for _ in range(100):
+            results[seed].append(tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=seed))
 
-    threads = [threading.Thread(target=sample) for _ in range(4)]
+    threads = [threading.Thread(target=sample, args=[seed]) for seed in results]
     for thread in threads:
         thread.start()
-    tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=8)
     for thread in threads:
         thread.join()
-    assert results == [first] * 4
+    assert results == {7: [first] * 100, 8: [other] * 100}
     # Equal lines in one call are drawn one after the other.
     assert len({tuple(ids) for ids in first[::2]}) > 1
 
@@ -103,11 +102,6 @@ def test_no_dropout_is_plain_encoding(tiny_tokenizer: Tokenizer) -> None:
     plain = [tiny_tokenizer.encode(line) for line in SENTENCES]
     assert tiny_tokenizer.encode_sampled(SENTENCES, alpha=0.0, seed=1) == plain
     assert tiny_tokenizer.encode_sampled([], alpha=0.1, seed=1) == []
-
-
-def test_digits_stand_alone(tiny_tokenizer: Tokenizer) -> None:
-    pieces = [tiny_tokenizer.piece(i) for i in tiny_tokenizer.encode("10")]
-    assert pieces == ["\u2581", "1", "0"]
 
 
 @given(st.lists(st.integers(0, 344)))
@@ -157,7 +151,7 @@ def test_a_foreign_model_works_under_our_ids() -> None:
     assert min(ids) > EOS_ID and max(ids) < foreign.vocab_size
     assert [foreign.piece(i) for i in ids] == reference.encode(SENTENCES[1], out_type=str)
     assert foreign.decode([BOS_ID, *ids, EOS_ID]) == SENTENCES[1]
-    assert UNK_ID in foreign.encode("漢")
+    assert foreign.decode(foreign.encode("漢")) == " \u2047 "  # what it does not know shows
     assert foreign.decode(foreign.encode("the \u2581 dog")) == "the dog"
     sampled = foreign.encode_sampled(SENTENCES, alpha=0.1, seed=3)
     assert [foreign.decode(ids) for ids in sampled] == SENTENCES

@@ -1,0 +1,101 @@
+"""Queue: sentences that wait for a slot, encoded in batches of one fixed shape for each length."""
+
+# Shapes: N sentences, S source length with EOS.
+
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.decoding.request import Request
+from model.network.decoder import DecoderState
+from model.network.memory import Memory
+from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import EOS_ID, PAD_ID
+
+LENGTH_MULTIPLE = 16
+ENCODE_ROWS = 16
+LOOKAHEAD = 64  # how many waiting sentences are searched for companions in one encoder batch
+
+
+class Encoded(NamedTuple):
+    """One sentence between encoder and decoder: fields without their first dimension."""
+
+    memory: Memory
+    state: DecoderState
+
+
+def padded_length(src: tuple[int, ...]) -> int:
+    """S for the pieces `src` and EOS: a multiple of 16.
+
+    Up to such a length, matrix products and sums over the source keep their order of summation
+    whatever padding follows, so that padding changes no bit.
+    """
+    return -(-(len(src) + 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+
+
+def encode(network: Seq2Seq, sources: list[tuple[int, ...]]) -> list[Encoded]:
+    """Encode up to 16 sources of equal `padded_length`; copies of the last one fill up the batch.
+
+    The recurrent kernels sum in another order for very few rows. In batches of 16 the bits of a
+    sentence depend neither on its row nor on its companions.
+    """
+    device = network.output.weight.device
+    rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
+    size = padded_length(sources[0])
+    ids = [[*src, EOS_ID, *[PAD_ID] * (size - len(src) - 1)] for src in rows]
+    lengths = [len(src) + 1 for src in rows]
+    memory = network.encode(torch.tensor(ids, device=device), torch.tensor(lengths, device=device))
+    state = network.start(memory)
+
+    def row(fields: tuple[Tensor, ...], number: int) -> list[Tensor]:
+        return [field[number] for field in fields]
+
+    return [
+        Encoded(Memory(*row(memory, i)), DecoderState(*row(state, i))) for i in range(len(sources))
+    ]
+
+
+class Queue:
+    """First in, first out. Encoded ahead are at most the first 64 waiting sentences."""
+
+    def __init__(self, network: Seq2Seq) -> None:
+        self._network = network
+        self._waiting: dict[int, Request] = {}  # in order of arrival
+        self._encoded: dict[int, Encoded] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, id: int, request: Request) -> None:
+        """Let `request` wait behind all others."""
+        self._waiting[id] = request
+
+    def cancel(self, id: int) -> bool:
+        """Forget a waiting sentence; False if it is not here."""
+        self._encoded.pop(id, None)
+        return self._waiting.pop(id, None) is not None
+
+    def pop(self) -> tuple[int, Request, Encoded]:
+        """The sentence that has waited longest."""
+        id, request = next(iter(self._waiting.items()))
+        if id not in self._encoded:
+            self._encode_with_companions(request)
+        del self._waiting[id]
+        return id, request, self._encoded.pop(id)
+
+    def _encode_with_companions(self, first: Request) -> None:
+        """Encode `first`, which waits at the head, and the next waiting ones of its length.
+
+        The encoder runs 16 rows in any case: they are better filled with work to come than with
+        copies.
+        """
+        size = padded_length(first.src)
+        fitting = (
+            (id, request.src)
+            for id, request in islice(self._waiting.items(), LOOKAHEAD)
+            if id not in self._encoded and padded_length(request.src) == size
+        )
+        group = dict(islice(fitting, ENCODE_ROWS))
+        self._encoded.update(zip(group, encode(self._network, list(group.values())), strict=True))

@@ -1,0 +1,104 @@
+"""Engine: the only decode loop. Sentences go in at any time, each comes out when it is finished.
+
+Synchronous: it knows no threads, files or HTTP. Translating a corpus is this engine filled up
+front, a service is the same engine filled over time, greedy search is `beam_size` 1.
+"""
+
+import torch
+
+from model.decoding.lane import Lane
+from model.decoding.precision import cast
+from model.decoding.request import Event, Finished, Progress, Request
+from model.decoding.search import SearchOptions, length_limit
+from model.errors import RequestError
+from model.network.seq2seq import Seq2Seq
+
+__all__ = ["Engine", "Event", "Finished", "Progress", "Request"]
+
+
+class Engine:
+    """Search for many sentences at once, each with its own options, each as if it were alone."""
+
+    def __init__(
+        self,
+        network: Seq2Seq,
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        max_rows: int = 160,
+        max_source: int | None = None,
+    ) -> None:
+        """
+        Args:
+            network: in eval mode. It is left as it is: another device or dtype makes a copy.
+            device, dtype: where and in what the network computes; as it stands if None.
+            max_rows: hypotheses in flight for each beam size in use: `max_rows // beam_size`
+                sentences, one at least.
+            max_source: source pieces that a sentence may have, without EOS; those that the network
+                was made for (`config.max_length`) if None. Memory grows with its square.
+        """
+        self.max_source = max_source or network.config.max_length
+        self.max_length = length_limit(SearchOptions(), self.max_source)
+        assert not network.training, "call eval() first: dropout would change every translation"
+        self._network = cast(network, dtype or network.output.weight.dtype, device)
+        self._max_rows = max_rows
+        self._lanes: dict[int, Lane] = {}
+        self._next_id = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        return any(lane.busy for lane in self._lanes.values())
+
+    def add(self, request: Request) -> int:
+        """Let a sentence wait for a free slot. Within a beam size, first come, first served.
+
+        Returns:
+            The id that its events carry.
+
+        Raises:
+            RequestError: no source pieces, too many of them, or too high a length limit.
+        """
+        length = len(request.src)
+        if not 1 <= length <= self.max_source:
+            raise RequestError(
+                f"source: {length} pieces, but this engine takes 1 to {self.max_source}. "
+                f"Split the text, or leave it out if it is blank."
+            )
+        limit = length_limit(request.options, length)
+        if limit > self.max_length:
+            raise RequestError(
+                f"max_length_a, max_length_b: they allow {limit} pieces for a source of {length}, "
+                f"but this engine gives {self.max_length} at most. Lower them or split the text."
+            )
+        id, self._next_id = self._next_id, self._next_id + 1
+        self._lane(request.options.beam_size).waiting.add(id, request)
+        return id
+
+    def cancel(self, id: int) -> None:
+        """Drop a sentence, waiting or in flight: no more events of it. No effect once finished."""
+        for lane in self._lanes.values():
+            if lane.cancel(id):
+                return
+
+    @torch.inference_mode()
+    def step(self) -> list[Event]:
+        """Let waiting sentences join and extend all in flight by one piece; what there is to tell.
+
+        Each id ends in exactly one `Finished`, unless it is cancelled.
+        """
+        return [event for lane in self._lanes.values() for event in lane.step()]
+
+    @torch.inference_mode()
+    def _lane(self, beam_size: int) -> Lane:
+        """The lane of a beam size, made when first needed in place of those that stand idle."""
+        if beam_size not in self._lanes:
+            self._lanes = {size: lane for size, lane in self._lanes.items() if lane.busy}
+            self._lanes[beam_size] = Lane(
+                self._network,
+                beam_size=beam_size,
+                slots=max(1, self._max_rows // beam_size),
+                max_source=self.max_source,
+                max_length=self.max_length,
+            )
+        return self._lanes[beam_size]

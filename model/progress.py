@@ -1,0 +1,85 @@
+"""Progress of a long job over lines: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+INTERVAL_S = 10.0
+
+
+def bar_fits() -> bool:
+    """Whether a bar can be shown: stderr is a terminal, and the output goes elsewhere."""
+    return sys.stderr.isatty() and not sys.stdout.isatty()
+
+
+@contextmanager
+def line_progress(
+    name: str, total: int | None, interval_s: float = INTERVAL_S
+) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how far a command is; yields the function that takes the lines just done.
+
+    Where no bar fits, a plain line is written every `interval_s`. A job that took at least that
+    long ends with a summary; a shorter one leaves nothing behind.
+
+    Args:
+        name: the command.
+        total: lines in all, None if that is not known.
+    """
+    start = shown = time.monotonic()
+    done = 0
+
+    def log(word: str) -> None:
+        seconds = max(time.monotonic() - start, 1e-6)
+        rate = f"{done / seconds:,.1f} lines/s"
+        print(f"{name}: {word}{done:,} lines in {seconds:,.0f} s, {rate}", file=sys.stderr)
+
+    def count(lines: int) -> None:
+        nonlocal done, shown
+        done += lines
+        if time.monotonic() - shown >= interval_s:
+            shown = time.monotonic()
+            log("")
+
+    def count_in_bar(lines: int) -> None:
+        nonlocal done
+        done += lines
+        show(lines)
+
+    if bar_fits():
+        with _bar(name, total) as show:
+            yield count_in_bar
+    else:
+        yield count
+    if time.monotonic() - start >= interval_s:
+        log("done: ")
+
+
+@contextmanager
+def _bar(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A rich bar with lines, lines/s and, if the total is known, the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("lines  {task.fields[rate]:,.1f} lines/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=total, rate=0.0)
+
+        def show(lines: int) -> None:
+            progress.update(task, advance=lines, rate=progress.tasks[0].speed or 0.0)
+
+        yield show

@@ -1,0 +1,141 @@
+"""Translation: a text taken apart for the search, and what was found put together again."""
+
+# Shapes: T target length with EOS, S source length with EOS.
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from torch import Tensor
+
+from model.decoding.search import Hypothesis
+from model.text.segmentation import split_long
+from model.text.tokenizer import Tokenizer
+
+Plan = list[str | tuple[int, ...]]
+"""A text in order: white space, which stays as it is, and the source pieces that are translated."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextHypothesis:
+    """One translation of a text, and how the search judged it.
+
+    For a text that was cut, figures are sums over its parts and sequences are joined.
+    """
+
+    translation: str
+    score: float
+    """What hypotheses are ranked by: `log_prob` divided by the length penalty."""
+    log_prob: float
+    """Natural logarithm of the probability of the pieces and their EOS."""
+    pieces: tuple[str, ...]
+    """Of the translation, without EOS; U+2581 stands for a space."""
+    alignment: tuple[int, ...]
+    """For each piece, which of the `source_pieces` it attended to most."""
+    truncated: bool
+    """It reached the length limit where the network would rather have gone on."""
+    weights: Tensor | None = field(compare=False, repr=False)
+    """(T, S) attention of the pieces and EOS over the source pieces and EOS; None for a text that
+    was cut, or blank."""
+
+    def to_json(self) -> dict[str, object]:
+        """What JSON output says of it: every field but the weights."""
+        return {
+            "translation": self.translation,
+            "score": self.score,
+            "log_prob": self.log_prob,
+            "pieces": self.pieces,
+            "alignment": self.alignment,
+            "truncated": self.truncated,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Translation:
+    """What became of one text."""
+
+    hypotheses: tuple[TextHypothesis, ...]
+    """Up to `n_best`, the best first, at least one."""
+    source_pieces: tuple[str, ...]
+    """Of the parts that were translated, without EOS."""
+
+    @property
+    def text(self) -> str:
+        """The best translation."""
+        return self.hypotheses[0].translation
+
+
+def plan_text(text: str, tokenizer: Tokenizer, limit: int) -> Plan:
+    """How `text` is translated with sources of at most `limit` pieces (16 or more).
+
+    White space at its ends, between the parts of a long text, and a blank text stay as they are.
+    """
+    core = text.strip()
+    start = len(text) - len(text.lstrip())
+    plan: Plan = [text[:start]]
+    for segment in split_long(core, tokenizer, limit):
+        src = tuple(tokenizer.encode(segment.text))
+        blank = not src or segment.text.isspace()
+        plan += [segment.text if blank else src, segment.separator]
+    return [*plan, text[start + len(core) :]]
+
+
+def plan_sources(plan: Plan) -> list[tuple[int, ...]]:
+    """The sources to search, in order; none for a blank text."""
+    return [part for part in plan if isinstance(part, tuple)]
+
+
+def assemble(
+    plan: Plan, found: Sequence[Sequence[Hypothesis]], n_best: int, tokenizer: Tokenizer
+) -> Translation:
+    """The translation of a text from the hypotheses `found` for each of its sources."""
+    chosen = best_combinations(found, n_best)
+    return Translation(
+        hypotheses=tuple(_join(plan, hypotheses, tokenizer) for hypotheses in chosen),
+        source_pieces=tuple(tokenizer.piece(id) for src in plan_sources(plan) for id in src),
+    )
+
+
+def best_combinations(
+    parts: Sequence[Sequence[Hypothesis]], count: int
+) -> list[tuple[Hypothesis, ...]]:
+    """The `count` best choices of one hypothesis for each part, by the sum of their scores.
+
+    Fewer if there are fewer, and one empty choice if there is no part. Of equal ones those come
+    first that choose better hypotheses for the earlier parts.
+    """
+    best: list[tuple[float, tuple[Hypothesis, ...]]] = [(0.0, ())]
+    for hypotheses in parts:
+        # Scores add up, so only the best choices for the parts so far can grow into the best.
+        longer = ((score + h.score, chosen, h) for score, chosen in best for h in hypotheses)
+        kept = heapq.nlargest(count, longer, key=itemgetter(0))
+        best = [(score, (*chosen, h)) for score, chosen, h in kept]
+    return [chosen for _, chosen in best]
+
+
+def _join(plan: Plan, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> TextHypothesis:
+    """The text of `plan` with its sources replaced by one hypothesis each."""
+    remaining = iter(hypotheses)
+    translated: list[str] = []
+    alignment: list[int] = []
+    offset = 0
+    for part in plan:
+        if isinstance(part, str):
+            translated.append(part)
+            continue
+        hypothesis = next(remaining)
+        translated.append(tokenizer.decode(hypothesis.pieces))
+        # Without EOS on either side: the last row and the last column.
+        attended = hypothesis.weights[:-1, : len(part)].argmax(dim=1)
+        alignment += [offset + int(place) for place in attended]
+        offset += len(part)
+    return TextHypothesis(
+        translation="".join(translated),
+        score=sum((h.score for h in hypotheses), start=0.0),
+        log_prob=sum((h.log_prob for h in hypotheses), start=0.0),
+        pieces=tuple(tokenizer.piece(id) for h in hypotheses for id in h.pieces),
+        alignment=tuple(alignment),
+        truncated=any(h.truncated for h in hypotheses),
+        weights=hypotheses[0].weights if len(hypotheses) == 1 else None,
+    )

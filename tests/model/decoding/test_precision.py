@@ -1,0 +1,97 @@
+"""Device and precision names, and what a cast changes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from model.decoding.precision import cast, resolve_device, resolve_precision
+from model.errors import ConfigError
+from model.network.seq2seq import Seq2Seq
+
+
+def give_cuda_devices(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize(
+    "name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:²", "cpu:0", "CPU", ""]
+)
+def test_unknown_devices(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not known\. Use auto, cpu, cuda or cuda:N\."):
+        resolve_device(name)
+
+
+def test_devices_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_cuda_devices(monkeypatch, 0)
+    assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
+    for name in ("cuda", "cuda:1"):
+        with pytest.raises(ConfigError, match=f"{name}, but .* has no CUDA. Use cpu or auto."):
+            resolve_device(name)
+
+
+def test_devices_with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_cuda_devices(monkeypatch, 2)
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda")
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    assert resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(
+        ConfigError, match=r"cuda:2, but .* 2 CUDA device\(s\)\. Use cuda:0 to cuda:1"
+    ):
+        resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_precision_is_bf16_where_the_device_computes_in_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert resolve_precision("auto", torch.device("cpu")) == expected
+    assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
+
+
+def test_named_precisions() -> None:
+    assert resolve_precision("fp32", torch.device("cuda")) == torch.float32
+    assert resolve_precision("bf16", torch.device("cpu")) == torch.bfloat16
+    with pytest.raises(ConfigError, match="precision: 'fp16' is not known"):
+        resolve_precision("fp16", torch.device("cpu"))  # type: ignore[arg-type]
+
+
+def test_cast_leaves_the_given_network_alone(make_network: Callable[..., Seq2Seq]) -> None:
+    network = make_network()
+    assert cast(network, torch.float32) is network
+    assert cast(network, torch.float32, torch.device("cpu")) is network
+    half = cast(network, torch.bfloat16)
+    assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    assert half.target_embedding.weight is half.output.weight  # still tied
+    assert not half.training
+
+
+@torch.inference_mode()
+def test_the_cell_state_stays_fp32(make_network: Callable[..., Seq2Seq]) -> None:
+    half = cast(make_network(), torch.bfloat16)
+    memory = half.encode(torch.tensor([[5, 6, 3]]), torch.tensor([3]))
+    state = half.start(memory)
+    after, features, _ = half.step(torch.tensor([[2]]), state, memory)
+    assert state.cell.dtype == after.cell.dtype == torch.float32
+    assert state.hidden.dtype == after.hidden.dtype == features.dtype == torch.bfloat16
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cast_to_cuda_copies(make_network: Callable[..., Seq2Seq]) -> None:
+    network = make_network()
+    there = cast(network, torch.float32, torch.device("cuda"))
+    assert there.output.weight.is_cuda
+    assert not network.output.weight.is_cuda
+    assert cast(there, torch.float32, torch.device("cuda")) is there

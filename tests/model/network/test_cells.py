@@ -1,0 +1,48 @@
+"""The equations of each cell against torch's fused kernels."""
+
+import pytest
+import torch
+
+from model.network.cells import RecurrentLayer, linear
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_equations_equal_the_fused_kernel(kind: str) -> None:
+    torch.manual_seed(0)
+    layer = RecurrentLayer(kind, 5, 7).double()  # type: ignore[arg-type]
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    x = torch.randn(3, 6, 5, dtype=torch.float64)
+    hidden = torch.randn(3, 7, dtype=torch.float64)
+    cell = torch.randn(3, 7 if kind == "lstm" else 0, dtype=torch.float64)
+    expected = layer.sequence(x, hidden, cell)
+    outputs = []
+    for step in x.unbind(1):
+        hidden, cell = layer.step(step, hidden, cell)
+        outputs.append(hidden)
+    torch.testing.assert_close(torch.stack(outputs, 1), expected, rtol=0, atol=1e-12)
+
+
+def test_forget_gate_starts_open_and_other_biases_at_zero() -> None:
+    layer = RecurrentLayer("lstm", 3, 4)
+    _, _, input_bias, recurrent_bias = layer.kernel.parameters()
+    i, f, g, o = (input_bias + recurrent_bias).chunk(4)
+    assert f.tolist() == [1.0] * 4
+    assert torch.stack([i, g, o]).abs().max() == 0
+
+
+def test_recurrent_weights_start_orthogonal_gate_by_gate() -> None:
+    _, recurrent, _, _ = RecurrentLayer("gru", 3, 4).kernel.parameters()
+    for gate in recurrent.detach().chunk(3):
+        torch.testing.assert_close(gate @ gate.t(), torch.eye(4), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_row_of_a_linear_layer_has_the_same_bits_in_any_company(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(40, 96).to(dtype)
+    weight, bias = torch.randn(64, 96).to(dtype), torch.randn(64).to(dtype)
+    with torch.no_grad():
+        expected = linear(x, weight, bias)
+        for rows in range(1, 40):
+            assert torch.equal(linear(x[:rows], weight, bias), expected[:rows]), rows

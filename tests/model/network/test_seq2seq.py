@@ -1,0 +1,121 @@
+"""The network's contract: unroll equals step, padding changes nothing, tying shares one matrix."""
+
+import pytest
+import torch
+
+from model.config import ModelConfig
+from model.network.seq2seq import Seq2Seq
+
+
+def network(
+    *, cell: str = "lstm", input_feeding: bool = False, heads: int = 1, tied: bool = True
+) -> Seq2Seq:
+    torch.manual_seed(0)
+    built = Seq2Seq(
+        ModelConfig(
+            vocab_size=13,
+            embedding_size=6,
+            encoder_size=8,
+            decoder_size=8,
+            cell=cell,  # type: ignore[arg-type]
+            attention_heads=heads,
+            input_feeding=input_feeding,
+            tie_embeddings=tied,
+        )
+    )
+    return built.double().eval()
+
+
+SRC = torch.tensor([[5, 6, 7, 3, 0], [8, 9, 10, 11, 3]])
+LENGTHS = torch.tensor([4, 5])
+TGT_IN = torch.tensor([[2, 7, 8, 9], [2, 12, 11, 10]])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize(("input_feeding", "heads"), [(False, 1), (False, 4), (True, 1)])
+def test_unroll_equals_repeated_step(
+    input_feeding: bool, heads: int, cell: str, tied: bool
+) -> None:
+    model = network(cell=cell, input_feeding=input_feeding, heads=heads, tied=tied)
+    memory = model.encode(SRC, LENGTHS)
+    features, weights = model.unroll(TGT_IN, model.start(memory), memory)
+    state = model.start(memory)
+    for t in range(TGT_IN.shape[1]):
+        state, feature, weight = model.step(TGT_IN[:, t : t + 1], state, memory)
+        torch.testing.assert_close(feature, features[:, t : t + 1], rtol=0, atol=1e-12)
+        torch.testing.assert_close(weight, weights[:, t : t + 1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_padding_and_company_change_nothing(input_feeding: bool) -> None:
+    model = network(input_feeding=input_feeding)
+    memory = model.encode(SRC, LENGTHS)
+    features, _ = model.unroll(TGT_IN, model.start(memory), memory)
+    alone = model.encode(SRC[:1, :4], LENGTHS[:1])
+    expected, _ = model.unroll(TGT_IN[:1], model.start(alone), alone)
+    torch.testing.assert_close(features[:1], expected, rtol=0, atol=1e-12)
+
+
+def test_hypotheses_are_queries_against_one_memory() -> None:
+    model = network()
+    memory = model.encode(SRC, LENGTHS)
+    rows = torch.tensor([0, 0, 0, 1, 1, 1])
+    token = torch.tensor([[4, 5, 6], [7, 8, 9]])
+    state, features, weights = model.step(token, model.start(memory).select(rows), memory)
+    assert state.hidden.shape == (6, 2, 8)
+    for k in range(3):
+        _, feature, weight = model.step(token[:, k : k + 1], model.start(memory), memory)
+        torch.testing.assert_close(features[:, k : k + 1], feature, rtol=0, atol=1e-12)
+        torch.testing.assert_close(weights[:, k : k + 1], weight, rtol=0, atol=1e-12)
+
+
+def test_the_query_sees_no_feedback_by_default_and_the_last_context_with_input_feeding() -> None:
+    for input_feeding, width in ((False, 0), (True, 8)):
+        model = network(input_feeding=input_feeding)
+        memory = model.encode(SRC, LENGTHS)
+        state = model.start(memory)
+        assert state.attentional.shape == (2, width)
+        state, _, _ = model.step(TGT_IN[:, :1], state, memory)
+        _, first, _ = model.step(TGT_IN[:, 1:2], state, memory)
+        blind = state._replace(attentional=torch.zeros_like(state.attentional))
+        _, second, _ = model.step(TGT_IN[:, 1:2], blind, memory)
+        assert torch.equal(first, second) is not input_feeding
+
+
+def test_tying_shares_one_matrix_three_ways() -> None:
+    tied, untied = network(), network(tied=False)
+    assert tied.source_embedding.weight is tied.target_embedding.weight is tied.output.weight
+    names = {name for name, _ in untied.named_parameters()}
+    assert {"source_embedding.weight", "target_embedding.weight", "output.weight"} <= names
+
+
+def test_bridge_ignores_padding() -> None:
+    model = network()
+    memory = model.encode(SRC, LENGTHS)
+    changed = memory._replace(values=memory.values.masked_fill(~memory.mask.unsqueeze(2), 9.0))
+    for ours, theirs in zip(model.start(memory), model.start(changed), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_word_dropout_hides_words_from_the_network_but_never_special_pieces() -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        vocab_size=13,
+        embedding_size=6,
+        encoder_size=8,
+        decoder_size=8,
+        dropout=0.0,
+        embedding_dropout=0.0,
+        word_dropout=0.5,
+    )
+    model = Seq2Seq(config)
+    ids = torch.tensor([[7] * 50, [3] * 50])
+    embedded = model._embed(model.source_embedding, ids)
+    unk, word, eos = (model.source_embedding.weight[i] * model.input_scale for i in (1, 7, 3))
+    is_unk = (embedded[0] == unk).all(-1)
+    assert 5 < is_unk.sum() < 45
+    assert (is_unk | (embedded[0] == word).all(-1)).all()
+    assert (embedded[1] == eos).all()
+    model.eval()
+    assert (model._embed(model.source_embedding, ids)[0] == word).all()

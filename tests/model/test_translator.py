@@ -1,0 +1,208 @@
+"""The Python API: what a translator does around the search."""
+
+import dataclasses
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.checkpoint import Checkpoint, load_checkpoint
+from model.decoding.engine import Engine
+from model.decoding.request import Finished, Request
+from model.decoding.search import Hypothesis, SearchOptions
+from model.errors import CheckpointError, ConfigError, RequestError
+from model.text.segmentation import split_long
+from model.translator import WINDOW, Translator, windows
+
+TEXTS = [
+    "der Hund läuft.",
+    "",
+    "  ein Mann sieht die Frau auf der Straße!",
+    "10",
+    "das Haus ist rot. der Hund schläft unter der Straße und läuft. eine Frau sieht 3 Hunde.",
+    " \u3000",
+    "日本語",
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(tiny_checkpoint)
+
+
+def make_translator(checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> Translator:
+    return Translator(
+        checkpoint.network,
+        checkpoint.tokenizer,
+        checkpoint.search,
+        device=torch.device("cpu"),
+        dtype=dtype,
+    )
+
+
+@pytest.fixture(scope="module")
+def translator(checkpoint: Checkpoint) -> Translator:
+    return make_translator(checkpoint)
+
+
+def searched(checkpoint: Checkpoint, text: str, options: SearchOptions) -> tuple[Hypothesis, ...]:
+    """What the engine alone finds for one text."""
+    engine = Engine(checkpoint.network)
+    engine.add(Request(src=tuple(checkpoint.tokenizer.encode(text)), options=options))
+    while engine.busy:
+        for event in engine.step():
+            if isinstance(event, Finished):
+                return event.hypotheses
+    raise AssertionError
+
+
+def test_a_translation_is_what_the_search_found(
+    checkpoint: Checkpoint, translator: Translator
+) -> None:
+    text = "ein Mann sieht die Frau"
+    options = SearchOptions(beam_size=4, n_best=3, max_length_a=1.0, max_length_b=2)
+    expected = searched(checkpoint, text, options)
+    (translation,) = translator.search([text], options)
+    assert len(translation.hypotheses) == len(expected) == 3
+    for ours, theirs in zip(translation.hypotheses, expected, strict=True):
+        assert ours.translation == checkpoint.tokenizer.decode(theirs.pieces)
+        assert ours.pieces == tuple(checkpoint.tokenizer.piece(id) for id in theirs.pieces)
+        assert (ours.score, ours.log_prob) == (theirs.score, theirs.log_prob)
+        assert ours.truncated == theirs.truncated
+        rows = theirs.weights[:-1, :-1].tolist()
+        assert list(ours.alignment) == [row.index(max(row)) for row in rows]
+    assert translation.text == translation.hypotheses[0].translation
+
+
+def test_options_of_the_checkpoint_are_the_default(
+    checkpoint: Checkpoint, translator: Translator
+) -> None:
+    assert translator.options == checkpoint.search
+    assert translator.translate(TEXTS) == translator.translate(TEXTS, checkpoint.search)
+    longer = dataclasses.replace(checkpoint.search, min_length=12, max_length_b=12)
+    assert translator.translate(TEXTS) != translator.translate(TEXTS, longer)
+
+
+def test_blank_texts_come_back_unchanged_and_others_keep_their_order(
+    checkpoint: Checkpoint, translator: Translator
+) -> None:
+    translations = translator.translate(TEXTS)
+    assert translations[1] == ""
+    assert translations[5] == " \u3000"
+    assert translations[2].startswith("  ")
+    for place in (0, 3, 6):
+        best = searched(checkpoint, TEXTS[place], checkpoint.search)[0]
+        assert translations[place] == checkpoint.tokenizer.decode(best.pieces)
+
+
+def test_a_translation_does_not_depend_on_the_others(translator: Translator) -> None:
+    wide = dataclasses.replace(translator.options, beam_size=3, n_best=2)
+    items = [(text, options) for text in TEXTS for options in (translator.options, wide)]
+    together = translator.search_window(items)
+    order = list(range(len(items)))
+    random.Random(0).shuffle(order)
+    shuffled = translator.search_window([items[place] for place in order])
+    assert [together[place] for place in order] == shuffled
+    assert together == [translator.search_window([item])[0] for item in items]
+
+
+def test_a_long_text_is_translated_in_parts(checkpoint: Checkpoint, translator: Translator) -> None:
+    core = TEXTS[4]
+    segments = split_long(core, checkpoint.tokenizer, checkpoint.config.max_length)
+    assert len(segments) > 1
+    parts = translator.search([segment.text for segment in segments])
+    (whole,) = translator.search([f"\t{core}  "])
+    joined = "".join(
+        part.text + segment.separator for part, segment in zip(parts, segments, strict=True)
+    )
+    assert whole.text == f"\t{joined}  "
+    best = whole.hypotheses[0]
+    assert best.score == pytest.approx(sum(part.hypotheses[0].score for part in parts))
+    assert best.log_prob == pytest.approx(sum(part.hypotheses[0].log_prob for part in parts))
+    assert len(best.alignment) == len(best.pieces)
+    assert whole.source_pieces == tuple(piece for part in parts for piece in part.source_pieces)
+
+
+def test_progress_counts_every_text_once(translator: Translator) -> None:
+    counts: list[int] = []
+    translator.search_window([(text, translator.options) for text in TEXTS], counts.append)
+    assert sum(counts) == len(TEXTS)
+    assert counts[0] == 2  # the blank ones
+
+
+def test_an_interrupted_search_leaves_nothing_behind(translator: Translator) -> None:
+    expected = translator.translate(TEXTS[:3])
+
+    def interrupt(count: int) -> None:
+        if count:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        translator.search_window([(text, translator.options) for text in TEXTS * 20], interrupt)
+    assert translator.translate(TEXTS[:3]) == expected
+
+
+def test_more_texts_than_a_window(translator: Translator) -> None:
+    texts = [""] * WINDOW + ["der Hund"]
+    assert translator.translate(texts) == [""] * WINDOW + translator.translate(["der Hund"])
+
+
+def test_no_texts(translator: Translator) -> None:
+    assert translator.translate([]) == []
+
+
+def test_windows_are_read_one_at_a_time() -> None:
+    taken: list[int] = []
+    source = (taken.append(number) or number for number in range(5))  # type: ignore[func-returns-value]
+    parts = windows(source, 2)
+    assert next(parts) == [0, 1]
+    assert taken == [0, 1]
+    assert list(parts) == [[2, 3], [4]]
+
+
+def test_one_text_in_place_of_a_list_is_refused(translator: Translator) -> None:
+    with pytest.raises(RequestError, match=r"Use \[text\]"):
+        translator.translate("der Hund")
+
+
+def test_options_beyond_the_room_are_refused_before_anything_is_searched(
+    translator: Translator,
+) -> None:
+    options = dataclasses.replace(translator.options, max_length_b=1000)
+    with pytest.raises(RequestError, match=r"max_length_b: they allow 1024 pieces .* room for 58"):
+        translator.translate([""], options)
+
+
+def test_the_given_network_stays_as_it_is(checkpoint: Checkpoint) -> None:
+    translations = make_translator(checkpoint, torch.bfloat16).search(TEXTS)
+    assert len(translations) == len(TEXTS)
+    assert {parameter.dtype for parameter in checkpoint.network.parameters()} == {torch.float32}
+
+
+def test_load(tiny_checkpoint: Path, translator: Translator) -> None:
+    loaded = Translator.load(str(tiny_checkpoint), device="cpu", precision="fp32")
+    assert loaded.translate(TEXTS) == translator.translate(TEXTS)
+    in_steps = Translator.load(tiny_checkpoint / "checkpoints" / "step-000001", precision="fp32")
+    assert in_steps.translate(TEXTS[:1]) == translator.translate(TEXTS[:1])
+
+
+def test_load_sets_threads_if_told(tiny_checkpoint: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        Translator.load(tiny_checkpoint, threads=before + 1)
+        assert torch.get_num_threads() == before + 1
+        Translator.load(tiny_checkpoint)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_load_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist"):
+        Translator.load(tmp_path / "run")
+
+
+def test_load_on_an_unknown_device(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="tpu"):
+        Translator.load(tiny_checkpoint, device="tpu")

@@ -1,0 +1,75 @@
+"""The import rules: which package may import which, read from the source."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import model
+import service
+import training
+
+ROOT = Path(__file__).resolve().parent.parent
+ALLOWED: dict[str, set[str]] = {"model": set(), "training": {"model"}, "service": {"model"}}
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Every module that the source imports, wherever the import stands; `from a import b` gives
+    both "a" and "a.b".
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}: write it out"
+            assert node.module
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports_under(folder: Path) -> Iterator[tuple[Path, str]]:
+    paths = sorted(folder.rglob("*.py"))
+    assert paths, f"no source under {folder}"
+    for path in paths:
+        for name in imported_modules(path.read_text(encoding="utf-8")):
+            yield path.relative_to(ROOT), name
+
+
+def is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def violations(folder: Path, forbidden: set[str]) -> list[str]:
+    return [
+        f"{path} imports {name}"
+        for path, name in imports_under(folder)
+        if any(is_within(name, package) for package in forbidden)
+    ]
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    source = "import a.b\ndef f():\n    from c import d\n    if x:\n        import e as g\n"
+    assert set(imported_modules(source)) == {"a.b", "c", "c.d", "e"}
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_imports_run_one_way(package: str) -> None:
+    forbidden = ALLOWED.keys() - ALLOWED[package] - {package}
+    assert not violations(ROOT / package, forbidden | {"tests", "benchmarks"})
+
+
+def test_the_network_knows_nothing_of_decoding() -> None:
+    assert not violations(ROOT / "model" / "network", {"model.decoding"})
+
+
+def test_the_library_needs_no_server_and_no_configuration_language() -> None:
+    assert not violations(ROOT / "model", {"asyncio", "fastapi", "yaml"})
+
+
+@pytest.mark.parametrize("package", [model, training, service])
+def test_our_packages_are_the_ones_imported(package: object) -> None:
+    """Names as general as these could be shadowed by another distribution, or by tests/."""
+    file = getattr(package, "__file__", None)
+    assert file is not None
+    assert Path(file).resolve().is_relative_to(ROOT)

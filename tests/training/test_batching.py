@@ -1,0 +1,65 @@
+"""Batches: every sentence once, budget kept, few shapes, padding told from pieces."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from training.batching import LENGTH_MULTIPLE, ROW_MULTIPLE, collate, plan_epoch
+
+Lengths = NDArray[np.int64]
+
+
+def lengths(seed: int) -> tuple[Lengths, Lengths]:
+    generator = np.random.default_rng(seed)
+    source = generator.integers(1, 40, 700)
+    return source, np.maximum(1, source + generator.integers(-5, 6, 700))
+
+
+def plan(seed: int) -> list[Lengths]:
+    source, target = lengths(0)
+    return plan_epoch(source, target, batch_tokens=800, generator=np.random.default_rng(seed))
+
+
+def padded(length: int) -> int:
+    return -(-length // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+
+
+def test_each_sentence_comes_once_and_the_budget_holds() -> None:
+    source, target = lengths(0)
+    batches = plan(1)
+    assert sorted(np.concatenate(batches)) == list(range(700))
+    for rows in batches:
+        width = padded(source[rows].max() + 1) + padded(target[rows].max() + 1)
+        assert len(rows) * width <= 800
+
+
+def test_rows_are_multiples_but_for_the_last_batch() -> None:
+    odd = [len(rows) for rows in plan(1) if len(rows) % ROW_MULTIPLE and len(rows) > ROW_MULTIPLE]
+    assert len(odd) <= 1
+
+
+def test_same_seed_same_plan_and_another_seed_another() -> None:
+    first, second, other = plan(1), plan(1), plan(2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert {tuple(rows) for rows in first} != {tuple(rows) for rows in other}
+
+
+def test_a_sentence_above_the_budget_gets_a_batch_of_its_own() -> None:
+    batches = plan_epoch(
+        np.array([500, 3]), np.array([500, 3]), batch_tokens=50, generator=np.random.default_rng(0)
+    )
+    assert sorted(map(len, batches)) == [1, 1]
+
+
+def test_collate_shifts_pads_and_fills_rows() -> None:
+    batch = collate(
+        [np.array([7, 8, 9], np.int32), np.array([5], np.int32)],
+        [np.array([6], np.int32), np.array([4, 10], np.int32)],
+    )
+    assert batch.src.shape == (ROW_MULTIPLE, padded(4))
+    assert batch.src[:3, :4].tolist() == [[7, 8, 9, EOS_ID], [5, EOS_ID, 0, 0], [EOS_ID, 0, 0, 0]]
+    assert batch.src_lengths.tolist() == [4, 2] + [1] * (ROW_MULTIPLE - 2)
+    assert batch.tgt_in[:3, :3].tolist() == [[BOS_ID, 6, 0], [BOS_ID, 4, 10], [PAD_ID] * 3]
+    assert batch.tgt_out.tolist() == [6, EOS_ID, 4, 10, EOS_ID]
+    assert batch.real.tolist() == [0, 1, *(batch.tgt_in.shape[1] + np.arange(3))]
+    assert batch.source_tokens == 4

@@ -1,0 +1,111 @@
+"""The training config: what it accepts, and what it says when it refuses."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from model.config import to_dict
+from model.errors import ConfigError
+from training.config import TrainConfig, load_config, parse_config
+
+TEXT = """
+data:
+  train: {source: a.de, target: a.en}
+  dev: {tsv: b.tsv}
+  source_language: de
+  target_language: en
+  license: CC0
+run: {max_steps: 10}
+model: {encoder_size: 64, decoder_size: 64}
+tokenizer: {vocab_size: 500}
+"""
+
+
+def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
+    config = parse_config(TEXT)
+    assert config.model.vocab_size == 500
+    assert config.run.max_steps == 10
+    assert config.optimizer.schedule == "cosine"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("run.max_step=5", "Did you mean 'max_steps'"),
+        ("model.dropuot=0.1", "Did you mean 'dropout'"),
+        ("run.max_steps=ten", "must be a whole number"),
+        ("run.max_steps=true", "must be a whole number"),
+        ("run.max_steps=0", "Use 1 or more"),
+        ("optimizer.learning_rate=1e-3", "write 0.001"),
+        ("optimizer.schedule=linear", "Choose one of: cosine, inverse_sqrt"),
+        ("model.dropout=1.5", "not in [0, 1)"),
+        ("model.encoder_size=63", "is odd"),
+        ("model.attention_heads=3", "does not divide"),
+        ("model.vocab_size=9", "it follows tokenizer.vocab_size"),
+        ("search.beam_size=0", "beam_size"),
+        ("data.train={source: x}", "either source and target, or tsv"),
+        ("data.train=x", "must be a mapping"),
+        ("max_steps=5", "section.key=value"),
+        ("run.max_steps", "section.key=value"),
+        ("run.max_steps.x=5", "not a section"),
+        ("optimiser.ema=0.9", "Did you mean 'optimizer'"),
+    ],
+)
+def test_refusals_name_the_mend(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_config(TEXT, [override])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "run: {max_steps: 5}"])
+def test_not_a_config(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_config(text)
+
+
+def test_missing_file_names_the_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="absent"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_resolved_config_reads_back_equal() -> None:
+    config = parse_config(TEXT, ["model.cell=gru", "optimizer.ema=0.5"])
+    values = to_dict(config)
+    values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
+    assert parse_config(yaml.safe_dump(values)) == config
+
+
+def test_relative_paths_start_at_data_dir_or_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config(TEXT)
+    monkeypatch.setenv("DRAGOMAN_DATA", "corpora")
+    assert config.data.path(Path("a.de")) == Path("corpora/a.de")
+    config = parse_config(TEXT, ["data.data_dir=elsewhere"])
+    assert config.data.path(Path("a.de")) == Path("elsewhere/a.de")
+
+
+def flatten(values: dict[str, object], prefix: str = "") -> set[str]:
+    names: set[str] = set()
+    for key, value in values.items():
+        nested = isinstance(value, dict)
+        names |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}"}  # type: ignore[arg-type]
+    return names
+
+
+@pytest.mark.parametrize("name", ["demo", "multi30k_en_de", "tatoeba_de_en"])
+def test_shipped_configs_load_and_comment_every_key(name: str) -> None:
+    path = Path(__file__).parents[2] / "configs" / f"{name}.yaml"
+    config = load_config(path)
+    assert isinstance(config, TrainConfig)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.lstrip().startswith("#") and not line.rstrip().endswith(":"):
+            assert "#" in line, f"no comment: {line}"
+
+
+def test_one_config_shows_every_key() -> None:
+    path = Path(__file__).parents[2] / "configs" / "multi30k_en_de.yaml"
+    shown = flatten(yaml.safe_load(path.read_text(encoding="utf-8")))
+    known = flatten(to_dict(load_config(path)))
+    optional = {"model.vocab_size", "data.data_dir", "data.train.tsv", "data.dev.tsv"}
+    assert known - optional <= shown | {"tokenizer.model"}

@@ -1,0 +1,138 @@
+"""The numbers of a run: one JSON line for each report in metrics.jsonl, and TensorBoard's files."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from time import time
+from types import TracebackType
+from typing import Self
+
+from model.errors import CheckpointError
+from model.text.lines import atomic_output
+
+Line = dict[str, object]
+
+
+class MetricsLog:
+    """Writes RUN/metrics.jsonl and RUN/tensorboard; a context manager.
+
+    A killed and resumed run reads as one run: what was logged after the step that is resumed from
+    is dropped from the lines and hidden from TensorBoard.
+    """
+
+    def __init__(self, run: Path, *, resume_step: int | None) -> None:
+        """Continue the log of `run` after `resume_step`, or start it anew if that is None.
+
+        Raises:
+            CheckpointError: the log is damaged, or the file system refused.
+            DataError: the file system refused.
+        """
+        # Takes seconds, and `dragoman-train --help` does not need it.
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path = run / "metrics.jsonl"
+        kept: list[Line] = []
+        if resume_step is not None and self._path.exists():
+            kept = [line for line in read_metrics(self._path) if _step(line) <= resume_step]
+        with atomic_output(self._path) as file:
+            file.writelines(_line(values) for values in kept)
+        with _refusals(self._path):
+            self._tensorboard = SummaryWriter(
+                run / "tensorboard", purge_step=0 if resume_step is None else resume_step + 1
+            )
+
+    def log(self, step: int, values: Mapping[str, float | str]) -> None:
+        """Append the `values` of `step`. When this returns, killing the process loses nothing.
+
+        A number that is not finite becomes null. TensorBoard gets the numbers: those named dev_x
+        as "dev/x", others as "train/x".
+
+        Raises:
+            CheckpointError: the file system refused, for instance because it is full.
+        """
+        with _refusals(self._path):
+            # Opened for each line, so that nothing is left to write, and to fail, at the end.
+            with self._path.open("ab") as file:
+                file.write(_line({"step": step, "time": round(time(), 3), **values}))
+            for name, value in values.items():
+                if not isinstance(value, str):
+                    self._tensorboard.add_scalar(_tag(name), value, step)
+            self._tensorboard.flush()
+
+    def close(self) -> None:
+        """Close TensorBoard's file.
+
+        Raises:
+            CheckpointError: the file system refused.
+        """
+        with _refusals(self._path):
+            self._tensorboard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_metrics(path: Path) -> list[Line]:
+    """The lines of a metrics.jsonl; a last one that is not complete is left out.
+
+    Raises:
+        CheckpointError: another line is not a JSON object with a step.
+    """
+    *complete, _ = path.read_bytes().split(b"\n")
+    return [_parse(raw, f"{path}, line {number}") for number, raw in enumerate(complete, 1)]
+
+
+def series(lines: Iterable[Line], name: str) -> tuple[list[int], list[float]]:
+    """The steps whose lines have a finite number `name`, and these numbers."""
+    points = [(_step(line), line.get(name)) for line in lines]
+    numbers = [(step, value) for step, value in points if isinstance(value, int | float)]
+    return [step for step, _ in numbers], [value for _, value in numbers]
+
+
+def _parse(raw: bytes, where: str) -> Line:
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        line = None
+    if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+        raise CheckpointError(f"{where}: not a JSON object with a step. Remove the line.")
+    return line
+
+
+def _step(line: Line) -> int:
+    step = line["step"]
+    assert isinstance(step, int)
+    return step
+
+
+def _line(values: Mapping[str, object]) -> bytes:
+    plain = {
+        name: None if isinstance(value, float) and not isfinite(value) else value
+        for name, value in values.items()
+    }
+    return json.dumps(plain, ensure_ascii=False).encode() + b"\n"
+
+
+def _tag(name: str) -> str:
+    return f"dev/{name[4:]}" if name.startswith("dev_") else f"train/{name}"
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.parent}: the metrics cannot be written: {error.strerror}. Make room or mend "
+            "the directory, then resume."
+        ) from error

@@ -1,0 +1,291 @@
+"""One training session: data, tokenizer and trainer put together, the loop, and what it saves."""
+
+import itertools
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import torch
+import yaml
+
+from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
+from model.config import to_dict
+from model.decoding.precision import resolve_device, resolve_precision
+from model.errors import CheckpointError, ConfigError, DataError
+from model.run import point, prune
+from model.text.tokenizer import Tokenizer
+from training.card import model_card
+from training.config import TrainConfig, load_config
+from training.corpus import TextPairs, all_lines, encode_corpus, read_pairs
+from training.evaluation import Evaluation, evaluate
+from training.metrics import MetricsLog
+from training.progress import TrainingProgress
+from training.trainer import Trainer, Update
+from training.vocabulary import learn_tokenizer
+
+
+class Interrupted(Exception):
+    """A signal asked the session to stop; what was done is saved."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class Session:
+    """A run directory being trained. `train` may be called once."""
+
+    def __init__(self, config: TrainConfig, run: Path, *, resume: bool) -> None:
+        """Read the data, learn or load the tokenizer, build the trainer; `resume` loads its state.
+
+        Raises:
+            ConfigError, DataError, CheckpointError: as their names say.
+        """
+        self.run = run
+        torch.set_num_threads(config.run.threads or len(os.sched_getaffinity(0)))
+        self.device = resolve_device(config.run.device)
+        self.dtype = resolve_precision(config.run.precision, self.device)
+        train, dev = (
+            read_pairs(files, config.data) for files in (config.data.train, config.data.dev)
+        )
+        state = load_training_state(run) if resume else None
+        if state:
+            check_same_config(config, load_config(run / "config.yaml"))
+            self.tokenizer = load_checkpoint(run / "last").tokenizer
+        else:
+            self.tokenizer = make_tokenizer(config, train)
+        model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
+        self.config = replace(config, model=model)
+        self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
+        self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=model.max_length)
+        self.trainer = Trainer(
+            self.config, self.train_corpus, self.tokenizer, device=self.device, dtype=self.dtype
+        )
+        self.best_bleu = -1.0
+        self.without_better = 0  # validations since the best one
+        if state:
+            tensors, values = state
+            self.trainer.load_state(tensors, values["trainer"])
+            self.best_bleu = values["best_bleu"]
+            self.without_better = values["without_better"]
+        write_config(run / "config.yaml", config)
+
+    def train(self) -> None:
+        """Train up to `max_steps`, or until patience runs out; validate and save on the way.
+
+        Raises:
+            Interrupted: after SIGINT or SIGTERM, when the state is saved.
+            TrainingDiverged: see `Trainer.update`.
+        """
+        trainer, run = self.trainer, self.config.run
+        start = trainer.steps
+        with (
+            MetricsLog(self.run, resume_step=start or None) as self.metrics,
+            TrainingProgress(
+                max_steps=run.max_steps, start_step=start, log_every=run.log_every
+            ) as self.progress,
+            stop_signals() as received,
+        ):
+            self.describe()
+            batches = trainer.batches()
+            while trainer.steps < run.max_steps and not self.out_of_patience:
+                self.log(trainer.update(next(batches)))
+                if received:
+                    self.save(evaluation=None)
+                    raise Interrupted(received[0])
+                if trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps:
+                    with self.progress.paused():
+                        self.validate()
+            if self.out_of_patience:
+                self.progress.message(
+                    f"no better BLEU in {run.patience} validations: stopped at step {trainer.steps}"
+                )
+
+    @property
+    def out_of_patience(self) -> bool:
+        """True once `run.patience` validations have not improved BLEU."""
+        patience = self.config.run.patience
+        return patience > 0 and self.without_better >= patience
+
+    def describe(self) -> None:
+        """What is trained on what, before the first update."""
+        say = self.progress.message
+        say(self.train_corpus.report.describe("train"))
+        say(self.dev_corpus.report.describe("dev"))
+        size = sum(parameter.numel() for parameter in self.trainer.parameters)
+        precision = str(self.dtype).removeprefix("torch.")
+        say(
+            f"model: {size:,} parameters, {self.tokenizer.vocab_size:,} pieces; "
+            f"{self.device}, {precision}, {torch.get_num_threads()} threads"
+        )
+        if self.trainer.steps:
+            say(f"resumed at step {self.trainer.steps:,}")
+
+    def log(self, update: Update) -> None:
+        """Show every update; write every `log_every`-th to the metrics."""
+        steps = self.trainer.steps
+        self.progress.update(
+            steps,
+            loss=update.loss,
+            learning_rate=update.learning_rate,
+            source_tokens=update.source_tokens,
+            target_tokens=update.target_tokens,
+        )
+        if steps % self.config.run.log_every:
+            return
+        rates = self.progress.totals
+        self.metrics.log(
+            steps,
+            {
+                "loss": update.loss,
+                "nll": update.nll,
+                "learning_rate": update.learning_rate,
+                "gradient_norm": update.gradient_norm,
+                "source_tokens_per_s": rates.source_tokens_per_s,
+                "target_tokens_per_s": rates.target_tokens_per_s,
+                "skipped_updates": float(self.trainer.skipped),
+                "memory_bytes": 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            },
+        )
+
+    def validate(self) -> None:
+        """Evaluate the averaged weights on the dev set, log, save, and move the links."""
+        started = time.perf_counter()
+        trainer = self.trainer
+        result = evaluate(
+            trainer.averaged(),
+            self.dev_corpus,
+            self.tokenizer,
+            self.config.search,
+            dtype=self.dtype,
+        )
+        better = result.bleu > self.best_bleu
+        self.best_bleu = max(self.best_bleu, result.bleu)
+        self.without_better = 0 if better else self.without_better + 1
+        self.metrics.log(
+            trainer.steps,
+            {
+                "dev_loss": result.loss,
+                "dev_ppl": result.ppl,
+                "dev_bleu": result.bleu,
+                "dev_chrf": result.chrf,
+                "bleu_signature": result.bleu_signature,
+                "chrf_signature": result.chrf_signature,
+            },
+        )
+        self.progress.message(
+            f"step {trainer.steps:,}  dev loss {result.loss:.3f}  ppl {result.ppl:.2f}  "
+            f"BLEU {result.bleu:.2f}  chrF {result.chrf:.2f}{'  best so far' if better else ''}  "
+            f"({time.perf_counter() - started:.0f} s)"
+        )
+        self.show_samples(result)
+        self.save(evaluation=result, best=better)
+
+    def show_samples(self, result: Evaluation) -> None:
+        """A few dev sentences with their translations."""
+        pairs = self.dev_corpus.pairs
+        rows = zip(pairs.sources, result.translations, strict=True)
+        for source, translation in itertools.islice(rows, self.config.run.sample_lines):
+            self.progress.message(f"  {source}\n  -> {translation}")
+
+    def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
+        """Write a checkpoint; `last` points to it, and `best` if it is."""
+        tensors, values = self.trainer.state()
+        directory = save_checkpoint(
+            self.run,
+            self.trainer.steps,
+            config=self.config.model,
+            weights=self.trainer.weights(),
+            tokenizer=self.tokenizer,
+            search=self.config.search,
+            card=model_card(self.config, self.trainer.steps, self.train_corpus.report, evaluation),
+            training_state=tensors,
+            training_meta={
+                "trainer": values,
+                "best_bleu": self.best_bleu,
+                "without_better": self.without_better,
+            },
+        )
+        if best:
+            point(self.run, "best", directory)
+        point(self.run, "last", directory)
+        prune(self.run)
+
+
+def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
+    """The tokenizer that the config names, or one learned from the training text.
+
+    Raises:
+        DataError: the named file cannot be read.
+        CheckpointError: it is no SentencePiece model.
+    """
+    settings = config.tokenizer
+    if settings.model is None:
+        lines = all_lines(train)
+        return Tokenizer(learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size))
+    path = config.data.path(settings.model)
+    try:
+        return Tokenizer(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: the tokenizer cannot be read ({error.strerror}).") from None
+
+
+def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
+    """A resumed run keeps its config; only the section `run` may differ.
+
+    Raises:
+        ConfigError: naming each difference.
+    """
+    differences = []
+    for section in ("data", "tokenizer", "model", "optimizer", "search"):
+        now, before = to_dict(getattr(given, section)), to_dict(getattr(stored, section))
+        differences += [
+            f"{section}.{key} was {before[key]!r} and is {now[key]!r}"
+            for key in now
+            if now[key] != before[key]
+        ]
+    if differences:
+        raise ConfigError(
+            f"--resume with another config: {'; '.join(differences)}. Use the run's own "
+            "config.yaml, or train into a new --output."
+        )
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """The resolved config, defaults and overrides included: it trains this very run again."""
+    values = to_dict(config)
+    values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+        temporary.replace(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror}).") from None
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that receives SIGINT and SIGTERM, so that no update is cut in half.
+
+    The second signal acts as it does elsewhere, for those who cannot wait.
+    """
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, receive)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,87 @@
+"""`dragoman-train`: train a model from a config into a run directory."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from model.cli import add_version, run_command
+from model.errors import CheckpointError
+from training.config import TrainConfig, load_config
+
+DESCRIPTION = """\
+Train a translation model from two text files, line i of one translating line i of the other.
+
+  dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
+  dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
+
+RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.png. Ctrl-C saves;
+the same command with --resume goes on. Translate with: dragoman-translate RUN
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every other setting is a key of the config."""
+    command = argparse.ArgumentParser(
+        prog="dragoman-train",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("config", metavar="CONFIG", type=Path, help="YAML file, see configs/")
+    command.add_argument("--output", metavar="RUN", type=Path, required=True, help="run directory")
+    command.add_argument("--resume", action="store_true", help="go on from the last save")
+    command.add_argument(
+        "overrides", metavar="section.key=value", nargs="*", help="change a key of the config"
+    )
+    add_version(command)
+    return command
+
+
+def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
+    """Train into `run`; the status is 0, or 128 + the number of the signal that stopped it.
+
+    Raises:
+        CheckpointError: the run exists and is neither finished nor resumed, or is in use.
+    """
+    from model.run import lock_run, resolve
+    from training.curves import save_report
+    from training.session import Interrupted, Session
+
+    if (run / "last").exists():
+        done = int(resolve(run, links=("last",)).name.split("-")[1])
+        if done >= config.run.max_steps:
+            print(f"{run} is finished at step {done:,}. Raise run.max_steps to go on.")
+            return 0
+        if not resume:
+            raise CheckpointError(
+                f"{run} holds a run at step {done:,}. Add --resume to go on, or choose another "
+                "--output."
+            )
+    with lock_run(run):
+        session = Session(config, run, resume=resume and (run / "last").exists())
+        try:
+            session.train()
+        except Interrupted as stop:
+            name = signal.Signals(stop.number).name
+            saved = f"{name}: saved at step {session.trainer.steps:,}. Go on with --resume."
+            print(saved, file=sys.stderr)
+            return 128 + stop.number
+        save_report(run / "metrics.jsonl", run / "report.png")
+    print(f"best BLEU {session.best_bleu:.2f} on the dev set. Translate: dragoman-translate {run}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = parser().parse_args(argv)
+
+    def command() -> int:
+        config = load_config(arguments.config, arguments.overrides)
+        return train(config, arguments.output, resume=arguments.resume)
+
+    return run_command("dragoman-train", command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Trainer: one update after another, and everything that a resumed run needs to go on exactly."""
+
+# Shapes: N sentences, T target length, M real target pieces, F feature size.
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.errors import DragomanError
+from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import Tokenizer
+from training.batching import Batch, collate, plan_epoch
+from training.config import TrainConfig
+from training.corpus import Corpus, lengths, sample_corpus
+from training.objective import Loss, output_loss
+from training.schedule import learning_rate
+
+MAX_SKIPPED = 10  # updates in a row without a finite loss, after which a run has diverged
+
+
+class TrainingDiverged(DragomanError):
+    """The loss was not finite for many updates in a row."""
+
+
+class Update(NamedTuple):
+    """What one update did. Loss and nll are nats per target piece."""
+
+    loss: float
+    nll: float
+    learning_rate: float
+    gradient_norm: float
+    source_tokens: int
+    target_tokens: int
+
+
+class Trainer:
+    """Holds network, moving average, optimizer and the position in the data."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        corpus: Corpus,
+        tokenizer: Tokenizer,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        """`config.model.vocab_size` must be the tokenizer's. `dtype` is that of autocast."""
+        torch.manual_seed(config.run.seed)
+        self.config = config
+        self.corpus = corpus
+        self.tokenizer = tokenizer
+        self.device = device
+        self.dtype = dtype
+        self.network = Seq2Seq(config.model).to(device)
+        self.network.train()
+        self.names = [name for name, _ in self.network.named_parameters()]
+        self.parameters = [parameter for _, parameter in self.network.named_parameters()]
+        self.average = [parameter.detach().clone() for parameter in self.parameters]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=config.optimizer.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.optimizer.weight_decay,
+            fused=True,
+        )
+        self.steps = 0
+        self.epoch = 0
+        self.batches_done = 0  # of this epoch
+        self.skipped = 0
+        self.skipped_in_a_row = 0
+
+    def batches(self) -> Iterator[Batch]:
+        """Endless batches, reshuffled every epoch, from where the run stands."""
+        while True:
+            sources, targets = self.corpus.sources, self.corpus.targets
+            tokenizer, run = self.config.tokenizer, self.config.run
+            if tokenizer.sampling:
+                sources, targets = sample_corpus(
+                    self.corpus,
+                    self.tokenizer,
+                    alpha=tokenizer.sampling,
+                    seed=run.seed * 100_003 + self.epoch,
+                    max_length=self.config.model.max_length,
+                )
+            plan = plan_epoch(
+                lengths(sources),
+                lengths(targets),
+                batch_tokens=run.batch_tokens,
+                generator=np.random.default_rng([run.seed, self.epoch]),
+            )
+            for rows in plan[self.batches_done :]:
+                # Counted before the batch is used: a checkpoint is taken after its update.
+                self.batches_done += 1
+                yield collate([sources[row] for row in rows], [targets[row] for row in rows])
+            self.epoch += 1
+            self.batches_done = 0
+
+    def update(self, batch: Batch) -> Update:
+        """Forward, backward, clip, step. A non-finite loss or gradient changes no weight.
+
+        Raises:
+            TrainingDiverged: `MAX_SKIPPED` updates in a row were not finite.
+        """
+        settings, run = self.config.optimizer, self.config.run
+        self.steps += 1
+        rate = learning_rate(
+            self.steps,
+            kind=settings.schedule,
+            peak=settings.learning_rate,
+            warmup_steps=settings.warmup_steps,
+            max_steps=run.max_steps,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = batch.to(self.device)
+        pieces = len(batch.tgt_out)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(batch, smoothing=settings.label_smoothing)
+        (loss.smoothed / pieces).backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
+        mean, nll = loss.smoothed.item() / pieces, loss.nll.item() / pieces
+        if self._finite(mean, norm.item()):
+            self.optimizer.step()
+            self._move_average()
+        return Update(
+            loss=mean,
+            nll=nll,
+            learning_rate=rate,
+            gradient_norm=norm.item(),
+            source_tokens=batch.source_tokens,
+            target_tokens=pieces,
+        )
+
+    def loss(self, batch: Batch, *, smoothing: float) -> Loss:
+        """Summed losses of a batch, under autocast where the run's precision is bf16."""
+        network = self.network
+        with self._autocast():
+            memory = network.encode(batch.src, batch.src_lengths)
+            features, _ = network.unroll(batch.tgt_in, network.start(memory), memory)
+            real = features.flatten(0, 1).index_select(0, batch.real)  # (M, F)
+            output = network.output
+            return output_loss(real, output.weight, output.bias, batch.tgt_out, smoothing=smoothing)
+
+    def averaged(self) -> Seq2Seq:
+        """A copy of the network with the averaged weights, for evaluation."""
+        with torch.random.fork_rng(devices=[]):
+            network = Seq2Seq(self.config.model).to(self.device)
+        with torch.no_grad():
+            for parameter, average in zip(network.parameters(), self.average, strict=True):
+                parameter.copy_(average)
+        return network.eval()
+
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged weights by name: what a checkpoint offers to its users."""
+        return dict(zip(self.names, (value.cpu() for value in self.average), strict=True))
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and plain values of everything a resume needs; `load_state` takes them."""
+        tensors = {"rng/cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            tensors["rng/cuda"] = torch.cuda.get_rng_state(self.device)
+        for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
+            tensors[f"raw/{name}"] = parameter.detach().cpu()
+            tensors[f"average/{name}"] = average.cpu()
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer/{key}/{name}"] = value.cpu()
+        values = {
+            "steps": self.steps,
+            "epoch": self.epoch,
+            "batches_done": self.batches_done,
+            "skipped": self.skipped,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+        return tensors, values
+
+    def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Continue from what `state` returned: the next batch and update are the very next ones."""
+        torch.set_rng_state(tensors["rng/cpu"])
+        if self.device.type == "cuda" and "rng/cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["rng/cuda"], self.device)
+        with torch.no_grad():
+            for name, parameter, average in zip(
+                self.names, self.parameters, self.average, strict=True
+            ):
+                parameter.copy_(tensors[f"raw/{name}"])
+                average.copy_(tensors[f"average/{name}"])
+        loaded = self.optimizer.state_dict()
+        loaded["state"] = {
+            number: {
+                key: tensors[f"optimizer/{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+            }
+            for number, name in enumerate(self.names)
+            if f"optimizer/step/{name}" in tensors
+        }
+        self.optimizer.load_state_dict(loaded)
+        self.steps = values["steps"]
+        self.epoch = values["epoch"]
+        self.batches_done = values["batches_done"]
+        self.skipped = values["skipped"]
+        self.skipped_in_a_row = values["skipped_in_a_row"]
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        low = self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=low)
+
+    def _finite(self, loss: float, norm: float) -> bool:
+        if math.isfinite(loss) and math.isfinite(norm):
+            self.skipped_in_a_row = 0
+            return True
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row == MAX_SKIPPED:
+            raise TrainingDiverged(
+                f"the loss was not finite for {MAX_SKIPPED} updates in a row, up to step "
+                f"{self.steps}. Lower optimizer.learning_rate or optimizer.clip_norm, and start "
+                "from the last checkpoint with --resume."
+            )
+        return False
+
+    def _move_average(self) -> None:
+        """average += (1 - decay) * (weights - average); a young average follows faster."""
+        decay = min(self.config.optimizer.ema, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
