@@ -52,13 +52,13 @@ def plan_epoch(
 ) -> list[NDArray[np.int64]]:
     """Index arrays of one epoch's batches, in random order, each sentence exactly once.
 
-    Sentences are sorted by padded target length, then source length with some noise, so that
-    companions differ between epochs. A batch holds as many as keep rows * (S + T), padding
+    Sentences are sorted by padded target length, then padded source length, in random order among
+    equals, so that companions differ between epochs. A batch holds as many as keep rows * (S + T), padding
     included, within `batch_tokens`, and at least one.
     """
     target = -(-(target_lengths + 1) // LENGTH_MULTIPLE)
-    noise = generator.uniform(-1.0, 1.0, len(source_lengths))
-    order = np.lexsort((source_lengths + noise, target))
+    source = -(-(source_lengths + 1) // LENGTH_MULTIPLE)
+    order = np.lexsort((generator.random(len(source)), source, target))
     batches: list[NDArray[np.int64]] = []
     start = 0
     while start < len(order):

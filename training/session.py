@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from training.card import model_card
 from training.config import TrainConfig, load_config
 from training.corpus import TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
+from training.memory import release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
 from training.trainer import Trainer, Update
@@ -139,7 +139,8 @@ class Session:
         )
         if steps % self.config.run.log_every:
             return
-        rates = self.progress.totals
+        release_unused()
+        rates = self.progress.recent
         self.metrics.log(
             steps,
             {
@@ -150,7 +151,7 @@ class Session:
                 "source_tokens_per_s": rates.source_tokens_per_s,
                 "target_tokens_per_s": rates.target_tokens_per_s,
                 "skipped_updates": float(self.trainer.skipped),
-                "memory_bytes": 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+                "memory_bytes": float(resident_bytes()),
             },
         )
 

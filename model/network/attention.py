@@ -10,10 +10,11 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.network.cells import linear
+from model.network.cells import ROW_MULTIPLE, linear
 from model.network.memory import Memory
 
 
@@ -42,14 +43,18 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Context (N, Q, H) and weights (N, Q, S), the mean over the heads, for query (N, Q, D).
 
-        The softmax is in fp32 at least. Weights of padding are exactly 0.
+        The softmax is in fp32 at least. Weights of padding are exactly 0. As in `linear`, queries
+        are filled up without gradients: the bits of one must not depend on N.
         """
+        queries = query.shape[1]
+        if not torch.is_grad_enabled():
+            query = F.pad(query, (0, 0, 0, -queries % ROW_MULTIPLE))
         scores = self._scores(query, memory.keys)  # (N, G, Q, S)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         scores = scores.masked_fill(~memory.mask[:, None, None, :], -math.inf)
         weights = scores.softmax(dim=-1)
         context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)
-        return context.transpose(1, 2).flatten(2), weights.mean(dim=1)
+        return context.transpose(1, 2).flatten(2)[:, :queries], weights.mean(dim=1)[:, :queries]
 
     def _split(self, x: Tensor) -> Tensor:
         """(N, G, X, size/G) for x (N, X, size)."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from model.config import ModelConfig
 from model.network.attention import Attention
-from model.network.cells import RecurrentLayer, linear
+from model.network.cells import ROW_MULTIPLE, RecurrentLayer, linear
 from model.network.dropout import Dropout
 from model.network.memory import Memory
 
@@ -37,6 +37,15 @@ class DecoderState(NamedTuple):
     def select(self, rows: Tensor) -> "DecoderState":
         """The states of `rows` (R',), in that order and as often as they are named."""
         return DecoderState(*(field.index_select(0, rows) for field in self))
+
+
+def _fill(rows: Tensor) -> Tensor:
+    """`rows` (R, ...) with zero rows up to a multiple of 16: see `model.network.cells.linear`.
+
+    Element by element functions need it too: they treat the last few elements in another way.
+    """
+    missing = -len(rows) % ROW_MULTIPLE
+    return F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, missing)) if missing else rows
 
 
 class Decoder(nn.Module):
@@ -101,14 +110,17 @@ class Decoder(nn.Module):
             The next state, features (N, K, F) and attention weights (N, K, S).
         """
         sentences, queries, _ = embedded.shape
+        rows = sentences * queries
         x = embedded.flatten(0, 1)
+        if not torch.is_grad_enabled():
+            x, state = _fill(x), DecoderState(*map(_fill, state))
         if self.input_feeding:
             x = torch.cat([x, state.attentional], dim=-1)
         top, cell = self.layers[0].step(x, state.hidden[:, 0], state.cell[:, 0])
         hidden, cells = [top], [cell]
         context: Tensor | None = None
         if not self.input_feeding:
-            context, weights = self._attend(top, memory, queries)
+            context, weights = self._attend(top, memory, sentences, queries)
         for number, layer in enumerate(self.layers[1:], start=1):
             below = top if context is None else torch.cat([top, context], dim=-1)
             output, cell = layer.step(
@@ -118,17 +130,17 @@ class Decoder(nn.Module):
             cells.append(cell)
             top = top + output
         if context is None:
-            context, weights = self._attend(top, memory, queries)
+            context, weights = self._attend(top, memory, sentences, queries)
         combined = torch.cat([top, context], dim=-1)
         vector = self.dropout(linear(combined, self.combine.weight, self.combine.bias).tanh())
         state = DecoderState(
-            hidden=torch.stack(hidden, dim=1),
-            cell=torch.stack(cells, dim=1),
-            attentional=vector if self.input_feeding else state.attentional,
-            coverage=state.coverage,
+            hidden=torch.stack(hidden, dim=1)[:rows],
+            cell=torch.stack(cells, dim=1)[:rows],
+            attentional=(vector if self.input_feeding else state.attentional)[:rows],
+            coverage=state.coverage[:rows],
         )
-        features = self._features(vector)
-        return state, features.view(sentences, queries, -1), weights
+        features = self._features(vector)[:rows]
+        return state, features.reshape(sentences, queries, -1), weights
 
     def unroll(
         self, embedded: Tensor, state: DecoderState, memory: Memory
@@ -157,10 +169,14 @@ class Decoder(nn.Module):
             weights.append(weight)
         return torch.cat(features, dim=1), torch.cat(weights, dim=1)
 
-    def _attend(self, query: Tensor, memory: Memory, queries: int) -> tuple[Tensor, Tensor]:
-        """Context (R, H) and weights (N, K, S) for the queries (R, D)."""
-        context, weights = self.attention(query.view(-1, queries, query.shape[1]), memory)
-        return context.flatten(0, 1), weights
+    def _attend(
+        self, query: Tensor, memory: Memory, sentences: int, queries: int
+    ) -> tuple[Tensor, Tensor]:
+        """Context (R, H) and weights (N, K, S) for the queries (R, D), filled up or not."""
+        rows = sentences * queries
+        context, weights = self.attention(query[:rows].view(sentences, queries, -1), memory)
+        context = context.flatten(0, 1)
+        return F.pad(context, (0, 0, 0, len(query) - rows)), weights
 
     def _features(self, vector: Tensor) -> Tensor:
         if self.narrow is None:
