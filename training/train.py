@@ -6,35 +6,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.cli import add_version, run_command
+from model.cli import command_parser, run_command
 from model.errors import CheckpointError
 from training.config import TrainConfig, load_config
 
 DESCRIPTION = """\
 Train a translation model from two text files, line i of one translating line i of the other.
 
-  dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
-  dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
-
 RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.png. Ctrl-C saves;
 the same command with --resume goes on. Translate with: dragoman-translate RUN
+"""
+
+EXAMPLE = """\
+examples:
+  dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
+  dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line; every other setting is a key of the config."""
-    command = argparse.ArgumentParser(
-        prog="dragoman-train",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = command_parser("dragoman-train", DESCRIPTION, EXAMPLE)
     command.add_argument("config", metavar="CONFIG", type=Path, help="YAML file, see configs/")
     command.add_argument("--output", metavar="RUN", type=Path, required=True, help="run directory")
     command.add_argument("--resume", action="store_true", help="go on from the last save")
     command.add_argument(
         "overrides", metavar="section.key=value", nargs="*", help="change a key of the config"
     )
-    add_version(command)
     return command
 
 
@@ -74,9 +72,9 @@ def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    arguments = parser().parse_args(argv)
 
     def command() -> int:
+        arguments = parser().parse_intermixed_args(argv)
         config = load_config(arguments.config, arguments.overrides)
         return train(config, arguments.output, resume=arguments.resume)
 

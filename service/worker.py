@@ -1,0 +1,215 @@
+"""Worker: the one thread that owns an engine and steps it, and the coroutines that await answers.
+
+A request joins the sentences in flight at the next step and is answered at the step that ends its
+last sentence. Neither torch nor the tokenizer runs on the event loop: a pool of threads takes texts
+apart and puts them together, and everything between happens in the thread of the engine.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
+
+import torch
+
+from model.checkpoint import Checkpoint
+from model.decoding.engine import Engine
+from model.decoding.precision import cast
+from model.decoding.request import Finished, Request
+from model.decoding.search import Hypothesis, SearchOptions, length_limit
+from model.decoding.selftest import rows_are_independent
+from model.errors import RequestError
+from model.translation import Plan, Translation, assemble, plan_sources, plan_text
+from model.translator import SHORTEST_LIMIT
+from service.errors import EngineFailed, Overloaded, ShuttingDown
+
+log = logging.getLogger(__name__)
+
+Found = list[tuple[Hypothesis, ...]]
+"""The hypotheses for each source of a request."""
+
+
+class Worker:
+    """Translates for many clients at once. What one gets does not depend on the others."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        max_requests: int,
+    ) -> None:
+        """
+        Args:
+            device, dtype: where and in what the network computes.
+            max_requests: how many may wait for their answers at a time.
+        """
+        self.digest = checkpoint.digest
+        self.options = checkpoint.search
+        self._tokenizer = checkpoint.tokenizer
+        self._network = cast(checkpoint.network, dtype, device)
+        self._device, self._dtype = device, dtype
+        self._limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
+        self._max_length = self._new_engine().max_length
+        self._inbox: SimpleQueue[_Job | None] = SimpleQueue()  # None: stop
+        # Of the event loop:
+        self._free = max_requests
+        self._running = False
+
+    def start(self) -> None:
+        """Begin to translate."""
+        if self._device.type == "cpu" and not rows_are_independent(self._network, self._dtype):
+            log.warning("on this machine the last bits of a score depend on the other requests")
+        self._thread = Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+        self._running = True
+
+    def stop(self) -> None:
+        """End after the step under way. Requests that still wait fail with `ShuttingDown`."""
+        self._running = False
+        self._inbox.put(None)
+        self._thread.join()
+
+    async def translate(self, texts: Sequence[str], options: SearchOptions) -> list[Translation]:
+        """The translations of `texts`, in their order. If cancelled, they leave the engine.
+
+        Raises:
+            RequestError: `options` allow more target pieces than the engine has room for.
+            Overloaded: too many requests wait for their answers.
+            ShuttingDown: `stop` was called.
+            EngineFailed: a step raised.
+        """
+        if length_limit(options, self._limit) > self._max_length:
+            raise RequestError(
+                f"options.max_length_a, options.max_length_b: for a source of {self._limit} pieces "
+                f"they allow more than {self._max_length} pieces. Lower one of them."
+            )
+        if not self._free:
+            raise Overloaded("The server has as many requests as it takes. Try again later.")
+        self._free -= 1
+        try:
+            plans = await asyncio.to_thread(self._plan, texts)
+            sources = [src for plan in plans for src in plan_sources(plan)]
+            found = await self._search(sources, options)
+            return await asyncio.to_thread(self._assemble, plans, found, options.n_best)
+        finally:
+            self._free += 1
+
+    async def _search(self, sources: list[tuple[int, ...]], options: SearchOptions) -> Found:
+        if not self._running:
+            raise _shutting_down()
+        job = _Job(sources, options)
+        self._inbox.put(job)
+        return await asyncio.wrap_future(job.answer)  # cancelling the one cancels the other
+
+    def _plan(self, texts: Sequence[str]) -> list[Plan]:
+        return [plan_text(text, self._tokenizer, self._limit) for text in texts]
+
+    def _assemble(self, plans: list[Plan], found: Found, n_best: int) -> list[Translation]:
+        remaining = iter(found)
+        return [
+            assemble(plan, [next(remaining) for _ in plan_sources(plan)], n_best, self._tokenizer)
+            for plan in plans
+        ]
+
+    # The thread of the engine
+
+    def _run(self) -> None:
+        flight = _Flight(self._new_engine())
+        while True:
+            try:
+                if not self._board(flight):
+                    break
+                flight.step()
+            except Exception:
+                # The engine may be in any state: its requests fail, the next ones get a new one.
+                log.exception("a step of the engine failed, and with it the requests in flight")
+                flight.fail(EngineFailed)
+                flight = _Flight(self._new_engine())
+        flight.fail(_shutting_down)
+
+    def _board(self, flight: "_Flight") -> bool:
+        """Let all join that have arrived, and wait for one if there is nothing to do.
+
+        Returns:
+            False: it is time to stop.
+        """
+        while not (flight.busy and self._inbox.empty()):
+            job = self._inbox.get()
+            if job is None:
+                return False
+            flight.add(job)
+        return True
+
+    def _new_engine(self) -> Engine:
+        return Engine(self._network, max_source=self._limit)
+
+
+class _Job:
+    """The sources of one request, searched with the same options.
+
+    The event loop awaits `answer` and may cancel it; everything else is the engine thread's.
+    """
+
+    def __init__(self, sources: list[tuple[int, ...]], options: SearchOptions) -> None:
+        self.sources = sources
+        self.options = options
+        self.answer: Future[Found] = Future()
+        self.found: Found = [()] * len(sources)
+        self.places: dict[int, int] = {}  # the engine's id of a source not yet over -> its place
+
+
+class _Flight:
+    """An engine and the jobs in it. Of the engine's thread alone."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs: set[_Job] = set()
+        self._owners: dict[int, _Job] = {}  # by the engine's ids
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        return self._engine.busy
+
+    def add(self, job: _Job) -> None:
+        """Let the sources of `job` join."""
+        self._jobs.add(job)
+        for place, src in enumerate(job.sources):
+            id = self._engine.add(Request(src=src, options=job.options))
+            job.places[id] = place
+            self._owners[id] = job
+        self._answer_if_over(job)  # blank texts have no sources
+
+    def step(self) -> None:
+        """Drop the jobs whose clients have left, extend the others, answer those that are over."""
+        for job in [job for job in self._jobs if job.answer.cancelled()]:
+            self._jobs.remove(job)
+            for id in job.places:
+                self._engine.cancel(id)
+                del self._owners[id]
+        for event in self._engine.step():
+            if isinstance(event, Finished):
+                job = self._owners.pop(event.id)
+                job.found[job.places.pop(event.id)] = event.hypotheses
+                self._answer_if_over(job)
+
+    def fail(self, error: Callable[[], Exception]) -> None:
+        """Answer each job with an `error` of its own. The end of this flight."""
+        for job in self._jobs:
+            if job.answer.set_running_or_notify_cancel():
+                job.answer.set_exception(error())
+
+    def _answer_if_over(self, job: _Job) -> None:
+        if not job.places:
+            self._jobs.remove(job)
+            # From here on the client can no longer cancel, so that answering cannot fail.
+            if job.answer.set_running_or_notify_cancel():
+                job.answer.set_result(job.found)
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("The server is shutting down. Try again later.")

@@ -1,0 +1,94 @@
+"""Corpora: aligned lines in, ids out; what is refused and what is left out."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from model.errors import DataError
+from model.text.tokenizer import Tokenizer
+from training.config import CorpusFiles, DataConfig
+from training.corpus import TextPairs, encode_corpus, read_pairs, sample_corpus
+
+
+def data(folder: Path) -> DataConfig:
+    files = CorpusFiles(source=Path("a"), target=Path("b"))
+    return DataConfig(
+        train=files,
+        dev=files,
+        data_dir=folder,
+        source_language="de",
+        target_language="en",
+        license="CC0",
+    )
+
+
+def read(folder: Path, source: bytes, target: bytes) -> TextPairs:
+    (folder / "a").write_bytes(source)
+    (folder / "b").write_bytes(target)
+    return read_pairs(CorpusFiles(source=Path("a"), target=Path("b")), data(folder))
+
+
+def test_two_files_tsv_and_gzip_read_the_same(tmp_path: Path) -> None:
+    expected = TextPairs(sources=["eins", "zwei"], targets=["one", "two"])
+    assert read(tmp_path, b"eins\nzwei\n", b"one\r\ntwo") == expected
+    (tmp_path / "c.tsv").write_bytes(b"eins\tone\tignored\nzwei\ttwo\n")
+    assert read_pairs(CorpusFiles(tsv=Path("c.tsv")), data(tmp_path)) == expected
+    (tmp_path / "d.tsv.gz").write_bytes(gzip.compress(b"eins\tone\nzwei\ttwo\n"))
+    assert read_pairs(CorpusFiles(tsv=Path("d.tsv.gz")), data(tmp_path)) == expected
+
+
+def test_unequal_line_counts_name_both(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a has 2 lines and .*b has 1\."):
+        read(tmp_path, b"x\ny\n", b"x\n")
+
+
+@pytest.mark.parametrize("empty", ["a", "b"])
+def test_empty_file_is_refused(tmp_path: Path, empty: str) -> None:
+    with pytest.raises(DataError, match=f"{empty}: the file is empty"):
+        read(tmp_path, b"" if empty == "a" else b"x\n", b"" if empty == "b" else b"x\n")
+
+
+def test_missing_file_and_bad_utf8_name_file_and_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="b"):
+        (tmp_path / "a").write_bytes(b"x\n")
+        read_pairs(CorpusFiles(source=Path("a"), target=Path("b")), data(tmp_path))
+    with pytest.raises(DataError, match="line 2"):
+        read(tmp_path, b"x\n\xff\n", b"x\ny\n")
+
+
+def test_tsv_line_without_tab_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.tsv").write_bytes(b"eins\tone\nzwei two\n")
+    with pytest.raises(DataError, match="line 2: no tab"):
+        read_pairs(CorpusFiles(tsv=Path("c.tsv")), data(tmp_path))
+
+
+def test_blank_and_long_pairs_are_left_out_and_counted(tiny_tokenizer: Tokenizer) -> None:
+    pairs = TextPairs(
+        sources=["the house", "", "a dog", "the " * 40],
+        targets=["das Haus", "leer", " ", "der " * 40],
+    )
+    corpus = encode_corpus(pairs, tiny_tokenizer, max_length=30)
+    report = corpus.report
+    assert corpus.pairs.sources == ["the house"]
+    assert (report.lines, report.kept, report.blank, report.too_long) == (4, 1, 2, 1)
+    assert tiny_tokenizer.decode(corpus.sources[0].tolist()) == "the house"
+    assert report.describe("train").startswith("train: 4 lines, dropped 2 blank, 1 too long;")
+
+
+def test_nothing_left_says_why(tiny_tokenizer: Tokenizer) -> None:
+    pairs = TextPairs(sources=["", "the house"], targets=["x", "das Haus " * 9])
+    with pytest.raises(DataError, match="1 blank, 1 with more than 5 pieces"):
+        encode_corpus(pairs, tiny_tokenizer, max_length=5)
+
+
+def test_sampling_gives_other_pieces_of_the_same_text(tiny_tokenizer: Tokenizer) -> None:
+    pairs = TextPairs(sources=["the house sleeps"] * 20, targets=["das Haus schläft"] * 20)
+    corpus = encode_corpus(pairs, tiny_tokenizer, max_length=16)
+    sources, targets = sample_corpus(corpus, tiny_tokenizer, alpha=0.3, seed=1, max_length=16)
+    again, _ = sample_corpus(corpus, tiny_tokenizer, alpha=0.3, seed=1, max_length=16)
+    assert [ids.tolist() for ids in again] == [ids.tolist() for ids in sources]
+    assert len({tuple(ids) for ids in sources}) > 1
+    assert {tiny_tokenizer.decode(ids.tolist()) for ids in sources} == {"the house sleeps"}
+    assert {tiny_tokenizer.decode(ids.tolist()) for ids in targets} == {"das Haus schläft"}
+    assert max(map(len, sources)) <= 16

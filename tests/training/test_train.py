@@ -1,0 +1,259 @@
+"""`dragoman-train` from its command line: a run, its resumption, and the mistakes of users."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from model.checkpoint import load_checkpoint
+from model.run import lock_run
+from model.translator import Translator
+from training.metrics import read_metrics
+from training.train import main
+
+
+def train(config: Path, run: Path, *more: str) -> int:
+    return main([str(config), "--output", str(run), *more])
+
+
+def state(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "last" / "training_state" / "state.safetensors")
+
+
+def assert_equal_states(one: Path, other: Path) -> None:
+    ours, theirs = state(one), state(other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def test_a_run_leaves_everything_that_it_promises(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train(tiny_config, run) == 0
+    assert (run / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert list((run / "tensorboard").iterdir())
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) <= ["step-000004", "step-000008"]
+    metrics = read_metrics(run / "metrics.jsonl")
+    assert [line["step"] for line in metrics if "loss" in line] == [2, 4, 6, 8]
+    validations = [line for line in metrics if "dev_bleu" in line]
+    assert [line["step"] for line in validations] == [4, 8]
+    assert "tok:13a" in str(validations[0]["bleu_signature"])
+    assert "nc:6" in str(validations[0]["chrf_signature"])
+    card = load_checkpoint(run).card
+    assert "CC0" in card and "nobody" in card and "BLEU" in card and "60 pairs" in card
+    assert len(Translator.load(run).translate(["ein Haus", ""])) == 2
+    errors = capsys.readouterr().err
+    assert "train: 60 lines, all kept" in errors
+    assert "dev loss" in errors
+
+
+def test_kill_and_resume_equals_one_run_bit_for_bit(tiny_config: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    settings = ("run.eval_every=5", "optimizer.schedule=inverse_sqrt")
+    trained = subprocess.Popen(
+        [sys.executable, "-m", "training.train", str(tiny_config), "--output", str(parts)]
+        + [*settings, "run.max_steps=2000"],
+        stderr=subprocess.DEVNULL,
+    )
+    while not (parts / "last").exists():
+        assert trained.poll() is None
+        time.sleep(0.05)
+    trained.send_signal(signal.SIGKILL)  # in the middle of whatever it does by now
+    trained.wait()
+    end = f"run.max_steps={load_checkpoint(parts / 'last').step + 5}"
+    assert train(tiny_config, parts, "--resume", *settings, end) == 0
+    assert train(tiny_config, tmp_path / "whole", *settings, end) == 0
+    assert_equal_states(tmp_path / "whole", parts)
+
+
+@pytest.mark.parametrize("wiring", ["false", "true"])
+def test_k_steps_and_resume_and_k_steps_equal_2k_steps(
+    tiny_config: Path, tmp_path: Path, wiring: str
+) -> None:
+    changes = (f"model.input_feeding={wiring}", "optimizer.schedule=inverse_sqrt")
+    assert train(tiny_config, tmp_path / "whole", *changes, "run.max_steps=14") == 0
+    assert train(tiny_config, tmp_path / "parts", *changes, "run.max_steps=7") == 0
+    assert train(tiny_config, tmp_path / "parts", *changes, "--resume", "run.max_steps=14") == 0
+    assert_equal_states(tmp_path / "whole", tmp_path / "parts")
+    lines = [
+        [{k: v for k, v in line.items() if k in ("step", "loss", "dev_loss")} for line in m]
+        for m in (read_metrics(tmp_path / p / "metrics.jsonl") for p in ("whole", "parts"))
+    ]
+    assert [x for x in lines[0] if "loss" in x] == [x for x in lines[1] if "loss" in x]
+
+
+def test_the_stored_config_trains_the_same_run_again(tiny_config: Path, tmp_path: Path) -> None:
+    assert train(tiny_config, tmp_path / "one", "run.max_steps=4") == 0
+    assert train(tmp_path / "one" / "config.yaml", tmp_path / "two") == 0
+    assert_equal_states(tmp_path / "one", tmp_path / "two")
+
+
+def test_bf16_trains_and_saves_fp32(tiny_config: Path, tmp_path: Path) -> None:
+    assert train(tiny_config, tmp_path / "run", "run.precision=bf16", "run.max_steps=4") == 0
+    assert {w.dtype for w in load_checkpoint(tmp_path / "run").network.parameters()} == {
+        torch.float32
+    }
+
+
+def test_interrupt_saves_and_exits_130(tiny_config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.train", str(tiny_config), "--output", str(run)]
+        + ["run.max_steps=1000000", "run.eval_every=1000000", "run.log_every=1"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step 3/"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Go on with --resume" in errors
+    assert "Traceback" not in errors
+    assert load_checkpoint(run).step >= 3
+
+
+def test_early_stopping_after_patience(tiny_config: Path, tmp_path: Path) -> None:
+    changes = ("run.eval_every=1", "run.patience=2", "optimizer.learning_rate=0.0000001")
+    assert train(tiny_config, tmp_path / "run", *changes, "run.max_steps=50") == 0
+    assert load_checkpoint(tmp_path / "run" / "last").step == 3
+    assert load_checkpoint(tmp_path / "run").step == 1
+
+
+def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
+    """The one line that the command wrote."""
+    assert status == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert errors.startswith("dragoman-train: error: ")
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda d: (d / "train.de").unlink(), "train.de"),
+        (lambda d: (d / "train.de").write_bytes(b""), "empty"),
+        (lambda d: (d / "train.en").write_bytes(b"one\n"), "60 lines and"),
+        (lambda d: (d / "dev.en").write_bytes(b"ok\n\xc3\x28\n"), "dev.en, line 2"),
+        (lambda d: (d / "tiny.yaml").unlink(), "tiny.yaml"),
+        (lambda d: (d / "tiny.yaml").write_bytes(b"data: ["), "not valid YAML"),
+    ],
+)
+def test_broken_input_is_one_line_and_leaves_no_checkpoint(
+    tiny_config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    break_it,  # type: ignore[no-untyped-def]
+    message: str,
+) -> None:
+    break_it(tmp_path)
+    assert message in refused(capsys, train(tiny_config, tmp_path / "run"))
+    assert not (tmp_path / "run" / "last").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("run.max_stepz=3", "Did you mean 'max_steps'"),
+        ("run.max_steps=many", "must be a whole number"),
+        ("tokenizer.vocab_size=90000", "vocab_size"),
+        ("tokenizer.model=absent.model", "absent.model"),
+        ("run.device=cuda:77", "cuda"),
+    ],
+)
+def test_wrong_settings_are_one_line(
+    tiny_config: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    override: str,
+    message: str,
+) -> None:
+    assert message in refused(capsys, train(tiny_config, tmp_path / "run", override))
+
+
+def test_existing_finished_and_locked_runs(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train(tiny_config, run, "run.max_steps=4") == 0
+    assert train(tiny_config, run, "run.max_steps=4") == 0
+    assert "is finished at step 4" in capsys.readouterr().out
+    assert "Add --resume" in refused(capsys, train(tiny_config, run))
+    changed = train(tiny_config, run, "--resume", "model.dropout=0.2")
+    assert "model.dropout was 0.1 and is 0.2" in refused(capsys, changed)
+    with lock_run(run):
+        locked = subprocess.run(
+            [sys.executable, "-m", "training.train", str(tiny_config), "--output", str(run)]
+            + ["--resume"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert locked.returncode == 2
+    assert "in use" in locked.stderr
+
+
+def test_damaged_training_state_is_refused(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train(tiny_config, run, "run.max_steps=4") == 0
+    path = run / "last" / "training_state" / "state.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    capsys.readouterr()
+    assert "state.safetensors" in refused(capsys, train(tiny_config, run, "--resume"))
+
+
+def test_disk_full_while_saving_keeps_the_last_checkpoint(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    """A file-size limit stands for the full disk: the kernel refuses the write just the same."""
+    run = tmp_path / "run"
+    assert train(tiny_config, run, "run.max_steps=4") == 0
+    size = (run / "last" / "training_state" / "state.safetensors").stat().st_size
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size // 2}, {size // 2}))\n"
+        "from training.train import main\n"
+        f"sys.exit(main([{str(tiny_config)!r}, '--output', {str(run)!r}, '--resume']))\n"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=os.getcwd()
+    )
+    assert failed.returncode == 2
+    assert "cannot save step 8" in failed.stderr
+    assert load_checkpoint(run / "last").step == 4
+    assert train(tiny_config, run, "--resume") == 0
+    assert load_checkpoint(run / "last").step == 8
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for flag, text in (("--help", "line i of one translating"), ("--version", "dragoman-train 0.")):
+        with pytest.raises(SystemExit) as stop:
+            main([flag])
+        assert stop.value.code == 0
+        assert text in capsys.readouterr().out
+
+
+def test_resolved_config_is_written(tiny_config: Path, tmp_path: Path) -> None:
+    assert train(tiny_config, tmp_path / "run", "run.max_steps=4") == 0
+    stored = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
+    assert stored["run"]["max_steps"] == 4
+    assert stored["optimizer"]["schedule"] == "cosine"
+    assert json.dumps(stored)  # plain values only
