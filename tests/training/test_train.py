@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ from training.train import main
 
 def train(config: Path, run: Path, *more: str) -> int:
     return main([str(config), "--output", str(run), *more])
+
+
+def command(config: Path, run: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "training.train", str(config), "--output", str(run), *more]
 
 
 def state(run: Path) -> dict[str, torch.Tensor]:
@@ -61,8 +66,7 @@ def test_kill_and_resume_equals_one_run_bit_for_bit(tiny_config: Path, tmp_path:
     parts = tmp_path / "parts"
     settings = ("run.eval_every=5", "optimizer.schedule=inverse_sqrt")
     trained = subprocess.Popen(
-        [sys.executable, "-m", "training.train", str(tiny_config), "--output", str(parts)]
-        + [*settings, "run.max_steps=2000"],
+        command(tiny_config, parts, *settings, "run.max_steps=2000"),
         stderr=subprocess.DEVNULL,
     )
     while not (parts / "last").exists():
@@ -108,8 +112,9 @@ def test_bf16_trains_and_saves_fp32(tiny_config: Path, tmp_path: Path) -> None:
 def test_interrupt_saves_and_exits_130(tiny_config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "-m", "training.train", str(tiny_config), "--output", str(run)]
-        + ["run.max_steps=1000000", "run.eval_every=1000000", "run.log_every=1"],
+        command(
+            tiny_config, run, "run.max_steps=1000000", "run.eval_every=1000000", "run.log_every=1"
+        ),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -156,7 +161,7 @@ def test_broken_input_is_one_line_and_leaves_no_checkpoint(
     tiny_config: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    break_it,  # type: ignore[no-untyped-def]
+    break_it: Callable[[Path], object],
     message: str,
 ) -> None:
     break_it(tmp_path)
@@ -196,8 +201,7 @@ def test_existing_finished_and_locked_runs(
     assert "model.dropout was 0.1 and is 0.2" in refused(capsys, changed)
     with lock_run(run):
         locked = subprocess.run(
-            [sys.executable, "-m", "training.train", str(tiny_config), "--output", str(run)]
-            + ["--resume"],
+            command(tiny_config, run, "--resume"),
             capture_output=True,
             text=True,
             check=False,

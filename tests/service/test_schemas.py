@@ -1,0 +1,140 @@
+"""Schemas: what the JSON may hold, and that the schema says so."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from model.decoding.search import SearchOptions
+from model.errors import ConfigError
+from model.translation import TextHypothesis, Translation
+from service.schemas import (
+    MAX_CHARACTERS,
+    MAX_TEXTS,
+    Options,
+    TranslateRequest,
+    TranslateResponse,
+)
+
+DEFAULTS = SearchOptions(beam_size=4, alpha=0.5, max_length_b=3)
+NAMES = [field.name for field in dataclasses.fields(SearchOptions)]
+
+
+def property_of_options(name: str) -> dict[str, Any]:
+    """What the schema says of an option, besides that it may be null."""
+    properties: dict[str, Any] = Options.model_json_schema()["properties"]
+    (one,) = [form for form in properties[name]["anyOf"] if form != {"type": "null"}]
+    assert isinstance(one, dict)
+    return one
+
+
+def test_options_are_the_search_options() -> None:
+    assert list(Options.model_fields) == NAMES
+    assert all(field.description for field in Options.model_fields.values())
+
+
+def test_options_left_out_are_the_defaults() -> None:
+    assert Options().over(DEFAULTS) == DEFAULTS
+    assert Options(n_best=None).over(DEFAULTS) == DEFAULTS
+    chosen = Options(beam_size=1, alpha=2).over(DEFAULTS)
+    assert chosen == SearchOptions(beam_size=1, alpha=2.0, max_length_b=3)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "length_penalty"])
+def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None:
+    said = property_of_options(name)
+    wide = SearchOptions(beam_size=64)
+    for limit, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
+        options = Options.model_validate({name: limit})
+        if name != "beam_size":
+            assert getattr(options.over(wide), name) == limit
+        with pytest.raises(ValidationError):
+            Options.model_validate({name: limit + beyond})
+
+
+def test_the_schema_names_the_length_penalties() -> None:
+    for name in property_of_options("length_penalty")["enum"]:
+        assert Options(length_penalty=name).over(DEFAULTS).length_penalty == name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beam_size": "3"},
+        {"beam_size": 2.0},
+        {"beam_size": True},
+        {"alpha": float("nan")},
+        {"alpha": float("inf")},
+        {"length_penalty": "gnmt "},
+        {"beam": 3},
+    ],
+)
+def test_options_are_never_guessed(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate(options)
+
+
+def test_options_that_make_no_sense_together_are_refused() -> None:
+    with pytest.raises(ConfigError, match="n_best: 5 is not in 1 to beam_size 4"):
+        Options(n_best=5).over(DEFAULTS)
+
+
+def test_one_text_or_several() -> None:
+    assert TranslateRequest(text="a").texts == ["a"]
+    assert TranslateRequest(text=["a", "", "b"]).texts == ["a", "", "b"]
+    assert TranslateRequest(text=[]).texts == []
+
+
+def test_the_schema_says_how_much_text() -> None:
+    one, many = TranslateRequest.model_json_schema()["properties"]["text"]["oneOf"]
+    assert one["maxLength"] == many["items"]["maxLength"] == MAX_CHARACTERS == 800_000
+    assert many["maxItems"] == MAX_TEXTS == 256
+
+
+def test_characters_are_counted_not_bytes() -> None:
+    longest = "ß" * MAX_CHARACTERS
+    assert TranslateRequest(text=longest).texts == [longest]
+    with pytest.raises(ValidationError, match="at most 800000 characters"):
+        TranslateRequest(text=longest + "s")
+
+
+def test_a_response_tells_all_but_the_attention() -> None:
+    best, other = (
+        TextHypothesis(
+            translation=text,
+            score=score,
+            log_prob=2 * score,
+            pieces=("\u2581a", text),
+            alignment=(1, 0),
+            truncated=score < -1,
+            weights=torch.zeros(3, 3),
+        )
+        for text, score in (("b", -0.1), ("c", -1.5))
+    )
+    found = Translation(hypotheses=(best, other), source_pieces=("\u2581x", "y"))
+    assert TranslateResponse.of([found], "0a").model_dump() == {
+        "translations": [
+            {
+                "translation": "b",
+                "score": -0.1,
+                "log_prob": -0.2,
+                "pieces": ["\u2581a", "b"],
+                "alignment": [1, 0],
+                "truncated": False,
+                "source_pieces": ["\u2581x", "y"],
+                "alternatives": [
+                    {
+                        "translation": "c",
+                        "score": -1.5,
+                        "log_prob": -3.0,
+                        "pieces": ["\u2581a", "c"],
+                        "alignment": [1, 0],
+                        "truncated": True,
+                    }
+                ],
+            }
+        ],
+        "model": "0a",
+    }

@@ -1,0 +1,42 @@
+"""Dev loss and corpus scores of a network that is known."""
+
+import math
+from pathlib import Path
+
+import pytest
+import sacrebleu
+import torch
+
+from model.checkpoint import load_checkpoint
+from model.score import score_pairs
+from model.translator import Translator
+from training.corpus import TextPairs, encode_corpus
+from training.evaluation import corpus_loss, evaluate
+
+
+def test_loss_equals_forced_decoding_and_scores_equal_sacrebleu(tiny_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    pairs = TextPairs(
+        sources=["the house is red", "a dog", "man"], targets=["das Haus rot", "ein Hund", "Mann"]
+    )
+    corpus = encode_corpus(pairs, checkpoint.tokenizer, max_length=24)
+    result = evaluate(
+        checkpoint.network,
+        corpus,
+        checkpoint.tokenizer,
+        checkpoint.search,
+        dtype=torch.float32,
+    )
+    scored = score_pairs(
+        checkpoint.network,
+        [ids.tolist() for ids in corpus.sources],
+        [ids.tolist() for ids in corpus.targets],
+    )
+    pieces = sum(len(ids) + 1 for ids in corpus.targets)
+    assert result.loss == pytest.approx(-sum(scored) / pieces, rel=1e-5)
+    assert result.loss == corpus_loss(checkpoint.network, corpus)
+    assert result.ppl == pytest.approx(math.exp(result.loss))
+    expected = Translator.load(tiny_checkpoint, precision="fp32").translate(pairs.sources)
+    assert result.translations == expected
+    assert result.bleu == sacrebleu.corpus_bleu(expected, [pairs.targets]).score
+    assert result.chrf == sacrebleu.corpus_chrf(expected, [pairs.targets]).score
