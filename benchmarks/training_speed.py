@@ -2,10 +2,11 @@
 
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.training_speed --opennmt WORKDIR
 
-WORKDIR holds an OpenNMT-py environment (venv/bin/onmt_train) and its configuration, train_speed.yaml
-or what --opennmt-config names: the same sizes, RNN with input feeding. Both are pinned to one core
-and one thread. Tokens are source pieces plus target pieces with EOS, without padding. Dragoman runs
-the sizes and the batch of configs/multi30k_en_de.yaml, without subword sampling as its peer.
+WORKDIR holds an OpenNMT-py environment (venv/bin/onmt_train) and its configuration,
+train_speed.yaml or what --opennmt-config names: the same sizes, RNN with input feeding. Both are
+pinned to one core and one thread. Tokens are source pieces plus target pieces with EOS, without
+padding. Dragoman runs the sizes and the batch of configs/multi30k_en_de.yaml, without subword
+sampling, as its peer does.
 """
 
 import argparse
@@ -25,8 +26,12 @@ WARM_UP = 20  # updates that fill caches; not counted
 
 def main() -> int:
     """Print one line a round and the ratio of the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--opennmt", type=Path, help="work folder of OpenNMT-py; left out: only ours")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--opennmt", type=Path, help="work folder of OpenNMT-py; left out: only ours"
+    )
     parser.add_argument("--opennmt-config", type=Path, help="default: train_speed.yaml in WORKDIR")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--updates", type=int, default=60, help="counted updates a round, of ours")

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(argv: list[str] | None) -> int:
     settings = Settings.from_environment(os.environ)
-    arguments = _parser(settings).parse_args(argv)
+    arguments = command_line(settings).parse_args(argv)
     settings = dataclasses.replace(settings, host=arguments.host, port=arguments.port)
     with _listener(settings) as listener:
         app = _load(arguments, settings)
@@ -56,7 +56,8 @@ def _serve(argv: list[str] | None) -> int:
     return OK
 
 
-def _parser(settings: Settings) -> argparse.ArgumentParser:
+def command_line(settings: Settings) -> argparse.ArgumentParser:
+    """The flags, with `settings` for those that are not given."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
     parser.set_defaults(

@@ -53,8 +53,8 @@ def plan_epoch(
     """Index arrays of one epoch's batches, in random order, each sentence exactly once.
 
     Sentences are sorted by padded target length, then padded source length, in random order among
-    equals, so that companions differ between epochs. A batch holds as many as keep rows * (S + T), padding
-    included, within `batch_tokens`, and at least one.
+    equals, so that companions differ between epochs. A batch holds as many as keep rows * (S + T),
+    padding included, within `batch_tokens`, and at least one.
     """
     target = -(-(target_lengths + 1) // LENGTH_MULTIPLE)
     source = -(-(source_lengths + 1) // LENGTH_MULTIPLE)

@@ -133,23 +133,6 @@ def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int) ->
     return Corpus(pairs=kept, sources=sources, targets=targets, report=report)
 
 
-def sample_corpus(
-    corpus: Corpus, tokenizer: Tokenizer, *, alpha: float, seed: int, max_length: int
-) -> tuple[list[Ids], list[Ids]]:
-    """Another segmentation of every pair, the same for the same seed.
-
-    A pair that sampling makes longer than `max_length` keeps its ordinary segmentation.
-    """
-    sides = []
-    for number, lines in enumerate((corpus.pairs.sources, corpus.pairs.targets)):
-        sampled = tokenizer.encode_sampled(lines, alpha=alpha, seed=2 * seed + number)
-        sides.append([_ids(ids) for ids in sampled])
-    for row, (source, target) in enumerate(zip(*sides, strict=True)):
-        if max(len(source), len(target)) > max_length:
-            sides[0][row], sides[1][row] = corpus.sources[row], corpus.targets[row]
-    return sides[0], sides[1]
-
-
 def lengths(sentences: Sequence[Ids]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Pieces of each sentence."""
     return np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))

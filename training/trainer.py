@@ -14,10 +14,11 @@ from torch import Tensor
 from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
-from training.batching import Batch, collate, plan_epoch
+from training.batching import Batch, Ids, collate, plan_epoch
 from training.config import TrainConfig
-from training.corpus import Corpus, lengths, sample_corpus
+from training.corpus import Corpus, lengths
 from training.objective import Loss, output_loss
+from training.sampling import SubwordSampler
 from training.schedule import learning_rate
 
 MAX_SKIPPED = 10  # updates in a row without a finite loss, after which a run has diverged
@@ -54,7 +55,7 @@ class Trainer:
         torch.manual_seed(config.run.seed)
         self.config = config
         self.corpus = corpus
-        self.tokenizer = tokenizer
+        self.samplers = _samplers(config, corpus, tokenizer)
         self.device = device
         self.dtype = dtype
         self.network = Seq2Seq(config.model).to(device)
@@ -78,16 +79,8 @@ class Trainer:
     def batches(self) -> Iterator[Batch]:
         """Endless batches, reshuffled every epoch, from where the run stands."""
         while True:
-            sources, targets = self.corpus.sources, self.corpus.targets
-            tokenizer, run = self.config.tokenizer, self.config.run
-            if tokenizer.sampling:
-                sources, targets = sample_corpus(
-                    self.corpus,
-                    self.tokenizer,
-                    alpha=tokenizer.sampling,
-                    seed=run.seed * 100_003 + self.epoch,
-                    max_length=self.config.model.max_length,
-                )
+            sources, targets = self._segmentations()
+            run = self.config.run
             plan = plan_epoch(
                 lengths(sources),
                 lengths(targets),
@@ -205,6 +198,20 @@ class Trainer:
         self.skipped = values["skipped"]
         self.skipped_in_a_row = values["skipped_in_a_row"]
 
+    def _segmentations(self) -> tuple[list[Ids], list[Ids]]:
+        """This epoch's ids of sources and targets.
+
+        A pair that sampling makes longer than the model takes keeps its ordinary ids.
+        """
+        ordinary = self.corpus.sources, self.corpus.targets
+        if not self.samplers:
+            return ordinary
+        sources, targets = (sampler.epoch(self.epoch) for sampler in self.samplers)
+        longest = np.maximum(lengths(sources), lengths(targets))
+        for row in np.flatnonzero(longest > self.config.model.max_length):
+            sources[row], targets[row] = ordinary[0][row], ordinary[1][row]
+        return sources, targets
+
     def _autocast(self) -> AbstractContextManager[object]:
         low = self.dtype != torch.float32
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=low)
@@ -227,3 +234,15 @@ class Trainer:
         """average += (1 - decay) * (weights - average); a young average follows faster."""
         decay = min(self.config.optimizer.ema, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+
+def _samplers(config: TrainConfig, corpus: Corpus, tokenizer: Tokenizer) -> list[SubwordSampler]:
+    """One for the sources and one for the targets; none if the config asks for no sampling."""
+    alpha, seed = config.tokenizer.sampling, config.run.seed
+    if not alpha:
+        return []
+    sides = corpus.pairs.sources, corpus.pairs.targets
+    return [
+        SubwordSampler(tokenizer, lines, alpha=alpha, seed=2 * seed + number)
+        for number, lines in enumerate(sides)
+    ]

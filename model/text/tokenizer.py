@@ -1,6 +1,5 @@
 """Lines of text to piece ids and back, exactly: a SentencePiece model (Kudo & Richardson 2018)."""
 
-import threading
 import unicodedata
 from collections.abc import Sequence
 
@@ -14,9 +13,6 @@ _CONTROL_NAMES = ("<pad>", "<unk>", "<s>", "</s>")
 # SentencePiece writes a space as U+2581 inside its pieces, so that character itself cannot be told
 # from a space. Text is cut at it, and the character is spelt with its three bytes.
 SPACE_MARK = "\u2581"
-
-# SentencePiece seeds one generator for the whole process: seeding and drawing are one action.
-_sampling = threading.Lock()
 
 
 class Tokenizer:
@@ -57,34 +53,12 @@ class Tokenizer:
         self.vocab_size = len(self._to_model)
         adds_space = any(SPACE_MARK in piece for piece in processor.encode("a", out_type=str))
         self._prefix = "" if adds_space else " "
-        self._mark_ids = [] if adds_space else self._byte_ids(SPACE_MARK)
+        # The bytes of the space mark; none in a model that cannot tell it from a space.
+        self.mark_ids = [] if adds_space else self.byte_ids(SPACE_MARK)
 
     def encode(self, line: str) -> list[int]:
         """The ids of the line's pieces, without begin and end; none for an empty line."""
         return self._join([self._processor.encode(part) for part in self._parts(line)])
-
-    def encode_sampled(self, lines: Sequence[str], *, alpha: float, seed: int) -> list[list[int]]:
-        """A random segmentation of each line, which decodes to the same text as `encode`.
-
-        A BPE model leaves out each merge with probability `alpha` (BPE-dropout, Provilkov et al.
-        2020). A unigram model draws from its segmentations with probabilities raised to the power
-        `alpha` (Kudo 2018). The result depends on the arguments only: not on earlier calls, nor on
-        other threads. `seed` is any whole number.
-        """
-        parts = [self._parts(line) for line in lines]
-        # A list is encoded by a new thread of SentencePiece's, whose generator starts at the seed.
-        # 2**32 - 1 is out of use: to some versions it means "seed at random".
-        with _sampling:
-            sentencepiece.set_random_generator_seed(seed % (2**32 - 1))
-            encoded = self._processor.encode(
-                [part for line in parts for part in line],
-                enable_sampling=True,
-                nbest_size=-1,
-                alpha=alpha,
-                num_threads=1,
-            )
-        remaining = iter(encoded)
-        return [self._join([next(remaining) for _ in line]) for line in parts]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of any sequence of ids.
@@ -101,24 +75,36 @@ class Tokenizer:
             return _CONTROL_NAMES[id]
         return self._processor.id_to_piece(self._to_model[id])
 
+    def byte_ids(self, character: str) -> list[int]:
+        """The byte pieces that spell the character; none if the model has no byte pieces."""
+        names = [f"<0x{byte:02X}>" for byte in character.encode()]
+        ids = [self._processor.piece_to_id(name) for name in names]
+        has_bytes = all(self._processor.is_byte(i) for i in ids)
+        return [self._from_model[i] for i in ids] if has_bytes else []
+
+    def subwords(self) -> dict[str, tuple[int, float]]:
+        """Id and score of each piece that stands for its own text: no control and no byte piece.
+
+        A unigram model's score is a log-probability; a BPE model's is minus the merge's rank.
+        """
+        found = {}
+        for ours, theirs in enumerate(self._to_model[EOS_ID + 1 :], EOS_ID + 1):
+            if not self._processor.is_byte(theirs) and not self._processor.is_control(theirs):
+                score = self._processor.get_score(theirs)
+                found[self._processor.id_to_piece(theirs)] = ours, score
+        return found
+
     def _parts(self, line: str) -> list[str]:
         """The stretches of the normalised line between marks, as SentencePiece takes them."""
         text = unicodedata.normalize("NFC", line)
         if not text:
             return [text]
         text = self._prefix + text
-        return text.split(SPACE_MARK) if self._mark_ids else [text]
+        return text.split(SPACE_MARK) if self.mark_ids else [text]
 
     def _join(self, parts: list[list[int]]) -> list[int]:
         ids = [self._from_model[theirs] for theirs in parts[0]]
         for part in parts[1:]:
-            ids += self._mark_ids
+            ids += self.mark_ids
             ids += [self._from_model[theirs] for theirs in part]
         return ids
-
-    def _byte_ids(self, character: str) -> list[int]:
-        """The byte pieces that spell the character; none if the model has no byte pieces."""
-        names = [f"<0x{byte:02X}>" for byte in character.encode()]
-        ids = [self._processor.piece_to_id(name) for name in names]
-        has_bytes = all(self._processor.is_byte(i) for i in ids)
-        return [self._from_model[i] for i in ids] if has_bytes else []

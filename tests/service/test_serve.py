@@ -1,11 +1,11 @@
 """dragoman-serve: a real process on a real socket, and what it says to mistakes."""
 
+import dataclasses
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +14,13 @@ from typing import NamedTuple
 import httpx
 import pytest
 import torch
+import yaml
 
 from model.translator import Translator
-from service.serve import main
+from service.serve import DRAIN_S, command_line, main
+from service.settings import PREFIX, Settings
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["der Hund läuft.", "", "ein Mann sieht die Frau auf der Straße! das Haus ist rot." * 2]
 
 
@@ -72,6 +75,14 @@ def test_a_process_survives_a_body_over_the_limit(server: Server) -> None:
         assert client.get("/livez").status_code == 200
 
 
+def test_a_body_that_is_announced_too_long_is_not_waited_for(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    head = "POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000000\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
 def test_a_client_that_hangs_up_does_no_harm(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     body = b'{"text": "der Hund"}'
@@ -82,20 +93,26 @@ def test_a_client_that_hangs_up_does_no_harm(server: Server) -> None:
     assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
-def test_sigterm_ends_it_after_the_requests_in_flight(tiny_checkpoint: Path) -> None:
+def test_sigterm_ends_it_after_the_requests_in_flight(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow = {"min_length": 50, "max_length_a": 0, "max_length_b": 50, "beam_size": 64}
     statuses: list[int] = []
+
+    def ask(url: str) -> None:
+        body = {"text": [f"der Hund {i}" for i in range(6)], "options": slow}
+        status = 429
+        while status == 429:  # one of the requests below was there first
+            status = httpx.post(f"{url}/v1/translate", json=body, timeout=60).status_code
+        statuses.append(status)
+
+    monkeypatch.setenv("DRAGOMAN_MAX_REQUESTS", "1")
     with serve(tiny_checkpoint) as server:
-        httpx.get(f"{server.url}/livez", timeout=60)
-
-        def ask() -> None:
-            body = {"text": [f"der Hund {i}" for i in range(20)], "options": slow}
-            response = httpx.post(f"{server.url}/v1/translate", json=body, timeout=60)
-            statuses.append(response.status_code)
-
-        client = threading.Thread(target=ask)
+        client = threading.Thread(target=ask, args=[server.url], daemon=True)
         client.start()
-        time.sleep(0.2)  # long enough to be accepted, not nearly long enough to be answered
+        quick = 200
+        while quick != 429 and not statuses:  # a refusal shows that the slow request is in
+            quick = httpx.post(f"{server.url}/v1/translate", json={"text": ""}).status_code
         assert not statuses
         server.process.send_signal(signal.SIGTERM)
         client.join(timeout=60)
@@ -103,6 +120,17 @@ def test_sigterm_ends_it_after_the_requests_in_flight(tiny_checkpoint: Path) -> 
         assert statuses == [200]
         assert server.process.stderr
         assert "Traceback" not in server.process.stderr.read()
+
+
+def test_compose_starts_it_with_flags_that_it_knows() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    service = compose["services"]["dragoman"]
+    arguments = command_line(Settings()).parse_args(service["command"][1:])
+    assert (arguments.run, arguments.host) == (Path("/models/run"), "0.0.0.0")
+    assert service["ports"] == [f"127.0.0.1:8000:{arguments.port}"]
+    names = {f"{PREFIX}{field.name.upper()}" for field in dataclasses.fields(Settings)}
+    assert service["environment"].keys() <= names
+    assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_S
 
 
 # Mistakes

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.search import SearchOptions
@@ -199,10 +199,10 @@ def test_a_step_that_raises_fails_those_in_flight_and_no_others(
     assert str(record.exc_info[1]) == "the device is on fire"
 
 
-class NoTorch(TorchDispatchMode):
+class NoTorch(TorchFunctionMode):
     """Refuses every operation on tensors in the thread that entered it."""
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self, func: object, types: object, args: object = (), kwargs: object = None
     ) -> None:
         raise AssertionError(f"{func} on the event loop")

@@ -8,7 +8,7 @@ import pytest
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
 from training.config import CorpusFiles, DataConfig
-from training.corpus import TextPairs, encode_corpus, read_pairs, sample_corpus
+from training.corpus import TextPairs, encode_corpus, read_pairs
 
 
 def data(folder: Path) -> DataConfig:
@@ -80,15 +80,3 @@ def test_nothing_left_says_why(tiny_tokenizer: Tokenizer) -> None:
     pairs = TextPairs(sources=["", "the house"], targets=["x", "das Haus " * 9])
     with pytest.raises(DataError, match="1 blank, 1 with more than 5 pieces"):
         encode_corpus(pairs, tiny_tokenizer, max_length=5)
-
-
-def test_sampling_gives_other_pieces_of_the_same_text(tiny_tokenizer: Tokenizer) -> None:
-    pairs = TextPairs(sources=["the house sleeps"] * 20, targets=["das Haus schläft"] * 20)
-    corpus = encode_corpus(pairs, tiny_tokenizer, max_length=16)
-    sources, targets = sample_corpus(corpus, tiny_tokenizer, alpha=0.3, seed=1, max_length=16)
-    again, _ = sample_corpus(corpus, tiny_tokenizer, alpha=0.3, seed=1, max_length=16)
-    assert [ids.tolist() for ids in again] == [ids.tolist() for ids in sources]
-    assert len({tuple(ids) for ids in sources}) > 1
-    assert {tiny_tokenizer.decode(ids.tolist()) for ids in sources} == {"the house sleeps"}
-    assert {tiny_tokenizer.decode(ids.tolist()) for ids in targets} == {"das Haus schläft"}
-    assert max(map(len, sources)) <= 16

@@ -1,7 +1,6 @@
-"""The tokenizer: exact round trips, sampling that depends on its arguments only, odd ids."""
+"""The tokenizer: exact round trips, odd ids, what its pieces stand for."""
 
 import io
-import threading
 import unicodedata
 from typing import Literal
 
@@ -71,39 +70,6 @@ def test_every_line_comes_back(tokenizer: Tokenizer, line: str) -> None:
     assert UNK_ID not in ids
 
 
-@given(st.lists(any_line | marked_line | st.sampled_from(SENTENCES)), st.integers())
-def test_sampled_lines_come_back(tokenizer: Tokenizer, lines: list[str], seed: int) -> None:
-    sampled = tokenizer.encode_sampled(lines, alpha=0.2, seed=seed)
-    assert [tokenizer.decode(ids) for ids in sampled] == [
-        unicodedata.normalize("NFC", line) for line in lines
-    ]
-
-
-def test_sampling_depends_on_its_arguments_only(tokenizer: Tokenizer) -> None:
-    first, other = (tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=s) for s in (7, 8))
-    assert first != other
-    results: dict[int, list[list[list[int]]]] = {7: [], 8: []}
-
-    def sample(seed: int) -> None:
-        for _ in range(100):
-            results[seed].append(tokenizer.encode_sampled(SENTENCES, alpha=0.3, seed=seed))
-
-    threads = [threading.Thread(target=sample, args=[seed]) for seed in results]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == {7: [first] * 100, 8: [other] * 100}
-    # Equal lines in one call are drawn one after the other.
-    assert len({tuple(ids) for ids in first[::2]}) > 1
-
-
-def test_no_dropout_is_plain_encoding(tiny_tokenizer: Tokenizer) -> None:
-    plain = [tiny_tokenizer.encode(line) for line in SENTENCES]
-    assert tiny_tokenizer.encode_sampled(SENTENCES, alpha=0.0, seed=1) == plain
-    assert tiny_tokenizer.encode_sampled([], alpha=0.1, seed=1) == []
-
-
 @given(st.lists(st.integers(0, 344)))
 def test_every_sequence_of_ids_has_a_text(tokenizer: Tokenizer, ids: list[int]) -> None:
     text = tokenizer.decode(ids)
@@ -153,5 +119,18 @@ def test_a_foreign_model_works_under_our_ids() -> None:
     assert foreign.decode([BOS_ID, *ids, EOS_ID]) == SENTENCES[1]
     assert foreign.decode(foreign.encode("漢")) == " \u2047 "  # what it does not know shows
     assert foreign.decode(foreign.encode("the \u2581 dog")) == "the dog"
-    sampled = foreign.encode_sampled(SENTENCES, alpha=0.1, seed=3)
-    assert [foreign.decode(ids) for ids in sampled] == SENTENCES
+
+
+def test_subwords_are_the_pieces_that_stand_for_their_own_text(tokenizer: Tokenizer) -> None:
+    subwords = tokenizer.subwords()
+    assert len(subwords) == tokenizer.vocab_size - 4 - 256
+    assert "<0x41>" not in subwords and "</s>" not in subwords
+    assert all(tokenizer.piece(number) == piece for piece, (number, _) in subwords.items())
+    reference = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model)
+    number, score = subwords["\u2581"]
+    assert score == reference.get_score(number) < 0
+
+
+def test_byte_pieces_spell_a_character(tokenizer: Tokenizer) -> None:
+    assert [tokenizer.piece(i) for i in tokenizer.byte_ids("\u00e9")] == ["<0xC3>", "<0xA9>"]
+    assert tokenizer.mark_ids == tokenizer.byte_ids("\u2581")
