@@ -24,6 +24,7 @@ from model.cli import (
 )
 from model.config import from_dict, to_dict
 from model.decoding.search import SearchOptions
+from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError, DataError, DragomanError
 from model.progress import bar_fits, line_progress
 from model.text.lines import read_lines
@@ -97,6 +98,11 @@ def _translate(arguments: argparse.Namespace) -> int:
     translator = Translator(
         checkpoint.network, checkpoint.tokenizer, options, device=model.device, dtype=model.dtype
     )
+    if model.device.type == "cpu" and not rows_are_independent(checkpoint.network, model.dtype):
+        print(
+            f"{NAME}: on this machine the last bits of a score depend on neighbouring lines",
+            file=sys.stderr,
+        )
     records = _records(arguments.input, arguments.format, translator)
     # Someone who types lines wants each answer at once.
     size = 1 if arguments.input == STREAM and sys.stdin.isatty() else WINDOW

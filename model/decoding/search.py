@@ -67,9 +67,11 @@ class SearchOptions:
             )
         if not 0 <= self.alpha <= MAX_ALPHA:
             raise ConfigError(f"alpha: {self.alpha} is out of range. Use 0 to {MAX_ALPHA:g}.")
-        for name in ("min_length", "max_length_a", "max_length_b"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name}: {getattr(self, name)} is out of range. Use 0 or more.")
+        for name, most in (("min_length", 10_000), ("max_length_a", 100), ("max_length_b", 10_000)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ConfigError(
+                    f"{name}: {getattr(self, name)} is out of range. Use 0 to {most}."
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

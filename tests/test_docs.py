@@ -1,0 +1,45 @@
+"""The documentation says what is there: commands, flags and files that it names exist."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+SHOWN = re.findall(r"^(?:echo .*\| )?(dragoman-\w+.*)$", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_command_is_shown_and_every_flag_shown_exists(script: str) -> None:
+    lines = [line for line in SHOWN if line.split()[0] == script]
+    assert lines, f"the README shows no use of {script}"
+    module = SCRIPTS[script].split(":")[0]
+    help_text = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for line in lines:
+        for flag in re.findall(r" (--[\w-]+)", line.split("#")[0]):
+            assert flag in help_text, f"{flag} of: {line}"
+
+
+def test_no_other_command_is_shown() -> None:
+    assert {line.split()[0] for line in SHOWN} <= SCRIPTS.keys()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+def test_links_and_configs_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", text) + re.findall(r"configs/\w+\.yaml", text)
+    for link in links:
+        assert (ROOT / link).exists() or ((ROOT / page).parent / link).exists(), link
+
+
+def test_the_gpu_page_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:model|training|service|tests)/[\w/.]*)`", text):
+        assert (ROOT / name).exists(), name
