@@ -6,14 +6,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from model.config import from_dict, to_dict
-from model.decoding.search import MAX_ALPHA, MAX_BEAM_SIZE, SearchOptions
+from model.decoding.search import (
+    MAX_ALPHA,
+    MAX_BEAM_SIZE,
+    MAX_LENGTH_A,
+    MAX_LENGTH_B,
+    SearchOptions,
+)
 from model.translation import Translation
 
 MAX_TEXTS = 256
 MAX_CHARACTERS = 800_000
-# Wide bounds that keep the arithmetic finite; how long a translation may be, the model decides.
-MAX_LENGTH_A = 100.0
-MAX_LENGTH_B = 100_000
 
 ONE, MANY = "one", "many"
 """The two forms of `text`. Pydantic names the form in the place of an error."""

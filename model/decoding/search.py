@@ -30,6 +30,9 @@ from model.errors import ConfigError
 
 MAX_BEAM_SIZE = 64
 MAX_ALPHA = 5.0
+# Wide bounds that keep the arithmetic finite; the engine has limits of its own.
+MAX_LENGTH_A = 100.0
+MAX_LENGTH_B = 100_000
 BLOCK = 128  # candidates whose maximum is taken first; near sqrt(V), where two stages cost least
 LAST = 2**31 - 1
 
@@ -67,7 +70,12 @@ class SearchOptions:
             )
         if not 0 <= self.alpha <= MAX_ALPHA:
             raise ConfigError(f"alpha: {self.alpha} is out of range. Use 0 to {MAX_ALPHA:g}.")
-        for name, most in (("min_length", 10_000), ("max_length_a", 100), ("max_length_b", 10_000)):
+        bounds = {
+            "min_length": MAX_LENGTH_B,
+            "max_length_a": MAX_LENGTH_A,
+            "max_length_b": MAX_LENGTH_B,
+        }
+        for name, most in bounds.items():
             if not 0 <= getattr(self, name) <= most:
                 raise ConfigError(
                     f"{name}: {getattr(self, name)} is out of range. Use 0 to {most}."
