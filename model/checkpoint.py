@@ -122,6 +122,15 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, files.json("training_state/state.json")
 
 
+def load_training_meta(path: Path) -> dict[str, Any]:
+    """`training_meta` alone, without reading the tensors.
+
+    Raises:
+        CheckpointError: as `load_training_state`.
+    """
+    return _Files(resolve(path, links=("last",))).json("training_state/state.json")
+
+
 def _load(directory: Path) -> Checkpoint:
     files = _Files(directory)
     config = files.config("config.json", ModelConfig)

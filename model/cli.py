@@ -4,6 +4,7 @@ import argparse
 import errno
 import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from model.decoding.search import SearchOptions
 from model.errors import ConfigError, DataError, DragomanError
 from model.text.lines import atomic_output, iter_lines, read_lines
 
-OK, MISTAKE, INTERRUPTED, PIPE_CLOSED = 0, 2, 130, 141  # the last two: 128 + SIGINT, + SIGPIPE
+OK, MISTAKE = 0, 2
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE, SIGTERM
 
 STREAM = "-"  # the name of standard input and standard output
 
@@ -85,7 +87,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=["auto", "fp32", "bf16"],
         default="auto",
-        help="number format of the network; auto is bf16 where the device computes in it",
+        help="number format of the network (default: %(default)s); auto is bf16 where the device "
+        "computes in it",
     )
     parser.add_argument(
         "--threads", metavar="N", type=_positive, help="CPU threads (default: one for each core)"
@@ -172,8 +175,10 @@ def run_command(name: str, command: Callable[[], int]) -> int:
     """The exit status of `command`.
 
     A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. A reader that
-    closes our output, as `head` does, ends the command without a word: 141.
+    closes our output, as `head` does, ends the command without a word: 141. SIGTERM unwinds it as
+    Ctrl-C does, so that no half-written file stays behind, and leaves the process with 143.
     """
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     try:
         return command()
     except DragomanError as error:
@@ -184,6 +189,8 @@ def run_command(name: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard_stdout()
         return PIPE_CLOSED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _discard_stdout() -> None:

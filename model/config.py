@@ -25,7 +25,7 @@ def from_dict(cls: type[T], values: Mapping[str, object], where: str = "") -> T:
             the wrong type, or whatever the dataclass itself refuses in `__post_init__`.
     """
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
-    for key in values:
+    for key in map(str, values):
         if key not in fields:
             raise ConfigError(_unknown_key(f"{where}{key}", key, list(fields)))
     hints = typing.get_type_hints(cls)
@@ -141,8 +141,8 @@ class ModelConfig:
                     f"model.{name}: {getattr(self, name)} is too small. Use 1 or more."
                 )
         for name in ("dropout", "embedding_dropout", "word_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"model.{name}: {getattr(self, name)} is not in [0, 1).")
+            if not 0 <= getattr(self, name) <= 0.9:
+                raise ConfigError(f"model.{name}: {getattr(self, name)} is not in 0 to 0.9.")
         if self.encoder_size % 2:
             raise ConfigError(
                 f"model.encoder_size: {self.encoder_size} is odd, but the two directions share it. "

@@ -12,10 +12,10 @@ from typing import Literal, TypeVar
 import torch
 
 from model.checkpoint import load_checkpoint
-from model.decoding.engine import Engine
+from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis, SearchOptions, length_limit
+from model.decoding.search import Hypothesis, SearchOptions
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
@@ -51,7 +51,8 @@ class Translator:
         """
         Args:
             network: in eval mode. It is left as it is: another device or dtype makes a copy.
-            search: the options of texts that come without.
+            search: the options of texts that come without. They also decide how much room there is
+                for those that come with their own.
 
         Raises:
             RequestError: see `check`.
@@ -59,7 +60,13 @@ class Translator:
         self.tokenizer = tokenizer
         self.options = search
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
-        self._engine = Engine(network, device=device, dtype=dtype, max_source=self._limit)
+        self._engine = Engine(
+            network,
+            device=device,
+            dtype=dtype,
+            max_source=self._limit,
+            max_length=room_for(search, self._limit),
+        )
         self.check(search)
 
     @classmethod
@@ -115,13 +122,7 @@ class Translator:
         Raises:
             RequestError: they allow more target pieces than the engine has room for.
         """
-        allowed = length_limit(options, self._limit)
-        if allowed > self._engine.max_length:
-            raise RequestError(
-                f"max_length_a, max_length_b: they allow {allowed} pieces for the longest source "
-                f"({self._limit} pieces), but there is room for {self._engine.max_length}. "
-                "Lower one of them."
-            )
+        check_room(options, self._limit, self._engine.max_length)
 
     def search_window(
         self,

@@ -70,6 +70,9 @@ MESSAGES = {
 }
 """Where the exception itself has nothing to say to the client."""
 
+OTHER = ("refused", "The server does not take this request. /openapi.json lists what it takes.")
+"""Type and message of a refusal that a framework may bring and that is not in the tables."""
+
 
 def error_response(error: Exception) -> JSONResponse:
     """What a client is told of `error`."""
@@ -78,7 +81,11 @@ def error_response(error: Exception) -> JSONResponse:
     else:
         status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
-    body = ErrorBody(error=ErrorDetail(type=TYPES[status], message=_message(error, status)))
+    if status in TYPES:
+        type, message = TYPES[status], _message(error, status)
+    else:
+        type, message = OTHER if status < 500 else (TYPES[500], MESSAGES[500])
+    body = ErrorBody(error=ErrorDetail(type=type, message=message))
     return JSONResponse(body.model_dump(), status, headers)
 
 

@@ -15,12 +15,11 @@ from threading import Thread
 import torch
 
 from model.checkpoint import Checkpoint
-from model.decoding.engine import Engine
+from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.precision import cast
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis, SearchOptions, length_limit
+from model.decoding.search import Hypothesis, SearchOptions
 from model.decoding.selftest import rows_are_independent
-from model.errors import RequestError
 from model.translation import Plan, Translation, assemble, plan_sources, plan_text
 from model.translator import SHORTEST_LIMIT
 from service.errors import EngineFailed, Overloaded, ShuttingDown
@@ -46,6 +45,10 @@ class Worker:
         Args:
             device, dtype: where and in what the network computes.
             max_requests: how many may wait for their answers at a time.
+
+        Raises:
+            RequestError: the options of the checkpoint allow more target pieces than any engine
+                has room for.
         """
         self.digest = checkpoint.digest
         self.options = checkpoint.search
@@ -53,7 +56,8 @@ class Worker:
         self._network = cast(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
         self._limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
-        self._max_length = self._new_engine().max_length
+        self._max_length = room_for(self.options, self._limit)
+        check_room(self.options, self._limit, self._max_length)
         self._inbox: SimpleQueue[_Job | None] = SimpleQueue()  # None: stop
         # Of the event loop:
         self._free = max_requests
@@ -82,11 +86,7 @@ class Worker:
             ShuttingDown: `stop` was called.
             EngineFailed: a step raised.
         """
-        if length_limit(options, self._limit) > self._max_length:
-            raise RequestError(
-                f"options.max_length_a, options.max_length_b: for a source of {self._limit} pieces "
-                f"they allow more than {self._max_length} pieces. Lower one of them."
-            )
+        check_room(options, self._limit, self._max_length)
         if not self._free:
             raise Overloaded("The server has as many requests as it takes. Try again later.")
         self._free -= 1
@@ -145,7 +145,7 @@ class Worker:
         return True
 
     def _new_engine(self) -> Engine:
-        return Engine(self._network, max_source=self._limit)
+        return Engine(self._network, max_source=self._limit, max_length=self._max_length)
 
 
 class _Job:

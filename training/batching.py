@@ -1,7 +1,8 @@
-"""Batching: sentences of like length together, a token budget, and a fixed set of shapes.
+"""Batching: sentences of like length together, a token budget, and few shapes.
 
-Matrix libraries prepare (and keep) a program for each new shape. So lengths are rounded up to
-multiples of `LENGTH_MULTIPLE`, and rows to multiples of `ROW_MULTIPLE`, whatever the data.
+Libraries prepare (and keep) a program for each new shape of a recurrent layer. So lengths are
+rounded up to multiples of `LENGTH_MULTIPLE`, and rows to multiples of `ROW_MULTIPLE`, whatever the
+data.
 """
 
 # Shapes: N sentences, S source length, T target length, M real target pieces.
@@ -18,7 +19,6 @@ from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 LENGTH_MULTIPLE = 2
 ROW_MULTIPLE = 16
-TARGET_MULTIPLE = 128
 
 Ids = NDArray[np.int32]
 
@@ -54,7 +54,8 @@ def plan_epoch(
 
     Sentences are sorted by padded target length, then padded source length, in random order among
     equals, so that companions differ between epochs. A batch holds as many as keep rows * (S + T),
-    padding included, within `batch_tokens`, and at least one.
+    padding included, within `batch_tokens`, and at least one; rows that `collate` adds to fill a
+    small batch's shape do not count.
     """
     target = -(-(target_lengths + 1) // LENGTH_MULTIPLE)
     source = -(-(source_lengths + 1) // LENGTH_MULTIPLE)

@@ -1,5 +1,6 @@
 """TrainConfig: everything a training run needs, one YAML file a run, checked at the edge."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,9 +9,10 @@ from typing import Literal, cast
 
 import yaml
 
-from model.config import ModelConfig, from_dict
+from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.search import SearchOptions
 from model.errors import ConfigError
+from model.text.lines import atomic_output
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +82,11 @@ class OptimizerConfig:
             if not 0 <= getattr(self, name) < high:
                 raise ConfigError(f"optimizer.{name}: {getattr(self, name)} is not in [0, {high}).")
         for name in ("learning_rate", "clip_norm"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"optimizer.{name}: {getattr(self, name)} must be above 0.")
+        for name in ("warmup_steps", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"optimizer.{name}: {getattr(self, name)} must not be negative.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +113,9 @@ class RunConfig:
         for name in ("max_steps", "batch_tokens", "eval_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
+        for name in ("patience", "seed", "threads", "sample_lines"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,12 +142,15 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"the config is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError("the config is empty or not a mapping of sections. See configs/.")
+    for section, content in values.items():
+        if not isinstance(content, dict):
+            raise ConfigError(f"{section}: {content!r} must be a mapping of keys to values.")
     for override in overrides:
         _override(values, override)
-    if "vocab_size" in (values.get("model") or {}):
+    if "vocab_size" in values.get("model", {}):
         raise ConfigError("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
-    tokenizer = from_dict(TokenizerConfig, values.get("tokenizer") or {}, "tokenizer.")
-    model = {**(values.get("model") or {}), "vocab_size": tokenizer.vocab_size}
+    tokenizer = from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer.")
+    model = {**values.get("model", {}), "vocab_size": tokenizer.vocab_size}
     return from_dict(TrainConfig, {**values, "model": model})
 
 
@@ -155,6 +166,14 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{path}: {error}") from None
 
 
+def save_config(config: TrainConfig, path: Path) -> None:
+    """The resolved config, defaults and overrides included: it trains this very run again."""
+    values = to_dict(config)
+    values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
+    with atomic_output(path) as file:
+        file.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
+
+
 def _override(values: dict[str, object], override: str) -> None:
     name, equals, text = override.partition("=")
     if not equals or not all(name.split(".")) or "." not in name:
@@ -165,4 +184,7 @@ def _override(values: dict[str, object], override: str) -> None:
         if not isinstance(child, dict):
             raise ConfigError(f"{override!r}: {part} is not a section.")
         node = cast(dict[str, object], child)
-    node[name.split(".")[-1]] = yaml.safe_load(text)
+    try:
+        node[name.split(".")[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{override!r}: {text!r} is not valid YAML. Quote it.") from None

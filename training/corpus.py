@@ -1,5 +1,6 @@
 """Corpus: aligned lines read, checked, turned into ids, and described in a report."""
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,13 @@ class Corpus:
     targets: list[Ids]
     report: CorpusReport
 
+    def digest(self) -> str:
+        """SHA-256 of all ids: whether a resumed run reads what it read before."""
+        digest = hashlib.sha256()
+        for ids in itertools.chain(self.sources, self.targets):
+            digest.update(ids.tobytes() + b"|")
+        return digest.hexdigest()
+
 
 def read_pairs(files: CorpusFiles, data: DataConfig) -> TextPairs:
     """The aligned lines of a corpus.
@@ -95,8 +103,10 @@ def _refuse_empty(path: Path, lines: list[str]) -> None:
         raise DataError(f"{path}: the file is empty. Give it one sentence a line.")
 
 
-def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int) -> Corpus:
+def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int | None) -> Corpus:
     """Ids of every pair whose sides are not blank and have at most `max_length` pieces.
+
+    Without `max_length` nothing is left out: scores on a dev set are those of all its lines.
 
     Raises:
         DataError: nothing is left.
@@ -106,11 +116,11 @@ def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int) ->
     targets: list[Ids] = []
     blank = too_long = 0
     for source, target in zip(pairs.sources, pairs.targets, strict=True):
-        if not source.strip() or not target.strip():
+        if max_length and not (source.strip() and target.strip()):
             blank += 1
             continue
         src, tgt = _ids(tokenizer.encode(source)), _ids(tokenizer.encode(target))
-        if max(len(src), len(tgt)) > max_length:
+        if max_length and max(len(src), len(tgt)) > max_length:
             too_long += 1
             continue
         kept.sources.append(source)

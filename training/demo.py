@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from model.cli import run_command
+from model.errors import ConfigError
 from model.text.lines import atomic_output
 from model.translation import Translation
 from model.translator import Translator
@@ -76,7 +77,10 @@ def demo() -> int:
         f"numbers, dates and amounts occur in none of them: {config.data.data_dir}",
         highlight=False,
     )
-    status = train(config, RUN, resume=(RUN / "last").exists())
+    try:
+        status = train(config, RUN, resume=(RUN / "last").exists())
+    except ConfigError as error:
+        raise ConfigError(f"{error} Or remove {RUN} for a new demo.") from None
     if status:
         return status
     translator = Translator.load(RUN)

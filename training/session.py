@@ -2,40 +2,29 @@
 
 import itertools
 import os
-import signal
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 import torch
-import yaml
 
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
-from model.config import to_dict
 from model.decoding.precision import resolve_device, resolve_precision
-from model.errors import CheckpointError, ConfigError, DataError
+from model.errors import DataError
 from model.run import point, prune
 from model.text.tokenizer import Tokenizer
 from training.card import model_card
-from training.config import TrainConfig, load_config
+from training.config import TrainConfig, load_config, save_config
 from training.corpus import TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
 from training.memory import release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
+from training.resuming import check_same_config, is_finished
+from training.signals import Interrupted, stop_signals
 from training.trainer import Trainer, Update
 from training.vocabulary import learn_tokenizer
-
-
-class Interrupted(Exception):
-    """A signal asked the session to stop; what was done is saved."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
 
 
 class Session:
@@ -48,7 +37,7 @@ class Session:
             ConfigError, DataError, CheckpointError: as their names say.
         """
         self.run = run
-        torch.set_num_threads(config.run.threads or len(os.sched_getaffinity(0)))
+        torch.set_num_threads(config.run.threads or usable_cores())
         self.device = resolve_device(config.run.device)
         self.dtype = resolve_precision(config.run.precision, self.device)
         train, dev = (
@@ -63,18 +52,25 @@ class Session:
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         self.config = replace(config, model=model)
         self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
-        self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=model.max_length)
+        self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
+        self.data_digest = self.train_corpus.digest()
         self.trainer = Trainer(
             self.config, self.train_corpus, self.tokenizer, device=self.device, dtype=self.dtype
         )
         self.best_bleu = -1.0
         self.without_better = 0  # validations since the best one
+        self.skipped_shown = 0
         if state:
             tensors, values = state
+            if values["data_digest"] != self.data_digest:
+                raise DataError(
+                    "--resume: the training files are not those that the run began with. Put them "
+                    "back, or train into a new --output."
+                )
             self.trainer.load_state(tensors, values["trainer"])
             self.best_bleu = values["best_bleu"]
             self.without_better = values["without_better"]
-        write_config(run / "config.yaml", config)
+        save_config(config, run / "config.yaml")
 
     def train(self) -> None:
         """Train up to `max_steps`, or until patience runs out; validate and save on the way.
@@ -94,24 +90,31 @@ class Session:
         ):
             self.describe()
             batches = trainer.batches()
-            while trainer.steps < run.max_steps and not self.out_of_patience:
+            while not self.finished:
                 self.log(trainer.update(next(batches)))
-                if received:
-                    self.save(evaluation=None)
-                    raise Interrupted(received[0])
-                if trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps:
+                due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
+                if due:
                     with self.progress.paused():
                         self.validate()
-            if self.out_of_patience:
+                if received and not self.finished:
+                    if not due:
+                        self.save(evaluation=None)
+                    raise Interrupted(received[0])
+            rates = self.progress.totals
+            self.progress.message(
+                f"{rates.updates_per_s:.2f} updates/s, "
+                f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
+                "average, validation apart"
+            )
+            if trainer.steps < run.max_steps:
                 self.progress.message(
                     f"no better BLEU in {run.patience} validations: stopped at step {trainer.steps}"
                 )
 
     @property
-    def out_of_patience(self) -> bool:
-        """True once `run.patience` validations have not improved BLEU."""
-        patience = self.config.run.patience
-        return patience > 0 and self.without_better >= patience
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return is_finished(self.config, self.trainer.steps, self.without_better)
 
     def describe(self) -> None:
         """What is trained on what, before the first update."""
@@ -137,6 +140,12 @@ class Session:
             source_tokens=update.source_tokens,
             target_tokens=update.target_tokens,
         )
+        if self.trainer.skipped > self.skipped_shown:
+            self.skipped_shown = self.trainer.skipped
+            self.progress.message(
+                f"step {steps:,}: loss or gradient not finite, update skipped "
+                f"({self.skipped_shown} so far)"
+            )
         if steps % self.config.run.log_every:
             return
         release_unused()
@@ -211,6 +220,7 @@ class Session:
                 "trainer": values,
                 "best_bleu": self.best_bleu,
                 "without_better": self.without_better,
+                "data_digest": self.data_digest,
             },
         )
         if best:
@@ -237,56 +247,8 @@ def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
         raise DataError(f"{path}: the tokenizer cannot be read ({error.strerror}).") from None
 
 
-def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
-    """A resumed run keeps its config; only the section `run` may differ.
-
-    Raises:
-        ConfigError: naming each difference.
-    """
-    differences = []
-    for section in ("data", "tokenizer", "model", "optimizer", "search"):
-        now, before = to_dict(getattr(given, section)), to_dict(getattr(stored, section))
-        differences += [
-            f"{section}.{key} was {before[key]!r} and is {now[key]!r}"
-            for key in now
-            if now[key] != before[key]
-        ]
-    if differences:
-        raise ConfigError(
-            f"--resume with another config: {'; '.join(differences)}. Use the run's own "
-            "config.yaml, or train into a new --output."
-        )
-
-
-def write_config(path: Path, config: TrainConfig) -> None:
-    """The resolved config, defaults and overrides included: it trains this very run again."""
-    values = to_dict(config)
-    values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
-        temporary.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror}).") from None
-
-
-@contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """A list that receives SIGINT and SIGTERM, so that no update is cut in half.
-
-    The second signal acts as it does elsewhere, for those who cannot wait.
-    """
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, receive)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

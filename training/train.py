@@ -42,13 +42,20 @@ def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
     Raises:
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
     """
-    from model.run import lock_run, resolve
+    from model.checkpoint import load_training_meta
+    from model.run import lock_run
     from training.curves import save_report
-    from training.session import Interrupted, Session
+    from training.resuming import is_finished
+    from training.session import Session
+    from training.signals import Interrupted
 
+    report = run / "report.png"
     if (run / "last").exists():
-        done = int(resolve(run, links=("last",)).name.split("-")[1])
-        if done >= config.run.max_steps:
+        meta = load_training_meta(run)
+        done = meta["trainer"]["steps"]
+        if is_finished(config, done, meta["without_better"]):
+            if not report.exists():  # killed between the last save and the report
+                save_report(run / "metrics.jsonl", report)
             print(f"{run} is finished at step {done:,}. Raise run.max_steps to go on.")
             return 0
         if not resume:
@@ -65,7 +72,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
             saved = f"{name}: saved at step {session.trainer.steps:,}. Go on with --resume."
             print(saved, file=sys.stderr)
             return 128 + stop.number
-        save_report(run / "metrics.jsonl", run / "report.png")
+        save_report(run / "metrics.jsonl", report)
     print(f"best BLEU {session.best_bleu:.2f} on the dev set. Translate: dragoman-translate {run}")
     return 0
 

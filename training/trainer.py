@@ -225,7 +225,7 @@ class Trainer:
         if self.skipped_in_a_row == MAX_SKIPPED:
             raise TrainingDiverged(
                 f"the loss was not finite for {MAX_SKIPPED} updates in a row, up to step "
-                f"{self.steps}. Lower optimizer.learning_rate or optimizer.clip_norm, and start "
+                f"{self.steps}. Lower optimizer.learning_rate or optimizer.clip_norm, and go on "
                 "from the last checkpoint with --resume."
             )
         return False

@@ -15,6 +15,33 @@ from model.network.seq2seq import Seq2Seq
 
 __all__ = ["Engine", "Event", "Finished", "Progress", "Request"]
 
+MAX_LENGTH = 10_000
+"""Target pieces that options may make an engine give: its buffers grow with them."""
+
+
+def room_for(options: SearchOptions, max_source: int) -> int:
+    """The `max_length` of an engine for these options and sources of up to `max_source` pieces.
+
+    No less than the default options take, for the sake of requests that bring their own. No more
+    than 10,000 beyond that: `check_room` refuses options that want it.
+    """
+    wanted = min(length_limit(options, max_source), MAX_LENGTH)
+    return max(wanted, length_limit(SearchOptions(), max_source))
+
+
+def check_room(options: SearchOptions, source_length: int, room: int) -> None:
+    """Make sure that a source of `source_length` pieces gives no more than `room` pieces.
+
+    Raises:
+        RequestError: the options allow more.
+    """
+    limit = length_limit(options, source_length)
+    if limit > room:
+        raise RequestError(
+            f"max_length_a, max_length_b: they allow {limit} pieces for a source of "
+            f"{source_length}, but there is room for {room}. Lower one of them."
+        )
+
 
 class Engine:
     """Search for many sentences at once, each with its own options, each as if it were alone."""
@@ -27,6 +54,7 @@ class Engine:
         dtype: torch.dtype | None = None,
         max_rows: int = 160,
         max_source: int | None = None,
+        max_length: int | None = None,
     ) -> None:
         """
         Args:
@@ -35,10 +63,12 @@ class Engine:
             max_rows: hypotheses in flight for each beam size in use: `max_rows // beam_size`
                 sentences, one at least.
             max_source: source pieces that a sentence may have, without EOS; those that the network
-                was made for (`config.max_length`) if None. Memory grows with its square.
+                was made for (`config.max_length`) if None.
+            max_length: target pieces that options may allow a sentence, see `room_for`; those that
+                the default options allow if None. Memory grows with the product of the two.
         """
         self.max_source = max_source or network.config.max_length
-        self.max_length = length_limit(SearchOptions(), self.max_source)
+        self.max_length = max_length or room_for(SearchOptions(), self.max_source)
         assert not network.training, "call eval() first: dropout would change every translation"
         self._network = cast(network, dtype or network.output.weight.dtype, device)
         self._max_rows = max_rows
@@ -65,12 +95,7 @@ class Engine:
                 f"source: {length} pieces, but this engine takes 1 to {self.max_source}. "
                 f"Split the text, or leave it out if it is blank."
             )
-        limit = length_limit(request.options, length)
-        if limit > self.max_length:
-            raise RequestError(
-                f"max_length_a, max_length_b: they allow {limit} pieces for a source of {length}, "
-                f"but this engine gives {self.max_length} at most. Lower them or split the text."
-            )
+        check_room(request.options, length, self.max_length)
         id, self._next_id = self._next_id, self._next_id + 1
         self._lane(request.options.beam_size).waiting.add(id, request)
         return id

@@ -39,7 +39,7 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("run.max_steps=0", "Use 1 or more"),
         ("optimizer.learning_rate=1e-3", "write 0.001"),
         ("optimizer.schedule=linear", "Choose one of: cosine, inverse_sqrt"),
-        ("model.dropout=1.5", "not in [0, 1)"),
+        ("model.dropout=1.5", "not in 0 to 0.9"),
         ("model.encoder_size=63", "is odd"),
         ("model.attention_heads=3", "does not divide"),
         ("model.vocab_size=9", "it follows tokenizer.vocab_size"),

@@ -1,5 +1,6 @@
 """`dragoman-train` from its command line: a run, its resumption, and the mistakes of users."""
 
+import gzip
 import json
 import os
 import signal
@@ -47,7 +48,9 @@ def test_a_run_leaves_everything_that_it_promises(
     assert train(tiny_config, run) == 0
     assert (run / "report.png").read_bytes().startswith(b"\x89PNG")
     assert list((run / "tensorboard").iterdir())
-    assert sorted(p.name for p in (run / "checkpoints").iterdir()) <= ["step-000004", "step-000008"]
+    kept = {path.name for path in (run / "checkpoints").iterdir()}
+    assert "step-000008" in kept
+    assert kept <= {"step-000004", "step-000008"}
     metrics = read_metrics(run / "metrics.jsonl")
     assert [line["step"] for line in metrics if "loss" in line] == [2, 4, 6, 8]
     validations = [line for line in metrics if "dev_bleu" in line]
@@ -137,6 +140,75 @@ def test_early_stopping_after_patience(tiny_config: Path, tmp_path: Path) -> Non
     assert load_checkpoint(tmp_path / "run").step == 1
 
 
+def dev_steps(run: Path) -> list[object]:
+    return [line["step"] for line in read_metrics(run / "metrics.jsonl") if "dev_bleu" in line]
+
+
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_on_a_validation_step_loses_no_validation(
+    tiny_config: Path, tmp_path: Path, stop: signal.Signals, status: int
+) -> None:
+    """Every step validates, so wherever the signal falls a validation is due."""
+    settings = ("run.eval_every=1", "optimizer.schedule=inverse_sqrt")
+    process = subprocess.Popen(
+        command(tiny_config, tmp_path / "run", *settings, "run.max_steps=100000"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step 3"):
+            break
+    process.send_signal(stop)
+    process.communicate(timeout=60)
+    assert process.returncode == status
+    stopped = load_checkpoint(tmp_path / "run" / "last").step
+    assert dev_steps(tmp_path / "run") == list(range(1, stopped + 1))
+    end = f"run.max_steps={stopped + 2}"
+    assert train(tiny_config, tmp_path / "run", *settings, "--resume", end) == 0
+    assert train(tiny_config, tmp_path / "whole", *settings, end) == 0
+    assert_equal_states(tmp_path / "run", tmp_path / "whole")
+    bleu = [
+        [
+            line["dev_bleu"]
+            for line in read_metrics(tmp_path / run / "metrics.jsonl")
+            if "dev_bleu" in line
+        ]
+        for run in ("run", "whole")
+    ]
+    assert bleu[0] == bleu[1]
+    best = [(tmp_path / run / "best").resolve().name for run in ("run", "whole")]
+    assert best[0] == best[1]
+
+
+def test_patience_survives_a_resume_and_ends_the_run(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    settings = ("run.eval_every=1", "run.patience=3", "optimizer.learning_rate=0.0000001")
+    assert train(tiny_config, run, *settings, "run.max_steps=2") == 0
+    assert train(tiny_config, run, *settings, "--resume", "run.max_steps=50") == 0
+    assert load_checkpoint(run / "last").step == 4
+    (run / "report.png").unlink()
+    assert train(tiny_config, run, *settings, "run.max_steps=50") == 0
+    assert "is finished at step 4" in capsys.readouterr().out
+    assert (run / "report.png").exists()
+
+
+def test_tsv_and_gzip_train_as_two_files_do(tiny_config: Path, tmp_path: Path) -> None:
+    columns = zip(
+        (tmp_path / "train.de").read_text(encoding="utf-8").splitlines(),
+        (tmp_path / "train.en").read_text(encoding="utf-8").splitlines(),
+        strict=True,
+    )
+    tsv = "".join(f"{source}\t{target}\n" for source, target in columns)
+    (tmp_path / "train.tsv.gz").write_bytes(gzip.compress(tsv.encode()))
+    end = "run.max_steps=4"
+    assert train(tiny_config, tmp_path / "two", end) == 0
+    assert train(tiny_config, tmp_path / "one", end, "data.train={tsv: train.tsv.gz}") == 0
+    assert_equal_states(tmp_path / "one", tmp_path / "two")
+
+
 def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
     """The one line that the command wrote."""
     assert status == 2
@@ -155,6 +227,8 @@ def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
         (lambda d: (d / "dev.en").write_bytes(b"ok\n\xc3\x28\n"), "dev.en, line 2"),
         (lambda d: (d / "tiny.yaml").unlink(), "tiny.yaml"),
         (lambda d: (d / "tiny.yaml").write_bytes(b"data: ["), "not valid YAML"),
+        (lambda d: (d / "tiny.yaml").write_bytes(b"model: 5"), "must be a mapping"),
+        (lambda d: (d / "tiny.yaml").write_bytes(b"tokenizer: {1: 2}"), "unknown key"),
     ],
 )
 def test_broken_input_is_one_line_and_leaves_no_checkpoint(
@@ -177,6 +251,13 @@ def test_broken_input_is_one_line_and_leaves_no_checkpoint(
         ("tokenizer.vocab_size=90000", "vocab_size"),
         ("tokenizer.model=absent.model", "absent.model"),
         ("run.device=cuda:77", "cuda"),
+        ("run.max_steps=[1", "not valid YAML"),
+        ("run.seed=-1", "Use 0 or more"),
+        ("run.threads=-1", "Use 0 or more"),
+        ("optimizer.weight_decay=-1.0", "must not be negative"),
+        ("optimizer.learning_rate=.nan", "must be above 0"),
+        ("optimizer.warmup_steps=-5", "must not be negative"),
+        ("model.dropout=0.999", "not in 0 to 0.9"),
     ],
 )
 def test_wrong_settings_are_one_line(
@@ -197,8 +278,9 @@ def test_existing_finished_and_locked_runs(
     assert train(tiny_config, run, "run.max_steps=4") == 0
     assert "is finished at step 4" in capsys.readouterr().out
     assert "Add --resume" in refused(capsys, train(tiny_config, run))
-    changed = train(tiny_config, run, "--resume", "model.dropout=0.2")
-    assert "model.dropout was 0.1 and is 0.2" in refused(capsys, changed)
+    for key, before, now in (("model.dropout", "0.1", "0.2"), ("run.batch_tokens", "300", "301")):
+        changed = train(tiny_config, run, "--resume", f"{key}={now}")
+        assert f"{key} was {before} and is {now}" in refused(capsys, changed)
     with lock_run(run):
         locked = subprocess.run(
             command(tiny_config, run, "--resume"),
@@ -208,6 +290,18 @@ def test_existing_finished_and_locked_runs(
         )
     assert locked.returncode == 2
     assert "in use" in locked.stderr
+
+
+def test_changed_data_is_refused_on_resume(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tiny_config, tmp_path / "run", "run.max_steps=4") == 0
+    path = tmp_path / "train.de"
+    path.write_text(path.read_text(encoding="utf-8").replace("rot", "Hut"), encoding="utf-8")
+    capsys.readouterr()
+    assert "not those that the run began with" in refused(
+        capsys, train(tiny_config, tmp_path / "run", "--resume")
+    )
 
 
 def test_damaged_training_state_is_refused(
