@@ -11,39 +11,40 @@ from model.decoding.precision import cast
 from model.decoding.search import Hypothesis, SearchOptions
 from model.network.seq2seq import Seq2Seq
 
-OPTIONS = SearchOptions(beam_size=3, min_length=3, max_length_a=0, max_length_b=3)
-GROUPS = (1, 5, 6, 10)
-"""Sentences that join before each step. The network fills its rows up to a multiple of 16: so it
-runs 16, then 32, 48 and 80 of them."""
+BEAM = 3
 SHORT, LONG = 2, 17  # source pieces, of two padded lengths
+LAST_STEP = 3
+COMPANY = (0, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3)
+"""The step in which each sentence ends. Those of the last one are copies of the short sentence, in
+many places among longer ones. The network fills its rows up to a multiple of 16: as sentences leave
+it runs 64 of them, then 48, 32 and 16."""
 
 
 def rows_are_independent(network: Seq2Seq, dtype: torch.dtype) -> bool:
-    """Search a short sentence alone, and often beside longer ones: whether all give equal bits."""
+    """Search a short sentence alone, and again in company: whether all give equal bits."""
     network = cast(network, dtype)
-    (alone,) = _search_short(network, (1,))
-    return all(found == alone for found in _search_short(network, GROUPS))
+    (alone,) = _search(network, (LAST_STEP,))
+    return all(found == alone for found in _search(network, COMPANY))
 
 
-def _search_short(network: Seq2Seq, groups: tuple[int, ...]) -> list[tuple[Hypothesis, ...]]:
-    """What the short sentence gives at the head of each group, the others of which are longer."""
-    last = network.config.vocab_size - 1
-    short, long = (
-        Request(src=tuple(min(4 + i, last) for i in range(length)), options=OPTIONS)
-        for length in (SHORT, LONG)
-    )
-    engine = Engine(network, max_rows=sum(groups) * OPTIONS.beam_size, max_source=LONG)
-    ids: list[int] = []
-    found: dict[int, tuple[Hypothesis, ...]] = {}
-    for size in groups:
-        ids.append(engine.add(short))
-        for _ in range(size - 1):
-            engine.add(long)
-        found.update(_step(engine))
+def _search(network: Seq2Seq, ends: tuple[int, ...]) -> list[tuple[Hypothesis, ...]]:
+    """What each copy of the short sentence gives."""
+    engine = Engine(network, max_rows=len(ends) * BEAM, max_source=LONG)
+    ids = [engine.add(_request(network, end)) for end in ends]
+    copies = {id for id, end in zip(ids, ends, strict=True) if end == LAST_STEP}
+    found: list[tuple[Hypothesis, ...]] = []
     while engine.busy:
-        found.update(_step(engine))
-    return [found[id] for id in ids]
+        for event in engine.step():
+            if isinstance(event, Finished) and event.id in copies:
+                found.append(event.hypotheses)
+    return found
 
 
-def _step(engine: Engine) -> dict[int, tuple[Hypothesis, ...]]:
-    return {event.id: event.hypotheses for event in engine.step() if isinstance(event, Finished)}
+def _request(network: Seq2Seq, end: int) -> Request:
+    """A sentence whose hypotheses all have `end` pieces."""
+    last = network.config.vocab_size - 1
+    length = SHORT if end == LAST_STEP else LONG
+    return Request(
+        src=tuple(min(4 + i, last) for i in range(length)),
+        options=SearchOptions(beam_size=BEAM, min_length=end, max_length_a=0, max_length_b=end),
+    )
