@@ -82,10 +82,10 @@ def error_response(error: Exception) -> JSONResponse:
         status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     if status in TYPES:
-        type, message = TYPES[status], _message(error, status)
+        kind, message = TYPES[status], _message(error, status)
     else:
-        type, message = OTHER if status < 500 else (TYPES[500], MESSAGES[500])
-    body = ErrorBody(error=ErrorDetail(type=type, message=message))
+        kind, message = OTHER if status < 500 else (TYPES[500], MESSAGES[500])
+    body = ErrorBody(error=ErrorDetail(type=kind, message=message))
     return JSONResponse(body.model_dump(), status, headers)
 
 

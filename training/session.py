@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
+from model.decoding.engine import check_room, room_for
 from model.decoding.precision import resolve_device, resolve_precision
 from model.errors import DataError
 from model.run import point, prune
@@ -51,6 +52,8 @@ class Session:
             self.tokenizer = make_tokenizer(config, train)
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         self.config = replace(config, model=model)
+        # Now, not at the first validation.
+        check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
         self.data_digest = self.train_corpus.digest()

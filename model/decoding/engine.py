@@ -22,8 +22,8 @@ MAX_LENGTH = 10_000
 def room_for(options: SearchOptions, max_source: int) -> int:
     """The `max_length` of an engine for these options and sources of up to `max_source` pieces.
 
-    No less than the default options take, for the sake of requests that bring their own. No more
-    than 10,000 beyond that: `check_room` refuses options that want it.
+    No less than the default options take, for requests that bring their own. Else no more than
+    `MAX_LENGTH`, so that `check_room` refuses options that no memory could hold.
     """
     wanted = min(length_limit(options, max_source), MAX_LENGTH)
     return max(wanted, length_limit(SearchOptions(), max_source))

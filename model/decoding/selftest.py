@@ -24,7 +24,7 @@ def rows_are_independent(network: Seq2Seq, dtype: torch.dtype) -> bool:
     """Search a short sentence alone, and again in company: whether all give equal bits."""
     network = cast(network, dtype)
     (alone,) = _search(network, (LAST_STEP,))
-    return all(found == alone for found in _search(network, COMPANY))
+    return all(_are_equal(found, alone) for found in _search(network, COMPANY))
 
 
 def _search(network: Seq2Seq, ends: tuple[int, ...]) -> list[tuple[Hypothesis, ...]]:
@@ -46,5 +46,13 @@ def _request(network: Seq2Seq, end: int) -> Request:
     length = SHORT if end == LAST_STEP else LONG
     return Request(
         src=tuple(min(4 + i, last) for i in range(length)),
-        options=SearchOptions(beam_size=BEAM, min_length=end, max_length_a=0, max_length_b=end),
+        options=SearchOptions(
+            beam_size=BEAM, n_best=BEAM, min_length=end, max_length_a=0, max_length_b=end
+        ),
     )
+
+
+def _are_equal(some: tuple[Hypothesis, ...], others: tuple[Hypothesis, ...]) -> bool:
+    """Whether pieces, log-probabilities and attention weights are. The more numbers, the better."""
+    pairs = zip(some, others, strict=True)
+    return some == others and all(one.weights.equal(other.weights) for one, other in pairs)

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -56,6 +57,24 @@ def test_ctrl_c_is_130_without_a_traceback(capsys: pytest.CaptureFixture[str]) -
 
     assert run_command("dragoman-test", command) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_sigterm_unwinds_and_exits_with_143() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    unwound = []
+
+    def command() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            unwound.append(True)
+        return 0
+
+    with pytest.raises(SystemExit) as exit:
+        run_command("dragoman-test", command)
+    assert exit.value.code == 143
+    assert unwound
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_our_own_failures_keep_their_traceback() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.engine import Engine
+from model.decoding.precision import cast
 from model.decoding.request import Finished, Request
 from model.decoding.search import SearchOptions
 from model.network.seq2seq import Seq2Seq
@@ -70,6 +71,50 @@ def test_forced_decoding_of_a_line_gives_what_translating_gave(
                 assert score == pytest.approx(found.log_prob, abs=1e-4)
                 tried += 1
     assert tried >= 3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_search_in_bf16_is_within_hundredths_of_a_nat_a_piece(
+    checkpoint: Checkpoint, network: Seq2Seq, dtype: torch.dtype
+) -> None:
+    """The kernel that scores keeps no fp32 cell, and fp32 rounds nothing to bf16 at all."""
+    engine = Engine(network, dtype=torch.bfloat16)
+    options = SearchOptions(beam_size=4, n_best=4, max_length_a=1.0, max_length_b=4)
+    sources = [tuple(checkpoint.tokenizer.encode(text)) for text in SOURCES]
+    ids = {engine.add(Request(src=src, options=options)): src for src in sources}
+    scorer, tried = cast(network, dtype), 0
+    while engine.busy:
+        for event in engine.step():
+            assert isinstance(event, Finished)
+            for found in event.hypotheses:
+                (score,) = score_pairs(scorer, [ids[event.id]], [found.pieces])
+                assert score == pytest.approx(found.log_prob, abs=0.02 * (len(found.pieces) + 1))
+                tried += 1
+    assert tried > len(SOURCES)
+
+
+def test_white_space_at_the_ends_is_scored_as_it_is_searched(
+    tiny_checkpoint: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """A source and its translation, to the letter."""
+    translator = Translator.load(tiny_checkpoint, device="cpu", precision="fp32")
+    options = SearchOptions(beam_size=64, n_best=64, max_length_a=0, max_length_b=1)
+    lines, tokenizer = ["\u3000 der Hund läuft \t", "  ein Mann sieht "], translator.tokenizer
+    kept = [
+        (line, found)
+        for line, translation in zip(lines, translator.search(lines, options), strict=True)
+        for found in translation.hypotheses
+        if tuple(map(tokenizer.piece, tokenizer.encode(found.translation.strip()))) == found.pieces
+        and not set(found.translation) & {"\n", "\r"}
+    ]
+    assert {line for line, _ in kept} == set(lines)
+    assert all(found.translation != found.translation.strip() for _, found in kept)
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("".join(f"{line}\n" for line, _ in kept))
+    target.write_text("".join(f"{found.translation}\n" for _, found in kept))
+    assert main([str(tiny_checkpoint), "--source", str(source), "--target", str(target)]) == 0
+    scores = [float(row.split(b"\t")[0]) for row in capsysbinary.readouterr().out.splitlines()]
+    assert scores == pytest.approx([found.log_prob for _, found in kept], abs=1e-4)
 
 
 @torch.no_grad()
@@ -147,6 +192,22 @@ def test_command(
     perplexity = math.exp(-sum(expected) / sum(int(pieces) for _, pieces in rows))
     assert f"perplexity {perplexity:.3f}" in captured.err.decode()
     assert "6 lines" in captured.err.decode()
+
+
+def test_fp32_unless_told_otherwise(
+    checkpoint: Checkpoint,
+    files: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    arguments = [str(checkpoint.path), "--source", str(files[0]), "--target", str(files[1])]
+    for flags, precision in (([], "fp32"), (["--precision", "bf16"], "bf16")):
+        assert main([*arguments, "--device", "cpu", *flags]) == 0
+        assert f"precision {precision}," in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "(default: fp32)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_output_file(checkpoint: Checkpoint, files: tuple[Path, Path], tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import gzip
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -315,7 +317,7 @@ def test_invalid_utf8_leaves_what_was_there(tiny_checkpoint: Path, tmp_path: Pat
         (["--beam-size", "0"], "beam_size: 0 is out of range"),
         (["--n-best", "2"], "--n-best 2: text has one translation for each line"),
         (["--n-best", "9", "--format", "jsonl"], "n_best: 9 is not in 1 to beam_size 2"),
-        (["--max-length-a", "30"], "max_length_a, max_length_b: they allow 723 pieces"),
+        (["--max-length-b", "9999"], "max_length_a, max_length_b: they allow 10023 pieces"),
         (["--device", "tpu"], "device: 'tpu' is not known"),
         (["--format", "xml"], "argument --format: invalid choice"),
     ],
@@ -324,6 +326,26 @@ def test_wrong_flags(tiny_checkpoint: Path, flags: list[str], message: str) -> N
     result = translate(tiny_checkpoint, TEXT, *flags)
     assert mistake(result).startswith(message)
     assert result.output == b""
+
+
+@pytest.mark.parametrize("flags", [["--max-length-b", "40"], ["--max-length-a", "2.9"]])
+def test_a_length_limit_above_the_default_is_served(
+    tiny_checkpoint: Path, flags: list[str]
+) -> None:
+    long = [*flags, "--min-length", "1000"]
+    (record,) = records(
+        translate(tiny_checkpoint, '{"text": "Hund Hund Hund"}', "--format", "jsonl", *long)
+    )
+    source, pieces = len(record["source_pieces"]), len(record["pieces"])
+    assert pieces == (source + 40 if "--max-length-b" in flags else int(2.9 * source + 3))
+
+
+def test_flags_make_room_for_the_options_of_lines(tiny_checkpoint: Path) -> None:
+    data = '{"text": "Hund", "options": {"max_length_b": 90}}\n'
+    assert mistake(translate(tiny_checkpoint, data, "--format", "jsonl")).endswith(
+        "they allow 114 pieces for a source of 24, but there is room for 58. Lower one of them."
+    )
+    assert records(translate(tiny_checkpoint, data, "--format", "jsonl", "--max-length-b", "90"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -356,6 +378,31 @@ def test_a_process_from_pipe_to_pipe(tiny_checkpoint: Path) -> None:
     done = subprocess.run(command(tiny_checkpoint), input=TEXT.encode(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == translate(tiny_checkpoint, TEXT).output
+
+
+def test_a_process_that_is_told_to_end_leaves_nothing_behind(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.txt"
+    output.write_text("earlier\n")
+    with subprocess.Popen(
+        command(tiny_checkpoint, "--output", str(output)),
+        stdin=subprocess.PIPE,  # which says nothing: the command waits for lines
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            while len(list(tmp_path.iterdir())) < 2:
+                assert process.poll() is None
+                time.sleep(0.05)
+            time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 143
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        assert len(process.stderr.read().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_text() == "earlier\n"
 
 
 def test_a_process_whose_reader_goes_away(tiny_checkpoint: Path, tmp_path: Path) -> None:

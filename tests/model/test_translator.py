@@ -31,11 +31,15 @@ def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
     return load_checkpoint(tiny_checkpoint)
 
 
-def make_translator(checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> Translator:
+def make_translator(
+    checkpoint: Checkpoint,
+    dtype: torch.dtype = torch.float32,
+    search: SearchOptions | None = None,
+) -> Translator:
     return Translator(
         checkpoint.network,
         checkpoint.tokenizer,
-        checkpoint.search,
+        search or checkpoint.search,
         device=torch.device("cpu"),
         dtype=dtype,
     )
@@ -170,8 +174,27 @@ def test_options_beyond_the_room_are_refused_before_anything_is_searched(
     translator: Translator,
 ) -> None:
     options = dataclasses.replace(translator.options, max_length_b=1000)
-    with pytest.raises(RequestError, match=r"max_length_b: they allow 1024 pieces .* room for 58"):
+    with pytest.raises(
+        RequestError,
+        match=r"max_length_b: they allow 1024 pieces for a source of 24, but there is room for 58",
+    ):
         translator.translate([""], options)
+
+
+def test_there_is_room_for_the_options_of_the_translator(checkpoint: Checkpoint) -> None:
+    long = dataclasses.replace(checkpoint.search, min_length=99, max_length_a=3, max_length_b=27)
+    translator = make_translator(checkpoint, search=long)
+    (translation,) = translator.search(["Hund " * 24])
+    assert any(len(hypothesis.pieces) >= 99 for hypothesis in translation.hypotheses)
+    assert translator.translate(TEXTS, checkpoint.search) == make_translator(checkpoint).translate(
+        TEXTS
+    )
+
+
+def test_options_that_no_memory_holds_are_refused_at_once(checkpoint: Checkpoint) -> None:
+    endless = dataclasses.replace(checkpoint.search, max_length_b=100_000)
+    with pytest.raises(RequestError, match=r"allow 100024 pieces .* room for 10000"):
+        make_translator(checkpoint, search=endless)
 
 
 def test_the_given_network_stays_as_it_is(checkpoint: Checkpoint) -> None:

@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from model.errors import ConfigError, DragomanError, RequestError
 from service.errors import (
+    OTHER,
     STATUS,
     TYPES,
     BodyTooLarge,
@@ -34,6 +35,8 @@ SECRET = "what the client wrote"
         (HTTPException(400, SECRET), 400, "unreadable_body", None),
         (HTTPException(404, SECRET), 404, "not_found", None),
         (HTTPException(405, SECRET), 405, "method_not_allowed", None),
+        (HTTPException(415, SECRET), 415, "refused", "The server does not take this request."),
+        (HTTPException(501, SECRET), 501, "internal", "The server failed at this request"),
         (RuntimeError(SECRET), 500, "internal", None),
         (KeyError(SECRET), 500, "internal", None),
     ],
@@ -62,7 +65,7 @@ def test_every_error_has_a_status_and_the_one_shape(
 
 def test_every_status_has_a_type() -> None:
     assert set(STATUS.values()) <= TYPES.keys()
-    assert len(set(TYPES.values())) == len(TYPES)
+    assert len({*TYPES.values(), OTHER[0]}) == len(TYPES) + 1
 
 
 def test_headers_of_an_http_error_are_kept() -> None:

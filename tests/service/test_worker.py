@@ -1,6 +1,7 @@
 """Worker: one engine for many clients, each served as if it were alone."""
 
 import asyncio
+import dataclasses
 import logging
 import threading
 from collections.abc import AsyncIterator, Coroutine
@@ -161,11 +162,30 @@ def test_options_that_allow_too_long_output_are_refused(checkpoint: Checkpoint) 
         async with running(checkpoint, max_requests=1) as worker:
             greedy = SearchOptions(max_length_a=2.0, max_length_b=11)
             for _ in range(2):  # a refusal takes no place in the queue
-                with pytest.raises(RequestError, match="more than 58 pieces"):
+                with pytest.raises(RequestError, match="room for 58"):
                     await worker.translate(["der Hund"], greedy)
             await worker.translate(["der Hund"], SearchOptions(max_length_a=2.0, max_length_b=10))
 
     run(test())
+
+
+def test_there_is_room_for_the_options_of_the_checkpoint(checkpoint: Checkpoint) -> None:
+    search = SearchOptions(beam_size=2, min_length=70, max_length_a=0, max_length_b=70)
+    checkpoint = dataclasses.replace(checkpoint, search=search)
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            (translation,) = await worker.translate(["der Hund"], worker.options)
+            assert len(translation.hypotheses[0].pieces) == 70
+
+    run(test())
+
+
+def test_a_checkpoint_whose_options_no_memory_holds_is_refused(checkpoint: Checkpoint) -> None:
+    search = dataclasses.replace(checkpoint.search, max_length_b=100_000)
+    checkpoint = dataclasses.replace(checkpoint, search=search)
+    with pytest.raises(RequestError, match="room for 10000"):
+        Worker(checkpoint, device=torch.device("cpu"), dtype=torch.float32, max_requests=1)
 
 
 def test_a_step_that_raises_fails_those_in_flight_and_no_others(

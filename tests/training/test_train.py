@@ -252,6 +252,7 @@ def test_broken_input_is_one_line_and_leaves_no_checkpoint(
         ("tokenizer.model=absent.model", "absent.model"),
         ("run.device=cuda:77", "cuda"),
         ("run.max_steps=[1", "not valid YAML"),
+        ("search.max_length_b=90000", "there is room for 10000"),
         ("run.seed=-1", "Use 0 or more"),
         ("run.threads=-1", "Use 0 or more"),
         ("optimizer.weight_decay=-1.0", "must not be negative"),

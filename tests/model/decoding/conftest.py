@@ -22,19 +22,22 @@ def make_network() -> MakeNetwork:
         *,
         input_feeding: bool = False,
         cell: Literal["lstm", "gru", "rnn"] = "lstm",
+        attention: Literal["general", "dot", "additive"] = "general",
         attention_heads: int = 1,
+        size: int = 32,
         seed: int = 1,
     ) -> Seq2Seq:
         torch.manual_seed(seed)
         network = Seq2Seq(
             ModelConfig(
                 vocab_size=vocab_size,
-                embedding_size=32,
+                embedding_size=size,
                 encoder_layers=2,
-                encoder_size=32,
+                encoder_size=size,
                 decoder_layers=2,
-                decoder_size=32,
+                decoder_size=size,
                 cell=cell,
+                attention=attention,
                 attention_heads=attention_heads,
                 input_feeding=input_feeding,
             )

@@ -10,9 +10,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.decoding.engine import Engine, Event, Finished, Progress, Request
+from model.decoding.engine import (
+    MAX_LENGTH,
+    Engine,
+    Event,
+    Finished,
+    Progress,
+    Request,
+    check_room,
+    room_for,
+)
+from model.decoding.precision import cast
 from model.decoding.search import Hypothesis, SearchOptions, length_limit, length_penalty
-from model.decoding.selftest import rows_are_independent
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID
@@ -219,9 +228,15 @@ SETTINGS = [
     SearchOptions(beam_size=3, min_length=6, length_penalty="none", max_length_a=0.5),
 ]
 KINDS = [
-    (dtype, feeding, heads)
+    (dtype, feeding, attention, heads)
     for dtype in ("float32", "bfloat16")
-    for feeding, heads in ((False, 1), (True, 1), (False, 4))
+    for feeding, attention, heads in (
+        (False, "general", 1),
+        (True, "general", 1),
+        (False, "general", 4),
+        (False, "additive", 1),
+        (False, "dot", 1),
+    )
 ]
 
 
@@ -258,8 +273,14 @@ class Alone:
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: "-".join(map(str, kind)))
 def alone(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Alone:
-    dtype, feeding, heads = request.param
-    return Alone(make_network(input_feeding=feeding, attention_heads=heads), getattr(torch, dtype))
+    dtype, feeding, attention, heads = request.param
+    network = make_network(
+        input_feeding=feeding,
+        attention=attention,
+        attention_heads=heads,
+        seed=6 if attention == "dot" else 1,  # another one says much the same about all sentences
+    )
+    return Alone(network, getattr(torch, dtype))
 
 
 @settings(deadline=None, max_examples=6)
@@ -299,6 +320,27 @@ def test_the_pool_is_worth_comparing(alone: Alone) -> None:
     assert len({hypothesis.pieces for hypothesis in best}) >= 8
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_sentence_does_not_see_its_company_at_full_width(
+    make_network: MakeNetwork, dtype: torch.dtype
+) -> None:
+    """Matrix libraries choose other kernels for other widths: so once as wide as real models."""
+    network, chance = cast(make_network(600, size=512), dtype), random.Random(7)
+    options = SearchOptions(n_best=2, max_length_a=0.5, max_length_b=2)
+    requests = [
+        Request(src=tuple(chance.randrange(4, 600) for _ in range(length)), options=options)
+        for length in [1, 15, 16, 3, 9] * 4
+    ]
+    together = Engine(network, max_rows=60, max_source=16)  # twelve slots
+    ids = [together.add(request) for request in requests]
+    found = finish(together)
+    for number in (0, 4, 11, 12, 18):
+        alone = only(Engine(network, max_source=16), requests[number])
+        assert found[ids[number]] == alone
+        for one, other in zip(found[ids[number]], alone, strict=True):
+            assert torch.equal(one.weights, other.weights)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -317,26 +359,6 @@ def test_a_sentence_does_not_see_its_company_on_cuda(
         expected = only(engine(), request)
         assert [h.pieces for h in found[id]] == [h.pieces for h in expected]
         assert [h.score for h in found[id]] == pytest.approx([h.score for h in expected], abs=1e-3)
-
-
-def test_selftest_agrees(make_network: MakeNetwork) -> None:
-    assert rows_are_independent(make_network(), torch.float32)
-    assert rows_are_independent(make_network(), torch.bfloat16)
-
-
-def test_selftest_sees_dependence(
-    make_network: MakeNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A network whose scores grow with the number of sentences beside it."""
-    network = make_network()
-    honest = network.log_scores
-
-    def biased(*args: torch.Tensor) -> torch.Tensor:
-        scores = honest(*args)  # type: ignore[arg-type]
-        return scores * (1 + len(scores) / 1000)
-
-    monkeypatch.setattr(network, "log_scores", biased)
-    assert not rows_are_independent(network, torch.float32)
 
 
 # Limits, cancelling, streaming, refusals
@@ -438,3 +460,39 @@ def test_the_longest_admissible_request_fits(make_network: MakeNetwork) -> None:
         network.output.bias[EOS_ID] = -30.0
     (best,) = only(Engine(network, max_source=15), Request(src=(5,) * 15, options=SearchOptions()))
     assert len(best.pieces) == 40
+
+
+def test_room_is_made_for_the_options_in_use(make_network: MakeNetwork) -> None:
+    network = make_network()
+    with torch.no_grad():
+        network.output.bias[EOS_ID] = -30.0
+    options = SearchOptions(beam_size=1, max_length_a=5.5, max_length_b=11)
+    room = room_for(options, 15)
+    engine = Engine(network, max_source=15, max_length=room)
+    (best,) = only(engine, Request(src=(5,) * 15, options=options))
+    assert len(best.pieces) == room == 93
+    with pytest.raises(RequestError, match=r"allow 94 pieces .* 15, but there is room for 93"):
+        engine.add(Request(src=(5,) * 15, options=SearchOptions(max_length_a=5.5, max_length_b=12)))
+
+
+@pytest.mark.parametrize(
+    ("max_length_a", "max_length_b", "max_source", "room"),
+    [
+        (0, 0, 20, 50),  # never less than the default options take
+        (2.0, 11, 20, 51),
+        (100, 8_000, 20, MAX_LENGTH),
+        (100, 8_001, 20, MAX_LENGTH),
+        (2.0, 10, 20_000, 40_010),  # a network made for such lines has the default options
+        (2.0, 11, 20_000, 40_010),
+    ],
+)
+def test_room_is_bounded(
+    max_length_a: float, max_length_b: int, max_source: int, room: int
+) -> None:
+    options = SearchOptions(max_length_a=max_length_a, max_length_b=max_length_b)
+    assert room_for(options, max_source) == room
+    if length_limit(options, max_source) <= room:
+        check_room(options, max_source, room)
+    else:
+        with pytest.raises(RequestError, match=rf"room for {room}\. Lower one of them"):
+            check_room(options, max_source, room)
