@@ -91,14 +91,14 @@ def _scalar(hint: Any, value: object, path: str) -> object:
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
         message = _wrong_type(path, value, names.get(hint, "a path"))
-        if hint is float and isinstance(value, str):
+        if hint is float and isinstance(value, str) and value[:1].isdigit():
             message += " YAML reads 1e-3 as text: write 0.001."
         raise ConfigError(message)
     return value
 
 
 def _wrong_type(path: str, value: object, wanted: str) -> str:
-    return f"{path}: {value!r} is {type(value).__name__}, but it must be {wanted}."
+    return f"{path}: {value!r} is not allowed, it must be {wanted}."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,17 +38,20 @@ Translate text with a trained model: one line out for each line in, in the same 
 Blank lines come back unchanged. A line that is too long for the model is cut at sentence
 ends or spaces, translated in parts and joined.
 
-A line ends at LF. A line break that the model itself produces is written as a space."""
+A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
+written as a space. Piped lines are translated together, 4,096 at a time. Input that is not
+UTF-8 ends the command with the number of the line."""
 
 EXAMPLE = """\
 example:
-  echo 'Wie spät ist es?' | dragoman-translate runs/demo
+  echo 'Das Brot kostet 4,20 Euro.' | dragoman-translate runs/demo
+  dragoman-translate runs/demo --input in.txt --output out.txt
 
 jsonl: each line is an object with the key "text" and, if you like, "options" (search options for
-this line, such as {"beam_size": 1}). It comes back with all its keys and with translation, score,
-log_prob, pieces, alignment (for each piece the index of the source piece that it attended to
-most), source_pieces and truncated (the length limit was hit); with an n_best above 1 also with
-alternatives, a list of the other translations."""
+this line, such as {"beam_size": 1}). It comes back with all its keys and, in the place of any of
+the same name, with translation, score, log_prob, pieces, alignment (for each piece the index of
+the source piece that it attended to most), source_pieces and truncated (the length limit was
+hit); with an n_best above 1 also with alternatives, a list of the other translations."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Translator: text in, translations out, over the decode loop. This is the Python API.
 
-Translator.load("runs/demo").translate(["Guten Morgen.", "Wie spät ist es?"])
+Translator.load("runs/demo").translate(["Am 3. Mai hat Anna Geburtstag."])
 """
 
 from collections import Counter

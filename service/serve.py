@@ -33,7 +33,7 @@ done; none changes the answer of another. SIGTERM and Ctrl-C end it after the re
 EXAMPLE = """\
 example:
   dragoman-serve runs/demo &
-  curl http://127.0.0.1:8000/v1/translate --json '{"text": "Wie spät ist es?"}'
+  curl http://127.0.0.1:8000/v1/translate --json '{"text": "Das Brot kostet 4,20 Euro."}'
 
 Each flag but RUN has a variable, DRAGOMAN_HOST for --host, and two limits have no flag:
 DRAGOMAN_MAX_BODY_BYTES and DRAGOMAN_MAX_REQUESTS (accepted and not yet answered)."""

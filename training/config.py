@@ -11,7 +11,7 @@ import yaml
 
 from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.search import SearchOptions
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.text.lines import atomic_output
 
 
@@ -44,9 +44,19 @@ class DataConfig:
     attribution: str = ""
 
     def path(self, name: Path) -> Path:
-        """`name` under the base folder."""
+        """`name` under the base folder.
+
+        Raises:
+            DataError: it is not there, and no base folder is set.
+        """
         base = self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
-        return base / name
+        path = base / name
+        if not path.exists() and not self.data_dir and "DRAGOMAN_DATA" not in os.environ:
+            raise DataError(
+                f"{path}: no such file. Relative paths of a config start at data.data_dir, or at "
+                "the variable DRAGOMAN_DATA: set one of them."
+            )
+        return path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +139,13 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     search: SearchOptions = field(default_factory=SearchOptions)
 
+    def __post_init__(self) -> None:
+        if self.optimizer.warmup_steps > self.run.max_steps:
+            raise ConfigError(
+                f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "
+                f"{self.run.max_steps}, so the learning rate would never reach its peak. Lower it."
+            )
+
 
 def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
     """The configuration in YAML `text`, changed by `section.key=value` overrides.
@@ -158,8 +175,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """The configuration in the file `path`; see `parse_config`."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as a config ({error}).") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Name a config file, see configs/.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text. Name a YAML file, see configs/.") from None
     try:
         return parse_config(text, overrides)
     except ConfigError as error:

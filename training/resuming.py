@@ -30,6 +30,6 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
         ]
     if differences:
         raise ConfigError(
-            f"--resume with another config: {'; '.join(differences)}. Use the run's own "
+            f"the run was begun with another config: {'; '.join(differences)}. Use its own "
             "config.yaml, or train into a new --output."
         )

@@ -38,13 +38,14 @@ class Session:
             ConfigError, DataError, CheckpointError: as their names say.
         """
         self.run = run
+        self.resume = resume
         torch.set_num_threads(config.run.threads or usable_cores())
         self.device = resolve_device(config.run.device)
         self.dtype = resolve_precision(config.run.precision, self.device)
         train, dev = (
             read_pairs(files, config.data) for files in (config.data.train, config.data.dev)
         )
-        state = load_training_state(run) if resume else None
+        state = load_training_state(run) if resume and (run / "last").exists() else None
         if state:
             check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
@@ -132,6 +133,8 @@ class Session:
         )
         if self.trainer.steps:
             say(f"resumed at step {self.trainer.steps:,}")
+        elif self.resume:
+            say(f"nothing to resume in {self.run}: starting")
 
     def log(self, update: Update) -> None:
         """Show every update; write every `log_every`-th to the metrics."""

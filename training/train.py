@@ -45,7 +45,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
     from model.checkpoint import load_training_meta
     from model.run import lock_run
     from training.curves import save_report
-    from training.resuming import is_finished
+    from training.resuming import check_same_config, is_finished
     from training.session import Session
     from training.signals import Interrupted
 
@@ -54,6 +54,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
         meta = load_training_meta(run)
         done = meta["trainer"]["steps"]
         if is_finished(config, done, meta["without_better"]):
+            check_same_config(config, load_config(run / "config.yaml"))
             if not report.exists():  # killed between the last save and the report
                 save_report(run / "metrics.jsonl", report)
             print(f"{run} is finished at step {done:,}. Raise run.max_steps to go on.")
@@ -64,7 +65,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
                 "--output."
             )
     with lock_run(run):
-        session = Session(config, run, resume=resume and (run / "last").exists())
+        session = Session(config, run, resume=resume)
         try:
             session.train()
         except Interrupted as stop:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from model.config import to_dict
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from training.config import TrainConfig, load_config, parse_config
 
 TEXT = """
@@ -17,6 +17,7 @@ data:
   target_language: en
   license: CC0
 run: {max_steps: 10}
+optimizer: {warmup_steps: 5}
 model: {encoder_size: 64, decoder_size: 64}
 tokenizer: {vocab_size: 500}
 """
@@ -44,6 +45,7 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("model.attention_heads=3", "does not divide"),
         ("model.vocab_size=9", "it follows tokenizer.vocab_size"),
         ("search.beam_size=0", "beam_size"),
+        ("optimizer.warmup_steps=11", "above run.max_steps 10"),
         ("data.train={source: x}", "either source and target, or tsv"),
         ("data.train=x", "must be a mapping"),
         ("max_steps=5", "section.key=value"),
@@ -79,6 +81,9 @@ def test_resolved_config_reads_back_equal() -> None:
 
 def test_relative_paths_start_at_data_dir_or_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parse_config(TEXT)
+    monkeypatch.delenv("DRAGOMAN_DATA", raising=False)
+    with pytest.raises(DataError, match="DRAGOMAN_DATA: set one"):
+        config.data.path(Path("absent.de"))
     monkeypatch.setenv("DRAGOMAN_DATA", "corpora")
     assert config.data.path(Path("a.de")) == Path("corpora/a.de")
     config = parse_config(TEXT, ["data.data_dir=elsewhere"])

@@ -278,6 +278,8 @@ def test_existing_finished_and_locked_runs(
     assert train(tiny_config, run, "run.max_steps=4") == 0
     assert train(tiny_config, run, "run.max_steps=4") == 0
     assert "is finished at step 4" in capsys.readouterr().out
+    changed = train(tiny_config, run, "run.max_steps=4", "model.dropout=0.2")
+    assert "model.dropout was 0.1 and is 0.2" in refused(capsys, changed)
     assert "Add --resume" in refused(capsys, train(tiny_config, run))
     for key, before, now in (("model.dropout", "0.1", "0.2"), ("run.batch_tokens", "300", "301")):
         changed = train(tiny_config, run, "--resume", f"{key}={now}")
@@ -291,6 +293,13 @@ def test_existing_finished_and_locked_runs(
         )
     assert locked.returncode == 2
     assert "in use" in locked.stderr
+
+
+def test_resume_of_an_empty_run_says_so_and_starts(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tiny_config, tmp_path / "run", "--resume", "run.max_steps=4") == 0
+    assert "nothing to resume" in capsys.readouterr().err
 
 
 def test_changed_data_is_refused_on_resume(
