@@ -34,7 +34,7 @@ def main() -> int:
     )
     parser.add_argument("--opennmt-config", type=Path, help="default: train_speed.yaml in WORKDIR")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--updates", type=int, default=60, help="counted updates a round, of ours")
+    parser.add_argument("--updates", type=int, default=40, help="counted updates a round, of ours")
     arguments = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     ours, theirs = [], []
@@ -78,10 +78,10 @@ def dragoman(updates: int) -> float:
 
 def opennmt(folder: Path, config: Path) -> float:
     """Source + target tokens/s that OpenNMT-py reports, the first report left out."""
-    command = ["venv/bin/onmt_train", "-config", str(config), "-train_steps", "50"]
+    command = ["venv/bin/onmt_train", "-config", str(config), "-train_steps", "25"]
     environment = os.environ | {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
     finished = subprocess.run(
-        [*command, "-report_every", "10"],
+        [*command, "-report_every", "5"],
         cwd=folder,
         env=environment,
         check=True,
