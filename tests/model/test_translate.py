@@ -265,7 +265,7 @@ def test_a_blank_line_of_jsonl_comes_back(tiny_checkpoint: Path) -> None:
             '{"text": "a", "options": {"beam_sise": 3}}',
             "options.beam_sise: unknown key. Did you mean 'beam_size'?",
         ),
-        ('{"text": "a", "options": {"beam_size": "3"}}', "options.beam_size: '3' is str"),
+        ('{"text": "a", "options": {"beam_size": "3"}}', "options.beam_size: '3' is not allowed"),
         ('{"text": "a", "options": {"beam_size": 0}}', "beam_size: 0 is out of range"),
         ('{"text": "a", "options": {"n_best": 3}}', "n_best: 3 is not in 1 to beam_size 2"),
         ('{"text": "a", "options": {"max_length_b": 999}}', "max_length_a, max_length_b: they"),
