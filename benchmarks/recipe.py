@@ -16,7 +16,7 @@ from pathlib import Path
 from training.metrics import read_metrics
 
 CONFIG = "configs/multi30k_en_de.yaml"
-SHARED = ("tokenizer.sampling=0.0", "optimizer.warmup_steps=100", "run.eval_every=1000000")
+SHARED = ("tokenizer.sampling=0.0", "optimizer.warmup_steps=50", "run.eval_every=1000000")
 STEPS = 400
 VARIANTS: dict[str, tuple[str, ...]] = {
     "base": (),
