@@ -16,6 +16,9 @@ from torch.autograd.function import FunctionCtx
 from model.text.tokenizer import PAD_ID
 
 CHUNK = 256  # rows whose logits exist at one time: 256 x 8,000 fp32 numbers are 8 MB
+# The last chunk is filled up to a multiple of this: each new number of rows would make the matrix
+# library prepare (and keep) three more programs.
+ROW_MULTIPLE = 32
 
 
 class Loss(NamedTuple):
@@ -55,22 +58,26 @@ class _OutputLoss(torch.autograd.Function):
         weight_sum = (weight.sum(0) - weight[PAD_ID]).to(wide)
         bias_sum = (bias.sum() - bias[PAD_ID]).to(wide)
         for start in range(0, len(target), CHUNK):
-            rows = features[start : start + CHUNK].to(dtype)
             gold = target[start : start + CHUNK].unsqueeze(1)
+            real = len(gold)
+            fill = (0, 0, 0, -real % ROW_MULTIPLE)
+            gold = F.pad(gold, fill)
+            rows = F.pad(features[start : start + CHUNK].to(dtype), fill)
             logits = F.linear(rows, low_weight, low_bias)
             p = logits.softmax(dim=-1, dtype=wide)
             # A gold piece whose probability underflows costs 87 nats, not infinitely many.
             log_p_gold = p.gather(1, gold).clamp_min(torch.finfo(torch.float32).tiny).log()
             normaliser = logits.gather(1, gold).to(wide) - log_p_gold  # log sum exp, (m, 1)
-            nll -= log_p_gold.sum()
-            mean += (weight.shape[0] - 1) * normaliser.sum()
-            mean -= (rows.to(wide) @ weight_sum).sum() + len(rows) * bias_sum
+            nll -= log_p_gold[:real].sum()
+            mean += (weight.shape[0] - 1) * normaliser[:real].sum()
+            mean -= (rows.to(wide) @ weight_sum).sum() + real * bias_sum
             if not any(ctx.needs_input_grad):  # type: ignore[attr-defined]
                 continue
             p.scatter_add_(1, gold, p.new_full(gold.shape, smoothing - 1))
             p[:, PAD_ID] += uniform
+            p[real:] = 0
             low = p.to(dtype)
-            grad_features[start : start + CHUNK] = low @ low_weight
+            grad_features[start : start + CHUNK] = (low @ low_weight)[:real]
             grad_weight += low.t() @ rows
             grad_bias += p.sum(0)
         all_but_constant = uniform * weight.sum(0)

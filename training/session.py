@@ -19,7 +19,7 @@ from training.card import model_card
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
-from training.memory import release_unused, resident_bytes
+from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
 from training.resuming import check_same_config, is_finished
@@ -39,6 +39,7 @@ class Session:
         """
         self.run = run
         self.resume = resume
+        bound_kernel_cache()
         torch.set_num_threads(config.run.threads or usable_cores())
         self.device = resolve_device(config.run.device)
         self.dtype = resolve_precision(config.run.precision, self.device)

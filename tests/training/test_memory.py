@@ -1,8 +1,11 @@
 """Freed memory goes back to the system."""
 
+import os
+import subprocess
 import sys
 
 import pytest
+import torch
 
 from training.memory import release_unused, resident_bytes
 
@@ -20,3 +23,31 @@ def test_holes_between_live_blocks_are_given_back() -> None:
     assert full - resident_bytes() > 80_000_000
     assert holes >= resident_bytes()
     assert len(kept) == 2000
+
+
+CONVOLUTIONS = """
+from training.memory import bound_kernel_cache
+bound_kernel_cache()
+import torch
+for _ in range(2):
+    print("pass", flush=True)
+    for size in range(10, 310):
+        torch.nn.functional.conv2d(torch.ones(1, 16, 16, size), torch.ones(16, 16, 3, 3))
+"""
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="no oneDNN")  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize(("given", "kept"), [({}, False), ({"CAPACITY": "1024"}, True)])
+def test_few_of_the_programs_for_shapes_are_kept(given: dict[str, str], kept: bool) -> None:
+    """300 shapes, twice: the second time they are prepared again, unless the user wants more."""
+    variables = {f"ONEDNN_PRIMITIVE_CACHE_{key}": value for key, value in given.items()}
+    output = subprocess.run(
+        [sys.executable, "-c", CONVOLUTIONS],
+        env=os.environ | {"ONEDNN_VERBOSE": "all"} | variables,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    first, second = output.split("pass\n")[1:]
+    assert "create:cache_miss" in first
+    assert ("create:cache_miss" not in second) is kept
