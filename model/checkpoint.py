@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig, from_dict, to_dict
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.errors import CheckpointError, ConfigError
 from model.network.seq2seq import Seq2Seq
 from model.run import publish, resolve

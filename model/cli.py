@@ -16,8 +16,8 @@ import torch
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import from_dict, to_dict
+from model.decoding.options import SearchOptions
 from model.decoding.precision import resolve_device, resolve_precision
-from model.decoding.search import SearchOptions
 from model.errors import ConfigError, DataError, DragomanError
 from model.text.lines import atomic_output, iter_lines, read_lines
 

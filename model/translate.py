@@ -23,7 +23,7 @@ from model.cli import (
     search_options,
 )
 from model.config import from_dict, to_dict
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError, DataError, DragomanError
 from model.progress import bar_fits, line_progress

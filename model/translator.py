@@ -13,9 +13,10 @@ import torch
 
 from model.checkpoint import load_checkpoint
 from model.decoding.engine import Engine, check_room, room_for
+from model.decoding.options import SearchOptions
 from model.decoding.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis, SearchOptions
+from model.decoding.search import Hypothesis
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer

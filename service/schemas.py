@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from model.config import from_dict, to_dict
-from model.decoding.search import (
+from model.decoding.options import (
     MAX_ALPHA,
     MAX_BEAM_SIZE,
     MAX_LENGTH_A,

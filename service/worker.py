@@ -16,9 +16,10 @@ import torch
 
 from model.checkpoint import Checkpoint
 from model.decoding.engine import Engine, check_room, room_for
+from model.decoding.options import SearchOptions
 from model.decoding.precision import cast
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis, SearchOptions
+from model.decoding.search import Hypothesis
 from model.decoding.selftest import rows_are_independent
 from model.translation import Plan, Translation, assemble, plan_sources, plan_text
 from model.translator import SHORTEST_LIMIT

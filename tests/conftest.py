@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.run import point
 from model.text.tokenizer import EOS_ID, Tokenizer

@@ -10,7 +10,7 @@ from typing import Literal, cast
 import yaml
 
 from model.config import ModelConfig, from_dict, to_dict
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 from model.text.lines import atomic_output
 

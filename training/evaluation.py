@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sacrebleu
 import torch
 
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
 from model.translator import Translator

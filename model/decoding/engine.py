@@ -7,9 +7,9 @@ front, a service is the same engine filled over time, greedy search is `beam_siz
 import torch
 
 from model.decoding.lane import Lane
+from model.decoding.options import SearchOptions, length_limit
 from model.decoding.precision import cast
 from model.decoding.request import Event, Finished, Progress, Request
-from model.decoding.search import SearchOptions, length_limit
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 

@@ -10,8 +10,9 @@ and following that backwards gives the pieces, and the attention, of any of them
 import torch
 from torch import Tensor
 
+from model.decoding.options import length_limit
 from model.decoding.request import Request
-from model.decoding.search import Candidates, Hypothesis, common_prefix, length_limit, trace
+from model.decoding.search import Candidates, Hypothesis, common_prefix, trace
 
 
 class History:

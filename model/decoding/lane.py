@@ -20,14 +20,9 @@ from torch import Tensor
 
 from model.decoding.admission import Encoded, Queue, encode, padded_length
 from model.decoding.history import History
+from model.decoding.options import length_limit
 from model.decoding.request import Event, Finished, Progress, Request
-from model.decoding.search import (
-    Candidates,
-    best_candidates,
-    is_over,
-    length_limit,
-    length_penalty,
-)
+from model.decoding.search import Candidates, best_candidates, is_over, length_penalty
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from model.decoding.search import Hypothesis, SearchOptions
+from model.decoding.options import SearchOptions
+from model.decoding.search import Hypothesis
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

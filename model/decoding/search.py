@@ -1,4 +1,4 @@
-"""Beam search as functions on tensors: options, candidates, length penalties, stop rule.
+"""Beam search as functions on tensors: candidates, length penalties, stop rule.
 
 The search that the engine runs with them, for every sentence by itself:
 
@@ -19,67 +19,16 @@ Finished hypotheses rank by score, equal ones by their pieces. Greedy search is 
 
 # Shapes: N sentences, K hypotheses (the beam), V vocabulary, T target length, S source length.
 
-import math
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from model.errors import ConfigError
+from model.decoding.options import SearchOptions
 
-MAX_BEAM_SIZE = 64
-MAX_ALPHA = 5.0
-# Wide bounds that keep the arithmetic finite; the engine has limits of its own.
-MAX_LENGTH_A = 100.0
-MAX_LENGTH_B = 100_000
 BLOCK = 128  # candidates whose maximum is taken first; near sqrt(V), where two stages cost least
 LAST = 2**31 - 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SearchOptions:
-    """How one sentence is searched. Flags, JSON fields and `decoding.json` use the same names."""
-
-    beam_size: int = 5
-    """Hypotheses kept side by side, 1 to 64; 1 is greedy search."""
-    n_best: int = 1
-    """Translations returned for a sentence, 1 to `beam_size`."""
-    length_penalty: Literal["gnmt", "power", "none"] = "gnmt"
-    alpha: float = 1.0
-    """Exponent of the length penalty, 0 to 5; more favours longer output, 0 is no penalty."""
-    min_length: int = 0
-    """Pieces before EOS is allowed; a smaller length limit overrides it."""
-    max_length_a: float = 2.0
-    """The length limit is floor(max_length_a * source pieces + max_length_b) pieces."""
-    max_length_b: int = 10
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.beam_size <= MAX_BEAM_SIZE:
-            raise ConfigError(
-                f"beam_size: {self.beam_size} is out of range. Use 1 (greedy) to {MAX_BEAM_SIZE}."
-            )
-        if not 1 <= self.n_best <= self.beam_size:
-            raise ConfigError(
-                f"n_best: {self.n_best} is not in 1 to beam_size {self.beam_size}. "
-                f"Lower n_best or raise beam_size."
-            )
-        if self.length_penalty not in ("gnmt", "power", "none"):
-            raise ConfigError(
-                f"length_penalty: {self.length_penalty!r} is not known. Use gnmt, power or none."
-            )
-        if not 0 <= self.alpha <= MAX_ALPHA:
-            raise ConfigError(f"alpha: {self.alpha} is out of range. Use 0 to {MAX_ALPHA:g}.")
-        bounds = {
-            "min_length": MAX_LENGTH_B,
-            "max_length_a": MAX_LENGTH_A,
-            "max_length_b": MAX_LENGTH_B,
-        }
-        for name, most in bounds.items():
-            if not 0 <= getattr(self, name) <= most:
-                raise ConfigError(
-                    f"{name}: {getattr(self, name)} is out of range. Use 0 to {most}."
-                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,11 +53,6 @@ class Candidates(NamedTuple):
     log_prob: Tensor  # (N, K)
     parent: Tensor  # (N, K) the hypothesis that is extended
     piece: Tensor  # (N, K) the piece that is appended
-
-
-def length_limit(options: SearchOptions, source_length: int) -> int:
-    """The most pieces that a source of `source_length` pieces may give, EOS counted in neither."""
-    return math.floor(options.max_length_a * source_length + options.max_length_b)
 
 
 def length_penalty(options: SearchOptions, length: Tensor) -> Tensor:

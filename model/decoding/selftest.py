@@ -7,8 +7,9 @@ in another order even so. Then results differ in their last bits, and rarely in 
 import torch
 
 from model.decoding.engine import Engine, Finished, Request
+from model.decoding.options import SearchOptions
 from model.decoding.precision import cast
-from model.decoding.search import Hypothesis, SearchOptions
+from model.decoding.search import Hypothesis
 from model.network.seq2seq import Seq2Seq
 
 BEAM = 3

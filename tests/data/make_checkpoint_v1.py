@@ -11,7 +11,7 @@ import torch
 
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID, Tokenizer
 from training.vocabulary import learn_tokenizer

@@ -22,7 +22,7 @@ from model.checkpoint import (
     save_checkpoint,
 )
 from model.config import ModelConfig
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
 from model.run import point, prune

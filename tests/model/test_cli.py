@@ -22,7 +22,7 @@ from model.cli import (
     run_command,
     search_options,
 )
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 
 

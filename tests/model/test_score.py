@@ -9,9 +9,9 @@ import torch
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.engine import Engine
+from model.decoding.options import SearchOptions
 from model.decoding.precision import cast
 from model.decoding.request import Finished, Request
-from model.decoding.search import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.score import main, score_pairs
 from model.text.tokenizer import BOS_ID, EOS_ID

@@ -9,8 +9,9 @@ import torch
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.engine import Engine
+from model.decoding.options import SearchOptions
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis, SearchOptions
+from model.decoding.search import Hypothesis
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.text.segmentation import split_long
 from model.translator import WINDOW, Translator, windows

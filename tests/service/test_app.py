@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from model.checkpoint import Checkpoint, load_checkpoint
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.translator import Translator
 from service.app import create_app
 from service.settings import Settings

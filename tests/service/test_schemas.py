@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.errors import ConfigError
 from model.translation import TextHypothesis, Translation
 from service.schemas import (

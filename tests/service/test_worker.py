@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from model.checkpoint import Checkpoint, load_checkpoint
-from model.decoding.search import SearchOptions
+from model.decoding.options import SearchOptions
 from model.errors import RequestError
 from model.translator import Translator
 from service.errors import EngineFailed, Overloaded, ShuttingDown

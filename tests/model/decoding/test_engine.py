@@ -20,8 +20,9 @@ from model.decoding.engine import (
     check_room,
     room_for,
 )
+from model.decoding.options import SearchOptions, length_limit
 from model.decoding.precision import cast
-from model.decoding.search import Hypothesis, SearchOptions, length_limit, length_penalty
+from model.decoding.search import Hypothesis, length_penalty
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID

@@ -8,13 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.decoding.options import SearchOptions, length_limit
 from model.decoding.search import (
     BLOCK,
-    SearchOptions,
     best_candidates,
     common_prefix,
     is_over,
-    length_limit,
     length_penalty,
     trace,
 )
