@@ -3,7 +3,7 @@
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.recipe base low_rate untied
 
 Each variant is configs/multi30k_en_de.yaml with the overrides below, trained for a fixed number of
-steps without subword sampling, and validated once at the end.
+steps, and validated once at the end.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 from training.metrics import read_metrics
 
 CONFIG = "configs/multi30k_en_de.yaml"
-SHARED = ("tokenizer.sampling=0.0", "optimizer.warmup_steps=50", "run.eval_every=1000000")
+SHARED = ("optimizer.warmup_steps=50", "run.eval_every=1000000")
 STEPS = 400
 VARIANTS: dict[str, tuple[str, ...]] = {
     "base": (),
@@ -26,7 +26,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "untied": ("model.tie_embeddings=false",),
     "small_batch": ("run.batch_tokens=1500", "run.max_steps=800"),
     "little_dropout": ("model.dropout=0.1", "model.embedding_dropout=0.1"),
-    "input_feeding": ("model.input_feeding=true",),
+    "no_feedback": ("model.input_feeding=false",),
+    "subword_sampling": ("tokenizer.sampling=0.1",),
 }
 
 

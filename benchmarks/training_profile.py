@@ -2,7 +2,7 @@
 
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.training_profile [section.key=value ...]
 
-configs/multi30k_en_de.yaml without subword sampling, on one thread. A share is of the time spent in
+configs/multi30k_en_de.yaml without input feeding, on one thread. A share is of the time spent in
 an operator itself, what it calls not counted; the profiler makes an update a little slower.
 """
 
@@ -23,7 +23,7 @@ WARM_UP, COUNTED, ROWS = 40, 20, 24
 
 def main() -> int:
     """Print tokens/s without the profiler, then one line for each operator."""
-    overrides = ["tokenizer.sampling=0.0", "run.threads=1", *sys.argv[1:]]
+    overrides = ["model.input_feeding=false", "run.threads=1", *sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
         trainer = Session(load_config(CONFIG, overrides), Path(folder), resume=False).trainer
         batches = trainer.batches()

@@ -120,7 +120,7 @@ class ModelConfig:
     attention: Literal["general", "dot", "additive"] = "general"
     attention_heads: int = 1
     """More than one with `general` only: the heads share out the decoder and encoder widths."""
-    input_feeding: bool = False
+    input_feeding: bool = True
     """Feed the attentional vector back into the first layer (Luong 2015, 3.3)."""
     tie_embeddings: bool = True
     """One matrix for source, target and output embeddings; three matrices if false."""

@@ -41,6 +41,7 @@ def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPath
         embedding_size=8,
         encoder_size=8,
         decoder_size=8,
+        input_feeding=False,
         max_length=24,
     )
     torch.manual_seed(0)

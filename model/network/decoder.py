@@ -1,10 +1,10 @@
 """Decoder: a pure step on values, and the same unrolled over a whole target.
 
-Default wiring (as GNMT v2): layer 1 reads the previous piece, its output is the attention query,
-and the context enters every upper layer and the output. There is no recurrence through the
-attention, so a known target is run layer by layer in one fused call each. With input feeding
-(Luong 2015, 3.3) the attentional vector re-enters layer 1 and the top layer is the query: the
-target is run step by step.
+Default wiring (Luong 2015, 3.3): the attentional vector re-enters layer 1 ("input feeding") and the
+top layer is the attention query; a known target is run step by step. Without input feeding (as in
+GNMT v2) layer 1 reads only the previous piece, its output is the query, and the context enters
+every upper layer and the output: there is no recurrence through the attention, so a known target
+is run layer by layer in one fused call each.
 """
 
 # Shapes: N sentences, K hypotheses, R = N*K rows, T target length, S source length, L layers,

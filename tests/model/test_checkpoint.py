@@ -55,6 +55,7 @@ def tiny_network(tokenizer: Tokenizer, *, tied: bool = True, seed: int = 0) -> S
         embedding_size=4,
         encoder_size=6,
         decoder_size=6,
+        input_feeding=False,
         tie_embeddings=tied,
     )
     torch.manual_seed(seed)
