@@ -38,6 +38,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.linear(padded, weight, bias)[:rows]
 
 
+def fill_rows(rows: Tensor) -> Tensor:
+    """`rows` (R, ...) with zero rows up to a multiple of 16, for the reason that `linear` gives.
+
+    Element by element functions need it too: they treat the last few elements in another way.
+    """
+    missing = -len(rows) % ROW_MULTIPLE
+    return F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, missing)) if missing else rows
+
+
 def lstm_cell(
     x: Tensor, hidden: Tensor, cell: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from model.config import ModelConfig
 from model.network.attention import Attention
-from model.network.cells import ROW_MULTIPLE, RecurrentLayer, linear
+from model.network.cells import RecurrentLayer, fill_rows, linear
 from model.network.dropout import Dropout
 from model.network.memory import Memory
 
@@ -37,15 +37,6 @@ class DecoderState(NamedTuple):
     def select(self, rows: Tensor) -> "DecoderState":
         """The states of `rows` (R',), in that order and as often as they are named."""
         return DecoderState(*(field.index_select(0, rows) for field in self))
-
-
-def _fill(rows: Tensor) -> Tensor:
-    """`rows` (R, ...) with zero rows up to a multiple of 16: see `model.network.cells.linear`.
-
-    Element by element functions need it too: they treat the last few elements in another way.
-    """
-    missing = -len(rows) % ROW_MULTIPLE
-    return F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, missing)) if missing else rows
 
 
 class Decoder(nn.Module):
@@ -113,7 +104,7 @@ class Decoder(nn.Module):
         rows = sentences * queries
         x = embedded.flatten(0, 1)
         if not torch.is_grad_enabled():
-            x, state = _fill(x), DecoderState(*map(_fill, state))
+            x, state = fill_rows(x), DecoderState(*map(fill_rows, state))
         if self.input_feeding:
             x = torch.cat([x, state.attentional], dim=-1)
         top, cell = self.layers[0].step(x, state.hidden[:, 0], state.cell[:, 0])

@@ -1,0 +1,139 @@
+"""PackedNetwork: the network with its weights laid out for inference, in fp32, bf16 or int8.
+
+The same function as `Seq2Seq` (tests hold them equal), in fewer and larger operations: those of
+`PackedLayer`, and a linear layer between the attentional vector and the output layer is folded into
+the latter.
+"""
+
+# Shapes: N sentences, K hypotheses, R = N*K rows, S source length, D decoder size, L layers,
+# H encoder output size, h half of it (one direction), V vocabulary.
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.decoding.packed_encoder import PackedEncoder
+from model.decoding.packed_layer import PackedLayer, Parts, gate_table
+from model.decoding.products import Precision, Product, narrow
+from model.network.attention import Attention
+from model.network.cells import fill_rows
+from model.network.decoder import DecoderState
+from model.network.memory import Memory
+from model.network.seq2seq import Seq2Seq
+
+
+class PackedNetwork:
+    """What the engine asks of a network: encode, start, step, log_scores."""
+
+    def __init__(self, network: Seq2Seq, precision: Precision) -> None:
+        """The network, in eval mode and on any device, is read and left as it is."""
+        config = network.config
+        self.config = config
+        self.precision = precision
+        self.device = network.output.weight.device
+        with torch.no_grad():
+            if network.output.weight.dtype != torch.float32:
+                network = copy.deepcopy(network).float()
+            self._network = network
+            self._encoder = PackedEncoder(network, precision)
+            self._attention: Attention = network.decoder.attention
+            self._pack_decoder(network)
+        # Functions of single elements run in blocks of 32, and treat a rest in another way.
+        self._even = config.encoder_size % 64 == 0 and config.decoder_size % 32 == 0
+        self.any_rows = precision == "int8" and self._even
+        """Whether `encode` gives a sentence the same bits for every N; else only where N is 16."""
+
+    def _pack_decoder(self, network: Seq2Seq) -> None:
+        config, decoder, precision = self.config, network.decoder, self.precision
+        size, feeding = config.decoder_size, config.input_feeding
+        context = (config.encoder_size, float(config.encoder_layers))
+        self._layers = []
+        for number, layer in enumerate(decoder.layers):
+            inputs: Parts = [(size, 1.0)] if number == 0 else [(size, float(number)), context]
+            if number == 0 and not feeding:
+                inputs = []
+            elif number and feeding:
+                inputs = inputs[:1]
+            self._layers.append(PackedLayer(layer, precision, inputs))
+        self._table = gate_table(
+            network.target_embedding.weight * network.input_scale, self._layers[0], precision
+        )
+        parts = [(size, float(config.decoder_layers)), context]
+        self._combine = Product(
+            2 * decoder.combine.weight, 2 * decoder.combine.bias, precision, parts
+        )
+        weight, bias = network.output.weight.detach(), network.output.bias.detach()
+        if decoder.narrow is not None:
+            bias = bias + weight @ decoder.narrow.bias
+            weight = weight @ decoder.narrow.weight
+        self._output = Product(weight, bias, precision)
+
+    def encode(self, src: Tensor, lengths: Tensor) -> Memory:
+        """The memory, in fp32, of source ids `src` (N, S), of which `lengths` (N,) are real."""
+        mask = torch.arange(src.shape[1], device=src.device) < lengths.unsqueeze(1)
+        values = self._encoder(src, lengths)
+        return Memory(src=src, values=values, keys=self._attention.keys(values), mask=mask)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The decoder's state before the first piece, one row for each sentence."""
+        state = self._network.start(memory)
+        carry = {"lstm": 2 * state.cell, "gru": state.hidden, "rnn": state.cell}
+        return state._replace(
+            hidden=narrow(state.hidden, self.precision),
+            cell=carry[self.config.cell],
+            attentional=narrow(state.attentional, self.precision),
+        )
+
+    def step(
+        self, token: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[DecoderState, Tensor, Tensor]:
+        """As `Seq2Seq.step`; hidden states, attentional vector and features are narrow."""
+        sentences, queries = token.shape
+        rows = sentences * queries
+        precision = self.precision
+        pieces = token.flatten()
+        if not self._even:
+            pieces, state = fill_rows(pieces), DecoderState(*map(fill_rows, state))
+        given = self._table.index_select(0, pieces).float()
+        feeding = self.config.input_feeding
+        inputs = [state.attentional] if feeding else []
+        top, carry = self._layers[0].step(inputs, state.hidden[:, 0], state.cell[:, 0], given)
+        hidden, carried = [narrow(top, precision)], [carry]
+        below = hidden[0]
+        if not feeding:
+            context, weights = self._attend(top, memory, sentences, queries)
+        for number, layer in enumerate(self._layers[1:], start=1):
+            inputs = [below] if feeding else [below, context]
+            output, carry = layer.step(
+                inputs, state.hidden[:, number], state.cell[:, number], layer.input_bias
+            )
+            hidden.append(narrow(output, precision))
+            carried.append(carry)
+            top = top + output
+            below = narrow(top, precision, number + 1.0)
+        if feeding:
+            context, weights = self._attend(top, memory, sentences, queries)
+        vector = self._combine(torch.cat([below, context], dim=-1)).sigmoid_().mul_(2).sub_(1)
+        features = narrow(vector, precision)
+        following = DecoderState(
+            hidden=torch.stack(hidden, dim=1)[:rows],
+            cell=torch.stack(carried, dim=1)[:rows],
+            attentional=(features if feeding else state.attentional)[:rows],
+            coverage=state.coverage[:rows],
+        )
+        return following, features[:rows].view(sentences, queries, -1), weights
+
+    def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
+        """Logits (N, K, V), fp32; see `Seq2Seq.log_scores`."""
+        return self._output(features.flatten(0, 1)).view(*features.shape[:2], -1)
+
+    def _attend(
+        self, query: Tensor, memory: Memory, sentences: int, queries: int
+    ) -> tuple[Tensor, Tensor]:
+        """Context (R, H), narrow, and weights (N, K, S)."""
+        rows = sentences * queries
+        context, weights = self._attention(query[:rows].view(sentences, queries, -1), memory)
+        context = F.pad(context.flatten(0, 1), (0, 0, 0, len(query) - rows))
+        return narrow(context, self.precision, float(self.config.encoder_layers)), weights
