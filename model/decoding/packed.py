@@ -19,7 +19,7 @@ from model.decoding.packed_layer import PackedLayer, Parts, gate_table
 from model.decoding.products import Precision, Product, narrow
 from model.network.attention import Attention
 from model.network.cells import fill_rows
-from model.network.decoder import DecoderState
+from model.network.decoder import DecoderState, mean_values
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 
@@ -36,9 +36,13 @@ class PackedNetwork:
         with torch.no_grad():
             if network.output.weight.dtype != torch.float32:
                 network = copy.deepcopy(network).float()
-            self._network = network
             self._encoder = PackedEncoder(network, precision)
             self._attention: Attention = network.decoder.attention
+            self._keys = None
+            if config.attention != "dot":
+                key = self._attention.key.weight
+                bounds = [(config.encoder_size, float(config.encoder_layers))]
+                self._keys = Product(key, key.new_zeros(len(key)), precision, bounds)
             self._pack_decoder(network)
         # Functions of single elements run in blocks of 32, and treat a rest in another way.
         self._even = config.encoder_size % 64 == 0 and config.decoder_size % 32 == 0
@@ -61,6 +65,8 @@ class PackedNetwork:
             network.target_embedding.weight * network.input_scale, self._layers[0], precision
         )
         parts = [(size, float(config.decoder_layers)), context]
+        bridge = decoder.bridge
+        self._bridge = Product(2 * bridge.weight, 2 * bridge.bias, precision, [context])
         self._combine = Product(
             2 * decoder.combine.weight, 2 * decoder.combine.bias, precision, parts
         )
@@ -74,16 +80,24 @@ class PackedNetwork:
         """The memory, in fp32, of source ids `src` (N, S), of which `lengths` (N,) are real."""
         mask = torch.arange(src.shape[1], device=src.device) < lengths.unsqueeze(1)
         values = self._encoder(src, lengths)
-        return Memory(src=src, values=values, keys=self._attention.keys(values), mask=mask)
+        keys = values
+        if self._keys is not None:
+            bound = float(self.config.encoder_layers)
+            keys = self._keys(narrow(values.flatten(0, 1), self.precision, bound))
+        return Memory(src=src, values=values, keys=keys.view(*src.shape, -1), mask=mask)
 
     def start(self, memory: Memory) -> DecoderState:
         """The decoder's state before the first piece, one row for each sentence."""
-        state = self._network.start(memory)
-        carry = {"lstm": 2 * state.cell, "gru": state.hidden, "rnn": state.cell}
-        return state._replace(
-            hidden=narrow(state.hidden, self.precision),
+        mean = narrow(mean_values(memory), self.precision, float(self.config.encoder_layers))
+        state = self._bridge(mean).sigmoid_().mul_(2).sub_(1)
+        hidden, cell = state.view(len(state), 2, self.config.decoder_layers, -1).unbind(1)
+        carry = {"lstm": 2 * cell, "gru": hidden, "rnn": cell[..., :0]}
+        width = self.config.decoder_size if self.config.input_feeding else 0
+        return DecoderState(
+            hidden=narrow(hidden, self.precision),
             cell=carry[self.config.cell],
-            attentional=narrow(state.attentional, self.precision),
+            attentional=narrow(hidden.new_zeros(len(hidden), width), self.precision),
+            coverage=hidden.new_zeros(len(hidden), 0),
         )
 
     def step(

@@ -28,6 +28,7 @@ class PackedLayer:
         """`inputs` are those that a product takes: of the layer's inputs the last ones."""
         w, u, b_w, b_u = (parameter.detach().float() for parameter in layer.kernel.parameters())
         self.kind = layer.kind
+        self.size = layer.hidden_size
         self.precision = precision
         scale = torch.ones(len(w))
         if self.kind == "lstm":

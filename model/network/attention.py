@@ -17,6 +17,8 @@ from model.config import ModelConfig
 from model.network.cells import ROW_MULTIPLE, linear
 from model.network.memory import Memory
 
+SMALL_PRODUCT = 400
+
 
 class Attention(nn.Module):
     """One class for the three kinds of score; keys are projected once for each sentence."""
@@ -27,6 +29,7 @@ class Attention(nn.Module):
         self.heads = config.attention_heads
         size = config.decoder_size
         self.scale = 1 / math.sqrt(size // self.heads)
+        self.narrowest = min(size, config.encoder_size) // self.heads
         if self.kind != "dot":
             self.key = nn.Linear(config.encoder_size, size, bias=False)
             nn.init.xavier_uniform_(self.key.weight)
@@ -44,17 +47,26 @@ class Attention(nn.Module):
         """Context (N, Q, H) and weights (N, Q, S), the mean over the heads, for query (N, Q, D).
 
         The softmax is in fp32 at least. Weights of padding are exactly 0. As in `linear`, queries
-        are filled up without gradients: the bits of one must not depend on N.
+        are filled up without gradients: the bits of one must not depend on N or on padding.
         """
         queries = query.shape[1]
         if not torch.is_grad_enabled():
-            query = F.pad(query, (0, 0, 0, -queries % ROW_MULTIPLE))
+            query = F.pad(query, (0, 0, 0, self._filled(queries, query.dtype) - queries))
         scores = self._scores(query, memory.keys)  # (N, G, Q, S)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         scores = scores.masked_fill(~memory.mask[:, None, None, :], -math.inf)
         weights = scores.softmax(dim=-1)
         context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)
         return context.transpose(1, 2).flatten(2)[:, :queries], weights.mean(dim=1)[:, :queries]
+
+    def _filled(self, queries: int, dtype: torch.dtype) -> int:
+        """How many queries to compute. In fp32 torch has one way for products of less than 400
+
+        multiplications and another for larger ones; sources have 16 pieces at least.
+        """
+        if dtype != torch.float32:
+            return -(-queries // ROW_MULTIPLE) * ROW_MULTIPLE
+        return max(queries, -(-SMALL_PRODUCT // (16 * self.narrowest)))
 
     def _split(self, x: Tensor) -> Tensor:
         """(N, G, X, size/G) for x (N, X, size)."""

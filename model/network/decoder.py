@@ -39,6 +39,14 @@ class DecoderState(NamedTuple):
         return DecoderState(*(field.index_select(0, rows) for field in self))
 
 
+def mean_values(memory: Memory) -> Tensor:
+    """The mean (N, H) of each sentence's encoder outputs, padding left out, summed in fp32."""
+    mask = memory.mask.unsqueeze(2)
+    wide = torch.promote_types(memory.values.dtype, torch.float32)
+    total = (memory.values * mask).sum(dim=1, dtype=wide)
+    return (total / mask.sum(dim=1)).to(memory.values.dtype)
+
+
 class Decoder(nn.Module):
     """Embedded target pieces to features, from which the output layer predicts the next piece."""
 
@@ -73,10 +81,8 @@ class Decoder(nn.Module):
 
         Padding is left out of the mean. One projection gives hidden and cell of every layer.
         """
-        mask = memory.mask.unsqueeze(2)
         wide = torch.promote_types(memory.values.dtype, torch.float32)
-        total = (memory.values * mask).sum(dim=1, dtype=wide)
-        mean = (total / mask.sum(dim=1)).to(memory.values.dtype)
+        mean = mean_values(memory)
         state = linear(mean, self.bridge.weight, self.bridge.bias).tanh()
         hidden, cell = state.view(len(state), 2, len(self.layers), -1).unbind(1)
         width = self.layers[0].hidden_size
