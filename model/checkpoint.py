@@ -1,6 +1,7 @@
 """A checkpoint: one directory with everything that translating needs, checked before it is used.
 
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
+    shortlist.safetensors                                           if one was learned
     training_state/state.safetensors  training_state/state.json     to resume; may be left out
     manifest.json    format number, step, version of Dragoman, SHA-256 of each file and of itself
 
@@ -22,13 +23,20 @@ from torch import Tensor
 
 from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.options import SearchOptions
+from model.decoding.shortlist import Shortlist, shortlist_from_bytes
 from model.errors import CheckpointError, ConfigError
 from model.network.seq2seq import Seq2Seq
 from model.run import publish, resolve
 from model.text.tokenizer import Tokenizer
 
 FORMAT = 1
-"""Raised when an older Dragoman could not read what this one writes. Every older format loads."""
+"""Raised when an older Dragoman could not read what this one writes. Every older format loads.
+
+A further file that can be left out raises nothing: who does not know it does not read it.
+"""
+
+CARD = "card.md"
+SHORTLIST = "shortlist.safetensors"
 
 T = TypeVar("T")
 
@@ -45,6 +53,8 @@ class Checkpoint:
     """The decoding defaults that were chosen for this network."""
     card: str
     """Markdown: data, license, attribution, metrics."""
+    shortlist: Shortlist | None
+    """What decoding may be confined to; none if the checkpoint was saved without."""
     step: int
     path: Path
     """The checkpoint directory itself, also if it was found through a run."""
@@ -63,6 +73,7 @@ def save_checkpoint(
     card: str,
     training_state: Mapping[str, Tensor] | None,
     training_meta: Mapping[str, object] | None,
+    shortlist: Shortlist | None = None,
 ) -> Path:
     """Write a checkpoint into `run` and return its directory. No link is moved.
 
@@ -80,19 +91,28 @@ def save_checkpoint(
         "weights.safetensors": _tensors(weights),
         "tokenizer.model": tokenizer.model,
         "decoding.json": _json(to_dict(search)),
-        "card.md": card.encode(),
+        CARD: card.encode(),
     }
+    if shortlist is not None:
+        files[SHORTLIST] = shortlist.to_bytes()
     if training_state is not None and training_meta is not None:
         files["training_state/state.safetensors"] = _tensors(training_state)
         files["training_state/state.json"] = _json(training_meta)
-    manifest: dict[str, object] = {
-        "format": FORMAT,
-        "step": step,
-        "dragoman": importlib.metadata.version("dragoman"),
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-    }
-    files["manifest.json"] = _json(manifest | {"digest": _digest(manifest)})
-    return publish(run, step, files)
+    return publish(run, step, _signed(files, step))
+
+
+def add_shortlist(run: Path, directory: Path, shortlist: Shortlist, *, card: str) -> Path:
+    """Publish a copy of the checkpoint `directory` in `run`, with this shortlist and this card.
+
+    Returns the new directory. No link is moved, and `directory` stays as it is.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or the file system refused.
+    """
+    old = _Files(directory)
+    files = {name: old.read(name) for name in old.names()}
+    files |= {CARD: card.encode(), SHORTLIST: shortlist.to_bytes()}
+    return publish(run, old.step, _signed(files, old.step))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -139,7 +159,8 @@ def _load(directory: Path) -> Checkpoint:
         network=_network(config, files.tensors("weights.safetensors"), directory),
         tokenizer=Tokenizer(files.read("tokenizer.model")),
         search=files.config("decoding.json", SearchOptions),
-        card=files.read("card.md").decode(errors="replace"),
+        card=files.read(CARD).decode(errors="replace"),
+        shortlist=files.shortlist(config.vocab_size),
         step=files.step,
         path=directory,
         digest=files.digest,
@@ -165,6 +186,11 @@ class _Files:
             raise CheckpointError(_damaged(path))
         self.step: int = manifest["step"]
         self.hashes: dict[str, str] = manifest["files"]
+
+    def names(self) -> list[str]:
+        """What is there. Of the training state, nothing may be: who only translates deletes it."""
+        state = {name for name in self.hashes if name.startswith("training_state/")}
+        return [n for n in self.hashes if n not in state or (self.directory / n).exists()]
 
     def read(self, name: str) -> bytes:
         path = self.directory / name
@@ -192,6 +218,16 @@ class _Files:
         except safetensors.SafetensorError as error:
             raise CheckpointError(f"{self.directory / name}: not safetensors: {error}.") from error
 
+    def shortlist(self, vocab_size: int) -> Shortlist | None:
+        """The shortlist, if the checkpoint was saved with one."""
+        if SHORTLIST not in self.hashes:
+            return None
+        content = self.read(SHORTLIST)
+        try:
+            return shortlist_from_bytes(content, vocab_size=vocab_size)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.directory / SHORTLIST}: {error}") from error
+
 
 def _network(config: ModelConfig, weights: Mapping[str, Tensor], directory: Path) -> Seq2Seq:
     """The network of `config` with exactly these `weights`."""
@@ -210,6 +246,17 @@ def _network(config: ModelConfig, weights: Mapping[str, Tensor], directory: Path
         for name, parameter in network.named_parameters():
             parameter.copy_(weights[name])
     return network.eval()
+
+
+def _signed(files: Mapping[str, bytes], step: int) -> dict[str, bytes]:
+    """`files` with the manifest that vouches for them."""
+    manifest: dict[str, object] = {
+        "format": FORMAT,
+        "step": step,
+        "dragoman": importlib.metadata.version("dragoman"),
+        "files": {name: hashlib.sha256(files[name]).hexdigest() for name in files},
+    }
+    return {**files, "manifest.json": _json(manifest | {"digest": _digest(manifest)})}
 
 
 def _json(value: Mapping[str, object]) -> bytes:

@@ -17,7 +17,9 @@ import torch
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
-from model.decoding.precision import resolve_device, resolve_precision
+from model.decoding.precision import precision_of, resolve_device, resolve_precision
+from model.decoding.products import PRECISIONS
+from model.decoding.shortlist import Shortlist
 from model.errors import ConfigError, DataError, DragomanError
 from model.text.lines import atomic_output, iter_lines, read_lines
 
@@ -31,9 +33,21 @@ SEARCH_HELP = {
     "n_best": "translations for each line, at most the beam size; above 1 needs --format jsonl",
     "length_penalty": "what log-probabilities are divided by, so that short output is not favoured",
     "alpha": "exponent of the length penalty: more favours longer output, 0 is no penalty",
+    "word_reward": "added to the score for each piece: more favours longer output",
+    "coverage_beta": "weight of the penalty for source that gets too little attention; 0 is none",
     "min_length": "pieces that a translation has at least",
     "max_length_a": "a translation has at most A * source pieces + B pieces; this is A",
     "max_length_b": "this is B",
+    "no_repeat_ngram": "pieces in a row that may not occur twice in a translation; 0 forbids none",
+    "temperature": "above 0, draw samples from the probabilities ** (1 / X); 0 searches",
+    "top_k": "draw from the N most probable pieces only; 0 is all of them",
+    "top_p": "draw from the fewest most probable pieces that have probability X together",
+    "seed": "of the random numbers: another seed draws other samples",
+    "diverse_groups": "parts of the beam that avoid each other's choices; divides the beam size",
+    "diverse_strength": "what a piece loses for each time that an earlier group chose it",
+    "prefix": "each translation begins with this text",
+    "constraints": "a phrase that each translation contains; give the flag again for more",
+    "avoid": "a phrase that no translation contains; give the flag again for more",
 }
 
 
@@ -44,6 +58,10 @@ class LoadedModel:
     checkpoint: Checkpoint
     device: torch.device
     dtype: torch.dtype
+    precision: str
+    """As resolved: never "auto"."""
+    shortlist: Shortlist | None
+    """Of the checkpoint, if it was asked for."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,26 +90,47 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action="version", version=version)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser, *, run_required: bool = True) -> None:
     """RUN, and where and how to compute."""
+    add_run_argument(parser, required=run_required)
+    add_machine_arguments(parser)
+    parser.add_argument(
+        "--precision",
+        choices=["auto", *PRECISIONS],
+        default="auto",
+        help="number format of matrix products (default: %(default)s); auto is the fastest here, "
+        "measured when a model is first loaded on a machine",
+    )
+
+
+def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
+    """--shortlist."""
+    parser.add_argument(
+        "--shortlist",
+        action="store_true",
+        help="score only the pieces that the checkpoint's shortlist names for a source: faster, "
+        "and nearly always the same translation",
+    )
+
+
+def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """RUN; None where it is neither required nor given."""
     parser.add_argument(
         "run",
         metavar="RUN",
         type=Path,
+        nargs=None if required else "?",
         help="output directory of dragoman-train (its best checkpoint) or one of its checkpoints",
     )
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """--device and --threads."""
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N"
     )
     parser.add_argument(
-        "--precision",
-        choices=["auto", "fp32", "bf16"],
-        default="auto",
-        help="number format of the network (default: %(default)s); auto is bf16 where the device "
-        "computes in it",
-    )
-    parser.add_argument(
-        "--threads", metavar="N", type=_positive, help="CPU threads (default: one for each core)"
+        "--threads", metavar="N", type=positive, help="CPU threads (default: one for each core)"
     )
 
 
@@ -102,11 +141,14 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, hint in get_type_hints(SearchOptions).items():
         flag = f"--{name.replace('_', '-')}"
+        text = SEARCH_HELP[name]
         if get_origin(hint) is Literal:
-            group.add_argument(flag, choices=get_args(hint), help=SEARCH_HELP[name])
+            group.add_argument(flag, choices=get_args(hint), help=text)
+        elif get_origin(hint) is tuple:
+            group.add_argument(flag, metavar="TEXT", action="append", help=text)
         else:
-            metavar = "N" if hint is int else "X"
-            group.add_argument(flag, metavar=metavar, type=hint, help=SEARCH_HELP[name])
+            metavar = {int: "N", float: "X", str: "TEXT"}[hint]
+            group.add_argument(flag, metavar=metavar, type=hint, help=text)
 
 
 def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> SearchOptions:
@@ -128,17 +170,37 @@ def load_model(name: str, arguments: argparse.Namespace) -> LoadedModel:
         CheckpointError: there is no checkpoint, or it is damaged or too new.
     """
     device = resolve_device(arguments.device)
-    dtype = resolve_precision(arguments.precision, device)
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     checkpoint = load_checkpoint(arguments.run)
-    precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+    check_shortlist(checkpoint, wanted=arguments.shortlist)
+    dtype = resolve_precision(arguments.precision, device, checkpoint.network)
+    precision = precision_of(dtype)
     print(
         f"{name}: {checkpoint.path}, device {device}, precision {precision}, "
         f"threads {torch.get_num_threads()}",
         file=sys.stderr,
     )
-    return LoadedModel(checkpoint=checkpoint, device=device, dtype=dtype)
+    return LoadedModel(
+        checkpoint=checkpoint,
+        device=device,
+        dtype=dtype,
+        precision=precision,
+        shortlist=checkpoint.shortlist if arguments.shortlist else None,
+    )
+
+
+def check_shortlist(checkpoint: Checkpoint, *, wanted: bool) -> None:
+    """Make sure that there is a shortlist where one is wanted.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if wanted and checkpoint.shortlist is None:
+        raise ConfigError(
+            f"--shortlist: {checkpoint.path} has none. Make one with dragoman-shortlist, or leave "
+            "the flag out."
+        )
 
 
 def input_lines(name: str) -> Iterator[str]:
@@ -198,7 +260,8 @@ def _discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """The type of a flag that takes a whole number from 1 on."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small, use 1 or more")

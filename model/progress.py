@@ -1,5 +1,6 @@
 """Progress of a long job over lines: a bar on a terminal, a line now and then in a log."""
 
+import datetime
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,23 +9,29 @@ from contextlib import contextmanager
 INTERVAL_S = 10.0
 
 
-def bar_fits() -> bool:
-    """Whether a bar can be shown: stderr is a terminal, and the output goes elsewhere."""
-    return sys.stderr.isatty() and not sys.stdout.isatty()
+def bar_fits(*, to_file: bool = False) -> bool:
+    """Whether a bar can be shown: stderr is a terminal, and the output goes elsewhere.
+
+    Args:
+        to_file: the output goes to a file, not to stdout.
+    """
+    return sys.stderr.isatty() and (to_file or not sys.stdout.isatty())
 
 
 @contextmanager
 def line_progress(
-    name: str, total: int | None, interval_s: float = INTERVAL_S
+    name: str, total: int | None, interval_s: float = INTERVAL_S, *, to_file: bool = False
 ) -> Iterator[Callable[[int], None]]:
     """Show on stderr how far a command is; yields the function that takes the lines just done.
 
-    Where no bar fits, a plain line is written every `interval_s`. A job that took at least that
-    long ends with a summary; a shorter one leaves nothing behind.
+    Where no bar fits, a plain line is written every `interval_s`, with the time left if the total
+    is known. A job that took at least that long ends with a summary; a shorter one leaves nothing
+    behind.
 
     Args:
         name: the command.
         total: lines in all, None if that is not known.
+        to_file: the output goes to a file, not to stdout.
     """
     start = shown = time.monotonic()
     done = 0
@@ -32,7 +39,11 @@ def line_progress(
     def log(word: str) -> None:
         seconds = max(time.monotonic() - start, 1e-6)
         rate = f"{done / seconds:,.1f} lines/s"
-        print(f"{name}: {word}{done:,} lines in {seconds:,.0f} s, {rate}", file=sys.stderr)
+        left = ""
+        if total is not None and 0 < done < total:
+            rest = datetime.timedelta(seconds=round(seconds * (total - done) / done))
+            left = f", {done / total:.1%} of {total:,}, {rest} left"
+        print(f"{name}: {word}{done:,} lines in {seconds:,.0f} s, {rate}{left}", file=sys.stderr)
 
     def count(lines: int) -> None:
         nonlocal done, shown
@@ -46,7 +57,7 @@ def line_progress(
         done += lines
         show(lines)
 
-    if bar_fits():
+    if bar_fits(to_file=to_file):
         with _bar(name, total) as show:
             yield count_in_bar
     else:

@@ -21,6 +21,7 @@ from typing import Literal
 from model.errors import CheckpointError
 
 Link = Literal["best", "last"]
+LINKS: tuple[Link, ...] = ("best", "last")
 
 
 def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
@@ -72,7 +73,7 @@ def point(run: Path, link: Link, step_dir: Path) -> None:
 
 def prune(run: Path) -> None:
     """Delete every checkpoint of `run` that neither `best` nor `last` points to."""
-    kept = {target for link in ("best", "last") if (target := _target(run, link))}
+    kept = {target for link in LINKS if (target := _target(run, link))}
     assert kept, "point a link to the checkpoint before pruning"
     checkpoints = run / "checkpoints"
     for directory in checkpoints.iterdir():
@@ -82,7 +83,7 @@ def prune(run: Path) -> None:
     _sweep(checkpoints)
 
 
-def resolve(path: Path, links: tuple[Link, ...] = ("best", "last")) -> Path:
+def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
     """The checkpoint directory that `path` means: the first of a run's `links`, else `path`.
 
     Raises:

@@ -22,7 +22,7 @@ from model.cli import (
     run_command,
 )
 from model.decoding.precision import cast
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.network.seq2seq import Seq2Seq
 from model.progress import bar_fits, line_progress
 from model.text.lines import read_lines
@@ -114,7 +114,7 @@ def _padded(rows: list[list[int]], device: torch.device) -> Tensor:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
-    parser.set_defaults(precision="fp32")
+    parser.set_defaults(precision="fp32", shortlist=False)
     for side in ("source", "target"):
         parser.add_argument(
             f"--{side}",
@@ -134,6 +134,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _score(arguments: argparse.Namespace) -> int:
     model = load_model(NAME, arguments)
+    if model.dtype == torch.int8:
+        raise ConfigError("--precision int8: scores are computed in fp32 or bf16. Use one of them.")
     network = cast(model.checkpoint.network, model.dtype, model.device)
     tokenizer = model.checkpoint.tokenizer
     total = sum(1 for _ in read_lines(arguments.source)) if bar_fits() else None

@@ -1,34 +1,40 @@
 """dragoman-translate: one line of text in, one line of translation out."""
 
 import argparse
-import json
-import math
-import re
+import importlib.metadata
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO
+
+import torch
 
 from model.cli import (
     OK,
     STREAM,
+    LoadedModel,
     add_model_arguments,
     add_search_arguments,
+    add_shortlist_argument,
     command_parser,
-    input_lines,
     load_model,
     open_output,
     run_command,
     search_options,
 )
-from model.config import from_dict, to_dict
-from model.decoding.options import SearchOptions
 from model.decoding.selftest import rows_are_independent
-from model.errors import ConfigError, DataError, DragomanError
-from model.progress import bar_fits, line_progress
-from model.text.lines import read_lines
-from model.translation import Translation
+from model.errors import ConfigError
+from model.jobs.corpus import Files, translate_corpus
+from model.jobs.formats import FORMATS, FormatName, field_named, form_named, format_named
+from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
+from model.jobs.parts import folder_of, refuse_existing
+from model.jobs.shard import Shard, parse_shard
+from model.jobs.source import count_records, fingerprint, raw_records
+from model.jobs.window import translate_window
+from model.progress import line_progress
+from model.text.lines import atomic_output, decode_line, iter_raw_lines, read_raw_lines
 from model.translator import WINDOW, Translator, windows
 
 NAME = "dragoman-translate"
@@ -40,28 +46,28 @@ ends or spaces, translated in parts and joined.
 
 A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
 written as a space. Piped lines are translated together, 4,096 at a time. Input that is not
-UTF-8 ends the command with the number of the line."""
+UTF-8 ends the command with the number of the line, unless --quarantine is given.
+
+From file to file, what is done is kept in OUTPUT.parts until all is done: after a kill,
+--resume goes on with it, and --shard lets several processes share the work. The output has the
+same bytes in any case. See docs/translate.md."""
 
 EXAMPLE = """\
 example:
   echo 'Das Brot kostet 4,20 Euro.' | dragoman-translate runs/demo
   dragoman-translate runs/demo --input in.txt --output out.txt
+  dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
+
+tsv: a column with the translation is added at the end of each line.
 
 jsonl: each line is an object with the key "text" and, if you like, "options" (search options for
 this line, such as {"beam_size": 1}). It comes back with all its keys and, in the place of any of
-the same name, with translation, score, log_prob, pieces, alignment (for each piece the index of
-the source piece that it attended to most), source_pieces and truncated (the length limit was
-hit); with an n_best above 1 also with alternatives, a list of the other translations."""
+the same name, with translation, score, log_prob, pieces, token_log_probs (of each piece),
+alignment (for each piece the index of the source piece that it attended to most), word_alignment
+(the same for words), source_pieces and truncated (the length limit was hit); with an n_best above 1
+also with alternatives, a list of the other translations.
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One line of input."""
-
-    text: str
-    options: SearchOptions
-    fields: dict[str, object] | None
-    """What a jsonl line brought; None where a plain line goes out, as for all blank lines."""
+parquet: the table comes back with a column "translation"."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -72,139 +78,214 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
+    add_shortlist_argument(parser)
     parser.add_argument(
         "--input",
         metavar="FILE",
         default=STREAM,
-        help="UTF-8, gzip if it ends in .gz; - or nothing is standard input",
+        help="UTF-8, unpacked if it ends in .gz or .zst; - or nothing is standard input",
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
         default=STREAM,
-        help="appears when it is complete, or not at all; - or nothing is standard output",
+        help="appears when it is complete, or not at all, packed if it ends in .gz or .zst; - or "
+        "nothing is standard output",
     )
-    parser.add_argument("--format", choices=["text", "jsonl"], default="text", help="see below")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="of input and output (default: what the name of the input ends in, else text)",
+    )
+    parser.add_argument(
+        "--field",
+        metavar="NAME",
+        help="where the text is: in tsv the number of a column, from 1, or its name in the header "
+        "(default: 1), in jsonl a key and in parquet a column (default: text)",
+    )
+    parser.add_argument(
+        "--quarantine",
+        metavar="FILE",
+        help="where lines go that cannot be translated, with the reason, as jsonl; an empty line "
+        "takes their place (default: the first such line ends the command)",
+    )
+    job = parser.add_argument_group("from file to file")
+    job.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="do one of N shares; the last one to finish writes the output that all N name",
+    )
+    job.add_argument(
+        "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
+    )
     add_search_arguments(parser)
     return parser
 
 
 def _translate(arguments: argparse.Namespace) -> int:
-    if arguments.format == "text" and (arguments.n_best or 1) > 1:
+    form = format_named(arguments.format, arguments.input, arguments.output)
+    arguments.field = field_named(form, arguments.field)
+    if form != "jsonl" and (arguments.n_best or 1) > 1:
         raise ConfigError(
-            f"--n-best {arguments.n_best}: text has one translation for each line. "
+            f"--n-best {arguments.n_best}: {form} has one translation for each line. "
             "Use 1, or add --format jsonl."
         )
+    if _is_stream(arguments.input) or _is_stream(arguments.output):
+        return _translate_stream(arguments, form)
+    return _translate_file(arguments, form)
+
+
+def _is_stream(name: str) -> bool:
+    """Whether it can be read or written only once: a pipe or a device."""
+    path = Path(name)
+    return name == STREAM or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]:
     model = load_model(NAME, arguments)
     checkpoint = model.checkpoint
     options = search_options(arguments, checkpoint.search)
     translator = Translator(
-        checkpoint.network, checkpoint.tokenizer, options, device=model.device, dtype=model.dtype
+        checkpoint.network,
+        checkpoint.tokenizer,
+        options,
+        device=model.device,
+        dtype=model.dtype,
+        shortlist=model.shortlist,
     )
     if model.device.type == "cpu" and not rows_are_independent(checkpoint.network, model.dtype):
-        print(
-            f"{NAME}: on this machine the last bits of a score depend on neighbouring lines",
-            file=sys.stderr,
-        )
-    records = _records(arguments.input, arguments.format, translator)
+        _say("on this machine the last bits of a score depend on neighbouring lines")
+    return model, translator
+
+
+def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> int:
+    """Translate window by window; nothing is kept for another run."""
+    for flag, given in (("--shard", arguments.shard), ("--resume", arguments.resume)):
+        if given:
+            raise ConfigError(f"{flag}: a stream cannot be read twice. Give --input and --output.")
+    if form_name == "parquet":
+        raise ConfigError("parquet: cannot be a stream. Give --input and --output.")
+    _, translator = _translator(arguments)
+    raws = _input(arguments.input)
+
+    def first_line() -> str:
+        nonlocal raws
+        first = list(islice(raws, 1))
+        raws = chain(first, raws)
+        return decode_line(b"".join(first))
+
+    form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
     # Someone who types lines wants each answer at once.
     size = 1 if arguments.input == STREAM and sys.stdin.isatty() else WINDOW
-    total = _count_lines(arguments.input) if bar_fits() else None
-    with open_output(arguments.output) as output, line_progress(NAME, total) as advance:
-        for window in windows(records, size):
-            items = [(record.text, record.options) for record in window]
-            translations = translator.search_window(items, advance)
-            output.writelines(map(_line, window, translations))
+    path = Path(arguments.input)
+    is_file = arguments.input != STREAM and path.is_file()
+    total = count_records(path, form_name) if is_file else None
+    number = 1
+    with (
+        open_output(arguments.output) as output,
+        _quarantine(arguments.quarantine) as aside,
+        line_progress(NAME, total, to_file=arguments.output != STREAM) as advance,
+    ):
+        for window in windows(raws, size):
+            written = translate_window(
+                translator,
+                form,
+                window,
+                first=number,
+                name="standard input" if arguments.input == STREAM else arguments.input,
+                quarantine=aside is not None,
+                advance=advance,
+            )
+            number += len(window)
+            output.write(written.lines)
             output.flush()
+            if aside is not None:
+                aside.write(written.quarantine)
     return OK
 
 
-def _count_lines(name: str) -> int | None:
-    """How many lines the input has; None if it can be read only once."""
-    if name == STREAM or not Path(name).is_file():
-        return None
-    return sum(1 for _ in read_lines(Path(name)))
+def _input(name: str) -> Iterator[bytes]:
+    """The lines of a file or of standard input, not decoded yet."""
+    if name == STREAM:
+        return iter_raw_lines(sys.stdin.buffer)
+    return read_raw_lines(Path(name))
 
 
-def _records(name: str, form: str, translator: Translator) -> Iterator[Record]:
-    """The input, line by line. Errors show when the line is reached."""
-    lines = input_lines(name)
-    if form == "text":
-        for line in lines:
-            yield Record(line, translator.options, None)
+@contextmanager
+def _quarantine(name: str | None) -> Iterator[BinaryIO | None]:
+    """The file for lines that are set aside; None if none was asked for."""
+    if name is None:
+        yield None
         return
-    for number, line in enumerate(lines, 1):
-        try:
-            yield parse_record(line, translator.options, translator.check)
-        except DragomanError as error:
-            place = "standard input" if name == STREAM else name
-            raise DataError(f"{place}, line {number}: {error}") from error
+    with atomic_output(Path(name)) as output:
+        yield output
 
 
-def parse_record(
-    line: str, defaults: SearchOptions, check: Callable[[SearchOptions], None]
-) -> Record:
-    """A jsonl line. A blank one is a text like any other.
-
-    Raises:
-        DragomanError: it is not JSON, has no text, or its options are wrong or refused by `check`.
-    """
-    if not line.strip():
-        return Record(line, defaults, None)
-    fields = _parse_object(line)
-    text = fields.get("text")
-    if not isinstance(text, str):
-        raise DataError('no "text" that is a string. Give an object like {"text": "Hallo"}.')
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise DataError('"text" has half of a surrogate pair. Write both halves, or UTF-8.')
-    given = fields.get("options", {})
-    if not isinstance(given, dict):
-        raise DataError('"options" is not an object. Give one like {"beam_size": 1}.')
-    if not given:
-        return Record(text, defaults, fields)
-    options = from_dict(SearchOptions, to_dict(defaults) | given, "options.")
-    check(options)
-    return Record(text, options, fields)
-
-
-def _parse_object(line: str) -> dict[str, object]:
-    try:
-        fields = json.loads(line, parse_constant=_refuse, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        raise DataError(f"not JSON ({error.msg} at column {error.colno}). Mend it.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not JSON that can be written again ({error}). Mend it.") from error
-    if not isinstance(fields, dict):
-        raise DataError('not a JSON object. Give one like {"text": "Hallo"}.')
-    return fields
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON value")
+def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int:
+    """Translate in parts that another run, or other shards, can add to."""
+    shard = parse_shard(arguments.shard) if arguments.shard else Shard()
+    source, output = Path(arguments.input), Path(arguments.output)
+    quarantine = Path(arguments.quarantine) if arguments.quarantine else None
+    files = Files(source=source, output=output, quarantine=quarantine)
+    files.check()
+    folder = folder_of(output)
+    if shard.count == 1 and not arguments.resume:
+        refuse_existing(folder)
+    begun = load_manifest(manifest_path(folder))
+    if begun is not None:
+        adopt(begun, arguments, manifest_path(folder))
+    model, translator = _translator(arguments)
+    form = form_named(
+        form_name,
+        arguments.field,
+        translator.options,
+        translator.check,
+        lambda: decode_line(next(raw_records(source, form_name, None), None) or b""),
+    )
+    manifest = _manifest(arguments, form_name, model, translator)
+    if begun is None and load_manifest(manifest_path(folder)) not in (None, manifest):
+        # Meanwhile another shard has begun the job, and found another precision, say, for itself.
+        return _translate_file(arguments, form_name)
+    translate_corpus(
+        translator,
+        form,
+        files,
+        manifest,
+        shard=shard,
+        resume=arguments.resume,
+        name=NAME,
+        say=_say,
+    )
+    return OK
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(f"{digits} is too large")
-    return number
+def _manifest(
+    arguments: argparse.Namespace,
+    form_name: FormatName,
+    model: LoadedModel,
+    translator: Translator,
+) -> Manifest:
+    """What the output of this run depends on."""
+    source = Path(arguments.input)
+    records = count_records(source, form_name)
+    return Manifest(
+        dragoman=importlib.metadata.version("dragoman"),
+        model=model.checkpoint.digest,
+        input=fingerprint(source),
+        records=records,
+        part_records=part_size(records),
+        format=form_name,
+        field=arguments.field,
+        search=translator.options,
+        precision=model.precision,
+        shortlist=model.shortlist is not None,
+        device=model.device.type,
+        threads=torch.get_num_threads(),
+    )
 
 
-def _line(record: Record, translation: Translation) -> bytes:
-    """The line of output for a line of input, with its LF."""
-    if record.fields is None:
-        return (_one_line(translation.text) + "\n").encode()
-    first, *others = (hypothesis.to_json() for hypothesis in translation.hypotheses)
-    fields = record.fields | first | {"source_pieces": translation.source_pieces}
-    if record.options.n_best > 1:
-        fields["alternatives"] = others
-    # A lone surrogate in a field that passes through is written as the escape that it came as.
-    return (json.dumps(fields, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
-
-
-def _one_line(text: str) -> str:
-    """`text` with a space for each line break: the model can spell one out, byte by byte."""
-    return re.sub(r"\r*\n", " ", text)
+def _say(news: str) -> None:
+    print(f"{NAME}: {news}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from operator import itemgetter
 
 from torch import Tensor
 
+from model.alignment import hard, word_weights
 from model.decoding.search import Hypothesis
+from model.errors import RequestError
 from model.text.segmentation import split_long
 from model.text.tokenizer import Tokenizer
 
@@ -33,6 +35,11 @@ class TextHypothesis:
     """Of the translation, without EOS; U+2581 stands for a space."""
     alignment: tuple[int, ...]
     """For each piece, which of the `source_pieces` it attended to most."""
+    token_log_probs: tuple[float, ...]
+    """For each piece, the natural logarithm of its probability; that of EOS is left out."""
+    word_alignment: tuple[int, ...]
+    """For each word of the translation, which word of the source it attended to most. Words are
+    counted as spaces separate them, see `model.alignment`."""
     truncated: bool
     """It reached the length limit where the network would rather have gone on."""
     weights: Tensor | None = field(compare=False, repr=False)
@@ -47,6 +54,8 @@ class TextHypothesis:
             "log_prob": self.log_prob,
             "pieces": self.pieces,
             "alignment": self.alignment,
+            "token_log_probs": self.token_log_probs,
+            "word_alignment": self.word_alignment,
             "truncated": self.truncated,
         }
 
@@ -89,12 +98,41 @@ def plan_sources(plan: Plan) -> list[tuple[int, ...]]:
 def assemble(
     plan: Plan, found: Sequence[Sequence[Hypothesis]], n_best: int, tokenizer: Tokenizer
 ) -> Translation:
-    """The translation of a text from the hypotheses `found` for each of its sources."""
-    chosen = best_combinations(found, n_best)
+    """The translation of a text from the hypotheses `found` for each of its sources.
+
+    No two of its hypotheses have the same text: of these the best is kept.
+
+    Raises:
+        RequestError: for one of the sources nothing was found.
+    """
+    if not all(found):
+        raise RequestError(
+            "constraints, avoid: no translation meets both within the length limit. "
+            "Raise max_length_b, or leave some of them out."
+        )
+    parts = [_distinct(hypotheses, tokenizer) for hypotheses in found]
+    texts: dict[str, TextHypothesis] = {}
+    count = n_best
+    while True:
+        chosen = best_combinations(parts, count)
+        for hypotheses in chosen:
+            joined = _join(plan, hypotheses, tokenizer)
+            texts.setdefault(joined.translation, joined)
+        if len(texts) >= n_best or len(chosen) < count:
+            break
+        count *= 2  # the parts differ, and yet two texts were equal: look further down
     return Translation(
-        hypotheses=tuple(_join(plan, hypotheses, tokenizer) for hypotheses in chosen),
+        hypotheses=tuple(texts.values())[:n_best],
         source_pieces=tuple(tokenizer.piece(id) for src in plan_sources(plan) for id in src),
     )
+
+
+def _distinct(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hypothesis]:
+    """The best hypothesis of each text, in their order."""
+    texts: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        texts.setdefault(tokenizer.decode(hypothesis.pieces), hypothesis)
+    return list(texts.values())
 
 
 def best_combinations(
@@ -119,7 +157,8 @@ def _join(plan: Plan, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) ->
     remaining = iter(hypotheses)
     translated: list[str] = []
     alignment: list[int] = []
-    offset = 0
+    words: list[int] = []
+    offset = word_offset = 0
     for part in plan:
         if isinstance(part, str):
             translated.append(part)
@@ -127,15 +166,21 @@ def _join(plan: Plan, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) ->
         hypothesis = next(remaining)
         translated.append(tokenizer.decode(hypothesis.pieces))
         # Without EOS on either side: the last row and the last column.
-        attended = hypothesis.weights[:-1, : len(part)].argmax(dim=1)
-        alignment += [offset + int(place) for place in attended]
+        weights = hypothesis.weights[:-1, :-1]
+        source = [tokenizer.piece(id) for id in part]
+        by_word = word_weights(weights, source, [tokenizer.piece(id) for id in hypothesis.pieces])
+        alignment += [offset + place for place in hard(weights)]
+        words += [word_offset + place for place in hard(by_word)]
         offset += len(part)
+        word_offset += by_word.shape[1]
     return TextHypothesis(
         translation="".join(translated),
         score=sum((h.score for h in hypotheses), start=0.0),
         log_prob=sum((h.log_prob for h in hypotheses), start=0.0),
         pieces=tuple(tokenizer.piece(id) for h in hypotheses for id in h.pieces),
         alignment=tuple(alignment),
+        token_log_probs=tuple(x for h in hypotheses for x in h.token_log_probs[:-1]),
+        word_alignment=tuple(words),
         truncated=any(h.truncated for h in hypotheses),
         weights=hypotheses[0].weights if len(hypotheses) == 1 else None,
     )

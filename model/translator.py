@@ -3,6 +3,7 @@
 Translator.load("runs/demo").translate(["Am 3. Mai hat Anna Geburtstag."])
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -12,15 +13,19 @@ from typing import Literal, TypeVar
 import torch
 
 from model.checkpoint import load_checkpoint
-from model.decoding.engine import Engine, check_room, room_for
+from model.decoding.engine import Engine, check_phrases, check_room, room_for
 from model.decoding.options import SearchOptions
 from model.decoding.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
 from model.decoding.search import Hypothesis
-from model.errors import RequestError
+from model.decoding.shortlist import Shortlist
+from model.ensemble import network_of
+from model.errors import ConfigError, RequestError
+from model.mbr import Utility, chrf, mbr_order
 from model.network.seq2seq import Seq2Seq
+from model.phrases import Phrases
 from model.text.tokenizer import Tokenizer
-from model.translation import Translation, assemble, plan_sources, plan_text
+from model.translation import Plan, Translation, assemble, plan_sources, plan_text
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: many to keep the engine full, few enough
@@ -48,10 +53,11 @@ class Translator:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        shortlist: Shortlist | None = None,
     ) -> None:
         """
         Args:
-            network: in eval mode. It is left as it is: another device or dtype makes a copy.
+            network: in eval mode. It is left as it is.
             search: the options of texts that come without. They also decide how much room there is
                 for those that come with their own.
 
@@ -60,6 +66,7 @@ class Translator:
         """
         self.tokenizer = tokenizer
         self.options = search
+        self._phrases = Phrases(tokenizer)
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
         self._engine = Engine(
             network,
@@ -67,36 +74,54 @@ class Translator:
             dtype=dtype,
             max_source=self._limit,
             max_length=room_for(search, self._limit),
+            continues=self._phrases.spelling.continues,
+            shortlist=shortlist,
         )
         self.check(search)
 
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | Path | Sequence[str | Path],
         *,
         device: str = "auto",
-        precision: Literal["auto", "fp32", "bf16"] = "auto",
+        precision: Literal["auto", "fp32", "bf16", "int8"] = "auto",
         threads: int | None = None,
+        shortlist: bool = False,
     ) -> "Translator":
         """The translator of a run (its best checkpoint) or of a checkpoint directory.
 
         Args:
+            path: several are an ensemble, see `model.ensemble`; the search options are those of
+                the first.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            precision: of the network; `auto` is bf16 where the device computes in it.
+            precision: of matrix products; `auto` is the fastest here, see `resolve_precision`.
             threads: CPU threads of torch, for the whole process; None leaves them as they are.
+            shortlist: score only the pieces that the checkpoint names for a source.
 
         Raises:
             CheckpointError: there is no checkpoint, or it is damaged or too new.
-            ConfigError: no such device or precision.
+            ConfigError: no such device or precision, no shortlist, or an ensemble without a common
+                tokenizer.
         """
         place = resolve_device(device)
-        dtype = resolve_precision(precision, place)
         if threads is not None:
             torch.set_num_threads(threads)
-        checkpoint = load_checkpoint(Path(path))
+        paths = [path] if isinstance(path, str | Path) else path
+        checkpoints = [load_checkpoint(Path(one)) for one in paths]
+        network, first = network_of(checkpoints), checkpoints[0]
+        dtype = resolve_precision(precision, place, network)
+        if shortlist and first.shortlist is None:
+            raise ConfigError(
+                f"shortlist: {first.path} has none. Make one with dragoman-shortlist."
+            )
         return cls(
-            checkpoint.network, checkpoint.tokenizer, checkpoint.search, device=place, dtype=dtype
+            network,
+            first.tokenizer,
+            first.search,
+            device=place,
+            dtype=dtype,
+            shortlist=first.shortlist if shortlist else None,
         )
 
     def translate(self, texts: Sequence[str], options: SearchOptions | None = None) -> list[str]:
@@ -118,12 +143,14 @@ class Translator:
         return list(self._translations(texts, options))
 
     def check(self, options: SearchOptions) -> None:
-        """Make sure that every text can be searched with `options`, however long it is.
+        """Make sure that texts can be searched with `options`, however long they are.
 
         Raises:
-            RequestError: they allow more target pieces than the engine has room for.
+            RequestError: they allow more target pieces than the engine has room for, or have
+                phrases that this model cannot demand or avoid.
         """
         check_room(options, self._limit, self._engine.max_length)
+        self._phrases.check(options)
 
     def search_window(
         self,
@@ -137,42 +164,117 @@ class Translator:
             advance: called with the number of texts that have just been finished.
 
         Raises:
-            RequestError: see `check`.
+            RequestError: see `search_each`; the first one that fails is told.
         """
+        return _all_found(self.search_each(items, advance))
+
+    def search_each(
+        self,
+        items: Sequence[tuple[str, SearchOptions]],
+        advance: Callable[[int], None] = lambda count: None,
+    ) -> list[Translation | RequestError]:
+        """As `search_window`, but a text that cannot be translated stops no other.
+
+        Its place has the error: see `check`; or the text is too short, or too long, for what its
+        options demand, or nothing that meets them was found.
+        """
+        return self._search_each(items, advance, lambda hypotheses: hypotheses)
+
+    def mbr(
+        self,
+        texts: Sequence[str],
+        options: SearchOptions | None = None,
+        utility: Utility | None = None,
+    ) -> list[Translation]:
+        """The one translation of each text that is most like the others, by minimum Bayes risk.
+
+        Candidates are all `beam_size` hypotheses, or samples, that are found for each part of a
+        text; a sample counts as often as it was drawn. `utility` is chrF if None.
+
+        Raises:
+            RequestError: see `check`; there is one candidate only; or chrF is wanted, but
+                sacrebleu is not installed.
+        """
+        chosen = self.options if options is None else options
+        self._check_call(texts, chosen)
+        if chosen.beam_size == 1:
+            raise RequestError("mbr: beam_size is 1, so there is no choice. Raise beam_size.")
+        better = chrf() if utility is None else utility
+        wide = dataclasses.replace(chosen, n_best=chosen.beam_size)
+
+        def choose(hypotheses: Sequence[Hypothesis]) -> Sequence[Hypothesis]:
+            candidates = [self.tokenizer.decode(h.pieces) for h in hypotheses]
+            return [hypotheses[place] for place in mbr_order(candidates, better)[:1]]
+
+        found: list[Translation] = []
+        for window in windows(texts, WINDOW):
+            items = [(text, wide) for text in window]
+            found += _all_found(self._search_each(items, lambda count: None, choose))
+        return found
+
+    def _search_each(
+        self,
+        items: Sequence[tuple[str, SearchOptions]],
+        advance: Callable[[int], None],
+        choose: Callable[[Sequence[Hypothesis]], Sequence[Hypothesis]],
+    ) -> list[Translation | RequestError]:
+        """`search_each` with a choice among the hypotheses for each part of a text."""
         plans = [plan_text(text, self.tokenizer, self._limit) for text, _ in items]
-        options = [options for _, options in items]
-        found = self._run([plan_sources(plan) for plan in plans], options, advance)
-        return [
-            assemble(plan, hypotheses, one.n_best, self.tokenizer)
-            for plan, hypotheses, one in zip(plans, found, options, strict=True)
+        prepared = [
+            self._requests(plan, options) for plan, (_, options) in zip(plans, items, strict=True)
         ]
+        found = self._run([[] if isinstance(p, RequestError) else p for p in prepared], advance)
+        results: list[Translation | RequestError] = []
+        for plan, requests, hypotheses, (_, options) in zip(
+            plans, prepared, found, items, strict=True
+        ):
+            try:
+                if isinstance(requests, RequestError):
+                    raise requests
+                chosen = list(map(choose, hypotheses))
+                results.append(assemble(plan, chosen, options.n_best, self.tokenizer))
+            except RequestError as error:
+                results.append(error)
+        return results
+
+    def _requests(self, plan: Plan, options: SearchOptions) -> list[Request] | RequestError:
+        """What the engine is asked for a text, or why it would refuse."""
+        try:
+            requests = self._phrases.requests(plan_sources(plan), options)
+            for request in requests:
+                check_phrases(request)
+        except RequestError as error:
+            return error
+        return requests
 
     def _translations(
         self, texts: Sequence[str], options: SearchOptions | None
     ) -> Iterator[Translation]:
-        if isinstance(texts, str):
-            raise RequestError("texts: one text was given, but it must be a list. Use [text].")
         chosen = self.options if options is None else options
-        self.check(chosen)
+        self._check_call(texts, chosen)
         for window in windows(texts, WINDOW):
             yield from self.search_window([(text, chosen) for text in window])
 
+    def _check_call(self, texts: Sequence[str], options: SearchOptions) -> None:
+        if isinstance(texts, str):
+            raise RequestError("texts: one text was given, but it must be a list. Use [text].")
+        self.check(options)
+
     def _run(
         self,
-        sources: Sequence[Sequence[tuple[int, ...]]],
-        options: Sequence[SearchOptions],
+        requests: Sequence[Sequence[Request]],
         advance: Callable[[int], None],
     ) -> list[list[tuple[Hypothesis, ...]]]:
-        """The hypotheses for the sources of each text, longest source first through the engine."""
-        found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(parts) for parts in sources]
-        jobs = [(i, j) for i, parts in enumerate(sources) for j in range(len(parts))]
-        jobs.sort(key=lambda job: len(sources[job[0]][job[1]]), reverse=True)
+        """The hypotheses for the parts of each text, longest source first through the engine."""
+        found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(parts) for parts in requests]
+        jobs = [(i, j) for i, parts in enumerate(requests) for j in range(len(parts))]
+        jobs.sort(key=lambda job: len(requests[job[0]][job[1]].src), reverse=True)
         missing = Counter(i for i, _ in jobs)
-        advance(len(sources) - len(missing))
+        advance(len(requests) - len(missing))
         owner: dict[int, tuple[int, int]] = {}
         try:
             for i, j in jobs:
-                owner[self._engine.add(Request(src=sources[i][j], options=options[i]))] = i, j
+                owner[self._engine.add(requests[i][j])] = i, j
             while self._engine.busy:
                 for event in self._engine.step():
                     if isinstance(event, Finished):
@@ -184,6 +286,16 @@ class Translator:
             for id in owner:  # an error or Ctrl-C must not leave work for the next call
                 self._engine.cancel(id)
         return found
+
+
+def _all_found(results: Sequence[Translation | RequestError]) -> list[Translation]:
+    """The translations; the first error is raised."""
+    found = []
+    for result in results:
+        if isinstance(result, RequestError):
+            raise result
+        found.append(result)
+    return found
 
 
 def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -9,20 +9,31 @@ from model.config import from_dict, to_dict
 from model.decoding.options import (
     MAX_ALPHA,
     MAX_BEAM_SIZE,
+    MAX_COVERAGE_BETA,
+    MAX_DIVERSE_STRENGTH,
     MAX_LENGTH_A,
     MAX_LENGTH_B,
+    MAX_NGRAM,
+    MAX_SEED,
+    MAX_TEMPERATURE,
+    MAX_TOP_K,
+    MAX_WORD_REWARD,
     SearchOptions,
 )
 from model.translation import Translation
 
 MAX_TEXTS = 256
 MAX_CHARACTERS = 800_000
+MAX_PHRASE = 1_000  # characters of a prefix, a constraint or what is to be avoided
+MAX_PHRASES = 100
 
 ONE, MANY = "one", "many"
 """The two forms of `text`. Pydantic names the form in the place of an error."""
 
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 Texts = Annotated[list[Text], Field(max_length=MAX_TEXTS)]
+Phrase = Annotated[str, Field(max_length=MAX_PHRASE)]
+Phrases = Annotated[list[Phrase], Field(max_length=MAX_PHRASES)]
 
 
 def _form(value: object) -> str:
@@ -48,6 +59,12 @@ class Options(BaseModel):
         default=None,
         description="Exponent of the length penalty; more favours longer translations.",
     )
+    word_reward: Annotated[float, Field(ge=-MAX_WORD_REWARD, le=MAX_WORD_REWARD)] | None = Field(
+        default=None, description="Added to the score for each piece and EOS."
+    )
+    coverage_beta: Annotated[float, Field(ge=0, le=MAX_COVERAGE_BETA)] | None = Field(
+        default=None, description="Weight of the penalty for source that gets little attention."
+    )
     min_length: Annotated[int, Field(ge=0, le=MAX_LENGTH_B)] | None = Field(
         default=None, description="Pieces that a translation has at least."
     )
@@ -57,6 +74,36 @@ class Options(BaseModel):
     )
     max_length_b: Annotated[int, Field(ge=0, le=MAX_LENGTH_B)] | None = Field(
         default=None, description="This is b."
+    )
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=MAX_NGRAM)] | None = Field(
+        default=None, description="Pieces in a row that may not occur twice; 0 forbids none."
+    )
+    temperature: Annotated[float, Field(ge=0, le=MAX_TEMPERATURE)] | None = Field(
+        default=None, description="Above 0, `beam_size` samples are drawn; 0 searches."
+    )
+    top_k: Annotated[int, Field(ge=0, le=MAX_TOP_K)] | None = Field(
+        default=None, description="Draw from so many most probable pieces; 0 is all of them."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Draw from the fewest pieces with this probability together."
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
+        default=None, description="Of the random numbers of the samples."
+    )
+    diverse_groups: Annotated[int, Field(ge=1, le=MAX_BEAM_SIZE)] | None = Field(
+        default=None, description="Parts of the beam that avoid each other's choices."
+    )
+    diverse_strength: Annotated[float, Field(ge=0, le=MAX_DIVERSE_STRENGTH)] | None = Field(
+        default=None, description="What a piece loses for each time an earlier group chose it."
+    )
+    prefix: Phrase | None = Field(
+        default=None, description="Text that the translation begins with."
+    )
+    constraints: Phrases | None = Field(
+        default=None, description="Words or phrases that the translation contains."
+    )
+    avoid: Phrases | None = Field(
+        default=None, description="Words or phrases that the translation does not contain."
     )
 
     def over(self, defaults: SearchOptions) -> SearchOptions:
@@ -96,6 +143,12 @@ class HypothesisResult(BaseModel):
     pieces: list[str] = Field(description="Of the translation; U+2581 stands for a space.")
     alignment: list[int] = Field(
         description="For each piece, which of the `source_pieces` it attended to most."
+    )
+    token_log_probs: list[float] = Field(
+        description="For each piece the natural logarithm of its probability."
+    )
+    word_alignment: list[int] = Field(
+        description="For each word, which word of the source it attended to most."
     )
     truncated: bool = Field(description="It hit its length limit and would have gone on.")
 

@@ -11,7 +11,14 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from model.cli import OK, add_model_arguments, command_parser, load_model, run_command
+from model.cli import (
+    OK,
+    add_model_arguments,
+    add_shortlist_argument,
+    command_parser,
+    load_model,
+    run_command,
+)
 from model.errors import ConfigError
 from service.app import create_app
 from service.settings import Settings
@@ -60,6 +67,7 @@ def command_line(settings: Settings) -> argparse.ArgumentParser:
     """The flags, with `settings` for those that are not given."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
+    add_shortlist_argument(parser)
     parser.set_defaults(
         device=settings.device, precision=settings.precision, threads=settings.threads
     )
@@ -112,6 +120,7 @@ def _load(arguments: argparse.Namespace, settings: Settings) -> FastAPI:
         model.checkpoint,
         device=model.device,
         dtype=model.dtype,
+        shortlist=model.shortlist,
         max_requests=settings.max_requests,
     )
     return create_app(worker, settings)

@@ -19,7 +19,7 @@ class Settings:
     port: int = 8000
     """0 is any free one."""
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     threads: int | None = None
     """CPU threads of torch; None leaves them as they are."""
     max_body_bytes: int = 4 * 1024**2

@@ -15,12 +15,14 @@ from threading import Thread
 import torch
 
 from model.checkpoint import Checkpoint
-from model.decoding.engine import Engine, check_room, room_for
+from model.decoding.engine import Engine, check_phrases, check_room, room_for
 from model.decoding.options import SearchOptions
-from model.decoding.precision import cast
+from model.decoding.precision import runnable
 from model.decoding.request import Finished, Request
 from model.decoding.search import Hypothesis
 from model.decoding.selftest import rows_are_independent
+from model.decoding.shortlist import Shortlist
+from model.phrases import Phrases
 from model.translation import Plan, Translation, assemble, plan_sources, plan_text
 from model.translator import SHORTEST_LIMIT
 from service.errors import EngineFailed, Overloaded, ShuttingDown
@@ -41,10 +43,12 @@ class Worker:
         device: torch.device,
         dtype: torch.dtype,
         max_requests: int,
+        shortlist: Shortlist | None = None,
     ) -> None:
         """
         Args:
-            device, dtype: where and in what the network computes.
+            device, dtype: where and in what precision the network computes.
+            shortlist: of the checkpoint, if it is to be used.
             max_requests: how many may wait for their answers at a time.
 
         Raises:
@@ -54,8 +58,10 @@ class Worker:
         self.digest = checkpoint.digest
         self.options = checkpoint.search
         self._tokenizer = checkpoint.tokenizer
-        self._network = cast(checkpoint.network, dtype, device)
+        self._phrases = Phrases(checkpoint.tokenizer)
+        self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
+        self._shortlist = shortlist
         self._limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
         self._max_length = room_for(self.options, self._limit)
         check_room(self.options, self._limit, self._max_length)
@@ -82,7 +88,8 @@ class Worker:
         """The translations of `texts`, in their order. If cancelled, they leave the engine.
 
         Raises:
-            RequestError: `options` allow more target pieces than the engine has room for.
+            RequestError: `options` allow more target pieces than the engine has room for, or
+                demand what these texts, or this model, cannot have.
             Overloaded: too many requests wait for their answers.
             ShuttingDown: `stop` was called.
             EngineFailed: a step raised.
@@ -92,22 +99,29 @@ class Worker:
             raise Overloaded("The server has as many requests as it takes. Try again later.")
         self._free -= 1
         try:
-            plans = await asyncio.to_thread(self._plan, texts)
-            sources = [src for plan in plans for src in plan_sources(plan)]
-            found = await self._search(sources, options)
+            plans, requests = await asyncio.to_thread(self._plan, texts, options)
+            found = await self._search(requests)
             return await asyncio.to_thread(self._assemble, plans, found, options.n_best)
         finally:
             self._free += 1
 
-    async def _search(self, sources: list[tuple[int, ...]], options: SearchOptions) -> Found:
+    async def _search(self, requests: list[Request]) -> Found:
         if not self._running:
             raise _shutting_down()
-        job = _Job(sources, options)
+        job = _Job(requests)
         self._inbox.put(job)
         return await asyncio.wrap_future(job.answer)  # cancelling the one cancels the other
 
-    def _plan(self, texts: Sequence[str]) -> list[Plan]:
-        return [plan_text(text, self._tokenizer, self._limit) for text in texts]
+    def _plan(
+        self, texts: Sequence[str], options: SearchOptions
+    ) -> tuple[list[Plan], list[Request]]:
+        """How each text is translated, and what to search for it, all in order."""
+        plans = [plan_text(text, self._tokenizer, self._limit) for text in texts]
+        parts = [self._phrases.requests(plan_sources(plan), options) for plan in plans]
+        requests = [request for part in parts for request in part]
+        for request in requests:  # refused here, it disturbs nobody
+            check_phrases(request)
+        return plans, requests
 
     def _assemble(self, plans: list[Plan], found: Found, n_best: int) -> list[Translation]:
         remaining = iter(found)
@@ -146,20 +160,25 @@ class Worker:
         return True
 
     def _new_engine(self) -> Engine:
-        return Engine(self._network, max_source=self._limit, max_length=self._max_length)
+        return Engine(
+            self._network,
+            max_source=self._limit,
+            max_length=self._max_length,
+            continues=self._phrases.spelling.continues,
+            shortlist=self._shortlist,
+        )
 
 
 class _Job:
-    """The sources of one request, searched with the same options.
+    """What one request has to be searched.
 
     The event loop awaits `answer` and may cancel it; everything else is the engine thread's.
     """
 
-    def __init__(self, sources: list[tuple[int, ...]], options: SearchOptions) -> None:
-        self.sources = sources
-        self.options = options
+    def __init__(self, requests: list[Request]) -> None:
+        self.requests = requests
         self.answer: Future[Found] = Future()
-        self.found: Found = [()] * len(sources)
+        self.found: Found = [()] * len(requests)
         self.places: dict[int, int] = {}  # the engine's id of a source not yet over -> its place
 
 
@@ -177,10 +196,10 @@ class _Flight:
         return self._engine.busy
 
     def add(self, job: _Job) -> None:
-        """Let the sources of `job` join."""
+        """Let the sentences of `job` join."""
         self._jobs.add(job)
-        for place, src in enumerate(job.sources):
-            id = self._engine.add(Request(src=src, options=job.options))
+        for place, request in enumerate(job.requests):
+            id = self._engine.add(request)
             job.places[id] = place
             self._owners[id] = job
         self._answer_if_over(job)  # blank texts have no sources

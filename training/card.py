@@ -1,9 +1,12 @@
 """The model card: what a checkpoint is, what it was trained on, and how good it is."""
 
+import re
+
 from model.config import to_dict
 from training.config import TrainConfig
 from training.corpus import CorpusReport
 from training.evaluation import Evaluation
+from training.shortlist import Coverage
 
 
 def model_card(
@@ -35,3 +38,9 @@ def model_card(
     lines += ["", "## Architecture", ""]
     lines += [f"- {name}: {value}" for name, value in to_dict(config.model).items()]
     return "\n".join(lines) + "\n"
+
+
+def with_coverage(card: str, coverage: Coverage) -> str:
+    """`card` with a section on the shortlist, in place of the one that it may have."""
+    rest = re.sub(r"\n## Shortlist\n.*?(?=\n## |\Z)", "", card, flags=re.DOTALL)
+    return f"{rest.rstrip()}\n\n## Shortlist\n\n- {coverage.describe()}\n"

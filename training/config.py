@@ -100,6 +100,25 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShortlistConfig:
+    """Which target pieces decoding may be confined to; learned at the start of the run."""
+
+    candidates: int = 100
+    """Translations kept for each source piece; 0 = no shortlist."""
+    frequent: int = 100
+    """The most frequent target pieces, allowed in every sentence."""
+    max_links: int = 50_000_000
+    """A larger corpus is sampled; a pair has about source pieces * target pieces links."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("candidates", 0), ("frequent", 0), ("max_links", 1)):
+            if getattr(self, name) < low:
+                raise ConfigError(
+                    f"shortlist.{name}: {getattr(self, name)} is too small. Use {low} or more."
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """Length, rhythm and hardware of the run."""
 
@@ -138,6 +157,7 @@ class TrainConfig:
     model: ModelConfig
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     search: SearchOptions = field(default_factory=SearchOptions)
+    shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
         if self.optimizer.warmup_steps > self.run.max_steps:

@@ -86,7 +86,15 @@ def read_pairs(files: CorpusFiles, data: DataConfig) -> TextPairs:
         _refuse_empty(path, pairs.sources)
         return pairs
     assert files.source is not None and files.target is not None  # CorpusFiles saw to it
-    source, target = data.path(files.source), data.path(files.target)
+    return aligned_lines(data.path(files.source), data.path(files.target))
+
+
+def aligned_lines(source: Path, target: Path) -> TextPairs:
+    """The lines of two files.
+
+    Raises:
+        DataError: a file is missing, empty or not UTF-8; the line counts differ (both are named).
+    """
     pairs = TextPairs(sources=list(read_lines(source)), targets=list(read_lines(target)))
     _refuse_empty(source, pairs.sources)
     _refuse_empty(target, pairs.targets)
@@ -96,6 +104,19 @@ def read_pairs(files: CorpusFiles, data: DataConfig) -> TextPairs:
             "Line i of one must translate line i of the other: align the files."
         )
     return pairs
+
+
+def hold_out(pairs: TextPairs) -> tuple[TextPairs, TextPairs]:
+    """All but every fiftieth pair, and these, at even distances; of many pairs, a thousand."""
+    total = len(pairs.sources)
+    count = max(1, min(total // 50, 1000))
+    held = {number * total // count for number in range(count)}
+    most, few = TextPairs(sources=[], targets=[]), TextPairs(sources=[], targets=[])
+    for row, (source, target) in enumerate(zip(pairs.sources, pairs.targets, strict=True)):
+        part = few if row in held else most
+        part.sources.append(source)
+        part.targets.append(target)
+    return most, few
 
 
 def _refuse_empty(path: Path, lines: list[str]) -> None:

@@ -14,7 +14,8 @@ def is_finished(config: TrainConfig, steps: int, without_better: int) -> bool:
 def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
     """A resumed run keeps its network, its data and their order.
 
-    The optimizer may change (after a divergence), and so may the length and rhythm of the run.
+    The optimizer may change (after a divergence), and so may the length and rhythm of the run. So
+    may the shortlist, which the training does not use.
 
     Raises:
         ConfigError: naming each difference.

@@ -15,7 +15,7 @@ from model.decoding.precision import resolve_device, resolve_precision
 from model.errors import DataError
 from model.run import point, prune
 from model.text.tokenizer import Tokenizer
-from training.card import model_card
+from training.card import model_card, with_coverage
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
@@ -23,6 +23,7 @@ from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
 from training.resuming import check_same_config, is_finished
+from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
 from training.trainer import Trainer, Update
 from training.vocabulary import learn_tokenizer
@@ -62,6 +63,7 @@ class Session:
         self.trainer = Trainer(
             self.config, self.train_corpus, self.tokenizer, device=self.device, dtype=self.dtype
         )
+        self.learned = self.learn_shortlist() if config.shortlist.candidates else None
         self.best_bleu = -1.0
         self.without_better = 0  # validations since the best one
         self.skipped_shown = 0
@@ -76,6 +78,14 @@ class Session:
             self.best_bleu = values["best_bleu"]
             self.without_better = values["without_better"]
         save_config(config, run / "config.yaml")
+
+    def learn_shortlist(self) -> LearnedShortlist:
+        """The shortlist of this run: the same at every resumption."""
+        corpus, samplers = self.train_corpus, self.trainer.samplers
+        targets = samplers[1].epoch(0) if samplers else corpus.targets
+        return learn_measured(
+            corpus.sources, targets, self.dev_corpus, self.tokenizer, self.config.shortlist
+        )
 
     def train(self) -> None:
         """Train up to `max_steps`, or until patience runs out; validate and save on the way.
@@ -126,6 +136,8 @@ class Session:
         say = self.progress.message
         say(self.train_corpus.report.describe("train"))
         say(self.dev_corpus.report.describe("dev"))
+        if self.learned:
+            say(self.learned.describe())
         size = sum(parameter.numel() for parameter in self.trainer.parameters)
         precision = str(self.dtype).removeprefix("torch.")
         say(
@@ -214,6 +226,7 @@ class Session:
     def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
         """Write a checkpoint; `last` points to it, and `best` if it is."""
         tensors, values = self.trainer.state()
+        card = model_card(self.config, self.trainer.steps, self.train_corpus.report, evaluation)
         directory = save_checkpoint(
             self.run,
             self.trainer.steps,
@@ -221,7 +234,8 @@ class Session:
             weights=self.trainer.weights(),
             tokenizer=self.tokenizer,
             search=self.config.search,
-            card=model_card(self.config, self.trainer.steps, self.train_corpus.report, evaluation),
+            card=with_coverage(card, self.learned.coverage) if self.learned else card,
+            shortlist=self.learned.shortlist if self.learned else None,
             training_state=tensors,
             training_meta={
                 "trainer": values,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from model.decoding.packed import PackedNetwork
 from model.decoding.request import Request
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
@@ -16,7 +17,8 @@ from model.text.tokenizer import EOS_ID, PAD_ID
 
 LENGTH_MULTIPLE = 16
 ENCODE_ROWS = 16
-LOOKAHEAD = 64  # how many waiting sentences are searched for companions in one encoder batch
+MOST_ROWS = 64  # where the number of rows changes no bits: as many as the caches hold
+LOOKAHEAD = 128  # how many waiting sentences are searched for companions in one encoder batch
 
 
 class Encoded(NamedTuple):
@@ -35,14 +37,21 @@ def padded_length(src: tuple[int, ...]) -> int:
     return -(-(len(src) + 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
 
 
-def encode(network: Seq2Seq, sources: list[tuple[int, ...]]) -> list[Encoded]:
-    """Encode up to 16 sources of equal `padded_length`; copies of the last one fill up the batch.
+def any_rows(network: Seq2Seq | PackedNetwork) -> bool:
+    """Whether any number of rows in an encoder batch gives a sentence the same bits."""
+    return isinstance(network, PackedNetwork) and network.any_rows
 
-    The recurrent kernels sum in another order for very few rows. In batches of 16 the bits of a
-    sentence depend neither on its row nor on its companions.
+
+def encode(network: Seq2Seq | PackedNetwork, sources: list[tuple[int, ...]]) -> list[Encoded]:
+    """Encode sources of equal `padded_length`; up to 16, unless `any_rows`.
+
+    The recurrent kernels sum in another order for very few rows. In batches of 16, which copies of
+    the last source fill up, the bits of a sentence depend neither on its row nor on its companions.
     """
-    device = network.output.weight.device
-    rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
+    device = network.device
+    rows = sources
+    if not any_rows(network):
+        rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
     size = padded_length(sources[0])
     ids = [[*src, EOS_ID, *[PAD_ID] * (size - len(src) - 1)] for src in rows]
     lengths = [len(src) + 1 for src in rows]
@@ -58,10 +67,11 @@ def encode(network: Seq2Seq, sources: list[tuple[int, ...]]) -> list[Encoded]:
 
 
 class Queue:
-    """First in, first out. Encoded ahead are at most the first 64 waiting sentences."""
+    """First in, first out. Encoded ahead are at most the first 128 waiting sentences."""
 
-    def __init__(self, network: Seq2Seq) -> None:
+    def __init__(self, network: Seq2Seq | PackedNetwork) -> None:
         self._network = network
+        self._rows = MOST_ROWS if any_rows(network) else ENCODE_ROWS
         self._waiting: dict[int, Request] = {}  # in order of arrival
         self._encoded: dict[int, Encoded] = {}
 
@@ -88,8 +98,7 @@ class Queue:
     def _encode_with_companions(self, first: Request) -> None:
         """Encode `first`, which waits at the head, and the next waiting ones of its length.
 
-        The encoder runs 16 rows in any case: they are better filled with work to come than with
-        copies.
+        More rows make better use of the processor, and 16 may be run in any case.
         """
         size = padded_length(first.src)
         fitting = (
@@ -97,5 +106,5 @@ class Queue:
             for id, request in islice(self._waiting.items(), LOOKAHEAD)
             if id not in self._encoded and padded_length(request.src) == size
         )
-        group = dict(islice(fitting, ENCODE_ROWS))
+        group = dict(islice(fitting, self._rows))
         self._encoded.update(zip(group, encode(self._network, list(group.values())), strict=True))

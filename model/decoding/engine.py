@@ -5,12 +5,16 @@ front, a service is the same engine filled over time, greedy search is `beam_siz
 """
 
 import torch
+from torch import Tensor
 
+from model.decoding.constraints import MAX_PIECES
 from model.decoding.lane import Lane
 from model.decoding.options import SearchOptions, length_limit
-from model.decoding.precision import cast
+from model.decoding.packed import PackedNetwork
+from model.decoding.precision import runnable
 from model.decoding.request import Event, Finished, Progress, Request
-from model.errors import RequestError
+from model.decoding.shortlist import Shortlist
+from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
 
 __all__ = ["Engine", "Event", "Finished", "Progress", "Request"]
@@ -43,35 +47,77 @@ def check_room(options: SearchOptions, source_length: int, room: int) -> None:
         )
 
 
+def check_phrases(request: Request) -> None:
+    """Make sure that the pieces that a request demands fit below its length limit.
+
+    Raises:
+        RequestError: they do not.
+    """
+    limit = length_limit(request.options, len(request.src))
+    constrained = sum(map(len, request.constraints))
+    if constrained > MAX_PIECES:
+        raise RequestError(
+            f"constraints: they have {constrained} pieces, but at most {MAX_PIECES} can be "
+            f"demanded of one translation. Leave some out."
+        )
+    for name, count in (("prefix", len(request.prefix)), ("constraints", constrained)):
+        if count > limit:
+            raise RequestError(
+                f"{name}: {count} pieces, but the translation of a source of {len(request.src)} "
+                f"may have {limit}. Shorten {name} or raise max_length_b."
+            )
+    if len(request.prefix) + constrained > limit:
+        raise RequestError(
+            f"prefix, constraints: {len(request.prefix) + constrained} pieces together, but the "
+            f"translation of a source of {len(request.src)} may have {limit}. Raise max_length_b."
+        )
+
+
 class Engine:
     """Search for many sentences at once, each with its own options, each as if it were alone."""
 
     def __init__(
         self,
-        network: Seq2Seq,
+        network: Seq2Seq | PackedNetwork,
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
         max_rows: int = 160,
         max_source: int | None = None,
         max_length: int | None = None,
+        continues: Tensor | None = None,
+        shortlist: Shortlist | None = None,
     ) -> None:
         """
         Args:
-            network: in eval mode. It is left as it is: another device or dtype makes a copy.
-            device, dtype: where and in what the network computes; as it stands if None.
+            network: in eval mode; it is left as it is and packed, see `runnable`. One that is
+                packed already is used as it is.
+            device, dtype: where and in what precision it computes; as it stands if None.
             max_rows: hypotheses in flight for each beam size in use: `max_rows // beam_size`
                 sentences, one at least.
             max_source: source pieces that a sentence may have, without EOS; those that the network
                 was made for (`config.max_length`) if None.
             max_length: target pieces that options may allow a sentence, see `room_for`; those that
                 the default options allow if None. Memory grows with the product of the two.
+            continues: (V,) bool, which pieces continue the word before them, so that a constraint
+                ends where its word ends; none does if None.
+            shortlist: if given, a translation consists of the pieces that it names for its source.
+
+        Raises:
+            ConfigError: int8 or a shortlist for an ensemble.
         """
         self.max_source = max_source or network.config.max_length
         self.max_length = max_length or room_for(SearchOptions(), self.max_source)
-        assert not network.training, "call eval() first: dropout would change every translation"
-        self._network = cast(network, dtype or network.output.weight.dtype, device)
+        if isinstance(network, Seq2Seq):
+            assert not network.training, "call eval() first: dropout would change every translation"
+            dtype = dtype or network.output.weight.dtype
+        self._network = runnable(network, dtype or torch.float32, device)
+        if shortlist is not None and not isinstance(self._network, PackedNetwork):
+            raise ConfigError("a shortlist is not there for an ensemble. Leave it out.")
+        self._shortlist = shortlist
         self._max_rows = max_rows
+        none = torch.zeros(network.config.vocab_size, dtype=torch.bool)
+        self._continues = (none if continues is None else continues).to(self._network.device)
         self._lanes: dict[int, Lane] = {}
         self._next_id = 0
 
@@ -87,7 +133,8 @@ class Engine:
             The id that its events carry.
 
         Raises:
-            RequestError: no source pieces, too many of them, or too high a length limit.
+            RequestError: no source pieces, too many of them, too high a length limit, or a prefix
+                or constraints that do not fit below it.
         """
         length = len(request.src)
         if not 1 <= length <= self.max_source:
@@ -96,6 +143,7 @@ class Engine:
                 f"Split the text, or leave it out if it is blank."
             )
         check_room(request.options, length, self.max_length)
+        check_phrases(request)
         id, self._next_id = self._next_id, self._next_id + 1
         self._lane(request.options.beam_size).waiting.add(id, request)
         return id
@@ -125,5 +173,7 @@ class Engine:
                 slots=max(1, self._max_rows // beam_size),
                 max_source=self.max_source,
                 max_length=self.max_length,
+                continues=self._continues,
+                shortlist=self._shortlist,
             )
         return self._lanes[beam_size]

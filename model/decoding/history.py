@@ -7,6 +7,8 @@ and following that backwards gives the pieces, and the attention, of any of them
 # Shapes: N active sentences, K hypotheses (the beam), S source length and T target length, both
 # with EOS.
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -66,17 +68,19 @@ class History:
         for step, place in torch.nonzero(scores > -torch.inf).tolist():
             taken, path = trace(pieces, parents, step, place)
             score = float(scores[step, place])
-            finished.append((-score, taken[:-1], log_probs[step][place], path))
+            sums = [log_probs[t][k] for t, k in enumerate([*path[1:], place])]
+            finished.append((-score, taken[:-1], sums, path))
         finished.sort(key=lambda entry: entry[:2])
         return tuple(
             Hypothesis(
                 pieces=taken,
-                log_prob=log_prob,
+                log_prob=sums[-1],
+                token_log_probs=tuple(now - past for past, now in pairwise([0.0, *sums])),
                 score=-negative,
                 truncated=len(taken) == limit and forced[path[-1]],
                 weights=self.weights[slot, list(range(len(path))), path, :length].cpu(),
             )
-            for negative, taken, log_prob, path in finished[: options.n_best]
+            for negative, taken, sums, path in finished[: options.n_best]
         )
 
     def stable_prefixes(

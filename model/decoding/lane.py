@@ -7,70 +7,70 @@ and copies only what the search selects.
 A sentence's result does not depend on the others, to the bit on the CPU: each tensor row belongs to
 one sentence, and nothing here sums over rows. What depends on shapes is fixed by `admission` for
 the encoder and by the network's own step for the decoder.
+
+What few searches use is decided by `rules`, for the rows of the sentences that use it: the others
+pay nothing for it.
 """
 
 # Shapes: N active sentences, K hypotheses (the beam), R = N*K rows, V vocabulary, S source length
 # with EOS, T target length with EOS.
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from model.decoding.admission import Encoded, Queue, encode, padded_length
+from model.decoding.beam import Beam
 from model.decoding.history import History
+from model.decoding.listed import END, Listed
 from model.decoding.options import length_limit
-from model.decoding.request import Event, Finished, Progress, Request
-from model.decoding.search import Candidates, best_candidates, is_over, length_penalty
+from model.decoding.packed import PackedNetwork
+from model.decoding.request import Event, Finished, Progress
+from model.decoding.rules import Rules, score_bound
+from model.decoding.search import Candidates, best_extensions, is_over
+from model.decoding.sentence import Ruled, Sentence, has_rules
+from model.decoding.shortlist import Shortlist
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
-
-
-@dataclass(slots=True)
-class _Sentence:
-    """What the host knows of an active sentence."""
-
-    id: int
-    request: Request
-    limit: int
-    length: int = 0  # pieces so far, the same for all alive hypotheses
-    reported: int = 0  # length of the stable prefix last reported
-
-
-class _Beam(NamedTuple):
-    """The search state; dimension 0 of every field is the slot."""
-
-    token: Tensor  # (N, K) the last piece of each hypothesis
-    log_prob: Tensor  # (N, K) fp32, -inf where no hypothesis is alive
-    length: Tensor  # (N,) pieces so far
-    finished: Tensor  # (N,) hypotheses finished so far
-    best: Tensor  # (N, K) their scores, best first, then -inf
-    forced: Tensor  # (N, K) at the length limit: the hypothesis would rather have gone on
-    n_best: Tensor  # (N,)
-    penalty: Tensor  # (N, T) length penalty of what finishes in each step
-    longest: Tensor  # (N,) the last of them that this sentence can reach
+from model.text.tokenizer import EOS_ID, PAD_ID
 
 
 class Lane:
     """Slots for sentences of one beam size, and the queue of those that wait for one."""
 
     def __init__(
-        self, network: Seq2Seq, *, beam_size: int, slots: int, max_source: int, max_length: int
+        self,
+        network: Seq2Seq | PackedNetwork,
+        *,
+        beam_size: int,
+        slots: int,
+        max_source: int,
+        max_length: int,
+        continues: Tensor,
+        shortlist: Shortlist | None,
     ) -> None:
-        """Buffers for `slots` sentences of up to `max_source` pieces and `max_length` outputs."""
+        """Buffers for `slots` sentences of up to `max_source` pieces and `max_length` outputs.
+
+        `continues`, `shortlist`: see `Engine`.
+        """
         self.waiting = Queue(network)
         self._network = network
         self._beam_size = beam_size
         self._slots = slots
-        self._active: list[_Sentence | None] = []  # None: freed since the last step
-        device = network.output.weight.device
+        self._active: list[Sentence | None] = []  # None: freed since the last step
+        device = network.device
         source = padded_length((PAD_ID,) * max_source)
-        self._allocate(encode(network, [(PAD_ID,)])[0], source, max_length + 1, device)
+        steps = max_length + 1
+        self._allocate(encode(network, [(PAD_ID,)])[0], source, steps, device)
         self._history = History(
-            slots=slots, steps=max_length + 1, beam_size=beam_size, source=source, device=device
+            slots=slots, steps=steps, beam_size=beam_size, source=source, device=device
+        )
+        self._listed = None
+        if shortlist is not None:
+            assert isinstance(network, PackedNetwork), "refused by the engine"
+            self._listed = Listed(network, shortlist, slots)
+        self._rules = Rules(
+            slots=slots, beam_size=beam_size, steps=steps, source=source, continues=continues
         )
 
     @property
@@ -106,7 +106,7 @@ class Lane:
         """Memory, state and beam of all slots; an encoded sentence shows the network's shapes."""
         slots, beam = self._slots, self._beam_size
 
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
         # Zeros, because a weight of 0 times what `empty` may contain is not always 0.
@@ -116,23 +116,13 @@ class Lane:
         self._state = DecoderState(
             *(zeros(slots * beam, *x.shape, dtype=x.dtype) for x in shown.state)
         )
-        self._beam = _Beam(
-            token=zeros(slots, beam, dtype=torch.long),
-            log_prob=zeros(slots, beam),
-            length=zeros(slots, dtype=torch.long),
-            finished=zeros(slots, dtype=torch.long),
-            best=zeros(slots, beam),
-            forced=zeros(slots, beam, dtype=torch.bool),
-            n_best=zeros(slots, dtype=torch.long),
-            penalty=zeros(slots, steps),
-            longest=zeros(slots),
-        )
+        self._beam = Beam.allocate(slots, beam, steps, device)
         self._place = torch.arange(beam, device=device)
         self._first_row = torch.arange(0, slots * beam, beam, device=device).unsqueeze(1)
 
     # Joining and leaving
 
-    def _fill(self) -> list[_Sentence]:
+    def _fill(self) -> list[Sentence]:
         """Waiting sentences take the free slots; the last active ones move into what remains free.
 
         Returns:
@@ -150,10 +140,10 @@ class Lane:
                 self._active[hole] = last
         return [sentence for sentence in self._active if sentence is not None]
 
-    def _admit(self, slot: int) -> _Sentence:
+    def _admit(self, slot: int) -> Sentence:
         """Put the sentence that has waited longest into `slot`."""
         id, request, encoded = self.waiting.pop()
-        options, beam = request.options, self._beam
+        options = request.options
         limit = length_limit(options, len(request.src))
         # Behind the sentence the values of an earlier one stay; the mask gives them a weight of 0.
         self._memory.mask[slot] = False
@@ -161,25 +151,26 @@ class Lane:
             held[slot, : len(new)] = new
         for held, new in zip(self._state, encoded.state, strict=True):
             held[slot * self._beam_size : (slot + 1) * self._beam_size] = new
-        beam.token[slot] = BOS_ID
-        beam.log_prob[slot] = -torch.inf
-        beam.log_prob[slot, 0] = 0.0
-        beam.length[slot] = 0
-        beam.finished[slot] = 0
-        beam.best[slot] = -torch.inf
-        beam.n_best[slot] = options.n_best
-        beam.penalty[slot, : limit + 1] = length_penalty(options, torch.arange(1, limit + 2))
-        beam.longest[slot] = beam.penalty[slot, limit]
-        return _Sentence(id, request, limit)
+        self._beam.begin(slot, options, limit)
+        if self._listed is not None:
+            self._listed.admit(slot, request)
+        sentence = Sentence(id, request, limit, ruled=has_rules(request))
+        if sentence.ruled:
+            self._rules.admit(slot, sentence)
+        return sentence
 
-    def _move(self, source: int, target: int, sentence: _Sentence) -> None:
+    def _move(self, source: int, target: int, sentence: Sentence) -> None:
         """Move `sentence` from slot `source` to slot `target`."""
         state = (held.view(self._slots, self._beam_size, *held.shape[1:]) for held in self._state)
         for held in (*self._memory, *state, *self._beam):
             held[target] = held[source]
         self._history.move(source, target, sentence.length, padded_length(sentence.request.src))
+        if self._listed is not None:
+            self._listed.move(source, target)
+        if sentence.ruled:
+            self._rules.move(source, target)
 
-    def _finish(self, slot: int, sentence: _Sentence) -> Finished:
+    def _finish(self, slot: int, sentence: Sentence) -> Finished:
         forced = self._beam.forced[slot].tolist()
         hypotheses = self._history.resolve(slot, sentence.length, sentence.request, forced)
         return Finished(sentence.id, hypotheses)
@@ -195,11 +186,12 @@ class Lane:
             return []
         slots = [slot for slot, _ in streamed]
         best, alive = self._beam.best[slots, 0], self._beam.log_prob[slots]
-        contenders = alive / self._beam.longest[slots].unsqueeze(1) >= best.unsqueeze(1)
+        bound = alive / self._beam.longest[slots].unsqueeze(1)
+        bound += bound.new_tensor([[score_bound(s, s.length)] for _, s in streamed])
         prefixes = self._history.stable_prefixes(
             slots,
             [sentence.length for _, sentence in streamed],
-            contenders & (alive > -torch.inf),
+            (bound >= best.unsqueeze(1)) & (alive > -torch.inf),
             best,
         )
         events: list[Event] = []
@@ -211,55 +203,97 @@ class Lane:
 
     # One step
 
-    def _extend(self, active: list[_Sentence]) -> list[bool]:
+    def _extend(self, active: list[Sentence]) -> list[bool]:
         """Extend the hypotheses of the active sentences by one piece; which sentences are over."""
         count = len(active)
-        source = max(padded_length(sentence.request.src) for sentence in active)
-        beam = _Beam(*(held[:count] for held in self._beam))
-        memory = Memory(*(held[:count, :source] for held in self._memory))
-        state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
-        following, features, weights = self._network.step(beam.token, state, memory)
-        logits = self._network.log_scores(features, weights, memory)
-        log_probs = logits.float().log_softmax(dim=2)
-        self._forbid(log_probs, active)
-        chosen = best_candidates(log_probs.add_(beam.log_prob.unsqueeze(2)))
-        over = self._keep(beam, chosen, weights)
-        rows = (self._first_row[:count] + chosen.parent).flatten()
-        for held, new in zip(state, following, strict=True):
-            if held.numel():  # a field that this network does not use comes back as it went in
-                torch.index_select(new, 0, rows, out=held)
+        ruled = Ruled.of(active)
+        beam = Beam(*(held[:count] for held in self._beam))
+        following, logits, weights = self._run_network(active)
+        log_probs = self._normalise(logits)
+        own = log_probs[ruled.slots] if ruled.slots else None  # a copy: both are changed in place
+        end = EOS_ID if self._listed is None else END
+        self._forbid(log_probs, active, list(range(count)), end)
+        chosen = self._choose(beam, log_probs)
+        if self._listed is not None:
+            chosen.piece.copy_(self._listed.ids[:count].gather(1, chosen.piece))
+            own = None if own is None else self._listed.scatter(own, ruled.slots)
+        if own is not None:
+            self._choose_by_rules(beam, own, ruled, chosen)
+        over = self._keep(beam, chosen, weights, ruled)
+        self._reorder(following, chosen)
         return [bool(flag) for flag in over.tolist()]  # the one wait for the device in a step
 
-    def _forbid(self, log_probs: Tensor, active: list[_Sentence]) -> None:
-        """Set to -inf, in `log_probs` (N, K, V), the pieces that must not come next."""
-        log_probs[:, :, :EOS_ID] = -torch.inf  # PAD, UNK and BOS
-        ending = [i for i, sentence in enumerate(active) if sentence.length == sentence.limit]
+    def _run_network(self, active: list[Sentence]) -> tuple[DecoderState, Tensor, Tensor]:
+        """The next state, logits (N, K, V) or of the listed pieces, and weights (N, K, S)."""
+        count = len(active)
+        source = max(padded_length(sentence.request.src) for sentence in active)
+        memory = Memory(*(held[:count, :source] for held in self._memory))
+        state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
+        following, features, weights = self._network.step(self._beam.token[:count], state, memory)
+        if self._listed is not None:
+            return following, self._listed.log_scores(features), weights
+        return following, self._network.log_scores(features, weights, memory), weights
+
+    def _normalise(self, logits: Tensor) -> Tensor:
+        """fp32 log-probabilities over the whole vocabulary."""
+        return logits.float().log_softmax(dim=2)
+
+    def _forbid(
+        self, log_probs: Tensor, sentences: list[Sentence], slots: list[int], end_column: int
+    ) -> None:
+        """Set to -inf, in the `log_probs` (M, K, V) of `sentences`, what no search allows next."""
+        log_probs[:, :, :end_column] = -torch.inf  # PAD, UNK and BOS
+        ending = [i for i, sentence in enumerate(sentences) if sentence.length == sentence.limit]
         if ending:
-            end = log_probs[ending, :, EOS_ID]
-            self._beam.forced[ending] = end < log_probs[ending].amax(dim=2)
+            end = log_probs[ending, :, end_column]
+            forced = end < log_probs[ending].amax(dim=2)
+            self._beam.forced[[slots[i] for i in ending]] = forced
             log_probs[ending] = -torch.inf
-            log_probs[ending, :, EOS_ID] = end
+            log_probs[ending, :, end_column] = end
         short = [
             i
-            for i, sentence in enumerate(active)
+            for i, sentence in enumerate(sentences)
             if sentence.length < min(sentence.request.options.min_length, sentence.limit)
         ]
         if short:
-            log_probs[short, :, EOS_ID] = -torch.inf
+            log_probs[short, :, end_column] = -torch.inf
 
-    def _keep(self, beam: _Beam, chosen: Candidates, weights: Tensor) -> Tensor:
+    def _choose(self, beam: Beam, log_probs: Tensor) -> Candidates:
+        """The best candidates of each sentence, -inf where the beam has no place left."""
+        chosen = best_extensions(log_probs, beam.log_prob)
+        free = (self._beam_size - beam.finished).unsqueeze(1)
+        return chosen._replace(
+            log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
+        )
+
+    def _choose_by_rules(
+        self, beam: Beam, log_probs: Tensor, ruled: Ruled, chosen: Candidates
+    ) -> None:
+        """Put what the rules choose in place of the `chosen` candidates of the `ruled` sentences.
+
+        `log_probs` (M, K, V) are those of the M ruled sentences.
+        """
+        slots, end = ruled.slots, log_probs[:, :, EOS_ID].clone()
+        self._forbid(log_probs, ruled.sentences, slots, EOS_ID)
+        alive, finished = beam.log_prob[slots], beam.finished[slots]
+        own = self._rules.choose(ruled, log_probs, end, alive, finished)
+        for held, new in zip(chosen, own, strict=True):
+            held[slots] = new
+
+    def _keep(self, beam: Beam, chosen: Candidates, weights: Tensor, ruled: Ruled) -> Tensor:
         """Make the `chosen` candidates the beam, in views `beam` of the active slots.
 
         Returns:
             (N,) which sentences are over.
         """
-        free = (self._beam_size - beam.finished).unsqueeze(1)
-        chosen = chosen._replace(
-            log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
-        )
         ended = (chosen.piece == EOS_ID) & (chosen.log_prob > -torch.inf)
         penalty = beam.penalty.gather(1, beam.length.unsqueeze(1))
-        score = (chosen.log_prob / penalty).masked_fill(~ended, -torch.inf)
+        score = chosen.log_prob / penalty
+        if ruled.slots:
+            own = Candidates(*(held[ruled.slots] for held in chosen))
+            self._rules.follow(ruled, own, weights[ruled.slots])
+            score[ruled.slots] += self._rules.extra_score(ruled)
+        score.masked_fill_(~ended, -torch.inf)
         self._history.record(beam.length, chosen, score, weights)
         beam.token.copy_(chosen.piece)
         beam.log_prob.copy_(chosen.log_prob.masked_fill(ended, -torch.inf))
@@ -267,4 +301,18 @@ class Lane:
         beam.finished.add_(ended.sum(dim=1))
         beam.best.copy_(torch.cat([beam.best, score], dim=1).topk(self._beam_size).values)
         last = beam.best.gather(1, beam.n_best.unsqueeze(1) - 1).squeeze(1)
-        return is_over(beam.log_prob, last, beam.longest)
+        over = is_over(beam.log_prob, last, beam.longest)
+        if ruled.slots:
+            alive = beam.log_prob[ruled.slots].amax(dim=1)
+            # One more piece than before the step: `length` of the host is counted up afterwards.
+            bound = alive / beam.longest[ruled.slots]
+            bound += bound.new_tensor([score_bound(s, s.length + 1) for s in ruled.sentences])
+            over[ruled.slots] = alive.isneginf() | (bound < last[ruled.slots])
+        return over
+
+    def _reorder(self, following: DecoderState, chosen: Candidates) -> None:
+        """Make the state that of the chosen hypotheses."""
+        rows = (self._first_row[: len(chosen.parent)] + chosen.parent).flatten()
+        for held, new in zip(self._state, following, strict=True):
+            if held.numel():  # a field that this network does not use comes back as it went in
+                torch.index_select(new, 0, rows, out=held[: len(rows)])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.decoding.packed_encoder import PackedEncoder
 from model.decoding.packed_layer import PackedLayer, Parts, gate_table
-from model.decoding.products import Precision, Product, narrow
+from model.decoding.products import STEPS, ZERO, Precision, Product, narrow
 from model.network.attention import Attention
 from model.network.cells import fill_rows
 from model.network.decoder import DecoderState, mean_values
@@ -75,6 +75,11 @@ class PackedNetwork:
             bias = bias + weight @ decoder.narrow.bias
             weight = weight @ decoder.narrow.weight
         self._output = Product(weight, bias, precision)
+        # Rows that shortlists pick from. In int8 features are whole steps of 1/127, which bf16
+        # holds exactly.
+        scale = 1 / STEPS if precision == "int8" else 1.0
+        self._rows = (weight * scale).to(torch.float32 if precision == "fp32" else torch.bfloat16)
+        self._row_bias = bias
 
     def encode(self, src: Tensor, lengths: Tensor) -> Memory:
         """The memory, in fp32, of source ids `src` (N, S), of which `lengths` (N,) are real."""
@@ -142,6 +147,16 @@ class PackedNetwork:
     def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
         """Logits (N, K, V), fp32; see `Seq2Seq.log_scores`."""
         return self._output(features.flatten(0, 1)).view(*features.shape[:2], -1)
+
+    def output_rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights (C, F) and biases (C,) of the output layer for the pieces `ids` (C,)."""
+        return self._rows.index_select(0, ids), self._row_bias.index_select(0, ids)
+
+    def listed_scores(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Logits (N, K, C), fp32, of each sentence's own `output_rows` (N, C, F) and (N, C)."""
+        if self.precision == "int8":
+            features = features.to(torch.bfloat16) - ZERO
+        return (features @ weight.transpose(1, 2)).float().add_(bias.unsqueeze(1))
 
     def _attend(
         self, query: Tensor, memory: Memory, sentences: int, queries: int

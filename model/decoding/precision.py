@@ -1,7 +1,7 @@
 """Precision: where a network computes and in which number format.
 
-fp32 everywhere, or bf16 weights and activations. Long sums stay fp32 in either: the cell state of
-the decoder, the softmax of the attention, the log-probabilities and scores of the search.
+Precision is that of the matrix products, see `products`. Long sums stay fp32 in all: the cell state
+of the decoder, the attention, the log-probabilities and scores of the search.
 """
 
 import copy
@@ -9,8 +9,17 @@ from typing import Literal
 
 import torch
 
+from model.decoding.fastest import fastest_precision
+from model.decoding.packed import PackedNetwork
+from model.decoding.products import PRECISIONS, Precision, int8_is_exact
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
+
+BY_NAME: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "int8": torch.int8,
+}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -39,17 +48,69 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def resolve_precision(name: Literal["auto", "fp32", "bf16"], device: torch.device) -> torch.dtype:
-    """The dtype called `fp32` or `bf16`; `auto` is bf16 where the device computes in it, else fp32.
+def resolve_precision(
+    name: Literal["auto", "fp32", "bf16", "int8"],
+    device: torch.device,
+    network: Seq2Seq | None = None,
+) -> torch.dtype:
+    """The dtype that stands for a precision: float32, bfloat16 or int8.
+
+    `auto` is bf16 on CUDA. On a CPU it is what was measured to be the fastest for `network`, see
+    `fastest_precision`; without a network, for training, it is bf16 where the CPU computes in it.
 
     Raises:
-        ConfigError: another name.
+        ConfigError: another name, or int8 where it cannot be computed exactly.
     """
-    if name not in ("auto", "fp32", "bf16"):
-        raise ConfigError(f"precision: {name!r} is not known. Use auto, fp32 or bf16.")
+    if name not in ("auto", *PRECISIONS):
+        raise ConfigError(f"precision: {name!r} is not known. Use auto, fp32, bf16 or int8.")
     if name == "auto":
-        name = "bf16" if device.type == "cuda" or _cpu_computes_bf16() else "fp32"
-    return torch.bfloat16 if name == "bf16" else torch.float32
+        name = _automatic(device, network)
+    if name == "int8" and (device.type != "cpu" or not int8_is_exact()):
+        raise ConfigError(
+            "precision: int8 runs only on CPUs that multiply bytes exactly (VNNI). "
+            "Use auto, fp32 or bf16."
+        )
+    return BY_NAME[name]
+
+
+def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
+    if device.type == "cuda":
+        return "bf16"
+    candidates: list[Precision] = ["fp32"]
+    if _cpu_computes_bf16():
+        candidates.append("bf16")
+    if network is None:
+        return candidates[-1]
+    # Several networks together run as they stand, see `runnable`.
+    if type(network) is not Seq2Seq:
+        return candidates[-1]
+    if int8_is_exact():
+        candidates.append("int8")
+    return fastest_precision(network, candidates)
+
+
+def precision_of(dtype: torch.dtype) -> Precision:
+    """The name of what `resolve_precision` gave."""
+    return next(name for name, value in BY_NAME.items() if value == dtype)
+
+
+def runnable(
+    network: Seq2Seq | PackedNetwork, dtype: torch.dtype, device: torch.device | None = None
+) -> Seq2Seq | PackedNetwork:
+    """The network as the engine runs it: packed in the precision `dtype`, on `device`.
+
+    An ensemble is not packed: its members run as they stand.
+
+    Raises:
+        ConfigError: int8 for an ensemble.
+    """
+    if isinstance(network, PackedNetwork):
+        return network
+    if type(network) is Seq2Seq:
+        return PackedNetwork(cast(network, torch.float32, device), precision_of(dtype))
+    if dtype == torch.int8:
+        raise ConfigError("precision: int8 is not there for an ensemble. Use auto, fp32 or bf16.")
+    return cast(network, dtype, device)
 
 
 def cast(network: Seq2Seq, dtype: torch.dtype, device: torch.device | None = None) -> Seq2Seq:

@@ -22,6 +22,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 STEPS = 127  # of int8, to either side of zero
 ZERO = 128  # the uint8 that stands for 0: processors multiply unsigned with signed bytes
 
+_HALF_UP = torch.tensor(ZERO + 0.5)
+
 DTYPES: dict[Precision, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
@@ -40,7 +42,7 @@ def narrow(x: Tensor, precision: Precision, bound: float = 1.0) -> Tensor:
     if precision == "bf16":
         return x.to(torch.bfloat16)
     # What is positive is cut off at the point, so that half a step more rounds.
-    return (x * (STEPS / bound) + (ZERO + 0.5)).to(torch.uint8)
+    return torch.add(_HALF_UP, x, alpha=STEPS / bound).to(torch.uint8)
 
 
 class Product:

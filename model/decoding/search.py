@@ -39,6 +39,8 @@ class Hypothesis:
     """Without EOS."""
     log_prob: float
     """Natural logarithm of the probability of the pieces and EOS."""
+    token_log_probs: tuple[float, ...]
+    """The same of each piece and of EOS, given those before it."""
     score: float
     """`log_prob` divided by the length penalty; what hypotheses are ranked by."""
     truncated: bool
@@ -81,6 +83,40 @@ def best_candidates(totals: Tensor) -> Candidates:
     keys = _ranking_key(flat.gather(1, index), index)
     chosen = LAST - (keys.topk(beam).values & LAST)
     return Candidates(flat.gather(1, chosen), chosen // vocab, chosen % vocab)
+
+
+def best_extensions(log_probs: Tensor, alive: Tensor) -> Candidates:
+    """`best_candidates` of `log_probs` (N, K, V) + `alive` (N, K), without writing the sum.
+
+    As in `_shortlist`, only the best blocks are looked into. Adding a number to all elements of a
+    block changes the order of none, so the maximum of a block gives the best sum in it, exactly.
+    """
+    _, beam, vocab = log_probs.shape
+    blocks = vocab // BLOCK
+    if blocks < 2:
+        return best_candidates(log_probs + alive.unsqueeze(2))
+    full = blocks * BLOCK
+    everything = torch.arange(max(vocab, beam * blocks), device=log_probs.device)
+    maxima = log_probs[:, :, :full].view(-1, beam, blocks, BLOCK).amax(3)
+    keys = _ranking_key((maxima + alive.unsqueeze(2)).flatten(1), everything[: beam * blocks])
+    best = LAST - (keys.topk(beam, sorted=False).values & LAST)
+    parent = best // blocks
+    start = parent * vocab + (best % blocks) * BLOCK
+    inside = (start.unsqueeze(2) + everything[:BLOCK]).flatten(1)
+    # What fills no block, of every hypothesis.
+    rest = (everything[:beam].unsqueeze(1) * vocab + everything[full:vocab]).flatten()
+    index = torch.cat([inside, rest.expand(len(inside), -1)], dim=1)
+    added = torch.cat(
+        [
+            alive.gather(1, parent).repeat_interleave(BLOCK, dim=1),
+            alive.repeat_interleave(vocab - full, dim=1),
+        ],
+        dim=1,
+    )
+    values = log_probs.flatten(1).gather(1, index) + added
+    place = _ranking_key(values, index).topk(beam).indices
+    chosen = index.gather(1, place)
+    return Candidates(values.gather(1, place), chosen // vocab, chosen % vocab)
 
 
 def _shortlist(flat: Tensor, beam: int) -> Tensor:

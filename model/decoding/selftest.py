@@ -8,7 +8,8 @@ import torch
 
 from model.decoding.engine import Engine, Finished, Request
 from model.decoding.options import SearchOptions
-from model.decoding.precision import cast
+from model.decoding.packed import PackedNetwork
+from model.decoding.precision import runnable
 from model.decoding.search import Hypothesis
 from model.network.seq2seq import Seq2Seq
 
@@ -21,14 +22,16 @@ many places among longer ones. The network fills its rows up to a multiple of 16
 it runs 64 of them, then 48, 32 and 16."""
 
 
-def rows_are_independent(network: Seq2Seq, dtype: torch.dtype) -> bool:
+def rows_are_independent(network: Seq2Seq | PackedNetwork, dtype: torch.dtype) -> bool:
     """Search a short sentence alone, and again in company: whether all give equal bits."""
-    network = cast(network, dtype)
-    (alone,) = _search(network, (LAST_STEP,))
-    return all(_are_equal(found, alone) for found in _search(network, COMPANY))
+    ready = runnable(network, dtype)
+    (alone,) = _search(ready, (LAST_STEP,))
+    return all(_are_equal(found, alone) for found in _search(ready, COMPANY))
 
 
-def _search(network: Seq2Seq, ends: tuple[int, ...]) -> list[tuple[Hypothesis, ...]]:
+def _search(
+    network: Seq2Seq | PackedNetwork, ends: tuple[int, ...]
+) -> list[tuple[Hypothesis, ...]]:
     """What each copy of the short sentence gives."""
     engine = Engine(network, max_rows=len(ends) * BEAM, max_source=LONG)
     ids = [engine.add(_request(network, end)) for end in ends]
@@ -41,7 +44,7 @@ def _search(network: Seq2Seq, ends: tuple[int, ...]) -> list[tuple[Hypothesis, .
     return found
 
 
-def _request(network: Seq2Seq, end: int) -> Request:
+def _request(network: Seq2Seq | PackedNetwork, end: int) -> Request:
     """A sentence whose hypotheses all have `end` pieces."""
     last = network.config.vocab_size - 1
     length = SHORT if end == LAST_STEP else LONG

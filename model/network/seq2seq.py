@@ -43,6 +43,11 @@ class Seq2Seq(nn.Module):
         self.decoder = Decoder(config)
         self.embedding_dropout = Dropout(config.embedding_dropout)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.output.weight.device
+
     def encode(self, src: Tensor, lengths: Tensor) -> Memory:
         """The memory of source ids `src` (N, S), of which the first `lengths` (N,) are real."""
         mask = torch.arange(src.shape[1], device=src.device) < lengths.unsqueeze(1)

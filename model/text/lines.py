@@ -1,87 +1,98 @@
 """Files and streams as lines of text: what ends a line, what is refused, how output is written."""
 
 import errno
-import gzip
-import io
 import os
 import secrets
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from model.errors import DataError
+from model.text.packing import open_unpacked, packed
 
 _BOM = b"\xef\xbb\xbf"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, unpacked if its name ends in `.gz`; see `iter_lines`.
+    """The lines of a UTF-8 file, unpacked if its name ends in `.gz` or `.zst`; see `iter_lines`.
 
     Errors show when the first line is asked for, or when the damaged place is reached.
 
     Raises:
-        DataError: the file is missing, unreadable, a directory, damaged gzip or not UTF-8.
+        DataError: the file is missing, unreadable, a directory, damaged gzip or zstd, or not UTF-8.
     """
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file. Check the path.") from error
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}). Give a readable file."
-        ) from error
-    with stream:
-        if path.suffix != ".gz":
-            yield from iter_lines(stream, str(path))
-            return
-        try:
-            # The buffer splits lines in C, GzipFile in Python.
-            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=stream, mode="rb"), 1 << 17)
-            yield from iter_lines(unpacked, str(path))
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(
-                f"{path}: damaged or incomplete gzip ({error}). Fetch or compress the file again."
-            ) from error
+    with open_unpacked(path) as stream:
+        yield from iter_lines(stream, str(path))
+
+
+def read_raw_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, unpacked as `read_lines` does, not decoded yet; see `iter_raw_lines`.
+
+    Raises:
+        DataError: as `read_lines`, but for text that is not UTF-8.
+    """
+    with open_unpacked(path) as stream:
+        yield from iter_raw_lines(stream)
 
 
 def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     """The lines of a UTF-8 stream, each as soon as it has arrived. `name` is for messages.
 
-    A line ends at LF, and a CR right before it belongs to the ending; every other character,
-    U+2028 and a lone CR among them, is part of the line. A byte order mark at the start is dropped.
-    A last line without LF counts.
+    What a line is: see `iter_raw_lines`.
 
     Raises:
         DataError: a line is not UTF-8; the message names it.
     """
-    for number, raw in enumerate(stream, 1):
-        if number == 1 and raw.startswith(_BOM):
+    for number, raw in enumerate(iter_raw_lines(stream), 1):
+        try:
+            yield decode_line(raw)
+        except DataError as error:
+            raise DataError(f"{name}, line {number}: {error}") from error
+
+
+def iter_raw_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a stream without their endings, not decoded yet.
+
+    A line ends at LF, and a CR right before it belongs to the ending; every other character,
+    U+2028 and a lone CR among them, is part of the line. A byte order mark at the start is dropped.
+    A last line without LF counts.
+    """
+    for number, raw in enumerate(stream):
+        if number == 0 and raw.startswith(_BOM):
             raw = raw[len(_BOM) :]
             if not raw:  # a file of a mark alone has no lines
                 return
         if raw.endswith(b"\n"):
             raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
-        try:
-            line = raw.decode()
-        except UnicodeDecodeError as error:
-            column = len(raw[: error.start].decode()) + 1
-            raise DataError(
-                f"{name}, line {number}: not valid UTF-8 (byte 0x{raw[error.start]:02x} at column "
-                f"{column}). Convert the file to UTF-8."
-            ) from error
-        yield line
+        yield raw
+
+
+def decode_line(raw: bytes) -> str:
+    """The text of a line.
+
+    Raises:
+        DataError: it is not UTF-8; the message says where in the line.
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        column = len(raw[: error.start].decode()) + 1
+        raise DataError(
+            f"not valid UTF-8 (byte 0x{raw[error.start]:02x} at column {column}). "
+            "Convert the file to UTF-8."
+        ) from error
 
 
 @contextmanager
 def atomic_output(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, that appears under its name when it is complete, or not at all.
 
-    The bytes go to a temporary file beside `path`, compressed if the name ends in `.gz` (equal
-    content gives equal bytes). When the block ends they are forced to disk and renamed; when it
-    raises, they are removed and what stood at `path` stays. Devices and pipes are written directly.
+    The bytes go to a temporary file beside `path`, packed if the name ends in `.gz` or `.zst`
+    (equal content gives equal bytes). When the block ends they are forced to disk and renamed, and
+    the new name is forced to disk too; when it raises, they are removed and what stood at `path`
+    stays. Devices and pipes are written directly.
 
     Raises:
         DataError: the directory is missing or not writable, `path` is a directory, or the disk is
@@ -101,16 +112,14 @@ def atomic_output(path: Path) -> Iterator[BinaryIO]:
         ) from error
     try:
         with raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed:
-                    yield cast(BinaryIO, packed)
-            else:
-                yield raw
+            with packed(raw, path.suffix) as stream:
+                yield stream
             raw.flush()
             if not direct:
                 os.fsync(raw.fileno())
         if not direct:
             written.replace(target)
+            sync_directory(target.parent)
     except BaseException as error:
         if not direct:
             written.unlink(missing_ok=True)
@@ -119,3 +128,12 @@ def atomic_output(path: Path) -> Iterator[BinaryIO]:
                 f"{path}: cannot be written ({error.strerror}). Make room or give another place."
             ) from error
         raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Force the names in a directory to disk: what is renamed later is not seen earlier."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

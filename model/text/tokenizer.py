@@ -82,6 +82,11 @@ class Tokenizer:
         has_bytes = all(self._processor.is_byte(i) for i in ids)
         return [self._from_model[i] for i in ids] if has_bytes else []
 
+    def byte_pieces(self) -> list[int]:
+        """The ids of all byte pieces; none if the model has no byte pieces."""
+        pieces = enumerate(self._to_model[EOS_ID + 1 :], EOS_ID + 1)
+        return [ours for ours, theirs in pieces if self._processor.is_byte(theirs)]
+
     def subwords(self) -> dict[str, tuple[int, float]]:
         """Id and score of each piece that stands for its own text: no control and no byte piece.
 

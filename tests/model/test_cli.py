@@ -173,6 +173,12 @@ def test_flags_replace_what_the_checkpoint_says(parser: argparse.ArgumentParser)
     )
 
 
+def test_phrases_are_flags_that_may_be_given_again(parser: argparse.ArgumentParser) -> None:
+    flags = ["--prefix", "a b", "--constraints", "c", "--constraints", "d e", "--avoid", "f"]
+    found = search_options(parser.parse_args(["run", *flags]), SearchOptions(constraints=("x",)))
+    assert found == SearchOptions(prefix="a b", constraints=("c", "d e"), avoid=("f",))
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import sys
 
 import pytest
@@ -28,6 +29,15 @@ def test_a_log_has_plain_lines_and_a_summary(capsys: pytest.CaptureFixture[str])
         "dragoman-test: done: 1,234",
     ]
     assert all(line.endswith(" lines/s") and "\x1b" not in line for line in lines)
+
+
+def test_a_log_tells_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    with line_progress("dragoman-test", 4000, interval_s=0) as advance:
+        advance(1000)
+        advance(3000)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert re.search(r" lines/s, 25\.0% of 4,000, 0:00:0\d left$", first)
+    assert second.endswith(" lines/s") and third.endswith(" lines/s")
 
 
 def test_a_failed_job_has_no_summary(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +71,7 @@ def test_no_bar_where_the_output_goes_to_the_same_terminal(
         monkeypatch.setattr(sys, "stderr", screen)
         monkeypatch.setattr(sys, "stdout", screen)
         assert not bar_fits()
+        assert bar_fits(to_file=True)
         monkeypatch.setattr(sys, "stdout", io.StringIO())
         assert bar_fits()
     os.close(master)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.decoding.search import Hypothesis
+from model.errors import RequestError
 from model.text.tokenizer import Tokenizer
-from model.translation import assemble, best_combinations, plan_sources, plan_text
+from model.translation import Plan, assemble, best_combinations, plan_sources, plan_text
 
 LIMIT = 16
 SENTENCES = "der Hund läuft. das Haus ist klein! eine Frau schläft unter der Straße. 10 Hunde."
@@ -20,6 +21,7 @@ def hypothesis(score: float, pieces: tuple[int, ...], weights: list[list[float]]
     return Hypothesis(
         pieces=pieces,
         log_prob=2 * score,
+        token_log_probs=tuple(-0.5 - t for t in range(len(weights))),
         score=score,
         truncated=score < -5,
         weights=torch.tensor(weights),
@@ -71,6 +73,7 @@ def test_alignment_leaves_out_both_ends_of_sentence(tiny_tokenizer: Tokenizer) -
     found = [[hypothesis(-1, src[:2], rows.tolist())]]
     (only,) = assemble(plan, found, 1, tiny_tokenizer).hypotheses
     assert only.alignment == (1, 0)
+    assert only.token_log_probs == (-0.5, -1.5)  # that of EOS is left out
     assert only.weights is not None
     assert only.weights.equal(rows)
 
@@ -95,6 +98,9 @@ def test_parts_are_joined_with_their_separators_sums_and_offsets(
     assert translation.source_pieces[: ends[0]] == tuple(map(tiny_tokenizer.piece, sources[0]))
     assert only.score == sum(one[0].score for one in found)
     assert only.log_prob == sum(one[0].log_prob for one in found)
+    assert only.token_log_probs == (-0.5,) * len(sources)
+    words = [len(tiny_tokenizer.decode(src).split()) for src in sources]
+    assert only.word_alignment == tuple(end - 1 for end in itertools.accumulate(words))
     assert only.truncated, "one part was"
     assert only.weights is None
     assert only.translation.startswith("  ")
@@ -103,6 +109,43 @@ def test_parts_are_joined_with_their_separators_sums_and_offsets(
         only.translation.split()
         == "  ".join(tiny_tokenizer.decode(src[:1]) for src in sources).split()
     )
+
+
+def test_translations_of_one_text_differ(tiny_tokenizer: Tokenizer) -> None:
+    """Spelt in other pieces it is the same text, and only the best of them stays."""
+    plan = plan_text("rot", tiny_tokenizer, LIMIT)
+    width = len(plan_sources(plan)[0]) + 1
+    spelt = [tuple(i for c in text for i in tiny_tokenizer.byte_ids(c)) for text in (" Hund", " a")]
+    whole = tuple(tiny_tokenizer.encode("Hund"))
+    rest = tuple(tiny_tokenizer.encode("Mann"))
+    outputs = [(-1.0, whole), (-1.5, spelt[0]), (-2.0, rest), (-2.5, spelt[1])]
+    found = [hypothesis(s, y, [[1.0] * width] * (len(y) + 1)) for s, y in outputs]
+    translation = assemble(plan, [found], 3, tiny_tokenizer)
+    assert [h.translation for h in translation.hypotheses] == ["Hund", "Mann", "a"]
+    assert [h.score for h in translation.hypotheses] == [-1.0, -2.0, -2.5]
+
+
+def test_joined_texts_differ_too(tiny_tokenizer: Tokenizer) -> None:
+    """Parts "a" or "a b" and "b c" or "c" give "a b c" twice: the better one stays."""
+    plan: Plan = ["", (5, 6), " ", (7,), ""]
+    parts = []
+    for texts, width in ((("a", "a b"), 3), (("b c", "c"), 2)):
+        outputs = [tuple(tiny_tokenizer.encode(text)) for text in texts]
+        parts.append(
+            [
+                hypothesis(-1.0 - place, y, [[1.0] * width] * (len(y) + 1))
+                for place, y in enumerate(outputs)
+            ]
+        )
+    translation = assemble(plan, parts, 3, tiny_tokenizer)
+    found = [(h.translation, h.score) for h in translation.hypotheses]
+    assert found[0] == ("a b c", -2.0)
+    assert sorted(found[1:]) == [("a b b c", -3.0), ("a c", -3.0)]
+
+
+def test_a_part_without_any_translation_is_an_error(tiny_tokenizer: Tokenizer) -> None:
+    with pytest.raises(RequestError, match=r"constraints, avoid: no translation meets both"):
+        assemble(["", (5, 6), ""], [()], 1, tiny_tokenizer)
 
 
 numbers = st.integers(-9, 0).map(float)  # sums of whole numbers are exact, and ties are frequent

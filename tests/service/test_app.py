@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from model.checkpoint import Checkpoint, load_checkpoint
+from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
+from model.decoding.packed import PackedNetwork
 from model.translator import Translator
 from service.app import create_app
 from service.settings import Settings
@@ -103,6 +105,36 @@ def test_texts_come_back_translated_in_their_order(
         assert ours.pop("source_pieces") == list(theirs.source_pieces)
         # JSON spells each float so that reading it gives the same bits.
         assert found == json.loads(json.dumps([each.to_json() for each in theirs.hypotheses]))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"constraints": ["Hund"], "avoid": ["rot"], "max_length_b": 12},
+        {"prefix": "Die ", "no_repeat_ngram": 2, "coverage_beta": 0.2, "word_reward": 0.1},
+        {"temperature": 0.8, "top_k": 20, "top_p": 0.9, "seed": 5, "n_best": 2},
+        {"beam_size": 4, "diverse_groups": 2, "diverse_strength": 1, "n_best": 4},
+    ],
+)
+def test_every_search_option_reaches_the_search(
+    client: TestClient, translator: Translator, given: dict[str, Any]
+) -> None:
+    response = client.post(TRANSLATE, json={"text": TEXTS[:3], "options": given})
+    options = from_dict(SearchOptions, to_dict(translator.options) | given)
+    expected = [found.text for found in translator.search(TEXTS[:3], options)]
+    assert [found["translation"] for found in response.json()["translations"]] == expected
+    assert expected != translator.translate(TEXTS[:3])
+
+
+def test_a_demand_that_a_text_cannot_have_is_the_mistake_of_the_client(
+    client: TestClient, translator: Translator
+) -> None:
+    options = {"constraints": ["Hund Hund Hund"], "max_length_b": 0}
+    response = client.post(TRANSLATE, json={"text": "10", "options": options})
+    assert 400 <= response.status_code < 500
+    assert "constraints" in response.json()["error"]["message"]
+    (ours,) = client.post(TRANSLATE, json={"text": "10"}).json()["translations"]
+    assert ours["translation"] == translator.translate(["10"])[0]
 
 
 def test_one_text_gives_a_list_of_one(client: TestClient, translator: Translator) -> None:
@@ -264,14 +296,14 @@ def test_a_full_server_refuses_and_says_when_to_come_back(checkpoint: Checkpoint
 
 
 def test_a_failure_of_ours_tells_nothing_of_the_request(
-    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(module: object, arguments: object) -> None:
+    def fail(self: PackedNetwork, *arguments: object) -> None:
         raise RuntimeError("secret")
 
     app = make_app(checkpoint)
     with TestClient(app) as client:
-        checkpoint.network.source_embedding.register_forward_pre_hook(fail)
+        monkeypatch.setattr(PackedNetwork, "encode", fail)
         check_error(client.post(TRANSLATE, json={"text": "a"}), 500, "internal")
         assert client.get("/livez").status_code == 200
     assert "a step of the engine failed" in caplog.text
@@ -300,11 +332,17 @@ def test_the_schema_describes_all_that_it_names(openapi: dict[str, Any]) -> None
 # A client that leaves
 
 
-def test_a_client_that_leaves_stops_the_work(checkpoint: Checkpoint) -> None:
+def test_a_client_that_leaves_stops_the_work(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: list[int] = []
-    checkpoint.network.target_embedding.register_forward_pre_hook(
-        lambda module, arguments: steps.append(1)
-    )
+    honest = PackedNetwork.step
+
+    def counted(self: PackedNetwork, *arguments: Any) -> Any:
+        steps.append(1)
+        return honest(self, *arguments)
+
+    monkeypatch.setattr(PackedNetwork, "step", counted)
     app = make_app(checkpoint)
     scope = {
         "type": "http",

@@ -12,6 +12,8 @@ from model.errors import ConfigError
 from model.translation import TextHypothesis, Translation
 from service.schemas import (
     MAX_CHARACTERS,
+    MAX_PHRASE,
+    MAX_PHRASES,
     MAX_TEXTS,
     Options,
     TranslateRequest,
@@ -42,16 +44,41 @@ def test_options_left_out_are_the_defaults() -> None:
     assert chosen == SearchOptions(beam_size=1, alpha=2.0, max_length_b=3)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "length_penalty"])
+TEXTS = {"prefix", "constraints", "avoid"}
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in {"length_penalty", "top_p"} | TEXTS])
 def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None:
     said = property_of_options(name)
-    wide = SearchOptions(beam_size=64)
+    # Some options are for samples only, others for a beam.
+    samples = name in {"temperature", "top_k", "seed"}
+    wide = SearchOptions(beam_size=64, temperature=1.0 if samples else 0.0)
     for limit, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
         options = Options.model_validate({name: limit})
         if name != "beam_size":
             assert getattr(options.over(wide), name) == limit
         with pytest.raises(ValidationError):
             Options.model_validate({name: limit + beyond})
+
+
+def test_top_p_is_above_0() -> None:
+    said = property_of_options("top_p")
+    assert (said["exclusiveMinimum"], said["maximum"]) == (0, 1)
+    assert Options(top_p=1.0).over(DEFAULTS).top_p == 1.0
+    for value in (0, 1.01):
+        with pytest.raises(ValidationError):
+            Options.model_validate({"top_p": value})
+
+
+def test_phrases_are_text_and_the_schema_says_how_much() -> None:
+    assert property_of_options("prefix")["maxLength"] == MAX_PHRASE
+    for name in ("constraints", "avoid"):
+        said = property_of_options(name)
+        assert (said["maxItems"], said["items"]["maxLength"]) == (MAX_PHRASES, MAX_PHRASE)
+        options = Options.model_validate({name: ["Hund", "die Frau"]}).over(DEFAULTS)
+        assert getattr(options, name) == ("Hund", "die Frau")
+        with pytest.raises(ValidationError):
+            Options.model_validate({name: "Hund"})
 
 
 def test_the_schema_names_the_length_penalties() -> None:
@@ -108,6 +135,8 @@ def test_a_response_tells_all_but_the_attention() -> None:
             log_prob=2 * score,
             pieces=("\u2581a", text),
             alignment=(1, 0),
+            token_log_probs=(-0.25, score),
+            word_alignment=(1,),
             truncated=score < -1,
             weights=torch.zeros(3, 3),
         )
@@ -122,6 +151,8 @@ def test_a_response_tells_all_but_the_attention() -> None:
                 "log_prob": -0.2,
                 "pieces": ["\u2581a", "b"],
                 "alignment": [1, 0],
+                "token_log_probs": [-0.25, -0.1],
+                "word_alignment": [1],
                 "truncated": False,
                 "source_pieces": ["\u2581x", "y"],
                 "alternatives": [
@@ -131,6 +162,8 @@ def test_a_response_tells_all_but_the_attention() -> None:
                         "log_prob": -3.0,
                         "pieces": ["\u2581a", "c"],
                         "alignment": [1, 0],
+                        "token_log_probs": [-0.25, -1.5],
+                        "word_alignment": [1],
                         "truncated": True,
                     }
                 ],

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.options import SearchOptions
+from model.decoding.packed import PackedNetwork
 from model.errors import RequestError
+from model.network.memory import Memory
 from model.translator import Translator
 from service.errors import EngineFailed, Overloaded, ShuttingDown
 from service.worker import Worker
@@ -55,13 +57,18 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, timeout=60))
 
 
-def count_steps(checkpoint: Checkpoint) -> list[str]:
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A list that grows by the name of the thread with every step of the decoder."""
-    steps: list[str] = []
-    checkpoint.network.target_embedding.register_forward_pre_hook(
-        lambda module, arguments: steps.append(threading.current_thread().name)
-    )
-    return steps
+    names: list[str] = []
+    honest = PackedNetwork.step
+
+    def counted(self: PackedNetwork, *arguments: Any) -> Any:
+        names.append(threading.current_thread().name)
+        return honest(self, *arguments)
+
+    monkeypatch.setattr(PackedNetwork, "step", counted)
+    return names
 
 
 async def growth(steps: list[str]) -> None:
@@ -106,8 +113,7 @@ def test_no_answer_depends_on_company(checkpoint: Checkpoint) -> None:
     run(test())
 
 
-def test_requests_join_those_in_flight(checkpoint: Checkpoint) -> None:
-    steps = count_steps(checkpoint)
+def test_requests_join_those_in_flight(checkpoint: Checkpoint, steps: list[str]) -> None:
 
     async def test() -> None:
         async with running(checkpoint) as worker:
@@ -123,8 +129,7 @@ def test_requests_join_those_in_flight(checkpoint: Checkpoint) -> None:
     run(test())
 
 
-def test_whoever_leaves_stops_the_work(checkpoint: Checkpoint) -> None:
-    steps = count_steps(checkpoint)
+def test_whoever_leaves_stops_the_work(checkpoint: Checkpoint, steps: list[str]) -> None:
 
     async def test() -> None:
         async with running(checkpoint, max_requests=1) as worker:
@@ -189,16 +194,20 @@ def test_a_checkpoint_whose_options_no_memory_holds_is_refused(checkpoint: Check
 
 
 def test_a_step_that_raises_fails_those_in_flight_and_no_others(
-    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+    checkpoint: Checkpoint,
+    caplog: pytest.LogCaptureFixture,
+    steps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     poison = checkpoint.tokenizer.encode("日")[-1]
+    honest = PackedNetwork.encode
 
-    def fail(module: nn.Module, arguments: tuple[Tensor]) -> None:
-        if (arguments[0] == poison).any():
+    def fail(self: PackedNetwork, src: Tensor, lengths: Tensor) -> Memory:
+        if (src == poison).any():
             raise RuntimeError("the device is on fire")
+        return honest(self, src, lengths)
 
-    steps = count_steps(checkpoint)
-    checkpoint.network.source_embedding.register_forward_pre_hook(fail)
+    monkeypatch.setattr(PackedNetwork, "encode", fail)
 
     async def test() -> None:
         async with running(checkpoint) as worker:
@@ -228,8 +237,7 @@ class NoTorch(TorchFunctionMode):
         raise AssertionError(f"{func} on the event loop")
 
 
-def test_the_event_loop_runs_no_torch(checkpoint: Checkpoint) -> None:
-    steps = count_steps(checkpoint)
+def test_the_event_loop_runs_no_torch(checkpoint: Checkpoint, steps: list[str]) -> None:
 
     async def test() -> None:
         async with running(checkpoint) as worker:
@@ -243,8 +251,9 @@ def test_the_event_loop_runs_no_torch(checkpoint: Checkpoint) -> None:
     assert set(steps) == {"engine"}
 
 
-def test_a_worker_that_stops_leaves_nobody_waiting(checkpoint: Checkpoint) -> None:
-    steps = count_steps(checkpoint)
+def test_a_worker_that_stops_leaves_nobody_waiting(
+    checkpoint: Checkpoint, steps: list[str]
+) -> None:
 
     async def test() -> None:
         async with running(checkpoint) as worker:
@@ -264,14 +273,20 @@ def test_a_worker_that_stops_leaves_nobody_waiting(checkpoint: Checkpoint) -> No
 
 @pytest.mark.parametrize("spoilt", [False, True])
 def test_a_machine_on_which_company_matters_is_reported(
-    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture, spoilt: bool
+    checkpoint: Checkpoint,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    spoilt: bool,
 ) -> None:
-    def mix(module: nn.Module, arguments: tuple[Tensor], embedded: Tensor) -> Tensor:
+    honest = PackedNetwork.log_scores
+
+    def mix(self: PackedNetwork, *arguments: Any) -> Tensor:
         """Let every row depend on all others, as an unlucky matrix product would."""
-        return embedded + 0.1 * embedded.mean()
+        scores = honest(self, *arguments)
+        return scores + 0.1 * scores.mean()
 
     if spoilt:
-        checkpoint.network.target_embedding.register_forward_hook(mix)
+        monkeypatch.setattr(PackedNetwork, "log_scores", mix)
 
     async def test() -> None:
         async with running(checkpoint):

@@ -45,6 +45,9 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("model.attention_heads=3", "does not divide"),
         ("model.vocab_size=9", "it follows tokenizer.vocab_size"),
         ("search.beam_size=0", "beam_size"),
+        ("shortlist.candidates=-1", "shortlist.candidates: -1 is too small. Use 0 or more"),
+        ("shortlist.max_links=0", "Use 1 or more"),
+        ("shortlist.candidate=5", "Did you mean 'candidates'"),
         ("optimizer.warmup_steps=11", "above run.max_steps 10"),
         ("data.train={source: x}", "either source and target, or tsv"),
         ("data.train=x", "must be a mapping"),
@@ -98,7 +101,9 @@ def flatten(values: dict[str, object], prefix: str = "") -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("name", ["demo", "multi30k_en_de", "tatoeba_de_en"])
+@pytest.mark.parametrize(
+    "name", ["demo", "multi30k_en_de", "multi30k_en_de_small", "tatoeba_de_en"]
+)
 def test_shipped_configs_load_and_comment_every_key(name: str) -> None:
     path = Path(__file__).parents[2] / "configs" / f"{name}.yaml"
     config = load_config(path)

@@ -8,7 +8,7 @@ import pytest
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
 from training.config import CorpusFiles, DataConfig
-from training.corpus import TextPairs, encode_corpus, read_pairs
+from training.corpus import TextPairs, encode_corpus, hold_out, read_pairs
 
 
 def data(folder: Path) -> DataConfig:
@@ -80,3 +80,17 @@ def test_nothing_left_says_why(tiny_tokenizer: Tokenizer) -> None:
     pairs = TextPairs(sources=["", "the house"], targets=["x", "das Haus " * 9])
     with pytest.raises(DataError, match="1 blank, 1 with more than 5 pieces"):
         encode_corpus(pairs, tiny_tokenizer, max_length=5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "held"), [(3, [0]), (120, [0, 60]), (200_000, list(range(0, 200_000, 200)))]
+)
+def test_pairs_are_held_out_at_even_distances(lines: int, held: list[int]) -> None:
+    pairs = TextPairs(
+        sources=[f"s{i}" for i in range(lines)], targets=[f"t{i}" for i in range(lines)]
+    )
+    most, few = hold_out(pairs)
+    assert few.sources == [f"s{i}" for i in held]
+    assert few.targets == [f"t{i}" for i in held]
+    assert sorted(most.sources + few.sources) == sorted(pairs.sources)
+    assert [t.replace("t", "s") for t in most.targets] == most.sources

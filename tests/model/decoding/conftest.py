@@ -1,16 +1,29 @@
-"""Tiny real networks for the search."""
+"""Tiny real networks for the search, and their opinions without any search."""
 
-from collections.abc import Callable
-from typing import Literal
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple
 
 import pytest
 import torch
+from torch import Tensor
 
 from model.config import ModelConfig
+from model.decoding.engine import Engine
+from model.decoding.request import Finished, Request
+from model.decoding.search import Hypothesis
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import EOS_ID
+from model.text.tokenizer import BOS_ID, EOS_ID
 
 MakeNetwork = Callable[..., Seq2Seq]
+
+
+class Forced(NamedTuple):
+    """What the network says of an output under teacher forcing."""
+
+    log_probs: Tensor  # (T, V)
+    weights: Tensor  # (T, S)
+    log_prob: float
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +61,48 @@ def make_network() -> MakeNetwork:
         return network
 
     return make
+
+
+@pytest.fixture(scope="session")
+def forced() -> Callable[[Seq2Seq, tuple[int, ...], tuple[int, ...]], Forced]:
+    """A function of network, source and output, all without EOS."""
+
+    @torch.inference_mode()
+    def force(network: Seq2Seq, src: tuple[int, ...], pieces: tuple[int, ...]) -> Forced:
+        memory = network.encode(torch.tensor([[*src, EOS_ID]]), torch.tensor([len(src) + 1]))
+        tgt_in = torch.tensor([[BOS_ID, *pieces]])
+        features, weights = network.unroll(tgt_in, network.start(memory), memory)
+        log_probs = network.log_scores(features, weights, memory)[0].log_softmax(dim=-1)
+        total = sum(float(log_probs[t, piece]) for t, piece in enumerate((*pieces, EOS_ID)))
+        return Forced(log_probs, weights[0], total)
+
+    return force
+
+
+@pytest.fixture(scope="session")
+def search_all() -> Callable[..., list[tuple[Hypothesis, ...]]]:
+    """A function of a network and requests that searches them together."""
+
+    def search(
+        network: Seq2Seq, requests: Iterable[Request], **settings: object
+    ) -> list[tuple[Hypothesis, ...]]:
+        engine = Engine(network, **settings)  # type: ignore[arg-type]
+        ids = [engine.add(request) for request in requests]
+        found = {}
+        while engine.busy:
+            events = engine.step()
+            found.update({e.id: e.hypotheses for e in events if isinstance(e, Finished)})
+        return [found[id] for id in ids]
+
+    return search
+
+
+@pytest.fixture(scope="session")
+def all_outputs() -> Callable[[int, int], Iterator[tuple[int, ...]]]:
+    """A function of vocabulary size and limit: every output there is."""
+
+    def every(vocab_size: int, limit: int) -> Iterator[tuple[int, ...]]:
+        words = range(EOS_ID + 1, vocab_size)
+        return (y for n in range(limit + 1) for y in itertools.product(words, repeat=n))
+
+    return every

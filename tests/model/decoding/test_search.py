@@ -12,6 +12,7 @@ from model.decoding.options import SearchOptions, length_limit
 from model.decoding.search import (
     BLOCK,
     best_candidates,
+    best_extensions,
     common_prefix,
     is_over,
     length_penalty,
@@ -80,6 +81,11 @@ def test_candidates_are_those_of_a_full_sort(seed: int, beam: int, vocab: int, l
     generator = torch.Generator().manual_seed(seed)
     totals = -torch.randint(0, levels, (3, beam, vocab), generator=generator).float()
     totals[:, torch.rand(beam, generator=generator) < 0.3] = -torch.inf
+    alive = -torch.randint(0, levels, (3, beam), generator=generator).float()
+    for found, expected in zip(
+        best_extensions(totals, alive), best_candidates(totals + alive.unsqueeze(2)), strict=True
+    ):
+        assert found.equal(expected)
     chosen = best_candidates(totals)
     for row, values in enumerate(totals.flatten(1).tolist()):
         order = sorted(range(len(values)), key=lambda i: (-values[i], i))[:beam]

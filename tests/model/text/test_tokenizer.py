@@ -119,6 +119,7 @@ def test_a_foreign_model_works_under_our_ids() -> None:
     assert foreign.decode([BOS_ID, *ids, EOS_ID]) == SENTENCES[1]
     assert foreign.decode(foreign.encode("漢")) == " \u2047 "  # what it does not know shows
     assert foreign.decode(foreign.encode("the \u2581 dog")) == "the dog"
+    assert foreign.byte_pieces() == []
 
 
 def test_subwords_are_the_pieces_that_stand_for_their_own_text(tokenizer: Tokenizer) -> None:
@@ -134,3 +135,5 @@ def test_subwords_are_the_pieces_that_stand_for_their_own_text(tokenizer: Tokeni
 def test_byte_pieces_spell_a_character(tokenizer: Tokenizer) -> None:
     assert [tokenizer.piece(i) for i in tokenizer.byte_ids("\u00e9")] == ["<0xC3>", "<0xA9>"]
     assert tokenizer.mark_ids == tokenizer.byte_ids("\u2581")
+    names = [tokenizer.piece(i) for i in tokenizer.byte_pieces()]
+    assert names == [f"<0x{byte:02X}>" for byte in range(256)]

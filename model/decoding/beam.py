@@ -1,0 +1,57 @@
+"""Beam: the search state of every slot of a lane."""
+
+# Shapes: N slots, K hypotheses, T target length with EOS.
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.decoding.options import SearchOptions, beginnings
+from model.decoding.search import length_penalty
+from model.text.tokenizer import BOS_ID
+
+
+class Beam(NamedTuple):
+    """Dimension 0 of every field is the slot."""
+
+    token: Tensor  # (N, K) the last piece of each hypothesis
+    log_prob: Tensor  # (N, K) fp32, -inf where no hypothesis is alive
+    length: Tensor  # (N,) pieces so far
+    finished: Tensor  # (N,) hypotheses finished so far
+    best: Tensor  # (N, K) their scores, best first, then -inf
+    forced: Tensor  # (N, K) at the length limit: the hypothesis would rather have gone on
+    n_best: Tensor  # (N,)
+    penalty: Tensor  # (N, T) length penalty of what finishes in each step
+    longest: Tensor  # (N,) the last of them that this sentence can reach
+
+    @classmethod
+    def allocate(cls, slots: int, beam: int, steps: int, device: torch.device) -> "Beam":
+        """For `slots` sentences of `beam` hypotheses and `steps` pieces with EOS."""
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(slots, *shape, dtype=dtype, device=device)
+
+        return cls(
+            token=zeros(beam, dtype=torch.long),
+            log_prob=zeros(beam),
+            length=zeros(dtype=torch.long),
+            finished=zeros(dtype=torch.long),
+            best=zeros(beam),
+            forced=zeros(beam, dtype=torch.bool),
+            n_best=zeros(dtype=torch.long),
+            penalty=zeros(steps),
+            longest=zeros(),
+        )
+
+    def begin(self, slot: int, options: SearchOptions, limit: int) -> None:
+        """Make `slot` that of a new sentence with a length limit of `limit` pieces."""
+        self.token[slot] = BOS_ID
+        self.log_prob[slot] = -torch.inf
+        self.log_prob[slot, :: options.beam_size // beginnings(options)] = 0.0
+        self.length[slot] = 0
+        self.finished[slot] = 0
+        self.best[slot] = -torch.inf
+        self.n_best[slot] = options.n_best
+        self.penalty[slot, : limit + 1] = length_penalty(options, torch.arange(1, limit + 2))
+        self.longest[slot] = self.penalty[slot, limit]

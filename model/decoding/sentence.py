@@ -1,0 +1,70 @@
+"""Sentence: what the host knows of a sentence in flight, and of those with rules together."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from model.decoding.request import Request
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(slots=True)
+class Sentence:
+    """One active sentence. Everything that changes with each hypothesis lies in tensors."""
+
+    id: int
+    request: Request
+    limit: int
+    """The most pieces that it may have."""
+    ruled: bool
+    """See `has_rules`."""
+    length: int = 0
+    """Pieces so far, the same for all alive hypotheses."""
+    reported: int = 0
+    """Length of the stable prefix last reported."""
+
+
+def has_rules(request: Request) -> bool:
+    """Whether a sentence uses options that only `model.decoding.rules` knows."""
+    options = request.options
+    return bool(
+        request.prefix
+        or request.constraints
+        or request.avoid
+        or options.word_reward
+        or options.coverage_beta
+        or options.no_repeat_ngram
+        or options.temperature
+        or options.diverse_groups > 1
+    )
+
+
+class Ruled(NamedTuple):
+    """The active sentences with rules, and their slots. Rows are places in these lists."""
+
+    sentences: list[Sentence]
+    slots: list[int]
+
+    @classmethod
+    def of(cls, active: list[Sentence]) -> "Ruled":
+        """Those of the active sentences, each in the slot of its place, that have rules."""
+        slots = [slot for slot, sentence in enumerate(active) if sentence.ruled]
+        return cls([active[slot] for slot in slots], slots)
+
+    def slots_of(self, rows: list[int]) -> list[int]:
+        """The slots of `rows`."""
+        return [self.slots[row] for row in rows]
+
+    def rows(self, test: Callable[[Request], object]) -> list[int]:
+        """The rows whose request passes `test`."""
+        return [row for row, sentence in enumerate(self.sentences) if test(sentence.request)]
+
+    def groups(self, key: Callable[[Sentence], Key | None]) -> dict[Key, list[int]]:
+        """The rows of each key; those whose key is None are left out."""
+        found: dict[Key, list[int]] = {}
+        for row, sentence in enumerate(self.sentences):
+            value = key(sentence)
+            if value is not None:
+                found.setdefault(value, []).append(row)
+        return found

@@ -1,0 +1,139 @@
+"""dragoman-inspect: what a checkpoint is: files, parameters, memory, defaults, where it is from."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from model.checkpoint import Checkpoint, load_checkpoint
+from model.cli import OK, add_run_argument, command_parser, run_command
+from model.config import ModelConfig, to_dict
+from model.errors import CheckpointError
+from model.footprint import footprint
+from model.network.seq2seq import Seq2Seq
+from model.report import add_report_argument, table, write_report
+from model.text.tokenizer import Tokenizer
+from model.timing import PRECISIONS
+
+NAME = "dragoman-inspect"
+
+DESCRIPTION = """\
+Show what a checkpoint is: its files and their sizes, the parameters of each part, the memory that
+it takes at each precision and for each sentence in flight, its digest, the search options that it
+was saved with, its tokenizer, and its card with data, license and metrics."""
+
+EXAMPLE = """\
+examples:
+  dragoman-inspect runs/demo
+  dragoman-inspect runs/demo --json - | jq .digest"""
+
+KIB, MIB = 2**10, 2**20
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    return run_command(NAME, lambda: _inspect(_parser().parse_args(argv)))
+
+
+def parameters_by_part(network: Seq2Seq) -> dict[str, int]:
+    """Numbers of parameters. A matrix that several parts share counts once, as an embedding."""
+    counts = Counter({"embeddings": 0, "encoder": 0, "attention": 0, "decoder": 0, "output": 0})
+    for name, value in network.named_parameters():
+        counts[_part(name, network.config)] += value.numel()
+    return dict(counts)
+
+
+def tokenizer_kind(tokenizer: Tokenizer) -> str:
+    """`bpe` or `unigram`: only the scores of the first are whole numbers, the ranks of merges."""
+    scores = (score for _, score in tokenizer.subwords().values())
+    return "bpe" if all(score.is_integer() for score in scores) else "unigram"
+
+
+def _part(name: str, config: ModelConfig) -> str:
+    """The part that the parameter called `name` belongs to."""
+    if "embedding" in name or (name == "output.weight" and config.tie_embeddings):
+        return "embeddings"
+    return "attention" if name.startswith("decoder.attention.") else name.split(".")[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
+    add_run_argument(parser)
+    add_report_argument(parser)
+    return parser
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    checkpoint = load_checkpoint(arguments.run)
+    figures = _figures(checkpoint)
+    write_report(_text(checkpoint, figures), figures, arguments.json)
+    return OK
+
+
+def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
+    """All that there is to say; JSON can hold it.
+
+    Raises:
+        CheckpointError: a running training has deleted the checkpoint in the meantime.
+    """
+    try:
+        manifest = json.loads((checkpoint.path / "manifest.json").read_text())
+        # The training state may have been deleted: translating needs none.
+        found = [name for name in manifest["files"] if (checkpoint.path / name).exists()]
+        files = {
+            name: (checkpoint.path / name).stat().st_size for name in [*found, "manifest.json"]
+        }
+    except OSError as error:
+        raise CheckpointError(
+            f"{checkpoint.path}: cannot be read any more ({error.strerror}). Run this again."
+        ) from error
+    tokenizer = checkpoint.tokenizer
+    return {
+        "checkpoint": str(checkpoint.path),
+        "digest": checkpoint.digest,
+        "format": manifest["format"],
+        "dragoman": manifest["dragoman"],
+        "step": checkpoint.step,
+        "file_bytes": files,
+        "parameters": parameters_by_part(checkpoint.network),
+        "memory": {name: asdict(footprint(checkpoint, name)) for name in PRECISIONS},
+        "tokenizer": {"kind": tokenizer_kind(tokenizer), "pieces": tokenizer.vocab_size},
+        "config": to_dict(checkpoint.config),
+        "search": to_dict(checkpoint.search),
+        "card": checkpoint.card,
+    }
+
+
+def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
+    """The same for people."""
+    config, files, parameters = checkpoint.config, figures["file_bytes"], figures["parameters"]
+    tokenizer = figures["tokenizer"]
+    memory = [
+        [name, f"{held['fixed_bytes'] / MIB:,.1f}", f"{held['slot_bytes'] / KIB:,.0f}"]
+        for name, held in figures["memory"].items()
+    ]
+    parts = [
+        f"checkpoint  {figures['checkpoint']}\n"
+        f"digest      {figures['digest']}\n"
+        f"format      {figures['format']}, of dragoman {figures['dragoman']}, "
+        f"step {figures['step']:,}\n"
+        f"tokenizer   {tokenizer['kind']}, {tokenizer['pieces']:,} pieces\n"
+        f"max length  {config.max_length:,} pieces of a sentence\n",
+        table(["file", "bytes"], _with_sum(files)),
+        table(["part", "parameters"], _with_sum(parameters)),
+        table(["precision", "weights MiB", "KiB for each sentence in flight"], memory),
+        table(["search option", "default"], [[k, str(v)] for k, v in figures["search"].items()]),
+        checkpoint.card.rstrip() + "\n",
+    ]
+    return "\n".join(parts)
+
+
+def _with_sum(counts: dict[str, int]) -> list[list[str]]:
+    rows = counts | {"together": sum(counts.values())}
+    return [[name, f"{count:,}"] for name, count in rows.items()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

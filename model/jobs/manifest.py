@@ -1,0 +1,135 @@
+"""The manifest of a job: everything that its output depends on, written before its first part."""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.config import from_dict, to_dict
+from model.decoding.options import SearchOptions
+from model.errors import ConfigError, DataError
+from model.jobs.formats import FormatName
+
+FEWEST_PARTS, SMALLEST_PART, LARGEST_PART = 64, 1024, 4096
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What a shard or a resumed run must have in common with the run that began the job."""
+
+    dragoman: str
+    """Version."""
+    model: str
+    """Digest of the checkpoint."""
+    input: str
+    """SHA-256 of the input file."""
+    records: int
+    """In the whole input."""
+    part_records: int
+    """In each part, except that the last may have fewer. A part is also one search window."""
+    format: FormatName
+    field: str | None
+    search: SearchOptions
+    precision: str
+    """As resolved: never "auto"."""
+    shortlist: bool
+    """Whether the one of the checkpoint is used."""
+    device: str
+    """Its kind, cpu or cuda: another shard may use another GPU."""
+    threads: int
+
+    def key(self) -> str:
+        """Eight characters that tell the parts of this job from those of any other."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+
+    def to_json(self) -> str:
+        """The text of manifest.json."""
+        return json.dumps(to_dict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def part_size(records: int) -> int:
+    """Records in a part: 4,096, fewer in a small input, so that shards have something to share.
+
+    Not under 1,024: at the end of a search window the engine runs empty. The size depends on the
+    input alone. So the windows, and with them every bit of the output, are the same whatever the
+    number of shards, also where neighbours show in the last bits.
+    """
+    return min(max(records // FEWEST_PARTS, SMALLEST_PART), LARGEST_PART)
+
+
+def manifest_path(folder: Path) -> Path:
+    """Where the manifest of a job is."""
+    return folder / "manifest.json"
+
+
+def load_manifest(path: Path) -> Manifest | None:
+    """The manifest in a file; None if there is no such file.
+
+    Raises:
+        DataError: it is damaged, or another version of Dragoman wrote it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        return from_dict(Manifest, json.loads(text))
+    except (ValueError, ConfigError) as error:
+        raise DataError(
+            f"{path}: cannot be used ({error}). Go on with the version of Dragoman that wrote it, "
+            f"or remove {path.parent} to begin anew."
+        ) from error
+
+
+def adopt(manifest: Manifest, arguments: argparse.Namespace, path: Path) -> None:
+    """Give the flags of the model that say `auto`, or nothing, the values of the manifest.
+
+    Raises:
+        ConfigError: a flag says something else.
+    """
+    if arguments.precision == "auto":
+        arguments.precision = manifest.precision
+    if arguments.device == "auto":
+        arguments.device = manifest.device
+    if arguments.threads is None:
+        arguments.threads = manifest.threads
+    given = {
+        "precision": arguments.precision,
+        "device": arguments.device.partition(":")[0],
+        "threads": arguments.threads,
+    }
+    for name, value in given.items():
+        if value != getattr(manifest, name):
+            raise ConfigError(_conflict(path, name, getattr(manifest, name), value))
+
+
+def check_same(begun: Manifest, now: Manifest, path: Path) -> None:
+    """Make sure that a run may add to the job that was `begun`.
+
+    Raises:
+        ConfigError: something that the output depends on differs; the first such thing is named.
+    """
+    for one in dataclasses.fields(Manifest):
+        name = one.name
+        theirs, ours = getattr(begun, name), getattr(now, name)
+        if theirs == ours:
+            continue
+        if name in ("input", "model"):
+            raise ConfigError(
+                f"{path.parent}: this job was begun with another {name}. Give the same, or remove "
+                "the folder to begin anew."
+            )
+        if name == "search":
+            first, second = to_dict(theirs), to_dict(ours)
+            name = next(key for key in first if first[key] != second[key])
+            theirs, ours = first[name], second[name]
+        raise ConfigError(_conflict(path, name, theirs, ours))
+
+
+def _conflict(path: Path, name: str, theirs: object, ours: object) -> str:
+    return (
+        f"{path.parent}: this job was begun with {name} {theirs}, not {ours}. Use the same, or "
+        "remove the folder to begin anew."
+    )

@@ -1,0 +1,98 @@
+"""Parquet: the values of a text column, and the table again with a column of translations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from model.errors import DataError
+from model.jobs.formats import TRANSLATION
+from model.text.packing import open_binary
+
+if TYPE_CHECKING:
+    from pyarrow import Schema
+    from pyarrow.parquet import ParquetFile
+
+_ROWS = 1 << 16
+"""Rows that are read, and written as one row group, at once."""
+
+
+def count_rows(path: Path) -> int:
+    """The rows of a file.
+
+    Raises:
+        DataError: it is missing or not Parquet.
+    """
+    with _open(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def column_values(path: Path, column: str) -> Iterator[bytes | None]:
+    """The texts of a column in UTF-8, or what stands in their place; None where there is none.
+
+    Raises:
+        DataError: the file is missing, damaged or not Parquet, or has no such column of strings.
+    """
+    import pyarrow
+
+    with _open(path) as file:
+        _check_column(path, file.schema_arrow, column)
+        for batch in file.iter_batches(_ROWS, columns=[column]):
+            # Not as strings: a value that is not UTF-8 is for the caller to judge.
+            yield from batch.column(0).cast(pyarrow.string()).cast(pyarrow.binary()).to_pylist()
+
+
+def write_translated(source: Path, translations: Iterator[str | None], output: BinaryIO) -> None:
+    """The table of `source` with the column "translation" in the place of any of that name.
+
+    Raises:
+        DataError: see `column_values`.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    with _open(source) as file:
+        kept = [name for name in file.schema_arrow.names if name != TRANSLATION]
+        schema = pyarrow.schema(
+            [*map(file.schema_arrow.field, kept), pyarrow.field(TRANSLATION, pyarrow.string())],
+            file.schema_arrow.metadata,
+        )
+        with pyarrow.parquet.ParquetWriter(output, schema) as writer:
+            for batch in file.iter_batches(_ROWS, columns=kept):
+                found = pyarrow.array([next(translations) for _ in range(len(batch))], "string")
+                writer.write_batch(
+                    pyarrow.record_batch([*map(batch.column, kept), found], schema=schema)
+                )
+
+
+def _check_column(path: Path, schema: "Schema", column: str) -> None:
+    from pyarrow import types
+
+    if column not in schema.names:
+        raise DataError(
+            f"{path}: no column {column!r}, only {', '.join(schema.names)}. Name one with --field."
+        )
+    kind = schema.field(column).type
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    if not (types.is_string(value) or types.is_large_string(value) or types.is_string_view(value)):
+        raise DataError(
+            f"{path}: column {column!r} holds {kind}, not strings. Name another one with --field."
+        )
+
+
+@contextmanager
+def _open(path: Path) -> Iterator["ParquetFile"]:
+    import pyarrow
+    import pyarrow.parquet
+
+    with open_binary(path) as stream:
+        try:
+            with pyarrow.parquet.ParquetFile(stream) as file:
+                yield file
+        except (pyarrow.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # not one of Arrow's
+                raise
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise DataError(
+                f"{path}: not Parquet, or damaged ({reason}). Check the file."
+            ) from error

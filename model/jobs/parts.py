@@ -1,0 +1,226 @@
+"""The parts of a job: what is done so far, in a folder beside the output, safe from any kill.
+
+    FILE.parts/manifest.json          what every part has in common, written before the first
+    FILE.parts/00000012-1f3a5c7e      the translated records of part 12; the rest is the job's key
+    FILE.parts/00000012-1f3a5c7e.quarantine    those of them that were set aside, if any
+    FILE.parts/lock                   held with flock: shared by shards, alone by a whole job
+
+A file has its name only when it is complete and on the disk. Whoever finishes last, when all parts
+are there, joins them; so the output does not depend on who made which part, nor on the order.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from model.errors import DataError
+from model.jobs.manifest import Manifest, check_same, load_manifest, manifest_path
+from model.jobs.shard import Shard
+from model.jobs.window import Written
+from model.text.lines import atomic_output, sync_directory
+
+_LOCK = "lock"
+
+
+class Parts:
+    """The folder of a job, while this process works in it."""
+
+    def __init__(self, folder: Path, manifest: Manifest, lock: int) -> None:
+        """Use `claim`. `lock` is the open file of the lock."""
+        self.folder = folder
+        self.manifest = manifest
+        self._lock = lock
+        self._key = manifest.key()
+
+    def __len__(self) -> int:
+        """How many parts the job has, done or not."""
+        return -(-self.manifest.records // self.manifest.part_records)
+
+    def size(self, part: int) -> int:
+        """Records in part `part`, from 0."""
+        start = part * self.manifest.part_records
+        return min(self.manifest.part_records, self.manifest.records - start)
+
+    def is_done(self, part: int) -> bool:
+        """Whether the part is there."""
+        return self._path(part).exists()
+
+    def write(self, part: int, written: Written) -> None:
+        """Add a part; at whatever instant the process is killed, it is there whole or not at all.
+
+        Raises:
+            DataError: the disk is full.
+        """
+        if written.quarantine:  # before the part: a part that is there has its quarantine
+            with atomic_output(self._quarantine(part)) as output:
+                output.write(written.quarantine)
+        with atomic_output(self._path(part)) as output:
+            output.write(written.lines)
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of all parts, in order."""
+        for part in range(len(self)):
+            with self._path(part).open("rb") as stream:
+                yield from stream
+
+    def copy_to(self, output: BinaryIO) -> None:
+        """Write all parts, in order."""
+        for part in range(len(self)):
+            with self._path(part).open("rb") as stream:
+                shutil.copyfileobj(stream, output)
+
+    def quarantined(self) -> Iterator[bytes]:
+        """The lines of the quarantine, in order."""
+        for part in range(len(self)):
+            if self._quarantine(part).exists():
+                with self._quarantine(part).open("rb") as stream:
+                    yield from stream
+
+    def last_one(self) -> bool:
+        """Whether all parts are done and this process is the one to join them.
+
+        It is asked once, after the last part of this process. Of several that finish at once
+        exactly one is told to: each lets go before it looks.
+        """
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        if not all(map(self.is_done, range(len(self)))):
+            return False
+        return _take(self._lock, fcntl.LOCK_EX) and _is_at(self._lock, self.folder / _LOCK)
+
+    def publish(self, output: Path, write: Callable[[BinaryIO], None]) -> None:
+        """Make `output`, which appears complete or not at all, with `write`; remove the folder.
+
+        Raises:
+            DataError: the disk is full. All parts are intact.
+        """
+        joined = self.folder / f"joined{output.suffix}"
+        with atomic_output(joined) as stream:
+            write(stream)
+        target = Path(os.path.realpath(output))  # a link stays a link
+        joined.replace(target)
+        sync_directory(target.parent)
+        remove(self.folder)
+
+    def _path(self, part: int) -> Path:
+        return self.folder / f"{part:08d}-{self._key}"
+
+    def _quarantine(self, part: int) -> Path:
+        return self.folder / f"{part:08d}-{self._key}.quarantine"
+
+
+def folder_of(output: Path) -> Path:
+    """Where the parts of `output` are: beside the file itself, if it is reached by a link."""
+    target = Path(os.path.realpath(output))
+    return target.with_name(f"{target.name}.parts")
+
+
+@contextmanager
+def claim(folder: Path, manifest: Manifest, shard: Shard, *, resume: bool) -> Iterator[Parts]:
+    """Begin the job in `folder`, or go on with the one that is there.
+
+    When the block fails, the folder stays for a later `resume`, unless it holds no part.
+
+    Raises:
+        DataError: the folder cannot be written or is in use, or there are parts without `resume`.
+        ConfigError: the folder is of another job; the difference is named.
+    """
+    if shard.count == 1 and not resume:
+        refuse_existing(folder)
+    lock = _lock_folder(folder, fcntl.LOCK_EX if shard.count == 1 else fcntl.LOCK_SH)
+    try:
+        check_same(_agree(folder, manifest), manifest, manifest_path(folder))
+        parts = Parts(folder, manifest, lock)
+        if not resume and any(shard.owns(i) and parts.is_done(i) for i in range(len(parts))):
+            refuse_existing(folder)
+        yield parts
+    except BaseException:
+        if folder.exists() and not has_parts(folder) and _take(lock, fcntl.LOCK_EX):
+            remove(folder)
+        raise
+    finally:
+        os.close(lock)
+
+
+def has_parts(folder: Path) -> bool:
+    """Whether any part is there, also of another job."""
+    return any(folder.glob("[0-9]*-????????"))
+
+
+def refuse_existing(folder: Path) -> None:
+    """Make sure that no earlier run left `folder`.
+
+    Raises:
+        DataError: one did.
+    """
+    if folder.exists():
+        raise DataError(
+            f"{folder}: parts of an earlier run. Go on with them by --resume, or remove the folder."
+        )
+
+
+def remove(folder: Path) -> None:
+    """Remove a job's folder so that no kill leaves half of it under its name."""
+    doomed = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)  # one that a kill has left
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _lock_folder(folder: Path, kind: int) -> int:
+    """The open file of the lock, held; the folder is made if it is missing."""
+    while True:
+        try:
+            folder.mkdir(exist_ok=True)
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            is_free = _take(lock, kind)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be written ({error.strerror}). Give a name in an existing "
+                "directory that you may write to."
+            ) from error
+        if not is_free:
+            os.close(lock)
+            raise DataError(f"{folder}: in use by another process. Wait for it, or stop it.")
+        if _is_at(lock, folder / _LOCK):
+            return lock
+        os.close(lock)  # another process has just removed that folder
+
+
+def _take(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    """Whether the file of the lock is still the one that has the name."""
+    try:
+        return os.path.samestat(os.fstat(lock), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _agree(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest of the folder: `manifest` if it has none yet. Of two at once the first wins."""
+    path = manifest_path(folder)
+    if (begun := load_manifest(path)) is not None:
+        return begun
+    draft = folder / f"manifest-{secrets.token_hex(6)}.tmp"
+    with atomic_output(draft) as output:
+        output.write(manifest.to_json().encode())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    agreed = load_manifest(path)
+    assert agreed is not None
+    return agreed

@@ -1,0 +1,42 @@
+"""The input of a corpus job: its records in order, how many there are, and which file it is."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from model.jobs.formats import FormatName
+from model.jobs.parquet import column_values, count_rows
+from model.text.lines import read_raw_lines
+from model.text.packing import open_binary
+
+
+def raw_records(path: Path, form: FormatName, field: str | None) -> Iterator[bytes | None]:
+    """The lines of a file, or the values of a Parquet column, not decoded yet.
+
+    Raises:
+        DataError: the file cannot be read, or is damaged.
+    """
+    if form == "parquet":
+        assert field
+        yield from column_values(path, field)
+        return
+    yield from read_raw_lines(path)
+
+
+def count_records(path: Path, form: FormatName) -> int:
+    """How many `raw_records` there are.
+
+    Raises:
+        DataError: as `raw_records`.
+    """
+    return count_rows(path) if form == "parquet" else sum(1 for _ in raw_records(path, form, None))
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file's bytes as they are on the disk.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    with open_binary(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

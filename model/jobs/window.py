@@ -1,0 +1,94 @@
+"""One window of a corpus: parsed, translated, written, and what could not be translated set aside.
+
+A record that is set aside (quarantined) leaves an empty one in its place, so that as many come out
+as went in.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from model.errors import DataError, DragomanError, RequestError
+from model.jobs.formats import Form
+from model.jobs.record import Record
+from model.text.lines import decode_line
+from model.translator import Translator
+
+LONGEST_WORD = 10_000
+"""Characters. A longer word is set aside where that is asked for, else cut and translated."""
+_WORD_BREAK = re.compile(r"[\s\u3002\uff01\uff1f\uff61]")  # as where a long line is cut
+_SHOWN = 200  # characters of a record in the quarantine
+
+
+class Written(NamedTuple):
+    """What a window gives."""
+
+    lines: bytes
+    """As many lines as the window has records."""
+    quarantine: bytes
+    """A line of JSON for each record that was set aside: its number, the reason, its beginning."""
+
+
+def translate_window(
+    translator: Translator,
+    form: Form,
+    raws: Sequence[bytes | None],
+    *,
+    first: int,
+    name: str,
+    quarantine: bool,
+    advance: Callable[[int], None],
+) -> Written:
+    """Translate the records `raws`, which are searched together, longest first.
+
+    Args:
+        raws: lines without their endings, or values; None, a value that is not there, stays so.
+        first: number of the first one in the input, from 1.
+        name: of the input, for messages.
+        quarantine: set aside what cannot be translated, rather than fail.
+        advance: called with the number of records that have just been finished.
+
+    Raises:
+        DataError: a record cannot be translated; the message says where it is.
+    """
+    aside: dict[int, bytes] = {}
+
+    def refuse(i: int, error: DragomanError) -> None:
+        number = first + i
+        if not quarantine:
+            raise DataError(f"{name}, {form.unit} {number}: {error}") from error
+        aside[i] = _reason(form, number, raws[i] or b"", error)
+
+    records: dict[int, Record] = {}
+    for i, raw in enumerate(raws):
+        try:
+            if raw is not None:
+                records[i] = _parse(form, first + i, raw, quarantine)
+        except DragomanError as error:
+            refuse(i, error)
+    advance(len(raws) - len(records))
+    items = [(record.text, record.options) for record in records.values()]
+    lines = [form.blank] * len(raws)
+    for (i, record), found in zip(
+        records.items(), translator.search_each(items, advance), strict=True
+    ):
+        if isinstance(found, RequestError):
+            refuse(i, found)
+        else:
+            # A lone surrogate in a field that passes through is the escape that it came as.
+            lines[i] = (record.line(found) + "\n").encode(errors="backslashreplace")
+    return Written(b"".join(lines), b"".join(aside[i] for i in sorted(aside)))
+
+
+def _parse(form: Form, number: int, raw: bytes, quarantine: bool) -> Record:
+    record = form.parse(number, decode_line(raw))
+    if quarantine and max(map(len, _WORD_BREAK.split(record.text))) > LONGEST_WORD:
+        raise DataError(f"a word of more than {LONGEST_WORD:,} characters. Part it with spaces.")
+    return record
+
+
+def _reason(form: Form, number: int, raw: bytes, error: DragomanError) -> bytes:
+    shown = raw[: 4 * _SHOWN].decode(errors="backslashreplace")[:_SHOWN]
+    fields = {form.unit: number, "reason": str(error), "beginning": shown}
+    return (json.dumps(fields, ensure_ascii=False) + "\n").encode(errors="backslashreplace")

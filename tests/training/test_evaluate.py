@@ -1,0 +1,141 @@
+"""dragoman-evaluate: translates as dragoman-translate does, scores as sacrebleu does."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.translate import main as translate
+from training.evaluate import main
+
+SOURCE = "der Hund läuft.\n\ndie Frau sieht den Mann!\n10 Hunde\nein rotes Haus\n"
+REFERENCE = "the dog runs.\n\nthe woman sees the man!\n10 dogs\na red house\n"
+OTHER = "the dog runs\n\na woman sees a man!\n10 dogs\nthe red house\n"
+RUN_FLAGS = ["--device", "cpu", "--precision", "fp32"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with the files, and in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test.de").write_text(SOURCE)
+    (tmp_path / "test.en.gz").write_bytes(gzip.compress(REFERENCE.encode()))
+    (tmp_path / "other.en").write_text(OTHER)
+    return tmp_path
+
+
+def figures(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert main([*arguments, "--json", "-"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_translations_are_those_of_dragoman_translate(
+    tiny_checkpoint: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = [str(tiny_checkpoint.resolve()), *RUN_FLAGS, "--beam-size", "3"]
+    files = ["--source", "test.de", "--reference", "test.en.gz", "--output", "out.en"]
+    found = figures([*run, *files], capsys)
+    assert translate([*run, "--input", "test.de", "--output", "translated.en"]) == 0
+    assert (here / "out.en").read_bytes() == (here / "translated.en").read_bytes()
+    assert len((here / "out.en").read_text().splitlines()) == 5
+    scored = figures(["--hypotheses", "out.en", "--reference", "test.en.gz"], capsys)
+    for name in ("bleu", "chrf", "length_ratio", "lines"):
+        assert scored[name] == found[name]
+    assert Path(found["checkpoint"]).is_dir()
+    assert len(found["digest"]) == 64
+
+
+def test_scores_are_those_of_the_command_sacrebleu(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = figures(
+        ["--hypotheses", "other.en", "--reference", "test.en.gz", "--bootstrap", "100"], capsys
+    )
+    (here / "test.en").write_text(REFERENCE)
+    command = [sys.executable, "-m", "sacrebleu", "test.en", "-i", "other.en", "-m", "bleu", "chrf"]
+    confidence = ["--confidence", "--confidence-n", "100", "--width", "6"]
+    shown = subprocess.run([*command, *confidence], capture_output=True, check=True).stdout
+    for name, expected in zip(("bleu", "chrf"), json.loads(shown), strict=True):
+        assert found[name]["value"] == pytest.approx(expected["score"], abs=1e-6)
+        interval = found[name]["interval"]
+        assert interval["mean"] == pytest.approx(expected["confidence_mean"], abs=1e-5)
+        assert interval["half_width"] == pytest.approx(expected["confidence_var"], abs=1e-5)
+        assert found[name]["signature"] == expected["signature"]
+
+
+def test_the_command_itself(here: Path) -> None:
+    """A file of other translations beside the reference itself, which is perfect."""
+    (here / "perfect.en").write_text(REFERENCE)
+    command = [sys.executable, "-m", "training.evaluate", "--hypotheses", "perfect.en"]
+    files = ["--reference", "test.en.gz", "--baseline", "other.en", "--json", "all.json"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [*command, *files], capture_output=True, check=True, env={"PYTHONPATH": str(root)}
+    )
+    shown = done.stdout.decode().splitlines()
+    assert shown[0].split() == ["score", "95", "%", "interval", "baseline", "difference", "p"]
+    found = json.loads((here / "all.json").read_text())
+    other = found["baseline"]
+    assert other["file"] == "other.en"
+    for line, name, perfect in ((1, "bleu", 100), (2, "chrf", 100), (3, "length_ratio", 1)):
+        cells = shown[line].replace("length ratio", "length_ratio").split()
+        digits = 3 if name == "length_ratio" else 2
+        assert cells[1] == f"{perfect:.{digits}f}"
+        assert cells[5] == f"{other[name]['value']:.{digits}f}"
+        assert cells[6] == f"{perfect - other[name]['value']:+.{digits}f}"
+    assert shown[5] == f"BLEU: {found['bleu']['signature']}"
+    assert shown[6] == f"chrF: {found['chrf']['signature']}"
+
+
+def test_no_bootstrap(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["--hypotheses", "other.en", "--reference", "test.en.gz"]
+    assert main([*files, "--bootstrap", "0"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[1].split()[-1] == "none"
+    assert "bs:" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "nothing to score. Give RUN and --source, or translations with --hypotheses."),
+        ("RUN", "nothing to score."),
+        ("--source test.de", "nothing to score."),
+        ("RUN --hypotheses other.en", "RUN: --hypotheses is scored as it is,"),
+        ("--source test.de --hypotheses other.en", "--source: --hypotheses is scored"),
+        ("--output o --hypotheses other.en", "--output: --hypotheses is scored"),
+        (
+            "--hypotheses other.en --baseline other.en --bootstrap 0",
+            "--bootstrap 0: --baseline is compared by draws. Use 2 or more.",
+        ),
+        ("--hypotheses other.en --bootstrap 1", "argument --bootstrap: '1' is no number of draws,"),
+        ("--hypotheses other.en --bootstrap -3", "argument --bootstrap: '-3' is no number"),
+        ("--hypotheses short.en", "short.en has 2 lines, but test.en.gz has 5."),
+        ("--hypotheses other.en --baseline short.en", "short.en has 2 lines, but test.en.gz"),
+        ("RUN --source short.en --output o", "short.en has 2 lines, but test.en.gz has 5."),
+        ("RUN --source empty --output o", "empty: has no lines. Give text to score."),
+        ("--hypotheses missing.en", "missing.en: no such file."),
+        ("RUN --source test.de --beam-size 0 --output o", "beam_size: 0 is out of range."),
+    ],
+)
+def test_mistakes(
+    tiny_checkpoint: Path,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    message: str,
+) -> None:
+    (here / "short.en").write_text("a\nb\n")
+    (here / "empty").write_text("")
+    run = str(tiny_checkpoint.resolve())
+    given = [run if word == "RUN" else word for word in arguments.split()]
+    assert main([*given, "--reference", "test.en.gz"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].startswith(f"dragoman-evaluate: error: {message}")
+    assert captured.out == ""
+    assert not (here / "o").exists()

@@ -1,0 +1,212 @@
+"""dragoman-evaluate: BLEU, chrF and length of the translations of a test set."""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from model.cli import (
+    OK,
+    LoadedModel,
+    add_model_arguments,
+    add_search_arguments,
+    add_shortlist_argument,
+    command_parser,
+    load_model,
+    open_output,
+    run_command,
+    search_options,
+)
+from model.errors import ConfigError, DataError
+from model.jobs.formats import one_line
+from model.progress import line_progress
+from model.report import add_report_argument, table, write_report
+from model.text.lines import read_lines
+from model.translator import WINDOW, Translator, windows
+from training.scoring import CorpusScores, Score, score_corpus
+
+NAME = "dragoman-evaluate"
+
+DESCRIPTION = """\
+Translate a test set and score the translations against a reference: BLEU, chrF and the ratio of
+their lengths, by sacrebleu, with 95 % intervals of its bootstrap and the signatures to report
+beside them. With --hypotheses, score a file that is already there, and give no RUN. With
+--baseline, compare with the translations of another system by a paired bootstrap."""
+
+EXAMPLE = """\
+examples:
+  dragoman-evaluate runs/demo --source test.de --reference test.en --output out.en
+  dragoman-evaluate --hypotheses out.en --reference test.en --baseline other.en"""
+
+DRAWS = 1000
+
+LABELS = {"bleu": "BLEU", "chrf": "chrF", "length_ratio": "length ratio"}
+DIGITS = {"bleu": 2, "chrf": 2, "length_ratio": 3}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    return run_command(NAME, lambda: _evaluate(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
+    add_model_arguments(parser, run_required=False)
+    add_shortlist_argument(parser)
+    texts = {
+        "source": "lines to translate",
+        "reference": "line i is how line i is rightly translated",
+        "hypotheses": "translations to score, in place of those of a RUN",
+        "baseline": "translations of another system, to compare with",
+    }
+    for name, what in texts.items():
+        parser.add_argument(
+            f"--{name}",
+            metavar="FILE",
+            type=Path,
+            required=name == "reference",
+            help=f"{what}; UTF-8, unpacked if it ends in .gz or .zst",
+        )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write the translations, one line for each"
+    )
+    parser.add_argument(
+        "--bootstrap",
+        metavar="N",
+        type=_draws,
+        default=DRAWS,
+        help="draws for the intervals; 0 is none (default: %(default)s)",
+    )
+    add_report_argument(parser)
+    add_search_arguments(parser)
+    return parser
+
+
+def _draws(text: str) -> int:
+    if not text.isdecimal() or int(text) == 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of draws, use 0 or 2 and more")
+    return int(text)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    _check(arguments)
+    reference, draws = arguments.reference, arguments.bootstrap
+    references = _lines(reference)
+    figures: dict[str, object] = {"reference": str(reference), "lines": len(references)}
+    baseline = other = None
+    if arguments.baseline is not None:
+        baseline = _lines_beside(arguments.baseline, reference, len(references))
+    if arguments.hypotheses is not None:
+        hypotheses = _lines_beside(arguments.hypotheses, reference, len(references))
+        figures["hypotheses"] = str(arguments.hypotheses)
+    else:
+        sources = _lines_beside(arguments.source, reference, len(references))
+        model = load_model(NAME, arguments)
+        hypotheses = _translate(model, arguments, sources)
+        figures |= {"checkpoint": str(model.checkpoint.path), "digest": model.checkpoint.digest}
+    scores = score_corpus(hypotheses, references, bootstrap=draws, baseline=baseline)
+    figures |= asdict(scores)
+    if baseline is not None:
+        other = score_corpus(baseline, references, bootstrap=draws)
+        figures["baseline"] = {"file": str(arguments.baseline)} | asdict(other)
+    write_report(_text(scores, other), figures, arguments.json)
+    return OK
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Make sure that there is one thing to score.
+
+    Raises:
+        ConfigError: there are two or none, or flags without a meaning beside the others.
+    """
+    if arguments.hypotheses is not None:
+        for name in ("run", "source", "output"):
+            if getattr(arguments, name) is not None:
+                flag = "RUN" if name == "run" else f"--{name}"
+                raise ConfigError(
+                    f"{flag}: --hypotheses is scored as it is, nothing is translated. "
+                    "Leave out one of the two."
+                )
+    elif arguments.run is None or arguments.source is None:
+        raise ConfigError(
+            "nothing to score. Give RUN and --source, or translations with --hypotheses."
+        )
+    if arguments.baseline is not None and not arguments.bootstrap:
+        raise ConfigError("--bootstrap 0: --baseline is compared by draws. Use 2 or more.")
+
+
+def _lines(path: Path) -> list[str]:
+    lines = list(read_lines(path))
+    if not lines:
+        raise DataError(f"{path}: has no lines. Give text to score.")
+    return lines
+
+
+def _lines_beside(path: Path, reference: Path, count: int) -> list[str]:
+    """The lines of a file that must have as many of them as the reference.
+
+    Raises:
+        DataError: it has more or fewer.
+    """
+    lines = _lines(path)
+    if len(lines) != count:
+        raise DataError(
+            f"{path} has {len(lines):,} lines, but {reference} has {count:,}. "
+            "Give files whose lines belong together."
+        )
+    return lines
+
+
+def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[str]) -> list[str]:
+    """What dragoman-translate would write for `sources`; into --output too."""
+    checkpoint = model.checkpoint
+    options = search_options(arguments, checkpoint.search)
+    translator = Translator(
+        checkpoint.network,
+        checkpoint.tokenizer,
+        options,
+        device=model.device,
+        dtype=model.dtype,
+        shortlist=model.shortlist,
+    )
+    hypotheses: list[str] = []
+    with line_progress(NAME, len(sources)) as advance:
+        for window in windows(sources, WINDOW):
+            found = translator.search_window([(text, options) for text in window], advance)
+            hypotheses += [one_line(translation.text) for translation in found]
+    if arguments.output is not None:
+        with open_output(arguments.output) as output:
+            output.writelines(f"{line}\n".encode() for line in hypotheses)
+    return hypotheses
+
+
+def _text(scores: CorpusScores, baseline: CorpusScores | None) -> str:
+    """A table, and below it the signatures."""
+    header = ["", "score", "95 % interval"]
+    if baseline is not None:
+        header += ["baseline", "difference", "p"]
+    rows, signatures = [], []
+    for name, label in LABELS.items():
+        score: Score = getattr(scores, name)
+        digits = DIGITS[name]
+        row = [label, f"{score.value:.{digits}f}", _interval(score, digits)]
+        if baseline is not None:
+            other: Score = getattr(baseline, name)
+            row += [
+                f"{other.value:.{digits}f}",
+                f"{score.value - other.value:+.{digits}f}",
+                "" if score.p_value is None else f"{score.p_value:.4f}",
+            ]
+        rows.append(row)
+        signatures.append(f"{label}: {score.signature}\n")
+    return table(header, rows) + "\n" + "".join(signatures[:2])
+
+
+def _interval(score: Score, digits: int) -> str:
+    if score.interval is None:
+        return "none"
+    return f"{score.interval.mean:.{digits}f} ± {score.interval.half_width:.{digits}f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

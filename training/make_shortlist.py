@@ -1,0 +1,107 @@
+"""`dragoman-shortlist`: give a trained model a shortlist, or another one."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from model.cli import OK, command_parser, positive, run_command
+from model.errors import CheckpointError
+from training.config import ShortlistConfig, load_config
+
+NAME = "dragoman-shortlist"
+
+DESCRIPTION = """\
+Learn from parallel text which target pieces a source piece may become, and save that with the best
+and the last checkpoint of RUN. dragoman-train does it by itself: this is for models that were
+trained without. Line i of one file translates line i of the other; text or .gz. One line in fifty,
+at most a thousand, is kept out, to measure the shortlist on.
+"""
+
+EXAMPLE = """\
+example:
+  dragoman-shortlist runs/de-en --source train.de.gz --target train.en.gz
+"""
+
+SIZES_HELP = {
+    "candidates": "translations kept for each source piece",
+    "frequent": "most frequent target pieces, allowed in every sentence",
+    "max_links": "of a corpus with more source pieces * target pieces, use a part",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = command_parser(NAME, DESCRIPTION, EXAMPLE)
+    command.add_argument("run", metavar="RUN", type=Path, help="output directory of dragoman-train")
+    for name, text in (("source", "text to learn from"), ("target", "its translation")):
+        command.add_argument(f"--{name}", metavar="F", type=Path, required=True, help=text)
+    for name, text in SIZES_HELP.items():
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="N",
+            type=positive,
+            default=getattr(ShortlistConfig(), name),
+            help=f"{text} (default: %(default)s)",
+        )
+    return command
+
+
+def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfig) -> str:
+    """Learn from the two files, and save with the checkpoints of `run`.
+
+    Whoever loads meanwhile gets a checkpoint as it was or as it is now. Returns what to tell.
+
+    Raises:
+        CheckpointError: `run` has no checkpoints, is in use, damaged, or cannot be written.
+        ConfigError: its config.yaml is missing or damaged.
+        DataError: a file cannot be read or does not fit its counterpart.
+    """
+    from model.checkpoint import add_shortlist, load_checkpoint
+    from model.run import LINKS, lock_run, point, prune, resolve
+    from training.card import with_coverage
+    from training.corpus import aligned_lines, encode_corpus, hold_out
+    from training.sampling import SubwordSampler
+    from training.shortlist import learn_measured
+
+    links = [link for link in LINKS if (run / link).is_symlink()]
+    if not links:
+        raise CheckpointError(
+            f"{run}: not a run, it has no links best and last. Give the output directory of "
+            "dragoman-train; copy one with its links (cp -a)."
+        )
+    alpha = load_config(run / "config.yaml").tokenizer.sampling
+    pairs = hold_out(aligned_lines(source, target))
+    with lock_run(run):
+        checkpoints = {link: load_checkpoint(resolve(run, (link,))) for link in links}
+        model = checkpoints[links[0]]  # the tokenizer is that of all
+        tokenizer, length = model.tokenizer, model.config.max_length
+        train, dev = (encode_corpus(part, tokenizer, max_length=length) for part in pairs)
+        targets = train.targets
+        if alpha:
+            targets = SubwordSampler(tokenizer, train.pairs.targets, alpha=alpha, seed=0).epoch(0)
+        learned = learn_measured(train.sources, targets, dev, tokenizer, config)
+        published: dict[Path, Path] = {}
+        for link, old in checkpoints.items():
+            if old.path not in published:
+                card = with_coverage(old.card, learned.coverage)
+                published[old.path] = add_shortlist(run, old.path, learned.shortlist, card=card)
+            point(run, link, published[old.path])
+        prune(run)
+    return learned.describe()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+
+    def command() -> int:
+        arguments = parser().parse_args(argv)
+        config = ShortlistConfig(**{name: getattr(arguments, name) for name in SIZES_HELP})
+        print(make_shortlist(arguments.run, arguments.source, arguments.target, config))
+        return OK
+
+    return run_command(NAME, command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
