@@ -10,6 +10,7 @@ sentences of 15 pieces.
 import argparse
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -56,9 +57,9 @@ def main() -> int:
 def column(network: Seq2Seq, precision: Precision, rows: int, beam: int) -> dict[str, float]:
     """Seconds of each part of a step."""
     engine = Engine(network, dtype=BY_NAME[precision], max_rows=rows)
-    total = steps_of(engine, rows // beam, beam)
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        steps_of(engine, rows // beam, beam)
+    total = steps_of(engine, rows // beam, beam, nullcontext())
+    profiler = profile(activities=[ProfilerActivity.CPU])
+    steps_of(engine, rows // beam, beam, profiler)
     found = {part: 0.0 for part in PARTS} | {"other operators": 0.0}
     for operator in profiler.key_averages():
         part = next((p for p, names in PARTS.items() if named(operator.key, names)), None)
@@ -71,16 +72,19 @@ def named(operator: str, names: tuple[str, ...]) -> bool:
     return operator in names or operator.removeprefix("onednn::") in names
 
 
-def steps_of(engine: Engine, sentences: int, beam: int) -> float:
+def steps_of(
+    engine: Engine, sentences: int, beam: int, watched: AbstractContextManager[object]
+) -> float:
     """Mean seconds of `STEPS` steps with all slots full, none of which ends a sentence."""
     options = SearchOptions(beam_size=beam, min_length=STEPS + 4)
     ids = [engine.add(Request(src=(100 + i,) * SOURCE, options=options)) for i in range(sentences)]
     engine.step()  # encodes
     engine.step()
-    started = time.perf_counter()
-    for _ in range(STEPS):
-        engine.step()
-    seconds = time.perf_counter() - started
+    with watched:
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            engine.step()
+        seconds = time.perf_counter() - started
     for id in ids:
         engine.cancel(id)
     engine.step()

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,15 @@ class Corpus:
     sources: list[Ids]
     targets: list[Ids]
     report: CorpusReport
+
+    def first(self, count: int) -> "Corpus":
+        """The first `count` pairs. The report stays that of the whole."""
+        return replace(
+            self,
+            pairs=TextPairs(sources=self.pairs.sources[:count], targets=self.pairs.targets[:count]),
+            sources=self.sources[:count],
+            targets=self.targets[:count],
+        )
 
     def digest(self) -> str:
         """SHA-256 of all ids: whether a resumed run reads what it read before."""

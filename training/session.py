@@ -17,7 +17,7 @@ from model.run import point, prune
 from model.text.tokenizer import Tokenizer
 from training.card import model_card, with_coverage
 from training.config import TrainConfig, load_config, save_config
-from training.corpus import TextPairs, all_lines, encode_corpus, read_pairs
+from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
@@ -27,6 +27,10 @@ from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
 from training.trainer import Trainer, Update
 from training.vocabulary import learn_tokenizer
+
+REHEARSED = 64
+"""Dev sentences that are translated before the first update: what cannot work should fail then, not
+after a thousand updates. The memory of a validation is then taken from the beginning, too."""
 
 
 class Session:
@@ -104,6 +108,7 @@ class Session:
             stop_signals() as received,
         ):
             self.describe()
+            self.evaluate(self.dev_corpus.first(REHEARSED))  # what fails should fail now
             batches = trainer.batches()
             while not self.finished:
                 self.log(trainer.update(next(batches)))
@@ -187,13 +192,7 @@ class Session:
         """Evaluate the averaged weights on the dev set, log, save, and move the links."""
         started = time.perf_counter()
         trainer = self.trainer
-        result = evaluate(
-            trainer.averaged(),
-            self.dev_corpus,
-            self.tokenizer,
-            self.config.search,
-            dtype=self.dtype,
-        )
+        result = self.evaluate(self.dev_corpus)
         better = result.bleu > self.best_bleu
         self.best_bleu = max(self.best_bleu, result.bleu)
         self.without_better = 0 if better else self.without_better + 1
@@ -215,6 +214,16 @@ class Session:
         )
         self.show_samples(result)
         self.save(evaluation=result, best=better)
+
+    def evaluate(self, corpus: Corpus) -> Evaluation:
+        """Scores of the averaged weights."""
+        return evaluate(
+            self.trainer.averaged(),
+            corpus,
+            self.tokenizer,
+            self.config.search,
+            dtype=self.dtype,
+        )
 
     def show_samples(self, result: Evaluation) -> None:
         """A few dev sentences with their translations."""

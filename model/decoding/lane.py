@@ -26,7 +26,7 @@ from model.decoding.options import length_limit
 from model.decoding.packed import PackedNetwork
 from model.decoding.request import Event, Finished, Progress
 from model.decoding.rules import Rules, score_bound
-from model.decoding.search import Candidates, best_extensions, is_over
+from model.decoding.search import Candidates, Extensions, is_over
 from model.decoding.sentence import Ruled, Sentence, has_rules
 from model.decoding.shortlist import Shortlist
 from model.network.decoder import DecoderState
@@ -65,6 +65,7 @@ class Lane:
         self._history = History(
             slots=slots, steps=steps, beam_size=beam_size, source=source, device=device
         )
+        self._chooser: Extensions | None = None
         self._listed = None
         if shortlist is not None:
             assert isinstance(network, PackedNetwork), "refused by the engine"
@@ -260,11 +261,17 @@ class Lane:
 
     def _choose(self, beam: Beam, log_probs: Tensor) -> Candidates:
         """The best candidates of each sentence, -inf where the beam has no place left."""
-        chosen = best_extensions(log_probs, beam.log_prob)
+        chosen = self._extensions(log_probs.shape[2]).best(log_probs, beam.log_prob)
         free = (self._beam_size - beam.finished).unsqueeze(1)
         return chosen._replace(
             log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
         )
+
+    def _extensions(self, pieces: int) -> Extensions:
+        """For so many pieces: all, or as many as the lists are wide at the moment."""
+        if self._chooser is None or self._chooser.vocab != pieces:
+            self._chooser = Extensions(self._beam_size, pieces, self._place.device)
+        return self._chooser
 
     def _choose_by_rules(
         self, beam: Beam, log_probs: Tensor, ruled: Ruled, chosen: Candidates

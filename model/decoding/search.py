@@ -85,38 +85,45 @@ def best_candidates(totals: Tensor) -> Candidates:
     return Candidates(flat.gather(1, chosen), chosen // vocab, chosen % vocab)
 
 
-def best_extensions(log_probs: Tensor, alive: Tensor) -> Candidates:
-    """`best_candidates` of `log_probs` (N, K, V) + `alive` (N, K), without writing the sum.
+class Extensions:
+    """`best_candidates` of log-probabilities + those of the hypotheses, without writing the sum.
 
     As in `_shortlist`, only the best blocks are looked into. Adding a number to all elements of a
     block changes the order of none, so the maximum of a block gives the best sum in it, exactly.
+    The tables of indices are made once, because at few rows it is operations that take the time.
     """
-    _, beam, vocab = log_probs.shape
-    blocks = vocab // BLOCK
-    if blocks < 2:
-        return best_candidates(log_probs + alive.unsqueeze(2))
-    full = blocks * BLOCK
-    everything = torch.arange(max(vocab, beam * blocks), device=log_probs.device)
-    maxima = log_probs[:, :, :full].view(-1, beam, blocks, BLOCK).amax(3)
-    keys = _ranking_key((maxima + alive.unsqueeze(2)).flatten(1), everything[: beam * blocks])
-    best = LAST - (keys.topk(beam, sorted=False).values & LAST)
-    parent = best // blocks
-    start = parent * vocab + (best % blocks) * BLOCK
-    inside = (start.unsqueeze(2) + everything[:BLOCK]).flatten(1)
-    # What fills no block, of every hypothesis.
-    rest = (everything[:beam].unsqueeze(1) * vocab + everything[full:vocab]).flatten()
-    index = torch.cat([inside, rest.expand(len(inside), -1)], dim=1)
-    added = torch.cat(
-        [
-            alive.gather(1, parent).repeat_interleave(BLOCK, dim=1),
-            alive.repeat_interleave(vocab - full, dim=1),
-        ],
-        dim=1,
-    )
-    values = log_probs.flatten(1).gather(1, index) + added
-    place = _ranking_key(values, index).topk(beam).indices
-    chosen = index.gather(1, place)
-    return Candidates(values.gather(1, place), chosen // vocab, chosen % vocab)
+
+    def __init__(self, beam: int, vocab: int, device: torch.device) -> None:
+        """For `beam` hypotheses a sentence and `vocab` pieces, or listed pieces."""
+        self.vocab = vocab
+        self._blocks = vocab // BLOCK
+        self._full = self._blocks * BLOCK
+        self._block_low = LAST - torch.arange(beam * self._blocks, device=device)
+        block = torch.arange(beam * self._blocks, device=device)
+        self._parent = block // max(self._blocks, 1)
+        self._start = self._parent * vocab + block % max(self._blocks, 1) * BLOCK
+        self._within = torch.arange(BLOCK, device=device)
+        # What fills no block, of every hypothesis.
+        first = torch.arange(beam, device=device).unsqueeze(1) * vocab
+        self._rest = (first + torch.arange(self._full, vocab, device=device)).flatten()
+
+    def best(self, log_probs: Tensor, alive: Tensor) -> Candidates:
+        """Of `log_probs` (N, K, V) + `alive` (N, K)."""
+        if self._blocks < 2:
+            return best_candidates(log_probs + alive.unsqueeze(2))
+        count, beam, vocab = log_probs.shape
+        maxima = log_probs[:, :, : self._full].view(count, beam, self._blocks, BLOCK).amax(3)
+        keys = _key((maxima + alive.unsqueeze(2)).flatten(1), self._block_low)
+        block = keys.topk(beam, sorted=False).indices
+        inside = (self._start[block].unsqueeze(2) + self._within).flatten(1)
+        index = torch.cat([inside, self._rest.expand(count, -1)], dim=1)
+        own = alive.gather(1, self._parent[block]).unsqueeze(2).expand(-1, -1, BLOCK).flatten(1)
+        rest = alive.unsqueeze(2).expand(-1, -1, vocab - self._full).flatten(1)
+        values = log_probs.flatten(1).gather(1, index) + torch.cat([own, rest], dim=1)
+        place = _key(values, LAST - index).topk(beam).indices
+        chosen = index.gather(1, place)
+        parent = chosen.div(vocab, rounding_mode="floor")
+        return Candidates(values.gather(1, place), parent, chosen - parent * vocab)
 
 
 def _shortlist(flat: Tensor, beam: int) -> Tensor:
@@ -138,13 +145,19 @@ def _shortlist(flat: Tensor, beam: int) -> Tensor:
 
 
 def _ranking_key(values: Tensor, index: Tensor) -> Tensor:
-    """int64 keys that are larger for larger fp32 `values` and, where equal, for a smaller `index`.
+    """int64 keys, larger for larger fp32 `values` and, where equal, for a smaller `index`."""
+    return _key(values, LAST - index)
+
+
+def _key(values: Tensor, low: Tensor) -> Tensor:
+    """int64 keys of fp32 `values` above, `low` (31 bits) below.
 
     The bits of a float, read as an integer, rank as the float does; negative ones in reverse.
     """
     bits = (values + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
-    ranked = torch.where(bits < 0, bits ^ LAST, bits)
-    return (ranked.long() << 32) | (LAST - index)
+    # Where the sign bit is set, all other bits are turned: bits >> 31 is then -1, else 0.
+    ranked = bits ^ ((bits >> 31) & LAST)
+    return ranked.long().bitwise_left_shift_(32).bitwise_or_(low)
 
 
 def is_over(alive: Tensor, last_score: Tensor, longest_penalty: Tensor) -> Tensor:

@@ -57,7 +57,8 @@ class Attention(nn.Module):
         scores = scores.masked_fill(~memory.mask[:, None, None, :], -math.inf)
         weights = scores.softmax(dim=-1)
         context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)
-        return context.transpose(1, 2).flatten(2)[:, :queries], weights.mean(dim=1)[:, :queries]
+        mean = weights[:, 0] if self.heads == 1 else weights.mean(dim=1)
+        return context.transpose(1, 2).flatten(2)[:, :queries], mean[:, :queries]
 
     def _filled(self, queries: int, dtype: torch.dtype) -> int:
         """How many queries to compute. In fp32 torch has one way for products of less than 400

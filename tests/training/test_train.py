@@ -16,6 +16,8 @@ import yaml
 from safetensors.torch import load_file
 
 from model.checkpoint import load_checkpoint
+from model.decoding.packed import PackedNetwork
+from model.errors import DataError
 from model.run import lock_run
 from model.translator import Translator
 from training.metrics import read_metrics
@@ -103,6 +105,19 @@ def test_the_stored_config_trains_the_same_run_again(tiny_config: Path, tmp_path
     assert train(tiny_config, tmp_path / "one", "run.max_steps=4") == 0
     assert train(tmp_path / "one" / "config.yaml", tmp_path / "two") == 0
     assert_equal_states(tmp_path / "one", tmp_path / "two")
+
+
+def test_a_validation_is_rehearsed_before_the_first_update(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot work, is seen at once and not at the first validation."""
+
+    def no_room(*arguments: object) -> None:
+        raise DataError("out of room")
+
+    monkeypatch.setattr(PackedNetwork, "log_scores", no_room)
+    assert train(tiny_config, tmp_path / "run") == 2
+    assert not [line for line in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in line]
 
 
 def test_bf16_trains_and_saves_fp32(tiny_config: Path, tmp_path: Path) -> None:

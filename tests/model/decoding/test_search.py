@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.search import (
     BLOCK,
+    Extensions,
     best_candidates,
-    best_extensions,
     common_prefix,
     is_over,
     length_penalty,
@@ -82,9 +82,9 @@ def test_candidates_are_those_of_a_full_sort(seed: int, beam: int, vocab: int, l
     totals = -torch.randint(0, levels, (3, beam, vocab), generator=generator).float()
     totals[:, torch.rand(beam, generator=generator) < 0.3] = -torch.inf
     alive = -torch.randint(0, levels, (3, beam), generator=generator).float()
-    for found, expected in zip(
-        best_extensions(totals, alive), best_candidates(totals + alive.unsqueeze(2)), strict=True
-    ):
+    chooser = Extensions(beam, vocab, totals.device)
+    expected_all = best_candidates(totals + alive.unsqueeze(2))
+    for found, expected in zip(chooser.best(totals, alive), expected_all, strict=True):
         assert found.equal(expected)
     chosen = best_candidates(totals)
     for row, values in enumerate(totals.flatten(1).tolist()):
