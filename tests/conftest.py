@@ -1,6 +1,7 @@
 """Small real parts that tests of several packages share."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ _WORDS = """
 the a house dog man woman runs sleeps sees red small in on under at street and not
 der die das ein Haus Hund Mann Frau läuft schläft sieht rot klein auf unter Straße und 10 3
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests measure of this machine is not kept for its user; subprocesses inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

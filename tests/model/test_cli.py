@@ -16,6 +16,7 @@ from model.cli import (
     SEARCH_HELP,
     add_model_arguments,
     add_search_arguments,
+    add_shortlist_argument,
     command_parser,
     load_model,
     open_output,
@@ -30,6 +31,7 @@ from model.errors import ConfigError, DataError
 def parser() -> argparse.ArgumentParser:
     parser = command_parser("dragoman-test", "A test.", "example:\n  dragoman-test RUN")
     add_model_arguments(parser)
+    add_shortlist_argument(parser)
     add_search_arguments(parser)
     return parser
 
@@ -208,6 +210,13 @@ def test_loading_says_what_runs_where(
     (line,) = capsys.readouterr().err.splitlines()
     path = model.checkpoint.path
     assert line == f"dragoman-test: {path}, device cpu, precision bf16, threads 2"
+
+
+def test_a_shortlist_that_is_not_there(
+    parser: argparse.ArgumentParser, tiny_checkpoint: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"--shortlist: .* has none\. Make one with dragoman"):
+        load_model("dragoman-test", parser.parse_args([str(tiny_checkpoint), "--shortlist"]))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

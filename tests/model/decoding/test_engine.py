@@ -21,7 +21,8 @@ from model.decoding.engine import (
     room_for,
 )
 from model.decoding.options import SearchOptions, length_limit
-from model.decoding.precision import cast
+from model.decoding.precision import runnable
+from model.decoding.products import int8_is_exact
 from model.decoding.search import Hypothesis, length_penalty
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
@@ -230,7 +231,7 @@ SETTINGS = [
 ]
 KINDS = [
     (dtype, feeding, attention, heads)
-    for dtype in ("float32", "bfloat16")
+    for dtype in ("float32", "bfloat16", *(["int8"] if int8_is_exact() else []))
     for feeding, attention, heads in (
         (False, "general", 1),
         (True, "general", 1),
@@ -321,12 +322,14 @@ def test_the_pool_is_worth_comparing(alone: Alone) -> None:
     assert len({hypothesis.pieces for hypothesis in best}) >= 8
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
 def test_a_sentence_does_not_see_its_company_at_full_width(
     make_network: MakeNetwork, dtype: torch.dtype
 ) -> None:
     """Matrix libraries choose other kernels for other widths: so once as wide as real models."""
-    network, chance = cast(make_network(600, size=512), dtype), random.Random(7)
+    if dtype == torch.int8 and not int8_is_exact():
+        pytest.skip("this machine has no exact int8 products")
+    network, chance = runnable(make_network(600, size=512), dtype), random.Random(7)
     options = SearchOptions(n_best=2, max_length_a=0.5, max_length_b=2)
     requests = [
         Request(src=tuple(chance.randrange(4, 600) for _ in range(length)), options=options)

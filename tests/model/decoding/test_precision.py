@@ -1,11 +1,20 @@
 """Device and precision names, and what a cast changes."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
-from model.decoding.precision import cast, resolve_device, resolve_precision
+from model.decoding.precision import (
+    BY_NAME,
+    cast,
+    resolve_device,
+    resolve_precision,
+    runnable,
+)
+from model.ensemble import Ensemble
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
 
@@ -64,6 +73,23 @@ def test_named_precisions() -> None:
     assert resolve_precision("bf16", torch.device("cpu")) == torch.bfloat16
     with pytest.raises(ConfigError, match="precision: 'fp16' is not known"):
         resolve_precision("fp16", torch.device("cpu"))  # type: ignore[arg-type]
+
+
+def test_int8_is_for_cpus_and_single_networks(make_network: Callable[..., Seq2Seq]) -> None:
+    with pytest.raises(ConfigError, match="precision: int8 runs only on CPUs"):
+        resolve_precision("int8", torch.device("cuda"))
+    ensemble = Ensemble([make_network(), make_network(seed=2)])
+    with pytest.raises(ConfigError, match="int8 is not there for an ensemble"):
+        runnable(ensemble, torch.int8)
+
+
+def test_auto_precision_of_a_network_is_one_that_was_measured(
+    make_network: Callable[..., Seq2Seq], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = resolve_precision("auto", torch.device("cpu"), make_network())
+    (remembered,) = json.loads((tmp_path / "dragoman" / "precision.json").read_text()).values()
+    assert found == BY_NAME[remembered]
 
 
 def test_cast_leaves_the_given_network_alone(make_network: Callable[..., Seq2Seq]) -> None:

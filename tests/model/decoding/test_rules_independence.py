@@ -11,6 +11,8 @@ import torch
 from model.decoding.avoiding import Automaton
 from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
+from model.decoding.packed import PackedNetwork
+from model.decoding.products import int8_is_exact
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.search import Hypothesis
 from model.ensemble import Ensemble
@@ -68,8 +70,12 @@ def equal(some: tuple[Hypothesis, ...], others: tuple[Hypothesis, ...]) -> bool:
     return some == others and all(one.weights.equal(other.weights) for one, other in pairs)
 
 
-@pytest.fixture(params=["float32", "bfloat16", "ensemble"])
-def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Seq2Seq:
+@pytest.fixture(params=["float32", "bfloat16", "int8", "ensemble"])
+def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Seq2Seq | PackedNetwork:
+    if request.param == "int8":
+        if not int8_is_exact():
+            pytest.skip("this machine has no exact int8 products")
+        return PackedNetwork(make_network(VOCAB), "int8")
     if request.param == "ensemble":
         return Ensemble([make_network(VOCAB), make_network(VOCAB, size=16, input_feeding=True)])
     return make_network(VOCAB).to(getattr(torch, request.param))
@@ -77,7 +83,9 @@ def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Seq2Se
 
 @pytest.mark.parametrize("max_rows", [160, 15])
 def test_a_sentence_does_not_see_its_company(
-    network: Seq2Seq, search_all: Callable[..., list[tuple[Hypothesis, ...]]], max_rows: int
+    network: Seq2Seq | PackedNetwork,
+    search_all: Callable[..., list[tuple[Hypothesis, ...]]],
+    max_rows: int,
 ) -> None:
     requests = pool()
     alone = [search_all(network, [request], max_source=40)[0] for request in requests]
