@@ -72,7 +72,7 @@ def seconds(pipes: list[Connection]) -> float:
 
 
 def work(core: int, run: Path, precision: Precision, beam: int, pipe: Connection) -> None:
-    """Translate the sentences that the pipe asks for, for ever."""
+    """Translate the sentences that the pipe asks for, until it is closed."""
     os.sched_setaffinity(0, {core})
     torch.set_num_threads(1)
     checkpoint = load_checkpoint(run)
@@ -81,7 +81,10 @@ def work(core: int, run: Path, precision: Precision, beam: int, pipe: Connection
     engine = Engine(checkpoint.network, dtype=BY_NAME[precision])
     options = SearchOptions(beam_size=beam)
     while True:
-        number, count = pipe.recv()
+        try:
+            number, count = pipe.recv()
+        except EOFError:  # the benchmark is over
+            return
         for src in sources[::-1][number::count]:
             engine.add(Request(src=src, options=options))
         while engine.busy:
