@@ -98,10 +98,12 @@ class CTranslate2:
 class OpenNMT:
     """OpenNMT-py's command; the time is the one that it reports, without loading."""
 
-    def __init__(self, folder: str, model: str) -> None:
+    def __init__(self, folder: str, model: str, sentences: int) -> None:
         self.folder, self.model = folder, model
+        lines = Path(folder, "data/test.bpe.en").read_text(encoding="utf-8").splitlines()
+        self.pieces = "".join(f"{line}\n" for line in lines[:sentences])
         self.best = {
-            beam: min((32, 64, 128), key=lambda batch: self.ask(beam, batch))
+            beam: min(BATCHES, key=lambda batch: self.ask(beam, batch))
             for beam in SETTINGS.values()
         }
 
@@ -109,7 +111,8 @@ class OpenNMT:
         """Seconds for all sentences."""
         with tempfile.TemporaryDirectory() as out:
             command = ["venv/bin/onmt_translate", "-model", self.model, "-gpu", "-1"]
-            command += ["-src", "data/test.bpe.en", "-output", f"{out}/out", "-report_time"]
+            Path(out, "in").write_text(self.pieces, encoding="utf-8")
+            command += ["-src", f"{out}/in", "-output", f"{out}/out", "-report_time"]
             command += ["-beam_size", str(beam), "-batch_size", str(batch), "-max_length", "100"]
             finished = subprocess.run(
                 command,
@@ -160,7 +163,8 @@ def main() -> int:
             pieces.write_text(as_pieces(lines, Path(tokenizer)), encoding="utf-8")
             sides["CTranslate2"] = CTranslate2(python, model, pieces)
         if arguments.opennmt:
-            sides["OpenNMT-py"] = OpenNMT(*arguments.opennmt)
+            folder_name, model_name = arguments.opennmt
+            sides["OpenNMT-py"] = OpenNMT(folder_name, model_name, len(lines))
         for one_at_a_time in (False, True):
             for name, beam in SETTINGS.items():
                 measure = f"{name}, {'one at a time' if one_at_a_time else 'large batch'}"

@@ -38,9 +38,12 @@ def main() -> int:
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))[:CORES]
+    if len(cores) < CORES:
+        sys.exit("this benchmark needs two cores")
     context = multiprocessing.get_context("spawn")
     pipes = []
-    for core in sorted(os.sched_getaffinity(0))[:CORES]:
+    for core in cores:
         ours, theirs = context.Pipe()
         process = context.Process(
             target=work,

@@ -108,8 +108,8 @@ def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shortlist",
         action="store_true",
-        help="score only the pieces that the checkpoint's shortlist names for a source: faster, "
-        "and nearly always the same translation",
+        help="score only the pieces that the checkpoint's shortlist names for a source: other "
+        "words in some lines, of about the same quality on the whole (see docs/shortlist.md)",
     )
 
 

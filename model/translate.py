@@ -132,6 +132,11 @@ def _translate(arguments: argparse.Namespace) -> int:
         )
     if _is_stream(arguments.input) or _is_stream(arguments.output):
         return _translate_stream(arguments, form)
+    source, target = Path(arguments.input), Path(arguments.output)
+    if source.exists() and target.exists() and source.samefile(target):
+        raise ConfigError(
+            f"--output {target}: that is the input, which would be lost. Give another name."
+        )
     return _translate_file(arguments, form)
 
 

@@ -71,7 +71,8 @@ def seconds_of(network: Seq2Seq, precision: Precision) -> float:
 
 def _cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dragoman"
+    # Not Path.home(), which raises where nobody has a home: then nothing can be kept there.
+    return Path(base or os.path.expanduser("~/.cache")) / "dragoman"
 
 
 def _machine(network: Seq2Seq, candidates: Sequence[Precision]) -> str:

@@ -153,7 +153,11 @@ class PackedNetwork:
         return self._rows.index_select(0, ids), self._row_bias.index_select(0, ids)
 
     def listed_scores(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Logits (N, K, C), fp32, of each sentence's own `output_rows` (N, C, F) and (N, C)."""
+        """Logits (N, K, C), fp32, of each sentence's own `output_rows` (N, C, F) and (N, C).
+
+        In int8, too, they are products in bf16, rounded to it: no library multiplies small
+        matrices of int8, one for each sentence.
+        """
         if self.precision == "int8":
             features = features.to(torch.bfloat16) - ZERO
         return (features @ weight.transpose(1, 2)).float().add_(bias.unsqueeze(1))

@@ -49,7 +49,10 @@ class Attention(nn.Module):
         The softmax is in fp32 at least. Weights of padding are exactly 0. As in `linear`, queries
         are filled up without gradients: the bits of one must not depend on N or on padding.
         """
-        queries = query.shape[1]
+        count, queries = query.shape[:2]
+        if count == 1 and not torch.is_grad_enabled() and torch.get_num_threads() > 1:
+            # The threads share out a single product in another way than several.
+            query, memory = query.expand(2, -1, -1), Memory(*(x[[0, 0]] for x in memory))
         if not torch.is_grad_enabled():
             query = F.pad(query, (0, 0, 0, self._filled(queries, query.dtype) - queries))
         scores = self._scores(query, memory.keys)  # (N, G, Q, S)
@@ -58,7 +61,7 @@ class Attention(nn.Module):
         weights = scores.softmax(dim=-1)
         context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)
         mean = weights[:, 0] if self.heads == 1 else weights.mean(dim=1)
-        return context.transpose(1, 2).flatten(2)[:, :queries], mean[:, :queries]
+        return context.transpose(1, 2).flatten(2)[:count, :queries], mean[:count, :queries]
 
     def _filled(self, queries: int, dtype: torch.dtype) -> int:
         """How many queries to compute. In fp32 torch has one way for products of less than 400

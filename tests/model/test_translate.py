@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.run import resolve
+from model.translate import main
 from model.translator import Translator
 
 Translate = Callable[..., Any]  # see conftest.py
@@ -198,3 +199,18 @@ def test_a_damaged_checkpoint(translate: Translate, tiny_checkpoint: Path, tmp_p
 
 def test_no_run(translate: Translate, tmp_path: Path) -> None:
     assert "does not exist" in translate(tmp_path / "run", TEXT).mistake
+
+
+def test_the_input_is_never_overwritten(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("der Hund\n", encoding="utf-8")
+    arguments = [
+        "--device",
+        "cpu",
+        "--input",
+        str(path),
+        "--output",
+        str(tmp_path / "." / "in.txt"),
+    ]
+    assert main([str(tiny_checkpoint), *arguments]) == 2
+    assert path.read_text(encoding="utf-8") == "der Hund\n"

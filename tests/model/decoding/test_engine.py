@@ -345,6 +345,32 @@ def test_a_sentence_does_not_see_its_company_at_full_width(
             assert torch.equal(one.weights, other.weights)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int8])
+def test_nor_with_two_threads(make_network: MakeNetwork, dtype: torch.dtype) -> None:
+    """Threads share out a product of one sentence in another way than that of several."""
+    if dtype == torch.int8 and not int8_is_exact():
+        pytest.skip("this machine has no exact int8 products")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        network, chance = runnable(make_network(600, size=512), dtype), random.Random(7)
+        options = SearchOptions(n_best=2, max_length_a=0.1, max_length_b=2)
+        requests = [
+            Request(src=tuple(chance.randrange(4, 600) for _ in range(38)), options=options)
+            for _ in range(9)
+        ]
+        together = Engine(network, max_source=40)
+        ids = [together.add(request) for request in requests]
+        found = finish(together)
+        for id, request in zip(ids, requests, strict=True):
+            alone = only(Engine(network, max_source=40), request)
+            assert found[id] == alone
+            for one, other in zip(found[id], alone, strict=True):
+                assert torch.equal(one.weights, other.weights)
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
