@@ -160,7 +160,10 @@ class PackedNetwork:
         """
         if self.precision == "int8":
             features = features.to(torch.bfloat16) - ZERO
-        return (features @ weight.transpose(1, 2)).float().add_(bias.unsqueeze(1))
+        count = len(features)
+        if count == 1 and torch.get_num_threads() > 1:  # see Attention.forward
+            features, weight = features[[0, 0]], weight[[0, 0]]
+        return (features @ weight.transpose(1, 2))[:count].float().add_(bias.unsqueeze(1))
 
     def _attend(
         self, query: Tensor, memory: Memory, sentences: int, queries: int

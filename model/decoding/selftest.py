@@ -14,27 +14,30 @@ from model.decoding.search import Hypothesis
 from model.network.seq2seq import Seq2Seq
 
 BEAM = 3
-SHORT, LONG = 2, 17  # source pieces, of two padded lengths
+SHORT, LONG = 2, 40  # source pieces; several threads share out products of long sources only
 LAST_STEP = 3
 COMPANY = (0, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3)
-"""The step in which each sentence ends. Those of the last one are copies of the short sentence, in
-many places among longer ones. The network fills its rows up to a multiple of 16: as sentences leave
-it runs 64 of them, then 48, 32 and 16."""
+"""The step in which each sentence ends. Those of the last one are copies of one sentence, in many
+places among others that are longer or shorter than it. The network fills its rows up to a multiple
+of 16: as sentences leave it runs 64 of them, then 48, 32 and 16."""
 
 
 def rows_are_independent(network: Seq2Seq | PackedNetwork, dtype: torch.dtype) -> bool:
-    """Search a short sentence alone, and again in company: whether all give equal bits."""
+    """Search a sentence alone, and again in company: whether all give equal bits."""
     ready = runnable(network, dtype)
-    (alone,) = _search(ready, (LAST_STEP,))
-    return all(_are_equal(found, alone) for found in _search(ready, COMPANY))
+    for lengths in ((SHORT, LONG), (LONG, SHORT)):
+        (alone,) = _search(ready, (LAST_STEP,), *lengths)
+        if not all(_are_equal(found, alone) for found in _search(ready, COMPANY, *lengths)):
+            return False
+    return True
 
 
 def _search(
-    network: Seq2Seq | PackedNetwork, ends: tuple[int, ...]
+    network: Seq2Seq | PackedNetwork, ends: tuple[int, ...], own: int, others: int
 ) -> list[tuple[Hypothesis, ...]]:
-    """What each copy of the short sentence gives."""
+    """What each copy of the sentence of `own` pieces gives, among those of `others` pieces."""
     engine = Engine(network, max_rows=len(ends) * BEAM, max_source=LONG)
-    ids = [engine.add(_request(network, end)) for end in ends]
+    ids = [engine.add(_request(network, end, own if end == LAST_STEP else others)) for end in ends]
     copies = {id for id, end in zip(ids, ends, strict=True) if end == LAST_STEP}
     found: list[tuple[Hypothesis, ...]] = []
     while engine.busy:
@@ -44,10 +47,9 @@ def _search(
     return found
 
 
-def _request(network: Seq2Seq | PackedNetwork, end: int) -> Request:
-    """A sentence whose hypotheses all have `end` pieces."""
+def _request(network: Seq2Seq | PackedNetwork, end: int, length: int) -> Request:
+    """A sentence of `length` pieces whose hypotheses all have `end` pieces."""
     last = network.config.vocab_size - 1
-    length = SHORT if end == LAST_STEP else LONG
     return Request(
         src=tuple(min(4 + i, last) for i in range(length)),
         options=SearchOptions(
