@@ -140,6 +140,8 @@ class SearchOptions:
     def _check_phrases(self) -> None:
         for name in ("constraints", "avoid"):
             phrases = getattr(self, name)
+            if isinstance(phrases, str):  # Python takes a text for the list of its letters
+                raise ConfigError(f"{name}: {phrases!r} is one text. Give a tuple of texts.")
             if any(not phrase.strip() for phrase in phrases):
                 raise ConfigError(f"{name}: one is blank. Give words, or leave it out.")
         twice = [c for i, c in enumerate(self.constraints) if c in self.constraints[:i]]

@@ -104,3 +104,8 @@ def test_samples_and_groups_begin_side_by_side() -> None:
     assert beginnings(SearchOptions()) == 1
     assert beginnings(SearchOptions(temperature=1)) == 5
     assert beginnings(SearchOptions(beam_size=6, diverse_groups=3)) == 3
+
+
+def test_one_text_is_no_list_of_phrases() -> None:
+    with pytest.raises(ConfigError, match="constraints: 'Man' is one text"):
+        SearchOptions(constraints="Man")  # type: ignore[arg-type]
