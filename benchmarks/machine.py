@@ -1,4 +1,4 @@
-"""What the machine can do: GFLOP/s of a matrix product and of a fused LSTM, in fp32 and bf16.
+"""What the machine can do: a matrix product in fp32, bf16 and int8, a fused LSTM in fp32 and bf16.
 
 OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.machine
 """
@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 
 import torch
+
+from model.decoding.products import Product, int8_is_exact, narrow
 
 REPEATS = 5
 
@@ -46,6 +48,11 @@ def main() -> int:
             operations,
         )
         print(f"{dtype}: matrix product {product:.0f} GFLOP/s, LSTM {lstm:.0f} GFLOP/s", flush=True)
+    if int8_is_exact():
+        weight, x = torch.randn(2048, 1024), narrow(torch.rand(160, 1024) * 2 - 1, "int8")
+        in_int8 = Product(weight, torch.zeros(2048), "int8")
+        product = gflops(lambda: in_int8(x), 2 * 160 * 1024 * 2048)
+        print(f"int8: product of 160 rows {product:.0f} GOP/s")
     return 0
 
 
