@@ -283,7 +283,7 @@ def test_a_machine_on_which_company_matters_is_reported(
     def mix(self: PackedNetwork, *arguments: Any) -> Tensor:
         """Let every row depend on all others, as an unlucky matrix product would."""
         scores = honest(self, *arguments)
-        return scores + 0.1 * scores.mean()
+        return scores * (1 + 0.1 * scores.mean())
 
     if spoilt:
         monkeypatch.setattr(PackedNetwork, "log_scores", mix)
