@@ -75,28 +75,27 @@ def best_candidates(totals: Tensor) -> Candidates:
     """The K best of the K * V candidates of each sentence, by (log-probability, parent, piece).
 
     `totals` (N, K, V) fp32 holds the log-probability of each candidate, -inf for impossible ones.
-    `torch.topk` promises no order among equal values, so it ranks keys that are all different.
     """
-    _, beam, vocab = totals.shape
-    flat = totals.flatten(1)
-    index = _shortlist(flat, beam)
-    keys = _ranking_key(flat.gather(1, index), index)
-    chosen = LAST - (keys.topk(beam).values & LAST)
-    return Candidates(flat.gather(1, chosen), chosen // vocab, chosen % vocab)
+    count, beam, vocab = totals.shape
+    return Extensions(beam, vocab, totals.device).best(totals, totals.new_zeros(count, beam))
 
 
 class Extensions:
     """`best_candidates` of log-probabilities + those of the hypotheses, without writing the sum.
 
-    As in `_shortlist`, only the best blocks are looked into. Adding a number to all elements of a
+    Only the K best blocks are looked into, ranked by (maximum, position): an element outside has at
+    least K elements before it, the maxima of those blocks. Adding a number to all elements of a
     block changes the order of none, so the maximum of a block gives the best sum in it, exactly.
-    The tables of indices are made once, because at few rows it is operations that take the time.
+    What fills no block is always looked into. `torch.topk` promises no order among equal values, so
+    it ranks keys that are all different. The tables of indices are made once, because at few rows
+    it is operations that take the time.
     """
 
     def __init__(self, beam: int, vocab: int, device: torch.device) -> None:
         """For `beam` hypotheses a sentence and `vocab` pieces, or listed pieces."""
         self.vocab = vocab
-        self._blocks = vocab // BLOCK
+        # One block would have to be looked into anyway.
+        self._blocks = vocab // BLOCK if vocab >= 2 * BLOCK else 0
         self._full = self._blocks * BLOCK
         self._block_low = LAST - torch.arange(beam * self._blocks, device=device)
         block = torch.arange(beam * self._blocks, device=device)
@@ -109,44 +108,21 @@ class Extensions:
 
     def best(self, log_probs: Tensor, alive: Tensor) -> Candidates:
         """Of `log_probs` (N, K, V) + `alive` (N, K)."""
-        if self._blocks < 2:
-            return best_candidates(log_probs + alive.unsqueeze(2))
         count, beam, vocab = log_probs.shape
-        maxima = log_probs[:, :, : self._full].view(count, beam, self._blocks, BLOCK).amax(3)
-        keys = _key((maxima + alive.unsqueeze(2)).flatten(1), self._block_low)
-        block = keys.topk(beam, sorted=False).indices
-        inside = (self._start[block].unsqueeze(2) + self._within).flatten(1)
-        index = torch.cat([inside, self._rest.expand(count, -1)], dim=1)
-        own = alive.gather(1, self._parent[block]).unsqueeze(2).expand(-1, -1, BLOCK).flatten(1)
-        rest = alive.unsqueeze(2).expand(-1, -1, vocab - self._full).flatten(1)
-        values = log_probs.flatten(1).gather(1, index) + torch.cat([own, rest], dim=1)
+        index = self._rest.expand(count, -1)
+        added = alive.unsqueeze(2).expand(-1, -1, vocab - self._full).flatten(1)
+        if self._blocks:
+            maxima = log_probs[:, :, : self._full].view(count, beam, self._blocks, BLOCK).amax(3)
+            keys = _key((maxima + alive.unsqueeze(2)).flatten(1), self._block_low)
+            block = keys.topk(beam, sorted=False).indices
+            inside = (self._start[block].unsqueeze(2) + self._within).flatten(1)
+            own = alive.gather(1, self._parent[block]).repeat_interleave(BLOCK, dim=1)
+            index, added = torch.cat([inside, index], dim=1), torch.cat([own, added], dim=1)
+        values = log_probs.flatten(1).gather(1, index) + added
         place = _key(values, LAST - index).topk(beam).indices
         chosen = index.gather(1, place)
         parent = chosen.div(vocab, rounding_mode="floor")
         return Candidates(values.gather(1, place), parent, chosen - parent * vocab)
-
-
-def _shortlist(flat: Tensor, beam: int) -> Tensor:
-    """Indices (N, C) into `flat` (N, W), among them those of the `beam` best, by value then index.
-
-    They lie in the `beam` best blocks, ranked by (maximum, position): an element outside has at
-    least `beam` elements before it, the maxima of those blocks. What fills no block is always in.
-    """
-    width = flat.shape[1]
-    blocks = width // BLOCK
-    everything = torch.arange(width, device=flat.device)
-    if blocks <= beam:
-        return everything.expand(len(flat), width)
-    maxima = flat[:, : blocks * BLOCK].view(-1, blocks, BLOCK).amax(2)
-    keys = _ranking_key(maxima, everything[:blocks])
-    best = LAST - (keys.topk(beam, sorted=False).values & LAST)
-    inside = (best.unsqueeze(2) * BLOCK + everything[:BLOCK]).flatten(1)
-    return torch.cat([inside, everything[blocks * BLOCK :].expand(len(flat), -1)], dim=1)
-
-
-def _ranking_key(values: Tensor, index: Tensor) -> Tensor:
-    """int64 keys, larger for larger fp32 `values` and, where equal, for a smaller `index`."""
-    return _key(values, LAST - index)
 
 
 def _key(values: Tensor, low: Tensor) -> Tensor:
