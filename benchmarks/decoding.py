@@ -17,18 +17,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import IO, cast
 
 import torch
 
 from model.checkpoint import Checkpoint, load_checkpoint
-from model.decoding.engine import Engine, Finished, Request
+from model.decoding.engine import Engine, Request
 from model.decoding.options import SearchOptions
 from model.decoding.precision import BY_NAME
 from model.decoding.products import PRECISIONS, Precision
 from model.text.lines import read_lines
+from model.timing import full_speed
 
 TEST = "multi30k/test_2016_flickr.en.gz"
 BATCHES = (32, 64, 128, 256)
@@ -54,18 +54,10 @@ class Ours:
     def seconds(self, beam: int, *, one_at_a_time: bool) -> float:
         """What all sources take."""
         options = SearchOptions(beam_size=beam)
-        engine = self.single if one_at_a_time else self.large
-        sources = sorted(self.sources, key=len, reverse=True)
-        groups = [[src] for src in sources] if one_at_a_time else [sources]
-        started = time.perf_counter()
-        for group in groups:
-            for src in group:
-                engine.add(Request(src=src, options=options))
-            finished = 0
-            while engine.busy:
-                finished += sum(isinstance(event, Finished) for event in engine.step())
-            assert finished == len(group)
-        return time.perf_counter() - started
+        requests = [Request(src=src, options=options) for src in self.sources]
+        if one_at_a_time:
+            return sum(full_speed(self.single, [request]).seconds for request in requests)
+        return full_speed(self.large, requests).seconds
 
 
 class CTranslate2:

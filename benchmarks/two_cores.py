@@ -23,6 +23,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.precision import BY_NAME
 from model.decoding.products import PRECISIONS, Precision
 from model.text.lines import read_lines
+from model.timing import full_speed
 
 TEST = "multi30k/test_2016_flickr.en.gz"
 CORES = 2
@@ -83,15 +84,13 @@ def work(core: int, run: Path, precision: Precision, beam: int, pipe: Connection
     sources = sorted((tuple(checkpoint.tokenizer.encode(line)) for line in lines), key=len)
     engine = Engine(checkpoint.network, dtype=BY_NAME[precision])
     options = SearchOptions(beam_size=beam)
+    requests = [Request(src=src, options=options) for src in sources]
     while True:
         try:
             number, count = pipe.recv()
         except EOFError:  # the benchmark is over
             return
-        for src in sources[::-1][number::count]:
-            engine.add(Request(src=src, options=options))
-        while engine.busy:
-            engine.step()
+        full_speed(engine, requests[number::count])
         pipe.send(None)
 
 

@@ -16,7 +16,6 @@ from model.cli import (
     add_machine_arguments,
     add_run_argument,
     add_shortlist_argument,
-    check_shortlist,
     command_parser,
     input_lines,
     positive,
@@ -136,7 +135,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     device = resolve_device(arguments.device)
     checkpoint = load_checkpoint(arguments.run)
-    check_shortlist(checkpoint, wanted=arguments.shortlist)
+    checkpoint.shortlist_if(arguments.shortlist)  # before anything is measured
     beam_size = arguments.beam_size or checkpoint.search.beam_size
     search = replace(checkpoint.search, beam_size=beam_size, n_best=1)
     if arguments.input is None:

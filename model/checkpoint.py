@@ -61,6 +61,18 @@ class Checkpoint:
     digest: str
     """SHA-256 over the manifest, and so over every file: the identity of this checkpoint."""
 
+    def shortlist_if(self, wanted: bool) -> Shortlist | None:
+        """The shortlist where one is wanted, else None.
+
+        Raises:
+            ConfigError: it is wanted, and there is none.
+        """
+        if wanted and self.shortlist is None:
+            raise ConfigError(
+                f"shortlist: {self.path} has none. Make one with dragoman-shortlist, or do without."
+            )
+        return self.shortlist if wanted else None
+
 
 def save_checkpoint(
     run: Path,

@@ -173,7 +173,7 @@ def load_model(name: str, arguments: argparse.Namespace) -> LoadedModel:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     checkpoint = load_checkpoint(arguments.run)
-    check_shortlist(checkpoint, wanted=arguments.shortlist)
+    shortlist = checkpoint.shortlist_if(arguments.shortlist)
     dtype = resolve_precision(arguments.precision, device, checkpoint.network)
     precision = precision_of(dtype)
     print(
@@ -186,21 +186,8 @@ def load_model(name: str, arguments: argparse.Namespace) -> LoadedModel:
         device=device,
         dtype=dtype,
         precision=precision,
-        shortlist=checkpoint.shortlist if arguments.shortlist else None,
+        shortlist=shortlist,
     )
-
-
-def check_shortlist(checkpoint: Checkpoint, *, wanted: bool) -> None:
-    """Make sure that there is a shortlist where one is wanted.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if wanted and checkpoint.shortlist is None:
-        raise ConfigError(
-            f"--shortlist: {checkpoint.path} has none. Make one with dragoman-shortlist, or leave "
-            "the flag out."
-        )
 
 
 def input_lines(name: str) -> Iterator[str]:

@@ -106,7 +106,7 @@ def make_engine(checkpoint: Checkpoint, load: Load) -> Engine:
         max_rows=load.in_flight * load.beam_size,
         max_source=limit,
         max_length=room_for(checkpoint.search, limit),
-        shortlist=checkpoint.shortlist if load.shortlist else None,
+        shortlist=checkpoint.shortlist_if(load.shortlist),
     )
 
 

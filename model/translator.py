@@ -20,7 +20,7 @@ from model.decoding.request import Finished, Request
 from model.decoding.search import Hypothesis
 from model.decoding.shortlist import Shortlist
 from model.ensemble import network_of
-from model.errors import ConfigError, RequestError
+from model.errors import RequestError
 from model.mbr import Utility, chrf, mbr_order
 from model.network.seq2seq import Seq2Seq
 from model.phrases import Phrases
@@ -111,17 +111,13 @@ class Translator:
         checkpoints = [load_checkpoint(Path(one)) for one in paths]
         network, first = network_of(checkpoints), checkpoints[0]
         dtype = resolve_precision(precision, place, network)
-        if shortlist and first.shortlist is None:
-            raise ConfigError(
-                f"shortlist: {first.path} has none. Make one with dragoman-shortlist."
-            )
         return cls(
             network,
             first.tokenizer,
             first.search,
             device=place,
             dtype=dtype,
-            shortlist=first.shortlist if shortlist else None,
+            shortlist=first.shortlist_if(shortlist),
         )
 
     def translate(self, texts: Sequence[str], options: SearchOptions | None = None) -> list[str]:

@@ -9,9 +9,8 @@ from pathlib import Path
 def bound_kernel_cache() -> None:
     """Let oneDNN keep few of the programs that it prepares, unless the environment says otherwise.
 
-    It keeps one for each shape of each product, 1,024 by default. That is 300 MB after 150 updates
-    and it still grew after thousands; with 128 the speed is the same. Call it before torch computes
-    anything: oneDNN reads the variable once.
+    It keeps one for each shape of each product, 1,024 by default: a training still grew after
+    thousands of updates. Call it before torch computes anything: oneDNN reads the variable once.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 

@@ -24,11 +24,12 @@ from model.decoding.history import History
 from model.decoding.listed import END, Listed
 from model.decoding.options import length_limit
 from model.decoding.packed import PackedNetwork
-from model.decoding.request import Event, Finished, Progress
+from model.decoding.request import Event, Finished
 from model.decoding.rules import Rules, score_bound
 from model.decoding.search import Candidates, Extensions, is_over
 from model.decoding.sentence import Ruled, Sentence, has_rules
 from model.decoding.shortlist import Shortlist
+from model.decoding.streaming import progress
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
@@ -101,7 +102,7 @@ class Lane:
             if over[slot]:
                 events.append(self._finish(slot, sentence))
                 self._active[slot] = None
-        return events + self._progress()
+        return events + progress(self._active, self._beam, self._history)
 
     def _allocate(self, shown: Encoded, source: int, steps: int, device: torch.device) -> None:
         """Memory, state and beam of all slots; an encoded sentence shows the network's shapes."""
@@ -175,32 +176,6 @@ class Lane:
         forced = self._beam.forced[slot].tolist()
         hypotheses = self._history.resolve(slot, sentence.length, sentence.request, forced)
         return Finished(sentence.id, hypotheses)
-
-    def _progress(self) -> list[Event]:
-        """News of streamed sentences whose stable prefix has grown."""
-        streamed = [
-            (slot, sentence)
-            for slot, sentence in enumerate(self._active)
-            if sentence is not None and sentence.request.stream
-        ]
-        if not streamed:
-            return []
-        slots = [slot for slot, _ in streamed]
-        best, alive = self._beam.best[slots, 0], self._beam.log_prob[slots]
-        bound = alive / self._beam.longest[slots].unsqueeze(1)
-        bound += bound.new_tensor([[score_bound(s, s.length)] for _, s in streamed])
-        prefixes = self._history.stable_prefixes(
-            slots,
-            [sentence.length for _, sentence in streamed],
-            (bound >= best.unsqueeze(1)) & (alive > -torch.inf),
-            best,
-        )
-        events: list[Event] = []
-        for (_, sentence), prefix in zip(streamed, prefixes, strict=True):
-            if len(prefix) > sentence.reported:
-                sentence.reported = len(prefix)
-                events.append(Progress(sentence.id, prefix))
-        return events
 
     # One step
 

@@ -17,7 +17,7 @@ from model.decoding.shortlist import Shortlist
 
 WIDTH_MULTIPLE = 64
 FIRST_WIDTH = 256
-MUCH_TOO_WIDE = 1.3  # times the longest list: the products then cost more than a copy
+MUCH_TOO_WIDE = 1.3  # times the longest list: the buffers are copied into narrower ones
 END = 0
 """The column of EOS: the ids of a list ascend, and it is the lowest that a list may have."""
 

@@ -215,7 +215,7 @@ def test_loading_says_what_runs_where(
 def test_a_shortlist_that_is_not_there(
     parser: argparse.ArgumentParser, tiny_checkpoint: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"--shortlist: .* has none\. Make one with dragoman"):
+    with pytest.raises(ConfigError, match=r"shortlist: .* has none\. Make one with dragoman"):
         load_model("dragoman-test", parser.parse_args([str(tiny_checkpoint), "--shortlist"]))
 
 
