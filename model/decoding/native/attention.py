@@ -1,0 +1,100 @@
+"""Attention of hypotheses to their sources, each over its own length: no padding, no tiling.
+
+See `model.network.attention` for the formulas. Keys and values stay in fp32.
+"""
+
+# Shapes: R rows, N sentences, S source length with EOS, H encoder output size, A attention size.
+
+import numpy as np
+
+from model.decoding.native.compiled import kernel
+from model.decoding.native.elementary import exponential, narrowed, sigmoid
+from model.decoding.native.product import Bytes, Floats, Ints
+from model.decoding.native.vector import greater
+
+_ONE, _TWO, _ZERO = np.float32(1.0), np.float32(2.0), np.float32(0.0)
+
+
+@kernel
+def scores_by_product(
+    query: Floats, rows: int, sentence: Ints, length: Ints, keys: Floats, scale: float, out: Floats
+) -> None:
+    """out[r, g * S + s] = scale * q k in head g: `query` (R, A), `keys` (N, S, A)."""
+    size = keys.shape[2]
+    heads = out.shape[1] // keys.shape[1]
+    part = size // heads
+    for r in range(rows):
+        n = sentence[r]
+        for g in range(heads):
+            first = g * part
+            for s in range(length[n]):
+                total = _ZERO
+                for j in range(part):
+                    total += query[r, first + j] * keys[n, s, first + j]
+                out[r, g * keys.shape[1] + s] = total * np.float32(scale)
+
+
+@kernel
+def scores_by_sum(
+    query: Floats, rows: int, sentence: Ints, length: Ints, keys: Floats, energy: Floats, out: Floats
+) -> None:
+    """out[r, s] = energy tanh(q + k): `query` (R, A), already projected; `keys` (N, S, A)."""
+    for r in range(rows):
+        n = sentence[r]
+        for s in range(length[n]):
+            total = _ZERO
+            for j in range(energy.shape[0]):
+                total += energy[j] * (_TWO * sigmoid(_TWO * (query[r, j] + keys[n, s, j])) - _ONE)
+            out[r, s] = total
+
+
+@kernel
+def attend(
+    scores: Floats,
+    rows: int,
+    sentence: Ints,
+    length: Ints,
+    values: Floats,
+    heads: int,
+    steps: float,
+    sums: Floats,
+    context: Bytes,
+    column: int,
+    weights: Floats,
+    place: Ints,
+) -> None:
+    """Softmax of `scores` (R, heads * S), context and mean weights.
+
+    Args:
+        values: (N, S, H).
+        steps: 127 / bound of the values.
+        sums: (H,) what is used on the way.
+        context: bytes, written from column `column` of row r on.
+        weights: (P, S), row place[r] is written up to the length, the mean over the heads.
+    """
+    size = values.shape[2]
+    part = size // heads
+    for r in range(rows):
+        n = sentence[r]
+        count, to = length[n], place[r]
+        for j in range(size):
+            sums[j] = _ZERO
+        for s in range(count):
+            weights[to, s] = _ZERO
+        for g in range(heads):
+            start = g * values.shape[1]
+            best = scores[r, start]
+            for s in range(1, count):
+                best = greater(best, scores[r, start + s])
+            total = _ZERO
+            for s in range(count):
+                e = exponential(scores[r, start + s] - best)
+                scores[r, start + s] = e
+                total += e
+            for s in range(count):
+                w = scores[r, start + s] / total
+                weights[to, s] += w / np.float32(heads)
+                for j in range(g * part, (g + 1) * part):
+                    sums[j] += w * values[n, s, j]
+        for j in range(size):
+            context[r, column + j] = narrowed(sums[j], np.float32(steps))

@@ -1,0 +1,135 @@
+"""Cells: one step of the LSTM, GRU or simple recurrent network for many rows, after the products.
+
+The gates come as sums already, see `model.network.cells` for the equations. The factor 2 in
+tanh(x) = 2 sigmoid(2x) - 1 lies in the weights, see `layer`.
+"""
+
+# Shapes: R rows, M rows of state, D state size, P places of the output.
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.decoding.native.compiled import kernel
+from model.decoding.native.elementary import narrowed, sigmoid
+from model.decoding.native.product import STEPS, Bytes, Floats, Ints
+from model.decoding.native.vector import widen
+
+Halves = NDArray[np.uint16]
+"""bf16 by its bits."""
+_STEPS, _ONE, _TWO = np.float32(STEPS), np.float32(1.0), np.float32(2.0)
+
+
+@kernel
+def add_table(gates: Floats, rows: int, table: Halves, piece: Ints) -> None:
+    """Add to each row of `gates` that of the `table` (V, G) for its piece."""
+    for r in range(rows):
+        given = piece[r]
+        for j in range(table.shape[1]):
+            gates[r, j] += widen(table[given, j])
+
+
+@kernel
+def add_rows(gates: Floats, rows: int, given: Floats, place: Ints) -> None:
+    """Add row place[r] of `given` to row r of `gates`."""
+    for r in range(rows):
+        p = place[r]
+        for j in range(gates.shape[1]):
+            gates[r, j] += given[p, j]
+
+
+@kernel
+def lstm(
+    gates: Floats,
+    rows: int,
+    carry: Floats,
+    origin: Ints,
+    new_carry: Floats,
+    hidden: Bytes,
+    output: Floats,
+    place: Ints,
+    column: int,
+    add: bool,
+) -> None:
+    """The LSTM's step from `gates` (R, 4D or more), in the order i f g o.
+
+    Args:
+        carry: (M, D) cell states before; row r continues that of `origin[r]`.
+        new_carry: (M, D), row r is written.
+        hidden: (M, D) bytes, row r is written.
+        output: (P, ...) fp32; the hidden state goes to `output[place[r], column:]`.
+        add: to what is there.
+    """
+    size = carry.shape[1]
+    for r in range(rows):
+        old, to = origin[r], place[r]
+        for j in range(size):
+            i, f = sigmoid(gates[r, j]), sigmoid(gates[r, size + j])
+            g, o = sigmoid(gates[r, 2 * size + j]), sigmoid(gates[r, 3 * size + j])
+            c = f * carry[old, j] + i * (_TWO * g - _ONE)
+            new_carry[r, j] = c
+            h = o * (_TWO * sigmoid(_TWO * c) - _ONE)
+            hidden[r, j] = narrowed(h, _STEPS)
+            gates[r, j] = h
+        if add:
+            for j in range(size):
+                output[to, column + j] += gates[r, j]
+        else:
+            for j in range(size):
+                output[to, column + j] = gates[r, j]
+
+
+@kernel
+def gru(
+    gates: Floats,
+    rows: int,
+    from_hidden: Floats,
+    carry: Floats,
+    origin: Ints,
+    new_carry: Floats,
+    hidden: Bytes,
+    output: Floats,
+    place: Ints,
+    column: int,
+    add: bool,
+) -> None:
+    """The GRU's step, gates r z n; `from_hidden` (R, 3D) are the parts of the hidden state.
+
+    It carries its hidden state in fp32. The rest is as in `lstm`.
+    """
+    size = carry.shape[1]
+    for r in range(rows):
+        old, to = origin[r], place[r]
+        for j in range(size):
+            reset = sigmoid(gates[r, j] + from_hidden[r, j])
+            z = sigmoid(gates[r, size + j] + from_hidden[r, size + j])
+            n = gates[r, 2 * size + j] + reset * from_hidden[r, 2 * size + j]
+            n = _TWO * sigmoid(n) - _ONE
+            h = n + z * (carry[old, j] - n)
+            new_carry[r, j] = h
+            hidden[r, j] = narrowed(h, _STEPS)
+        if add:
+            for j in range(size):
+                output[to, column + j] += new_carry[r, j]
+        else:
+            for j in range(size):
+                output[to, column + j] = new_carry[r, j]
+
+
+@kernel
+def rnn(
+    gates: Floats, rows: int, hidden: Bytes, output: Floats, place: Ints, column: int, add: bool
+) -> None:
+    """The simple recurrent network's step, h = tanh(gates); it carries nothing."""
+    size = hidden.shape[1]
+    for r in range(rows):
+        to = place[r]
+        for j in range(size):
+            h = _TWO * sigmoid(gates[r, j]) - _ONE
+            hidden[r, j] = narrowed(h, _STEPS)
+            gates[r, j] = h
+        if add:
+            for j in range(size):
+                output[to, column + j] += gates[r, j]
+        else:
+            for j in range(size):
+                output[to, column + j] = gates[r, j]
