@@ -24,9 +24,9 @@ import torch
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.engine import Engine, Request
+from model.decoding.formats import PRECISIONS, Precision
 from model.decoding.options import SearchOptions
 from model.decoding.precision import BY_NAME
-from model.decoding.products import PRECISIONS, Precision
 from model.text.lines import read_lines
 from model.timing import full_speed
 

@@ -20,9 +20,9 @@ import torch
 
 from model.checkpoint import load_checkpoint
 from model.decoding.engine import Engine, Finished, Request
+from model.decoding.formats import PRECISIONS
 from model.decoding.options import SearchOptions
 from model.decoding.precision import BY_NAME
-from model.decoding.products import PRECISIONS
 from model.text.lines import read_lines
 
 SHORT, LONG, JOINED = 900, 100, 5

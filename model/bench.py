@@ -21,6 +21,7 @@ from model.cli import (
     positive,
     run_command,
 )
+from model.decoding.formats import PRECISIONS
 from model.decoding.options import SearchOptions
 from model.decoding.precision import resolve_device
 from model.decoding.request import Request
@@ -28,7 +29,6 @@ from model.errors import DataError
 from model.report import add_report_argument, table, write_report
 from model.text.tokenizer import EOS_ID
 from model.timing import (
-    PRECISIONS,
     ColdStart,
     Figures,
     Load,

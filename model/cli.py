@@ -16,9 +16,9 @@ import torch
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import from_dict, to_dict
+from model.decoding.formats import PRECISIONS
 from model.decoding.options import SearchOptions
 from model.decoding.precision import precision_of, resolve_device, resolve_precision
-from model.decoding.products import PRECISIONS
 from model.decoding.shortlist import Shortlist
 from model.errors import ConfigError, DataError, DragomanError
 from model.text.lines import atomic_output, iter_lines, read_lines

@@ -10,12 +10,12 @@ from typing import Any
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.cli import OK, add_run_argument, command_parser, run_command
 from model.config import ModelConfig, to_dict
+from model.decoding.formats import PRECISIONS
 from model.errors import CheckpointError
 from model.footprint import footprint
 from model.network.seq2seq import Seq2Seq
 from model.report import add_report_argument, table, write_report
 from model.text.tokenizer import Tokenizer
-from model.timing import PRECISIONS
 
 NAME = "dragoman-inspect"
 

@@ -19,15 +19,8 @@ import torch
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.engine import Engine, room_for
 from model.decoding.precision import resolve_device, resolve_precision
-from model.decoding.products import PRECISIONS as ALL_PRECISIONS
-from model.decoding.products import int8_is_exact
 from model.decoding.request import Finished, Request
 from model.translator import SHORTEST_LIMIT
-
-PRECISIONS: tuple[str, ...] = tuple(
-    name for name in ALL_PRECISIONS if name != "int8" or int8_is_exact()
-)
-"""Every number format that a network can be loaded in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

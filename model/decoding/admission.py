@@ -3,7 +3,7 @@
 # Shapes: N sentences, S source length with EOS.
 
 from itertools import islice
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,8 +17,11 @@ from model.text.tokenizer import EOS_ID, PAD_ID
 
 LENGTH_MULTIPLE = 16
 ENCODE_ROWS = 16
-MOST_ROWS = 64  # where the number of rows changes no bits: half the time of 16 for a sentence
 LOOKAHEAD = 128  # how many waiting sentences are searched for companions in one encoder batch
+
+
+Kept = TypeVar("Kept")
+"""A sentence between encoder and decoder, as a search keeps it."""
 
 
 class Encoded(NamedTuple):
@@ -37,21 +40,14 @@ def padded_length(src: tuple[int, ...]) -> int:
     return -(-(len(src) + 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
 
 
-def any_rows(network: Seq2Seq | PackedNetwork) -> bool:
-    """Whether any number of rows in an encoder batch gives a sentence the same bits."""
-    return isinstance(network, PackedNetwork) and network.any_rows
-
-
 def encode(network: Seq2Seq | PackedNetwork, sources: list[tuple[int, ...]]) -> list[Encoded]:
-    """Encode sources of equal `padded_length`; up to 16, unless `any_rows`.
+    """Encode up to 16 sources of equal `padded_length`.
 
     The recurrent kernels sum in another order for very few rows. In batches of 16, which copies of
     the last source fill up, the bits of a sentence depend neither on its row nor on its companions.
     """
     device = network.device
-    rows = sources
-    if not any_rows(network):
-        rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
+    rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
     size = padded_length(sources[0])
     ids = [[*src, EOS_ID, *[PAD_ID] * (size - len(src) - 1)] for src in rows]
     lengths = [len(src) + 1 for src in rows]
@@ -66,14 +62,24 @@ def encode(network: Seq2Seq | PackedNetwork, sources: list[tuple[int, ...]]) -> 
     ]
 
 
-class Queue:
+class Search(Protocol[Kept]):
+    """What a queue asks of the search that it feeds."""
+
+    @property
+    def encode_rows(self) -> int: ...
+
+    def group(self, src: tuple[int, ...]) -> int: ...
+
+    def encode(self, sources: list[tuple[int, ...]]) -> list[Kept]: ...
+
+
+class Queue(Generic[Kept]):
     """First in, first out. Encoded ahead are at most the first 128 waiting sentences."""
 
-    def __init__(self, network: Seq2Seq | PackedNetwork) -> None:
-        self._network = network
-        self._rows = MOST_ROWS if any_rows(network) else ENCODE_ROWS
+    def __init__(self, search: Search[Kept]) -> None:
+        self._search = search
         self._waiting: dict[int, Request] = {}  # in order of arrival
-        self._encoded: dict[int, Encoded] = {}
+        self._encoded: dict[int, Kept] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -87,7 +93,7 @@ class Queue:
         self._encoded.pop(id, None)
         return self._waiting.pop(id, None) is not None
 
-    def pop(self) -> tuple[int, Request, Encoded]:
+    def pop(self) -> tuple[int, Request, Kept]:
         """The sentence that has waited longest."""
         id, request = next(iter(self._waiting.items()))
         if id not in self._encoded:
@@ -96,15 +102,12 @@ class Queue:
         return id, request, self._encoded.pop(id)
 
     def _encode_with_companions(self, first: Request) -> None:
-        """Encode `first`, which waits at the head, and the next waiting ones of its length.
-
-        More rows make better use of the processor, and 16 may be run in any case.
-        """
-        size = padded_length(first.src)
+        """Encode `first`, which waits at the head, and the next waiting ones of its group."""
+        group = self._search.group(first.src)
         fitting = (
             (id, request.src)
             for id, request in islice(self._waiting.items(), LOOKAHEAD)
-            if id not in self._encoded and padded_length(request.src) == size
+            if id not in self._encoded and self._search.group(request.src) == group
         )
-        group = dict(islice(fitting, self._rows))
-        self._encoded.update(zip(group, encode(self._network, list(group.values())), strict=True))
+        chosen = dict(islice(fitting, self._search.encode_rows))
+        self._encoded.update(zip(chosen, self._search.encode(list(chosen.values())), strict=True))

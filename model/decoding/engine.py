@@ -7,15 +7,20 @@ front, a service is the same engine filled over time, greedy search is `beam_siz
 import torch
 from torch import Tensor
 
+from model.decoding.admission import padded_length
 from model.decoding.constraints import MAX_PIECES
 from model.decoding.lane import Lane
+from model.decoding.native.network import NativeNetwork
+from model.decoding.native.search import NativeSearch
 from model.decoding.options import SearchOptions, length_limit
-from model.decoding.packed import PackedNetwork
-from model.decoding.precision import runnable
+from model.decoding.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.shortlist import Shortlist
+from model.decoding.slots import Slots
+from model.decoding.torch_search import TorchSearch
 from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import PAD_ID
 
 __all__ = ["Engine", "Event", "Finished", "Progress", "Request"]
 
@@ -73,12 +78,21 @@ def check_phrases(request: Request) -> None:
         )
 
 
+def make_search(
+    network: Runnable, slots: Slots, shortlist: Shortlist | None
+) -> TorchSearch | NativeSearch:
+    """The search that runs `network`."""
+    if isinstance(network, NativeNetwork):
+        return NativeSearch(network, slots, shortlist)
+    return TorchSearch(network, slots, shortlist)
+
+
 class Engine:
     """Search for many sentences at once, each with its own options, each as if it were alone."""
 
     def __init__(
         self,
-        network: Seq2Seq | PackedNetwork,
+        network: Runnable,
         *,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
@@ -112,7 +126,7 @@ class Engine:
             assert not network.training, "call eval() first: dropout would change every translation"
             dtype = dtype or network.output.weight.dtype
         self._network = runnable(network, dtype or torch.float32, device)
-        if shortlist is not None and not isinstance(self._network, PackedNetwork):
+        if shortlist is not None and isinstance(self._network, Seq2Seq):
             raise ConfigError("a shortlist is not there for an ensemble. Leave it out.")
         self._shortlist = shortlist
         self._max_rows = max_rows
@@ -167,13 +181,12 @@ class Engine:
         """The lane of a beam size, made when first needed in place of those that stand idle."""
         if beam_size not in self._lanes:
             self._lanes = {size: lane for size, lane in self._lanes.items() if lane.busy}
-            self._lanes[beam_size] = Lane(
-                self._network,
+            slots = Slots(
+                count=max(1, self._max_rows // beam_size),
                 beam_size=beam_size,
-                slots=max(1, self._max_rows // beam_size),
-                max_source=self.max_source,
-                max_length=self.max_length,
+                steps=self.max_length + 1,
+                source=padded_length((PAD_ID,) * self.max_source),
                 continues=self._continues,
-                shortlist=self._shortlist,
             )
+            self._lanes[beam_size] = Lane(make_search(self._network, slots, self._shortlist))
         return self._lanes[beam_size]

@@ -1,4 +1,4 @@
-"""PackedNetwork: the network with its weights laid out for inference, in fp32, bf16 or int8.
+"""PackedNetwork: the network with its weights laid out for inference, in fp32 or bf16.
 
 The same function as `Seq2Seq` (tests hold them equal), in fewer and larger operations: those of
 `PackedLayer`, and a linear layer between the attentional vector and the output layer is folded into
@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.decoding.packed_encoder import PackedEncoder
-from model.decoding.packed_layer import PackedLayer, Parts, gate_table
-from model.decoding.products import STEPS, ZERO, Precision, Product, narrow
+from model.decoding.packed_layer import PackedLayer, gate_table
+from model.decoding.products import Product
 from model.network.attention import Attention
 from model.network.cells import fill_rows
 from model.network.decoder import DecoderState, mean_values
@@ -27,81 +26,71 @@ from model.network.seq2seq import Seq2Seq
 class PackedNetwork:
     """What the engine asks of a network: encode, start, step, log_scores."""
 
-    def __init__(self, network: Seq2Seq, precision: Precision) -> None:
+    def __init__(self, network: Seq2Seq, dtype: torch.dtype) -> None:
         """The network, in eval mode and on any device, is read and left as it is."""
         config = network.config
         self.config = config
-        self.precision = precision
+        self.dtype = dtype
         self.device = network.output.weight.device
         with torch.no_grad():
             if network.output.weight.dtype != torch.float32:
                 network = copy.deepcopy(network).float()
-            self._encoder = PackedEncoder(network, precision)
+            self._embedding = (network.source_embedding.weight * network.input_scale).to(dtype)
+            same = dtype == torch.float32
+            self._encoder = network.encoder if same else copy.deepcopy(network.encoder).to(dtype)
             self._attention: Attention = network.decoder.attention
             self._keys = None
             if config.attention != "dot":
                 key = self._attention.key.weight
-                bounds = [(config.encoder_size, float(config.encoder_layers))]
-                self._keys = Product(key, key.new_zeros(len(key)), precision, bounds)
+                self._keys = Product(key, key.new_zeros(len(key)), dtype)
             self._pack_decoder(network)
         # Functions of single elements run in blocks of 32, and treat a rest in another way.
-        self._even = config.encoder_size % 64 == 0 and config.decoder_size % 32 == 0
-        self.any_rows = precision == "int8" and self._even
-        """Whether `encode` gives a sentence the same bits for every N; else only where N is 16."""
+        self._even = config.decoder_size % 32 == 0
 
     def _pack_decoder(self, network: Seq2Seq) -> None:
-        config, decoder, precision = self.config, network.decoder, self.precision
+        config, decoder, dtype = network.config, network.decoder, self.dtype
         size, feeding = config.decoder_size, config.input_feeding
-        context = (config.encoder_size, float(config.encoder_layers))
         self._layers = []
         for number, layer in enumerate(decoder.layers):
-            inputs: Parts = [(size, 1.0)] if number == 0 else [(size, float(number)), context]
-            if number == 0 and not feeding:
-                inputs = []
-            elif number and feeding:
-                inputs = inputs[:1]
-            self._layers.append(PackedLayer(layer, precision, inputs))
-        self._table = gate_table(
-            network.target_embedding.weight * network.input_scale, self._layers[0], precision
-        )
-        parts = [(size, float(config.decoder_layers)), context]
-        bridge = decoder.bridge
-        self._bridge = Product(2 * bridge.weight, 2 * bridge.bias, precision, [context])
-        self._combine = Product(
-            2 * decoder.combine.weight, 2 * decoder.combine.bias, precision, parts
-        )
+            taken = size if feeding or number else 0
+            if number and not feeding:
+                taken += config.encoder_size
+            self._layers.append(PackedLayer(layer, dtype, taken))
+        embedding = network.target_embedding.weight * network.input_scale
+        self._table = gate_table(embedding, self._layers[0], dtype)
+        bridge, combine = decoder.bridge, decoder.combine
+        self._bridge = Product(2 * bridge.weight, 2 * bridge.bias, dtype)
+        self._combine = Product(2 * combine.weight, 2 * combine.bias, dtype)
         weight, bias = network.output.weight.detach(), network.output.bias.detach()
         if decoder.narrow is not None:
             bias = bias + weight @ decoder.narrow.bias
             weight = weight @ decoder.narrow.weight
-        self._output = Product(weight, bias, precision)
-        # Rows that shortlists pick from. In int8 features are whole steps of 1/127, which bf16
-        # holds exactly.
-        scale = 1 / STEPS if precision == "int8" else 1.0
-        self._rows = (weight * scale).to(torch.float32 if precision == "fp32" else torch.bfloat16)
+        self._output = Product(weight, bias, dtype)
+        # Rows that shortlists pick from.
+        self._rows = weight.to(dtype)
         self._row_bias = bias
 
     def encode(self, src: Tensor, lengths: Tensor) -> Memory:
         """The memory, in fp32, of source ids `src` (N, S), of which `lengths` (N,) are real."""
         mask = torch.arange(src.shape[1], device=src.device) < lengths.unsqueeze(1)
-        values = self._encoder(src, lengths)
+        embedded = self._embedding.index_select(0, src.flatten()).view(*src.shape, -1)
+        values = torch.as_tensor(self._encoder(embedded, lengths)).float()
         keys = values
         if self._keys is not None:
-            bound = float(self.config.encoder_layers)
-            keys = self._keys(narrow(values.flatten(0, 1), self.precision, bound))
+            keys = self._keys(values.flatten(0, 1).to(self.dtype))
         return Memory(src=src, values=values, keys=keys.view(*src.shape, -1), mask=mask)
 
     def start(self, memory: Memory) -> DecoderState:
         """The decoder's state before the first piece, one row for each sentence."""
-        mean = narrow(mean_values(memory), self.precision, float(self.config.encoder_layers))
+        mean = mean_values(memory).to(self.dtype)
         state = self._bridge(mean).sigmoid_().mul_(2).sub_(1)
         hidden, cell = state.view(len(state), 2, self.config.decoder_layers, -1).unbind(1)
         carry = {"lstm": 2 * cell, "gru": hidden, "rnn": cell[..., :0]}
         width = self.config.decoder_size if self.config.input_feeding else 0
         return DecoderState(
-            hidden=narrow(hidden, self.precision),
+            hidden=hidden.to(self.dtype),
             cell=carry[self.config.cell],
-            attentional=narrow(hidden.new_zeros(len(hidden), width), self.precision),
+            attentional=hidden.new_zeros(len(hidden), width).to(self.dtype),
             coverage=hidden.new_zeros(len(hidden), 0),
         )
 
@@ -111,7 +100,6 @@ class PackedNetwork:
         """As `Seq2Seq.step`; hidden states, attentional vector and features are narrow."""
         sentences, queries = token.shape
         rows = sentences * queries
-        precision = self.precision
         pieces = token.flatten()
         if not self._even:
             pieces, state = fill_rows(pieces), DecoderState(*map(fill_rows, state))
@@ -119,7 +107,7 @@ class PackedNetwork:
         feeding = self.config.input_feeding
         inputs = [state.attentional] if feeding else []
         top, carry = self._layers[0].step(inputs, state.hidden[:, 0], state.cell[:, 0], given)
-        hidden, carried = [narrow(top, precision)], [carry]
+        hidden, carried = [top.to(self.dtype)], [carry]
         below = hidden[0]
         if not feeding:
             context, weights = self._attend(top, memory, sentences, queries)
@@ -128,14 +116,14 @@ class PackedNetwork:
             output, carry = layer.step(
                 inputs, state.hidden[:, number], state.cell[:, number], layer.input_bias
             )
-            hidden.append(narrow(output, precision))
+            hidden.append(output.to(self.dtype))
             carried.append(carry)
             top = top + output
-            below = narrow(top, precision, number + 1.0)
+            below = top.to(self.dtype)
         if feeding:
             context, weights = self._attend(top, memory, sentences, queries)
         vector = self._combine(torch.cat([below, context], dim=-1)).sigmoid_().mul_(2).sub_(1)
-        features = narrow(vector, precision)
+        features = vector.to(self.dtype)
         following = DecoderState(
             hidden=torch.stack(hidden, dim=1)[:rows],
             cell=torch.stack(carried, dim=1)[:rows],
@@ -153,13 +141,7 @@ class PackedNetwork:
         return self._rows.index_select(0, ids), self._row_bias.index_select(0, ids)
 
     def listed_scores(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Logits (N, K, C), fp32, of each sentence's own `output_rows` (N, C, F) and (N, C).
-
-        In int8, too, they are products in bf16, rounded to it: no library multiplies small
-        matrices of int8, one for each sentence.
-        """
-        if self.precision == "int8":
-            features = features.to(torch.bfloat16) - ZERO
+        """Logits (N, K, C), fp32, of each sentence's own `output_rows` (N, C, F) and (N, C)."""
         count = len(features)
         if count == 1 and torch.get_num_threads() > 1:  # see Attention.forward
             features, weight = features[[0, 0]], weight[[0, 0]]
@@ -172,4 +154,4 @@ class PackedNetwork:
         rows = sentences * queries
         context, weights = self._attention(query[:rows].view(sentences, queries, -1), memory)
         context = F.pad(context.flatten(0, 1), (0, 0, 0, len(query) - rows))
-        return narrow(context, self.precision, float(self.config.encoder_layers)), weights
+        return context.to(self.dtype), weights

@@ -10,11 +10,8 @@ factors in the weights, so that one sigmoid serves all gates: on CPUs it costs a
 import torch
 from torch import Tensor
 
-from model.decoding.products import Precision, Product
+from model.decoding.products import Product
 from model.network.cells import RecurrentLayer
-
-Parts = list[tuple[int, float]]
-"""Widths of the parts of a product's input, and the bound of each."""
 
 
 class PackedLayer:
@@ -24,31 +21,28 @@ class PackedLayer:
     its hidden state again, because the next one is mixed from it; the RNN nothing.
     """
 
-    def __init__(self, layer: RecurrentLayer, precision: Precision, inputs: Parts) -> None:
-        """`inputs` are those that a product takes: of the layer's inputs the last ones."""
+    def __init__(self, layer: RecurrentLayer, dtype: torch.dtype, taken: int) -> None:
+        """`taken`: how many of the layer's inputs a product takes, the last ones."""
         w, u, b_w, b_u = (parameter.detach().float() for parameter in layer.kernel.parameters())
         self.kind = layer.kind
         self.size = layer.hidden_size
-        self.precision = precision
         scale = torch.ones(len(w))
         if self.kind == "lstm":
             scale[2 * layer.hidden_size : 3 * layer.hidden_size] = 2.0  # the candidate's tanh
         elif self.kind == "rnn":
             scale *= 2.0
         scale = scale.to(w.device).unsqueeze(1)
-        taken = sum(width for width, _ in inputs)
         self.input_weight = (w * scale)[:, : w.shape[1] - taken]
         """(G, ...) of the inputs that no product takes, for a table of the gates (V, G)."""
         self.input_bias = (b_w if self.kind == "gru" else b_w + b_u) * scale.squeeze(1)
         w, u = (w * scale)[:, w.shape[1] - taken :], u * scale
         no_bias = torch.zeros_like(b_w)
-        hidden: Parts = [(layer.hidden_size, 1.0)]
         if self.kind == "gru":  # the reset gate comes between the two products
-            self._inputs = Product(w, no_bias, precision, inputs) if inputs else None
-            self._hidden = Product(u, b_u, precision, hidden)
+            self._inputs = Product(w, no_bias, dtype) if taken else None
+            self._hidden = Product(u, b_u, dtype)
         else:
             self._inputs = None
-            self._hidden = Product(torch.cat([w, u], dim=1), no_bias, precision, inputs + hidden)
+            self._hidden = Product(torch.cat([w, u], dim=1), no_bias, dtype)
 
     def step(
         self, inputs: list[Tensor], hidden: Tensor, carry: Tensor, given: Tensor
@@ -85,11 +79,10 @@ class PackedLayer:
         return carry, carry
 
 
-def gate_table(embedding: Tensor, layer: PackedLayer, precision: Precision) -> Tensor:
+def gate_table(embedding: Tensor, layer: PackedLayer, dtype: torch.dtype) -> Tensor:
     """What each piece adds to the gates of a layer that reads its embedding: (V, G).
 
-    Biases are included. It is bf16 unless the precision is fp32: half the memory, and no product
-    follows that could make the rounding larger.
+    Biases are included.
     """
     table = embedding.detach() @ layer.input_weight.t() + layer.input_bias
-    return table if precision == "fp32" else table.to(torch.bfloat16)
+    return table.to(dtype)

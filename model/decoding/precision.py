@@ -10,8 +10,9 @@ from typing import Literal
 import torch
 
 from model.decoding.fastest import fastest_precision
+from model.decoding.formats import PRECISIONS, Precision
+from model.decoding.native.network import NativeNetwork
 from model.decoding.packed import PackedNetwork
-from model.decoding.products import PRECISIONS, Precision, int8_is_exact
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
 
@@ -59,17 +60,14 @@ def resolve_precision(
     `fastest_precision`; without a network, for training, it is bf16 where the CPU computes in it.
 
     Raises:
-        ConfigError: another name, or int8 where it cannot be computed exactly.
+        ConfigError: another name, or int8 on CUDA.
     """
     if name not in ("auto", *PRECISIONS):
         raise ConfigError(f"precision: {name!r} is not known. Use auto, fp32, bf16 or int8.")
     if name == "auto":
         name = _automatic(device, network)
-    if name == "int8" and (device.type != "cpu" or not int8_is_exact()):
-        raise ConfigError(
-            "precision: int8 runs only on CPUs that multiply bytes exactly (VNNI). "
-            "Use auto, fp32 or bf16."
-        )
+    if name == "int8" and device.type != "cpu":
+        raise ConfigError("precision: int8 runs only on CPUs. Use auto, fp32 or bf16.")
     return BY_NAME[name]
 
 
@@ -84,8 +82,7 @@ def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
     # Several networks together run as they stand, see `runnable`.
     if type(network) is not Seq2Seq:
         return candidates[-1]
-    if int8_is_exact():
-        candidates.append("int8")
+    candidates.append("int8")
     return fastest_precision(network, candidates)
 
 
@@ -94,9 +91,10 @@ def precision_of(dtype: torch.dtype) -> Precision:
     return next(name for name, value in BY_NAME.items() if value == dtype)
 
 
-def runnable(
-    network: Seq2Seq | PackedNetwork, dtype: torch.dtype, device: torch.device | None = None
-) -> Seq2Seq | PackedNetwork:
+Runnable = Seq2Seq | PackedNetwork | NativeNetwork
+
+
+def runnable(network: Runnable, dtype: torch.dtype, device: torch.device | None = None) -> Runnable:
     """The network as the engine runs it: packed in the precision `dtype`, on `device`.
 
     An ensemble is not packed: its members run as they stand.
@@ -104,10 +102,12 @@ def runnable(
     Raises:
         ConfigError: int8 for an ensemble.
     """
-    if isinstance(network, PackedNetwork):
+    if isinstance(network, PackedNetwork | NativeNetwork):
         return network
     if type(network) is Seq2Seq:
-        return PackedNetwork(cast(network, torch.float32, device), precision_of(dtype))
+        if dtype == torch.int8:
+            return NativeNetwork(network)
+        return PackedNetwork(cast(network, torch.float32, device), dtype)
     if dtype == torch.int8:
         raise ConfigError("precision: int8 is not there for an ensemble. Use auto, fp32 or bf16.")
     return cast(network, dtype, device)

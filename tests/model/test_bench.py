@@ -11,7 +11,7 @@ import pytest
 
 from model.bench import main, random_requests
 from model.checkpoint import Checkpoint, load_checkpoint
-from model.timing import PRECISIONS
+from model.decoding.formats import PRECISIONS
 
 QUICK = ["--device", "cpu", "--in-flight", "2,1", "--sentences", "3", "--repeats", "2"]
 

@@ -13,11 +13,11 @@ import pytest
 import model.inspect
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import ModelConfig
+from model.decoding.formats import PRECISIONS
 from model.footprint import footprint
 from model.inspect import main, parameters_by_part, tokenizer_kind
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
-from model.timing import PRECISIONS
 from training.vocabulary import learn_tokenizer
 
 

@@ -12,7 +12,6 @@ from model.decoding.engine import Engine
 from model.decoding.request import Event, Finished, Request
 from model.errors import CheckpointError
 from model.timing import (
-    PRECISIONS,
     Load,
     cold_start,
     full_speed,
@@ -56,11 +55,6 @@ class CountingEngine(Engine):
         self.steps += 1
         self.present -= sum(isinstance(event, Finished) for event in events)
         return events
-
-
-def test_precisions_are_those_that_can_be_asked_for() -> None:
-    assert {"fp32", "bf16"} <= set(PRECISIONS)
-    assert "auto" not in PRECISIONS
 
 
 def test_an_engine_has_a_slot_for_each_sentence_in_flight(

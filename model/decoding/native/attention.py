@@ -36,7 +36,13 @@ def scores_by_product(
 
 @kernel
 def scores_by_sum(
-    query: Floats, rows: int, sentence: Ints, length: Ints, keys: Floats, energy: Floats, out: Floats
+    query: Floats,
+    rows: int,
+    sentence: Ints,
+    length: Ints,
+    keys: Floats,
+    energy: Floats,
+    out: Floats,
 ) -> None:
     """out[r, s] = energy tanh(q + k): `query` (R, A), already projected; `keys` (N, S, A)."""
     for r in range(rows):

@@ -43,9 +43,9 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     others = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _FOLDER
     try:
-        compiled: Callable[P, R] = njit(
-            fastmath=FAST, error_model="numpy", nogil=True, cache=True
-        )(function)
+        compiled: Callable[P, R] = njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)(
+            function
+        )
     finally:
         numba.config.CACHE_DIR = others
     return compiled

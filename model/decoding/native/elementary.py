@@ -11,8 +11,16 @@ _LOG2_E = np.float32(1.44269504088896341)
 # ln 2 in two parts, the first with few bits, so that n * _LN2_HIGH is exact.
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 # exp on [-ln 2 / 2, ln 2 / 2]: Cephes, expf (Moshier 1984-1992); relative error below 2e-7.
-_C5, _C4, _C3 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519073e-3)
-_C2, _C1, _C0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
+_C5, _C4, _C3 = (
+    np.float32(1.9875691500e-4),
+    np.float32(1.3981999507e-3),
+    np.float32(8.3334519073e-3),
+)
+_C2, _C1, _C0 = (
+    np.float32(4.1665795894e-2),
+    np.float32(1.6666665459e-1),
+    np.float32(5.0000001201e-1),
+)
 _ONE, _HALF_UP = np.float32(1.0), np.float32(128.5)
 
 

@@ -1,7 +1,8 @@
 """Encoder: sources of any lengths side by side, without padding.
 
-The pieces of all sources lie in one row of P. Sources come longest first, so that those which still
-have a piece at a step are the first ones. The backward direction reads each source from its own end.
+The pieces of all sources lie in one row of P. Sources come longest first, so that those which
+still have a piece at a step are the first ones. The backward direction reads each source from its
+own end.
 """
 
 # Shapes: N sentences, P pieces of all of them, H encoder output size, h half of it, G gates of a

@@ -1,7 +1,7 @@
 """Layer: one recurrent layer of the decoder or of a direction of the encoder, a step at a time.
 
-One product gives all gates, for the inputs and the hidden state together. What a layer reads from an
-embedding is a table of gates, looked up instead of multiplied.
+One product gives all gates, for the inputs and the hidden state together. What a layer reads from
+an embedding is a table of gates, looked up instead of multiplied.
 """
 
 # Shapes: R rows, M rows of state, D state size, G gates together (4D in an LSTM), V vocabulary.
@@ -110,9 +110,7 @@ class Layer:
             cells.lstm(gates, rows, old.carry, origin, new.carry, new.hidden, *to)
         elif self._from_hidden is not None:
             self._from_hidden(given, rows, hidden_gates)
-            cells.gru(
-                gates, rows, hidden_gates, old.carry, origin, new.carry, new.hidden, *to
-            )
+            cells.gru(gates, rows, hidden_gates, old.carry, origin, new.carry, new.hidden, *to)
         else:
             cells.rnn(gates, rows, new.hidden, *to)
 

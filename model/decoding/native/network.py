@@ -99,6 +99,8 @@ class Buffers:
 class NativeNetwork:
     """What the native search asks of a network."""
 
+    device = torch.device("cpu")
+
     def __init__(self, network: Seq2Seq) -> None:
         """The network, in eval mode and on any device, is read and left as it is."""
         with torch.no_grad():
@@ -125,6 +127,7 @@ class NativeNetwork:
             if attention.kind == "additive":
                 self._query = _product(attention.query, [(size, self._query_bound)])
                 self._energy = attention.energy.numpy()
+            self.key_width = config.encoder_size if self._keys is None else self._keys.outputs
             self.query_width = size if self._query is None else self._query.width
             self._bridge = _product(decoder.bridge, [context], 2.0)
             parts = [(size, float(config.decoder_layers)), context]
@@ -244,7 +247,14 @@ class NativeNetwork:
             add_table(gates, rows, self.table, step.piece)
         target = Target(buffers.top, buffers.own, 0, number > 0)
         layer.step(
-            rows, gates, buffers.hidden_gates, given, before, step.origin, new.layers[number], target
+            rows,
+            gates,
+            buffers.hidden_gates,
+            given,
+            before,
+            step.origin,
+            new.layers[number],
+            target,
         )
 
     def _attend(self, step: Step, memory: Memory, weights: Floats, buffers: Buffers) -> None:

@@ -95,6 +95,4 @@ class Product:
 
     def __call__(self, x: Bytes, rows: int, out: Floats) -> None:
         """Write the first `rows` rows of `out` (R, width) for those of `x` (R, I)."""
-        multiply(
-            x.view(np.int32), rows, self.weight, self.correction, self.scale, self.bias, out
-        )
+        multiply(x.view(np.int32), rows, self.weight, self.correction, self.scale, self.bias, out)

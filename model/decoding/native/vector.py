@@ -44,12 +44,16 @@ def _spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.shuffle_vector(one, undefined, ir.Constant(_INTS, [0] * WIDTH))
 
 
-def _dot_bytes(builder: ir.IRBuilder, total: ir.Value, x: ir.Value, w: ir.Value) -> ir.Value:
+def _dot_bytes(
+    builder: ir.IRBuilder, total: ir.Value, x: ir.Value, w: ir.Value, vnni: bool
+) -> ir.Value:
     """`total` + for each element the sum of 4 products of unsigned bytes of x and signed of w."""
-    if VNNI:
+    if vnni:
         kind = ir.FunctionType(_INTS, [_INTS] * 3)
         name = "llvm.x86.avx512.vpdpbusd.512"
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [total, x, w])
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, name), [total, x, w]
+        )
     left = builder.zext(builder.bitcast(x, _BYTES), _WIDE)
     products = builder.mul(left, builder.sext(builder.bitcast(w, _BYTES), _WIDE))
     for first in range(4):
@@ -59,7 +63,7 @@ def _dot_bytes(builder: ir.IRBuilder, total: ir.Value, x: ir.Value, w: ir.Value)
     return total
 
 
-def dot_rows(rows: int) -> Any:
+def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
     """The function that multiplies `rows` rows of bytes with one block of weights.
 
     Its arguments: pointer to x (int32, 4 bytes each), its row stride, pointer to the block
@@ -91,7 +95,7 @@ def dot_rows(rows: int) -> Any:
                     place = builder.add(builder.mul(x_stride, _I64(row)), loop.index)
                     given = _spread(builder, builder.load(builder.gep(x, [place])))
                     for total, weight in zip(totals[row], weights, strict=True):
-                        added = _dot_bytes(builder, builder.load(total), given, weight)
+                        added = _dot_bytes(builder, builder.load(total), given, weight, vnni)
                         builder.store(added, total)
             for group in range(GROUPS):
                 offset = _I64(WIDTH * group)

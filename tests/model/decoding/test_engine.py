@@ -22,7 +22,6 @@ from model.decoding.engine import (
 )
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.precision import runnable
-from model.decoding.products import int8_is_exact
 from model.decoding.search import Hypothesis, length_penalty
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
@@ -231,7 +230,7 @@ SETTINGS = [
 ]
 KINDS = [
     (dtype, feeding, attention, heads)
-    for dtype in ("float32", "bfloat16", *(["int8"] if int8_is_exact() else []))
+    for dtype in ("float32", "bfloat16", "int8")
     for feeding, attention, heads in (
         (False, "general", 1),
         (True, "general", 1),
@@ -327,8 +326,6 @@ def test_a_sentence_does_not_see_its_company_at_full_width(
     make_network: MakeNetwork, dtype: torch.dtype
 ) -> None:
     """Matrix libraries choose other kernels for other widths: so once as wide as real models."""
-    if dtype == torch.int8 and not int8_is_exact():
-        pytest.skip("this machine has no exact int8 products")
     network, chance = runnable(make_network(600, size=512), dtype), random.Random(7)
     options = SearchOptions(n_best=2, max_length_a=0.5, max_length_b=2)
     requests = [
@@ -348,8 +345,6 @@ def test_a_sentence_does_not_see_its_company_at_full_width(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int8])
 def test_nor_with_two_threads(make_network: MakeNetwork, dtype: torch.dtype) -> None:
     """Threads share out a product of one sentence in another way than that of several."""
-    if dtype == torch.int8 and not int8_is_exact():
-        pytest.skip("this machine has no exact int8 products")
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -10,7 +10,6 @@ import torch
 from model.config import ModelConfig
 from model.decoding.engine import Engine, Finished, Request
 from model.decoding.options import SearchOptions
-from model.decoding.products import int8_is_exact
 from model.decoding.search import Hypothesis
 from model.decoding.shortlist import Shortlist
 from model.network.seq2seq import Seq2Seq
@@ -37,11 +36,6 @@ def shortlist(candidates: int) -> Shortlist:
         frequent=np.array([EOS_ID, 50], dtype=np.int32),
         byte_pieces=np.zeros(0, dtype=np.int32),
     )
-
-
-def skip_without_int8(dtype: torch.dtype) -> None:
-    if dtype == torch.int8 and not int8_is_exact():
-        pytest.skip("this machine has no exact int8 products")
 
 
 def search(engine: Engine, requests: list[Request]) -> list[tuple[Hypothesis, ...]]:
@@ -84,7 +78,6 @@ def test_a_list_of_all_pieces_changes_nothing() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_only_listed_pieces_and_the_same_bits_in_any_company(dtype: torch.dtype) -> None:
     """Sources of up to 35 pieces have lists of up to 300: the buffers widen on the way."""
-    skip_without_int8(dtype)
     model, table, asked = network(), shortlist(9), requests(12)
     together = search(Engine(model, dtype=dtype, shortlist=table, max_rows=20), asked)
     for request, found in zip(asked, together, strict=True):

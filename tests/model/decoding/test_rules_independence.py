@@ -11,8 +11,7 @@ import torch
 from model.decoding.avoiding import Automaton
 from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
-from model.decoding.packed import PackedNetwork
-from model.decoding.products import int8_is_exact
+from model.decoding.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.search import Hypothesis
 from model.ensemble import Ensemble
@@ -71,11 +70,9 @@ def equal(some: tuple[Hypothesis, ...], others: tuple[Hypothesis, ...]) -> bool:
 
 
 @pytest.fixture(params=["float32", "bfloat16", "int8", "ensemble"])
-def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Seq2Seq | PackedNetwork:
+def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Runnable:
     if request.param == "int8":
-        if not int8_is_exact():
-            pytest.skip("this machine has no exact int8 products")
-        return PackedNetwork(make_network(VOCAB), "int8")
+        return runnable(make_network(VOCAB), torch.int8)
     if request.param == "ensemble":
         return Ensemble([make_network(VOCAB), make_network(VOCAB, size=16, input_feeding=True)])
     return make_network(VOCAB).to(getattr(torch, request.param))
@@ -83,7 +80,7 @@ def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Seq2Se
 
 @pytest.mark.parametrize("max_rows", [160, 15])
 def test_a_sentence_does_not_see_its_company(
-    network: Seq2Seq | PackedNetwork,
+    network: Runnable,
     search_all: Callable[..., list[tuple[Hypothesis, ...]]],
     max_rows: int,
 ) -> None:

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.decoding.packed import PackedNetwork
-from model.decoding.products import int8_is_exact
 from model.decoding.selftest import rows_are_independent
 from model.network.seq2seq import Seq2Seq
 
@@ -17,15 +16,13 @@ MakeNetwork = Callable[..., Seq2Seq]
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
 def test_this_machine_passes(make_network: MakeNetwork, dtype: torch.dtype) -> None:
-    if dtype == torch.int8 and not int8_is_exact():
-        pytest.skip("this machine has no exact int8 products")
     assert rows_are_independent(make_network(), dtype)
 
 
 def test_scores_that_grow_with_the_number_of_sentences(
     make_network: MakeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = PackedNetwork(make_network(), "fp32")
+    network = PackedNetwork(make_network(), torch.float32)
     honest = network.log_scores
 
     def biased(*args: Tensor) -> Tensor:
@@ -61,7 +58,7 @@ def test_a_row_that_depends_on_its_place(
     make_network: MakeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a kernel treats its last rows in another way."""
-    network = PackedNetwork(make_network(), "fp32")
+    network = PackedNetwork(make_network(), torch.float32)
     honest = network.log_scores
 
     def odd_at_the_end(features: Tensor, weights: Tensor, memory: object) -> Tensor:

@@ -8,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from model.config import ModelConfig
+from model.decoding.native.layer import Layer, Target
 from model.decoding.native.network import Buffers, Memory, NativeNetwork, Step
+from model.network.cells import RecurrentLayer
 from model.network.memory import Memory as TorchMemory
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
@@ -122,3 +124,35 @@ def test_a_sentence_has_the_same_bits_in_any_company(wiring: str) -> None:
     for chosen in ([2], [4, 0, 3], [1, 1, 1]):
         for one, all_ in zip(search_native(native, chosen), together, strict=True):
             assert np.array_equal(one, all_[chosen])
+
+
+def test_saturated_states_stay_inside_what_int8_has_without_clipping() -> None:
+    """Biases so large that gates are 0 or 1 and hidden states come near -1 and 1."""
+    torch.manual_seed(0)
+    layer = RecurrentLayer("lstm", 4, 32)
+    with torch.no_grad():
+        layer.kernel.bias_ih_l0.uniform_(-20, 20)
+    ours = Layer(layer, [(4, 1.0)])
+    state, own = ours.state(1), np.zeros(1, np.int32)
+    gates, output = np.empty((1, ours.gate_width), np.float32), np.empty((1, 32), np.float32)
+    exact, cell = torch.zeros(1, 32), torch.zeros(1, 32)
+    assert ours.product is not None
+    with torch.inference_mode():
+        for _ in range(6):
+            exact, cell = layer.step(torch.zeros(1, 4), exact, cell)
+            x = np.concatenate([np.full((1, 4), 128, np.uint8), state.hidden], axis=1)
+            ours.product(x, 1, gates)
+            target = Target(output, own, 0, add=False)
+            ours.step(1, gates, gates, state.hidden, state, own, state, target)
+            error = (state.hidden.astype(np.float32) - 128) / 127 - output
+            assert np.abs(error).max() <= 0.5 / 127 + 1e-6
+    assert exact.abs().max() > 0.99
+    assert np.abs(output - exact.numpy()).max() < 0.05
+
+
+def test_the_network_is_left_as_it_is() -> None:
+    network = network_of(BASE)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    NativeNetwork(network)
+    after = network.state_dict()
+    assert all(value.equal(after[name]) for name, value in before.items())

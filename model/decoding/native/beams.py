@@ -1,0 +1,295 @@
+"""Beams: one step of the search of many sentences, see `model.decoding.search` for its rules.
+
+Only alive hypotheses have rows, so a sentence costs no more than what is left of its beam.
+"""
+
+# Shapes: N sentences, K hypotheses, R rows, T target length with EOS, W columns of the logits.
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.decoding.beam import Beam
+from model.decoding.native.compiled import kernel
+from model.decoding.native.elementary import exponential
+from model.decoding.native.product import Floats, Ints
+from model.decoding.native.vector import SCAN, greater, largest, pointer
+from model.text.tokenizer import EOS_ID
+
+Longs = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+class BeamArrays(NamedTuple):
+    """The fields of `Beam` that the kernels use, as arrays in the same memory."""
+
+    token: Longs
+    log_prob: Floats
+    length: Longs
+    finished: Longs
+    best: Floats
+    n_best: Longs
+    penalty: Floats
+    longest: Floats
+
+    @classmethod
+    def of(cls, beam: Beam) -> "BeamArrays":
+        """Those of `beam`, which is on the CPU."""
+        return cls(*(getattr(beam, name).numpy() for name in cls._fields))
+
+
+NOTHING = np.float32(-np.inf)
+_ZERO = np.float32(0.0)
+
+
+@kernel
+def list_rows(
+    count: int,
+    token: Longs,
+    log_prob: Floats,
+    length: Longs,
+    source: Ints,
+    steps: int,
+    row: Ints,
+    piece: Ints,
+    origin: Ints,
+    sentence: Ints,
+    place: Ints,
+) -> int:
+    """Give each alive hypothesis of the first `count` sentences a row; the number of rows.
+
+    Args:
+        token, log_prob: (N, K).
+        length: (N,) pieces so far.
+        source: (N, K) row of the old state that each hypothesis continues.
+        steps: T.
+        row: (N, K) is written: the row of each, -1 where nothing is alive.
+        piece, origin, sentence, place: (R,) are written, see `network.Step`.
+    """
+    beam = token.shape[1]
+    rows = 0
+    for n in range(count):
+        for k in range(beam):
+            row[n, k] = -1
+            if log_prob[n, k] > NOTHING:
+                row[n, k] = rows
+                piece[rows] = token[n, k]
+                origin[rows] = source[n, k]
+                sentence[rows] = n
+                place[rows] = (n * steps + length[n]) * beam + k
+                rows += 1
+    return rows
+
+
+@kernel
+def normaliser(logits: Floats, r: int, pieces: int, maxima: Floats) -> float:
+    """log of the sum of exp(logits[r, :pieces]); `maxima` gets those of its whole blocks."""
+    best = NOTHING
+    blocks = pieces // SCAN
+    for b in range(blocks):
+        maxima[b] = largest(pointer(logits, r * logits.shape[1] + b * SCAN))
+        best = greater(maxima[b], best)
+    for j in range(blocks * SCAN, pieces):
+        best = greater(logits[r, j], best)
+    total = _ZERO
+    for j in range(pieces):
+        total += exponential(logits[r, j] - best)
+    return best + np.log(total)
+
+
+@kernel
+def offer(
+    value: float,
+    k: int,
+    j: int,
+    found: int,
+    free: int,
+    log_prob: Floats,
+    parent: Longs,
+    column: Longs,
+) -> int:
+    """Put a candidate where it ranks among the `found` best of at most `free`; how many are there.
+
+    Candidates come in the order of (parent, column), so an equal one ranks behind those there.
+    """
+    if not value > NOTHING or (found == free and not value > log_prob[free - 1]):
+        return found
+    at = min(found, free - 1)
+    while at > 0 and value > log_prob[at - 1]:
+        log_prob[at] = log_prob[at - 1]
+        parent[at] = parent[at - 1]
+        column[at] = column[at - 1]
+        at -= 1
+    log_prob[at] = value
+    parent[at] = k
+    column[at] = j
+    return min(found + 1, free)
+
+
+@kernel
+def offer_row(
+    logits: Floats,
+    r: int,
+    low: int,
+    high: int,
+    norm: float,
+    alive: float,
+    k: int,
+    maxima: Floats,
+    found: int,
+    free: int,
+    log_prob: Floats,
+    parent: Longs,
+    column: Longs,
+) -> int:
+    """Offer the columns `low` to `high` of a row, whole blocks only where their maximum ranks."""
+    j = low
+    while j < high:
+        block = j // SCAN
+        stop = min((block + 1) * SCAN, high)
+        whole = stop - j == SCAN
+        if whole and found == free and not (maxima[block] - norm) + alive > log_prob[free - 1]:
+            j = stop
+            continue
+        while j < stop:
+            value = (logits[r, j] - norm) + alive
+            found = offer(value, k, j, found, free, log_prob, parent, column)
+            j += 1
+    return found
+
+
+@kernel
+def best_extensions(
+    first: int,
+    count: int,
+    logits: Floats,
+    offset: int,
+    columns: Ints,
+    end: int,
+    row: Ints,
+    log_prob: Floats,
+    length: Longs,
+    limit: Longs,
+    shortest: Longs,
+    finished: Longs,
+    skip: Flags,
+    maxima: Floats,
+    forced: Flags,
+    new_log_prob: Floats,
+    parent: Longs,
+    column: Longs,
+) -> None:
+    """The K best candidates of the sentences `first` to `first + count`, the best first.
+
+    Args:
+        logits: (R, W), row `row[n, k] - offset` is that of hypothesis k; changed.
+        columns: (N,) how many of the W columns are those of pieces.
+        end: column of EOS; those before it are PAD, UNK and BOS.
+        limit, shortest: (N,) the most and the fewest pieces.
+        skip: (N,) sentences that are left out.
+        maxima: (W / SCAN,) used on the way.
+        forced: (N, K) is written at the limit, see `Beam`.
+        new_log_prob, parent, column: (N, K) are written; log-probability -inf where there is none.
+    """
+    beam = row.shape[1]
+    for n in range(first, first + count):
+        if skip[n]:
+            continue
+        new_log_prob[n] = NOTHING
+        parent[n] = 0
+        column[n] = end
+        found = 0
+        for k in range(beam):
+            if row[n, k] < 0:
+                continue
+            r = row[n, k] - offset
+            norm = normaliser(logits, r, columns[n], maxima)
+            low, high = end, columns[n]
+            if length[n] == limit[n]:
+                best = NOTHING
+                for j in range(low, high):
+                    best = greater(logits[r, j], best)
+                forced[n, k] = logits[r, end] < best
+                high = end + 1
+            elif length[n] < shortest[n]:
+                low = end + 1
+            found = offer_row(
+                logits,
+                r,
+                low,
+                high,
+                norm,
+                log_prob[n, k],
+                k,
+                maxima,
+                found,
+                beam - finished[n],
+                new_log_prob[n],
+                parent[n],
+                column[n],
+            )
+
+
+@kernel
+def keep(
+    count: int,
+    new_log_prob: Floats,
+    parent: Longs,
+    piece: Longs,
+    extra: Floats,
+    more: Floats,
+    row: Ints,
+    token: Longs,
+    log_prob: Floats,
+    length: Longs,
+    finished: Longs,
+    best: Floats,
+    n_best: Longs,
+    penalty: Floats,
+    longest: Floats,
+    source: Ints,
+    told_piece: Longs,
+    told_parent: Longs,
+    told_log_prob: Floats,
+    told_score: Floats,
+    over: Flags,
+) -> None:
+    """Make the chosen candidates (N, K) the beams of the first `count` sentences, and record them.
+
+    Args:
+        extra: (N, K) added to the scores of those that finish.
+        more: (N,) the most that `extra` can be later.
+        row: (N, K) rows of the hypotheses before the step.
+        token, log_prob, length, finished, best, n_best, penalty, longest: see `Beam`.
+        source: (N, K) is written: the row that each new hypothesis continues.
+        told_piece, ...: (N, T, K) the history.
+        over: (N,) is written: nothing better can be found, see `is_over`.
+    """
+    beam = token.shape[1]
+    for n in range(count):
+        t = length[n]
+        highest = NOTHING
+        for k in range(beam):
+            value, score = new_log_prob[n, k], NOTHING
+            ended = piece[n, k] == EOS_ID and value > NOTHING
+            if ended:
+                score = value / penalty[n, t] + extra[n, k]
+                finished[n] += 1
+                at = beam - 1
+                if score > best[n, at]:
+                    while at > 0 and score > best[n, at - 1]:
+                        best[n, at] = best[n, at - 1]
+                        at -= 1
+                    best[n, at] = score
+            told_piece[n, t, k] = piece[n, k]
+            told_parent[n, t, k] = parent[n, k]
+            told_log_prob[n, t, k] = value
+            told_score[n, t, k] = score
+            token[n, k] = piece[n, k]
+            log_prob[n, k] = NOTHING if ended else value
+            highest = greater(log_prob[n, k], highest)
+            source[n, k] = row[n, parent[n, k]]
+        length[n] = t + 1
+        last = best[n, n_best[n] - 1]
+        over[n] = not highest > NOTHING or highest / longest[n] + more[n] < last

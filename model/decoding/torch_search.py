@@ -1,0 +1,181 @@
+"""TorchSearch: the search of a lane with torch, on any device.
+
+A step works on views of the first slots and copies only what the search selects. Its tensors are of
+fixed size. A sentence's result does not depend on the others, to the bit on the CPU: each tensor
+row belongs to one sentence, and nothing here sums over rows. What depends on shapes is fixed by
+`admission` for the encoder and by the network's own step for the decoder.
+"""
+
+# Shapes: N active sentences, K hypotheses (the beam), R = N*K rows, V vocabulary, S source length
+# with EOS, T target length with EOS.
+
+import torch
+from torch import Tensor
+
+from model.decoding.admission import ENCODE_ROWS, Encoded, encode, padded_length
+from model.decoding.beam import Beam
+from model.decoding.listed import END, Listed
+from model.decoding.packed import PackedNetwork
+from model.decoding.rules import score_bound
+from model.decoding.search import Candidates, Extensions, is_over
+from model.decoding.sentence import Ruled, Sentence
+from model.decoding.shortlist import Shortlist
+from model.decoding.slots import Slots
+from model.network.decoder import DecoderState
+from model.network.memory import Memory
+from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import EOS_ID, PAD_ID
+
+
+class TorchSearch:
+    """State and step of all slots of a lane."""
+
+    encode_rows = ENCODE_ROWS
+    """Sources that `encode` takes at most, all of the same `group`."""
+
+    def __init__(
+        self, network: Seq2Seq | PackedNetwork, slots: Slots, shortlist: Shortlist | None
+    ) -> None:
+        self.slots = slots
+        self._network = network
+        self._beam_size = beam = slots.beam_size
+        device = network.device
+        self._allocate(self.encode([(PAD_ID,)])[0], device)
+        self._place = torch.arange(beam, device=device)
+        self._first_row = torch.arange(0, slots.count * beam, beam, device=device).unsqueeze(1)
+        self._chooser: Extensions | None = None
+        self._listed = None
+        if shortlist is not None:
+            assert isinstance(network, PackedNetwork), "refused by the engine"
+            self._listed = Listed(network, shortlist, slots.count)
+
+    def _allocate(self, shown: Encoded, device: torch.device) -> None:
+        """Memory and state of all slots; an encoded sentence shows the network's shapes."""
+        slots, source = self.slots.count, self.slots.source
+
+        def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        # Zeros, because a weight of 0 times what `empty` may contain is not always 0.
+        self._memory = Memory(
+            *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
+        )
+        self._state = DecoderState(
+            *(zeros(slots * self._beam_size, *x.shape, dtype=x.dtype) for x in shown.state)
+        )
+
+    @staticmethod
+    def group(src: tuple[int, ...]) -> int:
+        """Sources of one group may be encoded together."""
+        return padded_length(src)
+
+    def encode(self, sources: list[tuple[int, ...]]) -> list[Encoded]:
+        """Encode sources of one group."""
+        return encode(self._network, sources)
+
+    def admit(self, slot: int, sentence: Sentence, encoded: Encoded) -> None:
+        """Begin a sentence in `slot`."""
+        self.slots.admit(slot, sentence)
+        # Behind the sentence the values of an earlier one stay; the mask gives them a weight of 0.
+        self._memory.mask[slot] = False
+        for held, new in zip(self._memory, encoded.memory, strict=True):
+            held[slot, : len(new)] = new
+        for held, new in zip(self._state, encoded.state, strict=True):
+            held[slot * self._beam_size : (slot + 1) * self._beam_size] = new
+        if self._listed is not None:
+            self._listed.admit(slot, sentence.request)
+
+    def move(self, source: int, target: int, sentence: Sentence) -> None:
+        """Move `sentence` from slot `source` to slot `target`."""
+        self.slots.move(source, target, sentence)
+        beam = self._beam_size
+        state = (held.view(self.slots.count, beam, *held.shape[1:]) for held in self._state)
+        for held in (*self._memory, *state):
+            held[target] = held[source]
+        if self._listed is not None:
+            self._listed.move(source, target)
+
+    def extend(self, active: list[Sentence]) -> list[bool]:
+        """Extend the hypotheses of the active sentences by one piece; which sentences are over."""
+        count = len(active)
+        ruled = Ruled.of(active)
+        beam = Beam(*(held[:count] for held in self.slots.beam))
+        following, logits, weights = self._run_network(active)
+        log_probs = logits.float().log_softmax(dim=2)
+        own = log_probs[ruled.slots] if ruled.slots else None  # a copy: both are changed in place
+        end = EOS_ID if self._listed is None else END
+        self.slots.forbid(log_probs, active, list(range(count)), end)
+        chosen = self._choose(beam, log_probs)
+        if self._listed is not None:
+            chosen.piece.copy_(self._listed.ids[:count].gather(1, chosen.piece))
+            own = None if own is None else self._listed.scatter(own, ruled.slots)
+        if own is not None:
+            for held, new in zip(chosen, self.slots.choose_by_rules(ruled, own), strict=True):
+                held[ruled.slots] = new
+        over = self._keep(beam, chosen, weights, ruled)
+        self._reorder(following, chosen)
+        return [bool(flag) for flag in over.tolist()]  # the one wait for the device in a step
+
+    def _run_network(self, active: list[Sentence]) -> tuple[DecoderState, Tensor, Tensor]:
+        """The next state, logits (N, K, V) or of the listed pieces, and weights (N, K, S)."""
+        count = len(active)
+        source = max(padded_length(sentence.request.src) for sentence in active)
+        memory = Memory(*(held[:count, :source] for held in self._memory))
+        state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
+        following, features, weights = self._network.step(
+            self.slots.beam.token[:count], state, memory
+        )
+        if self._listed is not None:
+            return following, self._listed.log_scores(features), weights
+        return following, self._network.log_scores(features, weights, memory), weights
+
+    def _choose(self, beam: Beam, log_probs: Tensor) -> Candidates:
+        """The best candidates of each sentence, -inf where the beam has no place left."""
+        chosen = self._extensions(log_probs.shape[2]).best(log_probs, beam.log_prob)
+        free = (self._beam_size - beam.finished).unsqueeze(1)
+        return chosen._replace(
+            log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
+        )
+
+    def _extensions(self, pieces: int) -> Extensions:
+        """For so many pieces: all, or as many as the lists are wide at the moment."""
+        if self._chooser is None or self._chooser.vocab != pieces:
+            self._chooser = Extensions(self._beam_size, pieces, self._place.device)
+        return self._chooser
+
+    def _keep(self, beam: Beam, chosen: Candidates, weights: Tensor, ruled: Ruled) -> Tensor:
+        """Make the `chosen` candidates the beam, in views `beam` of the active slots.
+
+        Returns:
+            (N,) which sentences are over.
+        """
+        ended = (chosen.piece == EOS_ID) & (chosen.log_prob > -torch.inf)
+        penalty = beam.penalty.gather(1, beam.length.unsqueeze(1))
+        score = chosen.log_prob / penalty
+        if ruled.slots:
+            own = Candidates(*(held[ruled.slots] for held in chosen))
+            self.slots.rules.follow(ruled, own, weights[ruled.slots])
+            score[ruled.slots] += self.slots.rules.extra_score(ruled)
+        score.masked_fill_(~ended, -torch.inf)
+        self.slots.history.record(beam.length, chosen, score, weights)
+        beam.token.copy_(chosen.piece)
+        beam.log_prob.copy_(chosen.log_prob.masked_fill(ended, -torch.inf))
+        beam.length.add_(1)
+        beam.finished.add_(ended.sum(dim=1))
+        beam.best.copy_(torch.cat([beam.best, score], dim=1).topk(self._beam_size).values)
+        last = beam.best.gather(1, beam.n_best.unsqueeze(1) - 1).squeeze(1)
+        over = is_over(beam.log_prob, last, beam.longest)
+        if ruled.slots:
+            alive = beam.log_prob[ruled.slots].amax(dim=1)
+            # One more piece than before the step: `length` of the host is counted up afterwards.
+            bound = alive / beam.longest[ruled.slots]
+            bound += bound.new_tensor([score_bound(s, s.length + 1) for s in ruled.sentences])
+            over[ruled.slots] = alive.isneginf() | (bound < last[ruled.slots])
+        return over
+
+    def _reorder(self, following: DecoderState, chosen: Candidates) -> None:
+        """Make the state that of the chosen hypotheses."""
+        rows = (self._first_row[: len(chosen.parent)] + chosen.parent).flatten()
+        for held, new in zip(self._state, following, strict=True):
+            if held.numel():  # a field that this network does not use comes back as it went in
+                torch.index_select(new, 0, rows, out=held[: len(rows)])
