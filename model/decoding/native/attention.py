@@ -55,6 +55,19 @@ def scores_by_sum(
 
 
 @kernel
+def softmax(scores: Floats) -> float:
+    """exp(x - maximum) in place; the sum, which they are still to be divided by."""
+    best = scores[0]
+    for s in range(1, scores.shape[0]):
+        best = greater(best, scores[s])
+    total = _ZERO
+    for s in range(scores.shape[0]):
+        scores[s] = exponential(scores[s] - best)
+        total += scores[s]
+    return total
+
+
+@kernel
 def attend(
     scores: Floats,
     rows: int,
@@ -82,25 +95,20 @@ def attend(
     part = size // heads
     for r in range(rows):
         n = sentence[r]
-        count, to = length[n], place[r]
-        for j in range(size):
-            sums[j] = _ZERO
-        for s in range(count):
-            weights[to, s] = _ZERO
+        count, mean = length[n], weights[place[r]]
+        sums[:] = _ZERO
+        mean[:count] = _ZERO
         for g in range(heads):
-            start = g * values.shape[1]
-            best = scores[r, start]
-            for s in range(1, count):
-                best = greater(best, scores[r, start + s])
-            total = _ZERO
+            own = scores[r, g * values.shape[1] : g * values.shape[1] + count]
+            total = softmax(own)
             for s in range(count):
-                e = exponential(scores[r, start + s] - best)
-                scores[r, start + s] = e
-                total += e
+                own[s] /= total
+                mean[s] += own[s] / np.float32(heads)
+            into = sums[g * part : (g + 1) * part]
             for s in range(count):
-                w = scores[r, start + s] / total
-                weights[to, s] += w / np.float32(heads)
-                for j in range(g * part, (g + 1) * part):
-                    sums[j] += w * values[n, s, j]
+                w, value = own[s], values[n, s, g * part : (g + 1) * part]
+                for j in range(part):
+                    into[j] += w * value[j]
+        out = context[r, column : column + size]
         for j in range(size):
-            context[r, column + j] = narrowed(sums[j], np.float32(steps))
+            out[j] = narrowed(sums[j], np.float32(steps))

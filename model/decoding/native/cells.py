@@ -38,6 +38,19 @@ def add_rows(gates: Floats, rows: int, given: Floats, place: Ints) -> None:
 
 
 @kernel
+def emit(h: Floats, hidden: Bytes, output: Floats, add: bool) -> None:
+    """Write a hidden state (D,) as bytes, and into the output or onto it."""
+    for j in range(h.shape[0]):
+        hidden[j] = narrowed(h[j], _STEPS)
+    if add:
+        for j in range(h.shape[0]):
+            output[j] += h[j]
+    else:
+        for j in range(h.shape[0]):
+            output[j] = h[j]
+
+
+@kernel
 def lstm(
     gates: Floats,
     rows: int,
@@ -61,21 +74,17 @@ def lstm(
     """
     size = carry.shape[1]
     for r in range(rows):
-        old, to = origin[r], place[r]
+        # Loops over few arrays each: LLVM turns those into vector instructions.
+        for j in range(4 * size):
+            gates[r, j] = sigmoid(gates[r, j])
+        i, f = gates[r, :size], gates[r, size : 2 * size]
+        g, o = gates[r, 2 * size : 3 * size], gates[r, 3 * size : 4 * size]
+        old, new, h = carry[origin[r]], new_carry[r], i
         for j in range(size):
-            i, f = sigmoid(gates[r, j]), sigmoid(gates[r, size + j])
-            g, o = sigmoid(gates[r, 2 * size + j]), sigmoid(gates[r, 3 * size + j])
-            c = f * carry[old, j] + i * (_TWO * g - _ONE)
-            new_carry[r, j] = c
-            h = o * (_TWO * sigmoid(_TWO * c) - _ONE)
-            hidden[r, j] = narrowed(h, _STEPS)
-            gates[r, j] = h
-        if add:
-            for j in range(size):
-                output[to, column + j] += gates[r, j]
-        else:
-            for j in range(size):
-                output[to, column + j] = gates[r, j]
+            new[j] = f[j] * old[j] + i[j] * (_TWO * g[j] - _ONE)
+        for j in range(size):
+            h[j] = o[j] * (_TWO * sigmoid(_TWO * new[j]) - _ONE)
+        emit(h, hidden[r], output[place[r], column : column + size], add)
 
 
 @kernel
@@ -98,21 +107,16 @@ def gru(
     """
     size = carry.shape[1]
     for r in range(rows):
-        old, to = origin[r], place[r]
+        for j in range(2 * size):
+            gates[r, j] = sigmoid(gates[r, j] + from_hidden[r, j])
+        reset, z = gates[r, :size], gates[r, size : 2 * size]
+        n, own = gates[r, 2 * size : 3 * size], from_hidden[r, 2 * size : 3 * size]
+        old, new = carry[origin[r]], new_carry[r]
         for j in range(size):
-            reset = sigmoid(gates[r, j] + from_hidden[r, j])
-            z = sigmoid(gates[r, size + j] + from_hidden[r, size + j])
-            n = gates[r, 2 * size + j] + reset * from_hidden[r, 2 * size + j]
-            n = _TWO * sigmoid(n) - _ONE
-            h = n + z * (carry[old, j] - n)
-            new_carry[r, j] = h
-            hidden[r, j] = narrowed(h, _STEPS)
-        if add:
-            for j in range(size):
-                output[to, column + j] += new_carry[r, j]
-        else:
-            for j in range(size):
-                output[to, column + j] = new_carry[r, j]
+            n[j] = _TWO * sigmoid(n[j] + reset[j] * own[j]) - _ONE
+        for j in range(size):
+            new[j] = n[j] + z[j] * (old[j] - n[j])
+        emit(new, hidden[r], output[place[r], column : column + size], add)
 
 
 @kernel
@@ -122,14 +126,7 @@ def rnn(
     """The simple recurrent network's step, h = tanh(gates); it carries nothing."""
     size = hidden.shape[1]
     for r in range(rows):
-        to = place[r]
+        h = gates[r, :size]
         for j in range(size):
-            h = _TWO * sigmoid(gates[r, j]) - _ONE
-            hidden[r, j] = narrowed(h, _STEPS)
-            gates[r, j] = h
-        if add:
-            for j in range(size):
-                output[to, column + j] += gates[r, j]
-        else:
-            for j in range(size):
-                output[to, column + j] = gates[r, j]
+            h[j] = _TWO * sigmoid(h[j]) - _ONE
+        emit(h, hidden[r], output[place[r], column : column + size], add)
