@@ -2,7 +2,8 @@
 
 # Shapes: N slots, K hypotheses, T target length with EOS.
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -53,5 +54,12 @@ class Beam(NamedTuple):
         self.finished[slot] = 0
         self.best[slot] = -torch.inf
         self.n_best[slot] = options.n_best
-        self.penalty[slot, : limit + 1] = length_penalty(options, torch.arange(1, limit + 2))
+        self.penalty[slot, : limit + 1] = penalties(options.length_penalty, options.alpha, limit)
         self.longest[slot] = self.penalty[slot, limit]
+
+
+@lru_cache(maxsize=1024)
+def penalties(kind: str, alpha: float, limit: int) -> Tensor:
+    """(limit + 1,) the length penalties of 1 to `limit` + 1 pieces: the same for many sentences."""
+    options = SearchOptions(length_penalty=cast(Any, kind), alpha=alpha)
+    return length_penalty(options, torch.arange(1, limit + 2))

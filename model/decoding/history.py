@@ -7,6 +7,7 @@ and following that backwards gives the pieces, and the attention, of any of them
 # Shapes: N active sentences, K hypotheses (the beam), S source length and T target length, both
 # with EOS.
 
+import math
 from itertools import pairwise
 
 import torch
@@ -63,14 +64,23 @@ class History:
         options, length = request.options, len(request.src) + 1
         limit = length_limit(options, len(request.src))
         pieces, parents = self.piece[slot, :steps].tolist(), self.parent[slot, :steps].tolist()
-        log_probs, scores = self.log_prob[slot, :steps].tolist(), self.score[slot, :steps]
+        log_probs, scores = self.log_prob[slot, :steps].tolist(), self.score[slot, :steps].tolist()
+        ends = [
+            (score, step, place)
+            for step, row in enumerate(scores)
+            for place, score in enumerate(row)
+            if score > -math.inf
+        ]
+        # Only those that can be among the best are followed; equal scores rank by their pieces.
+        least = sorted((score for score, _, _ in ends), reverse=True)[: options.n_best][-1:]
         finished = []
-        for step, place in torch.nonzero(scores > -torch.inf).tolist():
-            taken, path = trace(pieces, parents, step, place)
-            score = float(scores[step, place])
-            sums = [log_probs[t][k] for t, k in enumerate([*path[1:], place])]
-            finished.append((-score, taken[:-1], sums, path))
+        for score, step, place in ends:
+            if score >= least[0]:
+                taken, path = trace(pieces, parents, step, place)
+                sums = [log_probs[t][k] for t, k in enumerate([*path[1:], place])]
+                finished.append((-score, taken[:-1], sums, path))
         finished.sort(key=lambda entry: entry[:2])
+        weights = self.weights[slot, :steps, :, :length].cpu()
         return tuple(
             Hypothesis(
                 pieces=taken,
@@ -78,7 +88,7 @@ class History:
                 token_log_probs=tuple(now - past for past, now in pairwise([0.0, *sums])),
                 score=-negative,
                 truncated=len(taken) == limit and forced[path[-1]],
-                weights=self.weights[slot, list(range(len(path))), path, :length].cpu(),
+                weights=weights[list(range(len(path))), path],
             )
             for negative, taken, sums, path in finished[: options.n_best]
         )

@@ -34,7 +34,7 @@ def list_logits(
     count: int,
     row: Ints,
     offset: int,
-    x: Ints,
+    x: Bytes,
     blocks: Ints,
     weight: Ints,
     correction: Ints,
@@ -44,7 +44,7 @@ def list_logits(
 ) -> None:
     """Logits of the sentences `first` to `first + count`, row r in row `r - offset` of `out`.
 
-    `row` (count, K) has the rows of their hypotheses, -1 where there is none; `x` (R, I/4);
+    `row` (count, K) has the rows of their hypotheses, -1 where there is none; `x` (R, I);
     `blocks` (N,) how many each list has; the rest (N, B, ...) are the lists.
     """
     for n in range(count):
@@ -131,7 +131,7 @@ class NativeListed:
             count,
             row,
             offset,
-            features.view(np.int32),
+            features,
             self._blocks,
             self._weight,
             self._correction,

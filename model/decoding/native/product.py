@@ -28,15 +28,15 @@ _dot_5, _dot_2, _dot_1 = dot_rows(5), dot_rows(2), dot_rows(1)
 
 @kernel
 def multiply(
-    x: Ints, rows: int, weight: Ints, correction: Ints, scale: Floats, bias: Floats, out: Floats
+    x: Bytes, rows: int, weight: Ints, correction: Ints, scale: Floats, bias: Floats, out: Floats
 ) -> None:
     """out (rows, 64 B) = (x W^T - correction) * scale + bias.
 
-    `x` (R, I/4) and `weight` (B, I/4, 64) hold 4 bytes in each int32; see `Product`.
+    `weight` (B, I/4, 64) holds 4 bytes in each int32; see `Product`.
     """
     blocks, length, _ = weight.shape
     stride = out.shape[1]
-    width = x.shape[1]
+    width = x.shape[1] // 4
     for b in range(blocks):
         block, column = pointer(weight, b * length * BLOCK), b * BLOCK
         less, factor = pointer(correction, column), pointer(scale, column)
@@ -44,17 +44,17 @@ def multiply(
         row = 0
         while row + 5 <= rows:
             place = pointer(out, row * stride + column)
-            given = pointer(x, row * width)
+            given = pointer(x, row * 4 * width)
             _dot_5(given, width, block, length, less, factor, more, place, stride)
             row += 5
         while row + 2 <= rows:
             place = pointer(out, row * stride + column)
-            given = pointer(x, row * width)
+            given = pointer(x, row * 4 * width)
             _dot_2(given, width, block, length, less, factor, more, place, stride)
             row += 2
         if row < rows:
             place = pointer(out, row * stride + column)
-            given = pointer(x, row * width)
+            given = pointer(x, row * 4 * width)
             _dot_1(given, width, block, length, less, factor, more, place, stride)
 
 
@@ -95,4 +95,4 @@ class Product:
 
     def __call__(self, x: Bytes, rows: int, out: Floats) -> None:
         """Write the first `rows` rows of `out` (R, width) for those of `x` (R, I)."""
-        multiply(x.view(np.int32), rows, self.weight, self.correction, self.scale, self.bias, out)
+        multiply(x, rows, self.weight, self.correction, self.scale, self.bias, out)

@@ -60,6 +60,7 @@ class NativeSearch:
             torch.zeros(count, beam, dtype=torch.long),
             torch.zeros(count, beam, dtype=torch.long),
         )
+        self._numbers = tuple(held.numpy() for held in self._chosen)
         self._extra, self._more = np.zeros((count, beam), np.float32), np.zeros(count, np.float32)
         self._ruled, self._over = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         b, h = slots.beam, slots.history
@@ -136,7 +137,7 @@ class NativeSearch:
         self._choose(count, ruled)
         if ruled.slots:
             self._follow_rules(ruled)
-        new_log_prob, parent, piece = (held.numpy() for held in self._chosen)
+        new_log_prob, parent, piece = self._numbers
         keep(
             count,
             new_log_prob,
@@ -157,7 +158,7 @@ class NativeSearch:
     def _choose(self, count: int, ruled: Ruled) -> None:
         """Write the candidates that the beams keep: some sentences at a time."""
         beam, row = self._beam, self._row
-        new_log_prob, parent, column = (held.numpy() for held in self._chosen)
+        new_log_prob, parent, column = self._numbers
         self._ruled[:count] = False
         self._ruled[ruled.slots] = True
         own: list[Tensor] = []

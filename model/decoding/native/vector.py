@@ -66,8 +66,8 @@ def _dot_bytes(
 def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
     """The function that multiplies `rows` rows of bytes with one block of weights.
 
-    Its arguments: pointer to x (int32, 4 bytes each), its row stride, pointer to the block
-    (I/4, BLOCK), I/4, pointers to the corrections (int32), scales and biases (fp32) of the block's
+    Its arguments: pointer to x (bytes), its row stride in fours, pointer to the block
+    (I/4, BLOCK) of int32, I/4, pointers to the corrections (int32), scales and biases (fp32) of the block's
     outputs, pointer to the result (fp32) and its row stride. The result is
     (sum - correction) * scale + bias.
     """
@@ -79,6 +79,7 @@ def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             x, x_stride, w, length, correction, scale, bias, out, out_stride = arguments
             zero = ir.Constant(_INTS, [0] * WIDTH)
+            x = builder.bitcast(x, _I32.as_pointer())
             totals = [
                 [cgutils.alloca_once_value(builder, zero) for _ in range(GROUPS)]
                 for _ in range(rows)
@@ -111,8 +112,8 @@ def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
             return context.get_dummy_value()
 
         ints, floats = types.CPointer(types.int32), types.CPointer(types.float32)
-        n = types.int64
-        return types.void(ints, n, ints, n, ints, floats, floats, floats, n), generate
+        n, given = types.int64, types.CPointer(types.uint8)
+        return types.void(given, n, ints, n, ints, floats, floats, floats, n), generate
 
     return dot
 
