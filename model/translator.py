@@ -25,7 +25,7 @@ from model.mbr import Utility, chrf, mbr_order
 from model.network.seq2seq import Seq2Seq
 from model.phrases import Phrases
 from model.text.tokenizer import Tokenizer
-from model.translation import Plan, Translation, assemble, plan_sources, plan_text
+from model.translation import Plan, Translation, assemble, list_of_texts, plan_sources, plan_text
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: many to keep the engine full, few enough
@@ -124,7 +124,7 @@ class Translator:
         """The best translation of each text, in their order.
 
         Raises:
-            RequestError: see `check`.
+            RequestError: see `check` and `list_of_texts`.
         """
         return [translation.text for translation in self._translations(texts, options)]
 
@@ -134,7 +134,7 @@ class Translator:
         """Everything that the search found for each text, in their order.
 
         Raises:
-            RequestError: see `check`.
+            RequestError: see `check` and `list_of_texts`.
         """
         return list(self._translations(texts, options))
 
@@ -188,11 +188,12 @@ class Translator:
         text; a sample counts as often as it was drawn. `utility` is chrF if None.
 
         Raises:
-            RequestError: see `check`; there is one candidate only; or chrF is wanted, but
-                sacrebleu is not installed.
+            RequestError: see `check` and `list_of_texts`; there is one candidate only; or chrF is
+                wanted, but sacrebleu is not installed.
         """
         chosen = self.options if options is None else options
-        self._check_call(texts, chosen)
+        given = list_of_texts(texts)
+        self.check(chosen)
         if chosen.beam_size == 1:
             raise RequestError("mbr: beam_size is 1, so there is no choice. Raise beam_size.")
         better = chrf() if utility is None else utility
@@ -203,7 +204,7 @@ class Translator:
             return [hypotheses[place] for place in mbr_order(candidates, better)[:1]]
 
         found: list[Translation] = []
-        for window in windows(texts, WINDOW):
+        for window in windows(given, WINDOW):
             items = [(text, wide) for text in window]
             found += _all_found(self._search_each(items, lambda count: None, choose))
         return found
@@ -247,14 +248,10 @@ class Translator:
         self, texts: Sequence[str], options: SearchOptions | None
     ) -> Iterator[Translation]:
         chosen = self.options if options is None else options
-        self._check_call(texts, chosen)
-        for window in windows(texts, WINDOW):
+        given = list_of_texts(texts)
+        self.check(chosen)
+        for window in windows(given, WINDOW):
             yield from self.search_window([(text, chosen) for text in window])
-
-    def _check_call(self, texts: Sequence[str], options: SearchOptions) -> None:
-        if isinstance(texts, str):
-            raise RequestError("texts: one text was given, but it must be a list. Use [text].")
-        self.check(options)
 
     def _run(
         self,
