@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model.errors import ConfigError, DataError
 from model.jobs.formats import Form
-from model.jobs.manifest import Manifest
+from model.jobs.manifest import Manifest, check_same, load_manifest, manifest_path
 from model.jobs.parquet import write_translated
 from model.jobs.parts import Parts, claim, folder_of, has_parts
 from model.jobs.shard import Shard
@@ -77,6 +77,9 @@ def translate_corpus(
         ConfigError: the parts that are there were made differently, or there are records set aside
             and no file for them.
     """
+    if not shard.has_work(manifest.parts):
+        _look_on(files, manifest, shard, say)
+        return
     with (
         claim(folder_of(files.output), manifest, shard, resume=resume) as parts,
         _told_how_to_go_on(parts, say),
@@ -95,6 +98,23 @@ def translate_corpus(
                 f"shard {shard} is done; {files.output} is written by the shard that is done last "
                 f"(the parts are in {parts.folder})"
             )
+
+
+def _look_on(files: Files, manifest: Manifest, shard: Shard, say: Callable[[str], None]) -> None:
+    """A shard of a small input may own no part. It then leaves no trace.
+
+    The others may have finished before it began: a folder that it made would be taken for a job.
+
+    Raises:
+        ConfigError: it was asked for another job than the one that goes on.
+    """
+    path = manifest_path(folder_of(files.output))
+    if (begun := load_manifest(path)) is not None:
+        check_same(begun, manifest, path)
+    say(
+        f"shard {shard} has nothing to do: {files.source} has {manifest.parts} part(s), which the "
+        "shards before it do"
+    )
 
 
 def _make(

@@ -40,6 +40,11 @@ class Manifest:
     """Its kind, cpu or cuda: another shard may use another GPU."""
     threads: int
 
+    @property
+    def parts(self) -> int:
+        """How many parts the job has."""
+        return -(-self.records // self.part_records)
+
     def key(self) -> str:
         """Eight characters that tell the parts of this job from those of any other."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]

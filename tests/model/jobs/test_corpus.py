@@ -27,6 +27,47 @@ def test_shards_give_the_bytes_of_one_run(
     assert sorted(tmp_path.iterdir()) == [source, output]
 
 
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_shards_one_after_another_leave_nothing_behind(
+    command: Command, tmp_path: Path, source: Path, expected: bytes, count: int
+) -> None:
+    """From the first to the last: those that come after the third have no part."""
+    output = tmp_path / "out.txt"
+    flags = ["--input", source, "--output", output]
+    for index in range(1, count + 1):
+        result = command(*flags, "--shard", f"{index}/{count}")
+        assert result.status == 0
+        if index > 3:
+            assert result.news[-1] == (
+                f"dragoman-translate: shard {index}/{count} has nothing to do: {source} has 3 "
+                "part(s), which the shards before it do"
+            )
+            assert sorted(tmp_path.iterdir()) == [source, output]
+    assert output.read_bytes() == expected
+    assert sorted(tmp_path.iterdir()) == [source, output]
+
+
+def test_a_shard_with_nothing_to_do_looks_at_the_job_that_goes_on(
+    command: Command, tmp_path: Path, source: Path
+) -> None:
+    output = interrupted(command, tmp_path, source)
+    before = sorted(tmp_path.rglob("*"))
+    flags = ["--input", source, "--output", output, "--shard", "4/4"]
+    assert "with beam_size 2, not 3" in command(*flags, "--beam-size", "3").mistake
+    assert command(*flags).status == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_shards_of_an_empty_input(command: Command, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_bytes(b"")
+    for index in (2, 1, 2):
+        shard = ["--shard", f"{index}/2"]
+        assert command("--input", source, "--output", output, *shard).status == 0
+    assert output.read_bytes() == b""
+    assert sorted(tmp_path.iterdir()) == [source, output]
+
+
 def test_a_shard_says_who_writes_the_output(command: Command, tmp_path: Path, source: Path) -> None:
     output = tmp_path / "out.txt"
     news = command("--input", source, "--output", output, "--shard", "1/2").news
