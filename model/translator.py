@@ -19,7 +19,7 @@ from model.decoding.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
 from model.decoding.search import Hypothesis
 from model.decoding.shortlist import Shortlist
-from model.ensemble import network_of
+from model.ensemble import network_of, shortlist_of
 from model.errors import RequestError
 from model.mbr import Utility, chrf, mbr_order
 from model.network.seq2seq import Seq2Seq
@@ -102,7 +102,7 @@ class Translator:
         Raises:
             CheckpointError: there is no checkpoint, or it is damaged or too new.
             ConfigError: no such device or precision, no shortlist, or an ensemble without a common
-                tokenizer.
+                tokenizer, with a shortlist or in int8.
         """
         place = resolve_device(device)
         if threads is not None:
@@ -117,7 +117,7 @@ class Translator:
             first.search,
             device=place,
             dtype=dtype,
-            shortlist=first.shortlist_if(shortlist),
+            shortlist=shortlist_of(checkpoints, shortlist),
         )
 
     def translate(self, texts: Sequence[str], options: SearchOptions | None = None) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import zstandard
 
+from model.translator import Translator
+
 Command = Callable[..., Any]  # see conftest.py
 
 
@@ -171,6 +173,29 @@ def test_another_manifest_is_refused(
             "begin anew."
         )
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_ensemble_is_part_of_the_job(
+    command: Command, tmp_path: Path, source: Path, other_runs: list[Path], tiny_checkpoint: Path
+) -> None:
+    output = tmp_path / "out.txt"
+    flags = ["--input", source, "--output", output]
+    first, second = other_runs
+    assert command(*flags, "--shard", "1/2", "--ensemble", first).status == 0
+    before = sorted(tmp_path.rglob("*"))
+    for others in ([], [second], [first, second], [tiny_checkpoint]):
+        ensemble = ["--ensemble", *others] if others else []
+        for last in (["--shard", "2/2"], ["--resume"]):
+            assert command(*flags, *last, *ensemble).mistake == (
+                f"{output}.parts: this job was begun with another ensemble. Give the same, or "
+                "remove the folder to begin anew."
+            )
+    assert sorted(tmp_path.rglob("*")) == before
+    assert command(*flags, "--shard", "2/2", "--ensemble", first).status == 0
+    texts = source.read_text(encoding="utf-8").splitlines()
+    together = Translator.load([tiny_checkpoint, first], device="cpu", precision="fp32")
+    found = [text.replace("\n", " ") for text in together.translate(texts)]
+    assert output.read_text(encoding="utf-8").split("\n")[:-1] == found
 
 
 def test_another_input_is_refused(command: Command, tmp_path: Path, source: Path) -> None:
