@@ -5,6 +5,7 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +29,8 @@ from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, p
 from model.jobs.parts import folder_of, refuse_existing
 from model.jobs.shard import Shard, parse_shard
 from model.jobs.source import count_records, fingerprint, raw_records
-from model.jobs.window import translate_window
+from model.jobs.window import Search, translate_window
+from model.mbr import candidate_options, chrf
 from model.progress import line_progress
 from model.text.lines import atomic_output, decode_line, iter_raw_lines, read_raw_lines
 from model.translate_flags import NAME, translate_parser
@@ -81,6 +83,18 @@ def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]
     return model, translator
 
 
+def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
+    """How the texts of a window are translated.
+
+    Raises:
+        RequestError: by --mbr, but the search options leave no choice.
+    """
+    if not arguments.mbr:
+        return translator.search_each
+    candidate_options(translator.options)
+    return partial(translator.search_each, utility=chrf())
+
+
 def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> int:
     """Translate window by window; nothing is kept for another run."""
     for flag, given in (("--shard", arguments.shard), ("--resume", arguments.resume)):
@@ -89,6 +103,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
     if form_name == "parquet":
         raise ConfigError("parquet: cannot be a stream. Give --input and --output.")
     _, translator = _translator(arguments)
+    search = _search(arguments, translator)
     raws = _input(arguments.input)
 
     def first_line() -> str:
@@ -111,7 +126,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
     ):
         for window in windows(raws, size):
             written = translate_window(
-                translator,
+                search,
                 form,
                 window,
                 first=number,
@@ -158,6 +173,7 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
     if begun is not None:
         adopt(begun, arguments, manifest_path(folder))
     model, translator = _translator(arguments)
+    search = _search(arguments, translator)
     form = form_named(
         form_name,
         arguments.field,
@@ -170,7 +186,7 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
         # Meanwhile another shard has begun the job, and found another precision, say, for itself.
         return _translate_file(arguments, form_name)
     translate_corpus(
-        translator,
+        search,
         form,
         files,
         manifest,
@@ -201,6 +217,7 @@ def _manifest(
         format=form_name,
         field=arguments.field,
         search=translator.options,
+        mbr=arguments.mbr,
         precision=model.precision,
         shortlist=model.shortlist is not None,
         device=model.device.type,

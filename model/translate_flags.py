@@ -91,4 +91,10 @@ def translate_parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
     )
     add_search_arguments(parser)
+    parser.add_argument(
+        "--mbr",
+        action="store_true",
+        help="of all beam-size hypotheses, best of all samples (--temperature), take the one that "
+        "is most like all of them by chrF: minimum Bayes risk (see docs/search.md)",
+    )
     return parser

@@ -34,6 +34,8 @@ class Manifest:
     format: FormatName
     field: str | None
     search: SearchOptions
+    mbr: bool
+    """Whether translations are chosen by minimum Bayes risk, with chrF."""
     precision: str
     """As resolved: never "auto"."""
     shortlist: bool

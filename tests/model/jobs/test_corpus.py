@@ -198,6 +198,25 @@ def test_an_ensemble_is_part_of_the_job(
     assert output.read_text(encoding="utf-8").split("\n")[:-1] == found
 
 
+def test_mbr_is_part_of_the_job(
+    command: Command, tmp_path: Path, source: Path, translator: Translator
+) -> None:
+    output = tmp_path / "out.txt"
+    flags = ["--input", source, "--output", output]
+    assert command(*flags, "--shard", "1/2", "--mbr").status == 0
+    before = sorted(tmp_path.rglob("*"))
+    for last in (["--shard", "2/2"], ["--resume"]):
+        assert command(*flags, *last).mistake == (
+            f"{output}.parts: this job was begun with mbr True, not False. Use the same, or remove "
+            "the folder to begin anew."
+        )
+    assert sorted(tmp_path.rglob("*")) == before
+    assert command(*flags, "--shard", "2/2", "--mbr").status == 0
+    texts = source.read_text(encoding="utf-8").splitlines()
+    found = [translation.text.replace("\n", " ") for translation in translator.mbr(texts)]
+    assert output.read_text(encoding="utf-8").split("\n")[:-1] == found
+
+
 def test_another_input_is_refused(command: Command, tmp_path: Path, source: Path) -> None:
     output = interrupted(command, tmp_path, source)
     source.write_text(source.read_text(encoding="utf-8").replace("Hund", "Hand"), encoding="utf-8")
@@ -246,6 +265,7 @@ def test_an_empty_input_and_a_link(command: Command, tmp_path: Path) -> None:
         (["--output", "/nowhere/out.txt"], "/nowhere/out.txt: cannot be written"),
         (["--quarantine", "/nowhere/q"], "/nowhere/q: cannot be written"),
         (["--field", "2"], "--field: text has no fields"),
+        (["--mbr", "--beam-size", "1"], "mbr: beam_size is 1, so there is no choice"),
     ],
 )
 def test_wrong_flags(
