@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ from model.decoding.formats import PRECISIONS
 from model.decoding.options import SearchOptions
 from model.decoding.precision import precision_of, resolve_device, resolve_precision
 from model.decoding.shortlist import Shortlist
+from model.ensemble import network_of, shortlist_of
 from model.errors import ConfigError, DataError, DragomanError
+from model.network.seq2seq import Seq2Seq
 from model.text.lines import atomic_output, iter_lines, read_lines
 
 OK, MISTAKE = 0, 2
@@ -53,9 +55,14 @@ SEARCH_HELP = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedModel:
-    """A checkpoint and where to run it."""
+    """A checkpoint, or an ensemble, and where to run it."""
 
     checkpoint: Checkpoint
+    """Of an ensemble the first, whose search options count."""
+    others: tuple[Checkpoint, ...]
+    """The further members of an ensemble."""
+    network: Seq2Seq
+    """Of the checkpoint, or of all together."""
     device: torch.device
     dtype: torch.dtype
     precision: str
@@ -113,6 +120,20 @@ def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
+    """--ensemble, for the `others` of `load_model`."""
+    parser.add_argument(
+        "--ensemble",
+        metavar="RUN",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="further models with the tokenizer of the first RUN, which stands before this flag: "
+        "all translate as one, by the mean of their log-probabilities",
+    )
+
+
 def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """RUN; None where it is neither required nor given."""
     parser.add_argument(
@@ -162,27 +183,36 @@ def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> Se
     return from_dict(SearchOptions, to_dict(defaults) | chosen)
 
 
-def load_model(name: str, arguments: argparse.Namespace) -> LoadedModel:
+def load_model(
+    name: str, arguments: argparse.Namespace, others: Sequence[Path] = ()
+) -> LoadedModel:
     """Load what `add_model_arguments` asked for, and tell on stderr what it is.
 
+    Args:
+        others: runs or checkpoints that are an ensemble together with RUN.
+
     Raises:
-        ConfigError: no such device.
+        ConfigError: no such device, or an ensemble without a common tokenizer or with a shortlist.
         CheckpointError: there is no checkpoint, or it is damaged or too new.
     """
     device = resolve_device(arguments.device)
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    checkpoint = load_checkpoint(arguments.run)
-    shortlist = checkpoint.shortlist_if(arguments.shortlist)
-    dtype = resolve_precision(arguments.precision, device, checkpoint.network)
+    checkpoints = [load_checkpoint(path) for path in (arguments.run, *others)]
+    shortlist = shortlist_of(checkpoints, arguments.shortlist)
+    network = network_of(checkpoints)
+    dtype = resolve_precision(arguments.precision, device, network)
     precision = precision_of(dtype)
+    paths = " + ".join(str(checkpoint.path) for checkpoint in checkpoints)
     print(
-        f"{name}: {checkpoint.path}, device {device}, precision {precision}, "
+        f"{name}: {paths}, device {device}, precision {precision}, "
         f"threads {torch.get_num_threads()}",
         file=sys.stderr,
     )
     return LoadedModel(
-        checkpoint=checkpoint,
+        checkpoint=checkpoints[0],
+        others=tuple(checkpoints[1:]),
+        network=network,
         device=device,
         dtype=dtype,
         precision=precision,

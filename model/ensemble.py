@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig
+from model.decoding.shortlist import Shortlist
 from model.errors import ConfigError
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
@@ -142,6 +143,19 @@ def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
     if len(checkpoints) == 1:
         return first.network
     return Ensemble([checkpoint.network for checkpoint in checkpoints])
+
+
+def shortlist_of(checkpoints: Sequence[Checkpoint], wanted: bool) -> Shortlist | None:
+    """The shortlist of a checkpoint where one is wanted, else None.
+
+    Raises:
+        ConfigError: it is wanted, and there is none; or it is wanted for an ensemble.
+    """
+    if wanted and len(checkpoints) > 1:
+        raise ConfigError(
+            "shortlist: an ensemble has none. Leave it out, or translate with one checkpoint."
+        )
+    return checkpoints[0].shortlist_if(wanted)
 
 
 def _packed(states: Iterable[DecoderState]) -> DecoderState:

@@ -5,9 +5,13 @@ Candidates are translations of one text: the n-best of a search or, better, samp
 the expected utility under the model. Equal texts count as often as they were drawn.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
+from model.decoding.options import SearchOptions
+from model.decoding.search import Hypothesis
 from model.errors import RequestError
+from model.text.tokenizer import Tokenizer
 
 Utility = Callable[[str, str], float]
 """How good a translation (first) is where another (second) is the right one; higher is better."""
@@ -33,6 +37,30 @@ def mbr_order(candidates: Sequence[str], utility: Utility) -> list[int]:
     """
     utilities = expected_utilities(candidates, utility)
     return sorted(range(len(candidates)), key=lambda place: -utilities[place])
+
+
+def candidate_options(options: SearchOptions) -> SearchOptions:
+    """The options of a search that keeps all its hypotheses, as candidates.
+
+    Raises:
+        RequestError: there is one candidate only, or several translations are asked for.
+    """
+    if options.beam_size == 1:
+        raise RequestError("mbr: beam_size is 1, so there is no choice. Raise beam_size.")
+    if options.n_best > 1:
+        raise RequestError(
+            f"mbr: n_best is {options.n_best}, but mbr chooses one translation of all beam_size "
+            f"{options.beam_size}. Use n_best 1, or leave out mbr."
+        )
+    return dataclasses.replace(options, n_best=options.beam_size)
+
+
+def choose(
+    hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, utility: Utility
+) -> tuple[Hypothesis, ...]:
+    """The one hypothesis whose text has the highest expected utility; none if there is none."""
+    candidates = [tokenizer.decode(hypothesis.pieces) for hypothesis in hypotheses]
+    return tuple(hypotheses[place] for place in mbr_order(candidates, utility)[:1])
 
 
 def chrf() -> Utility:

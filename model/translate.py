@@ -5,6 +5,7 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
@@ -15,10 +16,6 @@ from model.cli import (
     OK,
     STREAM,
     LoadedModel,
-    add_model_arguments,
-    add_search_arguments,
-    add_shortlist_argument,
-    command_parser,
     load_model,
     open_output,
     run_command,
@@ -27,99 +24,22 @@ from model.cli import (
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
 from model.jobs.corpus import Files, translate_corpus
-from model.jobs.formats import FORMATS, FormatName, field_named, form_named, format_named
+from model.jobs.formats import FormatName, field_named, form_named, format_named
 from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
 from model.jobs.parts import folder_of, refuse_existing
 from model.jobs.shard import Shard, parse_shard
 from model.jobs.source import count_records, fingerprint, raw_records
-from model.jobs.window import translate_window
+from model.jobs.window import Search, translate_window
+from model.mbr import candidate_options, chrf
 from model.progress import line_progress
 from model.text.lines import atomic_output, decode_line, iter_raw_lines, read_raw_lines
+from model.translate_flags import NAME, translate_parser
 from model.translator import WINDOW, Translator, windows
-
-NAME = "dragoman-translate"
-
-DESCRIPTION = """\
-Translate text with a trained model: one line out for each line in, in the same order.
-Blank lines come back unchanged. A line that is too long for the model is cut at sentence
-ends or spaces, translated in parts and joined.
-
-A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
-written as a space. Piped lines are translated together, 4,096 at a time. Input that is not
-UTF-8 ends the command with the number of the line, unless --quarantine is given.
-
-From file to file, what is done is kept in OUTPUT.parts until all is done: after a kill,
---resume goes on with it, and --shard lets several processes share the work. The output has the
-same bytes in any case. See docs/translate.md."""
-
-EXAMPLE = """\
-example:
-  echo 'Das Brot kostet 4,20 Euro.' | dragoman-translate runs/demo
-  dragoman-translate runs/demo --input in.txt --output out.txt
-  dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
-
-tsv: a column with the translation is added at the end of each line.
-
-jsonl: each line is an object with the key "text" and, if you like, "options" (search options for
-this line, such as {"beam_size": 1}). It comes back with all its keys and, in the place of any of
-the same name, with translation, score, log_prob, pieces, token_log_probs (of each piece),
-alignment (for each piece the index of the source piece that it attended to most), word_alignment
-(the same for words), source_pieces and truncated (the length limit was hit); with an n_best above 1
-also with alternatives, a list of the other translations.
-
-parquet: the table comes back with a column "translation"."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit status."""
-    return run_command(NAME, lambda: _translate(_parser().parse_args(argv)))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
-    add_model_arguments(parser)
-    add_shortlist_argument(parser)
-    parser.add_argument(
-        "--input",
-        metavar="FILE",
-        default=STREAM,
-        help="UTF-8, unpacked if it ends in .gz or .zst; - or nothing is standard input",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        default=STREAM,
-        help="appears when it is complete, or not at all, packed if it ends in .gz or .zst; - or "
-        "nothing is standard output",
-    )
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        help="of input and output (default: what the name of the input ends in, else text)",
-    )
-    parser.add_argument(
-        "--field",
-        metavar="NAME",
-        help="where the text is: in tsv the number of a column, from 1, or its name in the header "
-        "(default: 1), in jsonl a key and in parquet a column (default: text)",
-    )
-    parser.add_argument(
-        "--quarantine",
-        metavar="FILE",
-        help="where lines go that cannot be translated, with the reason, as jsonl; an empty line "
-        "takes their place (default: the first such line ends the command)",
-    )
-    job = parser.add_argument_group("from file to file")
-    job.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="do one of N shares; the last one to finish writes the output that all N name",
-    )
-    job.add_argument(
-        "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
-    )
-    add_search_arguments(parser)
-    return parser
+    return run_command(NAME, lambda: _translate(translate_parser().parse_args(argv)))
 
 
 def _translate(arguments: argparse.Namespace) -> int:
@@ -147,20 +67,32 @@ def _is_stream(name: str) -> bool:
 
 
 def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]:
-    model = load_model(NAME, arguments)
+    model = load_model(NAME, arguments, arguments.ensemble)
     checkpoint = model.checkpoint
     options = search_options(arguments, checkpoint.search)
     translator = Translator(
-        checkpoint.network,
+        model.network,
         checkpoint.tokenizer,
         options,
         device=model.device,
         dtype=model.dtype,
         shortlist=model.shortlist,
     )
-    if model.device.type == "cpu" and not rows_are_independent(checkpoint.network, model.dtype):
+    if model.device.type == "cpu" and not rows_are_independent(model.network, model.dtype):
         _say("on this machine the last bits of a score depend on neighbouring lines")
     return model, translator
+
+
+def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
+    """How the texts of a window are translated.
+
+    Raises:
+        RequestError: by --mbr, but the search options leave no choice.
+    """
+    if not arguments.mbr:
+        return translator.search_each
+    candidate_options(translator.options)
+    return partial(translator.search_each, utility=chrf())
 
 
 def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> int:
@@ -171,6 +103,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
     if form_name == "parquet":
         raise ConfigError("parquet: cannot be a stream. Give --input and --output.")
     _, translator = _translator(arguments)
+    search = _search(arguments, translator)
     raws = _input(arguments.input)
 
     def first_line() -> str:
@@ -193,7 +126,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
     ):
         for window in windows(raws, size):
             written = translate_window(
-                translator,
+                search,
                 form,
                 window,
                 first=number,
@@ -240,6 +173,7 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
     if begun is not None:
         adopt(begun, arguments, manifest_path(folder))
     model, translator = _translator(arguments)
+    search = _search(arguments, translator)
     form = form_named(
         form_name,
         arguments.field,
@@ -252,7 +186,7 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
         # Meanwhile another shard has begun the job, and found another precision, say, for itself.
         return _translate_file(arguments, form_name)
     translate_corpus(
-        translator,
+        search,
         form,
         files,
         manifest,
@@ -276,12 +210,14 @@ def _manifest(
     return Manifest(
         dragoman=importlib.metadata.version("dragoman"),
         model=model.checkpoint.digest,
+        ensemble=tuple(other.digest for other in model.others),
         input=fingerprint(source),
         records=records,
         part_records=part_size(records),
         format=form_name,
         field=arguments.field,
         search=translator.options,
+        mbr=arguments.mbr,
         precision=model.precision,
         shortlist=model.shortlist is not None,
         device=model.device.type,

@@ -3,7 +3,7 @@
 # Shapes: T target length with EOS, S source length with EOS.
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -73,6 +73,32 @@ class Translation:
     def text(self) -> str:
         """The best translation."""
         return self.hypotheses[0].translation
+
+
+def list_of_texts(texts: Sequence[str]) -> list[str]:
+    """The texts, looked at before any of them is translated.
+
+    Raises:
+        RequestError: it is no list, one of them is no text, or one has half of a character.
+    """
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise RequestError(
+            f"texts: {type(texts).__name__} was given, but it must be a list of str. Use [text]."
+        )
+    found = list(texts)
+    for i, text in enumerate(found):
+        if not isinstance(text, str):
+            raise RequestError(
+                f"texts[{i}]: a text must be a str, but this is {type(text).__name__}. Give text."
+            )
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise RequestError(
+                f"texts[{i}]: character {error.start + 1} is half of a surrogate pair. Give both "
+                "halves as one character, or leave it out."
+            ) from error
+    return found
 
 
 def plan_text(text: str, tokenizer: Tokenizer, limit: int) -> Plan:

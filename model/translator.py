@@ -3,7 +3,6 @@
 Translator.load("runs/demo").translate(["Am 3. Mai hat Anna Geburtstag."])
 """
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,13 +18,13 @@ from model.decoding.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
 from model.decoding.search import Hypothesis
 from model.decoding.shortlist import Shortlist
-from model.ensemble import network_of
+from model.ensemble import network_of, shortlist_of
 from model.errors import RequestError
-from model.mbr import Utility, chrf, mbr_order
+from model.mbr import Utility, candidate_options, choose, chrf
 from model.network.seq2seq import Seq2Seq
 from model.phrases import Phrases
 from model.text.tokenizer import Tokenizer
-from model.translation import Plan, Translation, assemble, plan_sources, plan_text
+from model.translation import Plan, Translation, assemble, list_of_texts, plan_sources, plan_text
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: many to keep the engine full, few enough
@@ -102,7 +101,7 @@ class Translator:
         Raises:
             CheckpointError: there is no checkpoint, or it is damaged or too new.
             ConfigError: no such device or precision, no shortlist, or an ensemble without a common
-                tokenizer.
+                tokenizer, with a shortlist or in int8.
         """
         place = resolve_device(device)
         if threads is not None:
@@ -117,14 +116,14 @@ class Translator:
             first.search,
             device=place,
             dtype=dtype,
-            shortlist=first.shortlist_if(shortlist),
+            shortlist=shortlist_of(checkpoints, shortlist),
         )
 
     def translate(self, texts: Sequence[str], options: SearchOptions | None = None) -> list[str]:
         """The best translation of each text, in their order.
 
         Raises:
-            RequestError: see `check`.
+            RequestError: see `check` and `list_of_texts`.
         """
         return [translation.text for translation in self._translations(texts, options)]
 
@@ -134,7 +133,7 @@ class Translator:
         """Everything that the search found for each text, in their order.
 
         Raises:
-            RequestError: see `check`.
+            RequestError: see `check` and `list_of_texts`.
         """
         return list(self._translations(texts, options))
 
@@ -168,13 +167,35 @@ class Translator:
         self,
         items: Sequence[tuple[str, SearchOptions]],
         advance: Callable[[int], None] = lambda count: None,
+        utility: Utility | None = None,
     ) -> list[Translation | RequestError]:
         """As `search_window`, but a text that cannot be translated stops no other.
 
         Its place has the error: see `check`; or the text is too short, or too long, for what its
         options demand, or nothing that meets them was found.
+
+        Args:
+            utility: if given, each text has the one translation that `mbr` chooses by it. Options
+                that leave no choice are errors too.
         """
-        return self._search_each(items, advance, lambda hypotheses: hypotheses)
+        plans = [plan_text(text, self.tokenizer, self._limit) for text, _ in items]
+        prepared = [
+            self._requests(plan, options, all_candidates=utility is not None)
+            for plan, (_, options) in zip(plans, items, strict=True)
+        ]
+        wanted = [[] if isinstance(p, RequestError) else p for p in prepared]
+        found = self._run(wanted, advance, utility)
+        results: list[Translation | RequestError] = []
+        for plan, requests, hypotheses, (_, options) in zip(
+            plans, prepared, found, items, strict=True
+        ):
+            try:
+                if isinstance(requests, RequestError):
+                    raise requests
+                results.append(assemble(plan, hypotheses, options.n_best, self.tokenizer))
+            except RequestError as error:
+                results.append(error)
+        return results
 
     def mbr(
         self,
@@ -188,54 +209,28 @@ class Translator:
         text; a sample counts as often as it was drawn. `utility` is chrF if None.
 
         Raises:
-            RequestError: see `check`; there is one candidate only; or chrF is wanted, but
-                sacrebleu is not installed.
+            RequestError: see `check` and `list_of_texts`; there is one candidate only, or `n_best`
+                asks for several; or chrF is wanted, but sacrebleu is not installed.
         """
         chosen = self.options if options is None else options
-        self._check_call(texts, chosen)
-        if chosen.beam_size == 1:
-            raise RequestError("mbr: beam_size is 1, so there is no choice. Raise beam_size.")
+        given = list_of_texts(texts)
+        self.check(chosen)
+        candidate_options(chosen)
         better = chrf() if utility is None else utility
-        wide = dataclasses.replace(chosen, n_best=chosen.beam_size)
-
-        def choose(hypotheses: Sequence[Hypothesis]) -> Sequence[Hypothesis]:
-            candidates = [self.tokenizer.decode(h.pieces) for h in hypotheses]
-            return [hypotheses[place] for place in mbr_order(candidates, better)[:1]]
-
         found: list[Translation] = []
-        for window in windows(texts, WINDOW):
-            items = [(text, wide) for text in window]
-            found += _all_found(self._search_each(items, lambda count: None, choose))
+        for window in windows(given, WINDOW):
+            found += _all_found(
+                self.search_each([(text, chosen) for text in window], utility=better)
+            )
         return found
 
-    def _search_each(
-        self,
-        items: Sequence[tuple[str, SearchOptions]],
-        advance: Callable[[int], None],
-        choose: Callable[[Sequence[Hypothesis]], Sequence[Hypothesis]],
-    ) -> list[Translation | RequestError]:
-        """`search_each` with a choice among the hypotheses for each part of a text."""
-        plans = [plan_text(text, self.tokenizer, self._limit) for text, _ in items]
-        prepared = [
-            self._requests(plan, options) for plan, (_, options) in zip(plans, items, strict=True)
-        ]
-        found = self._run([[] if isinstance(p, RequestError) else p for p in prepared], advance)
-        results: list[Translation | RequestError] = []
-        for plan, requests, hypotheses, (_, options) in zip(
-            plans, prepared, found, items, strict=True
-        ):
-            try:
-                if isinstance(requests, RequestError):
-                    raise requests
-                chosen = list(map(choose, hypotheses))
-                results.append(assemble(plan, chosen, options.n_best, self.tokenizer))
-            except RequestError as error:
-                results.append(error)
-        return results
-
-    def _requests(self, plan: Plan, options: SearchOptions) -> list[Request] | RequestError:
+    def _requests(
+        self, plan: Plan, options: SearchOptions, *, all_candidates: bool
+    ) -> list[Request] | RequestError:
         """What the engine is asked for a text, or why it would refuse."""
         try:
+            if all_candidates:
+                options = candidate_options(options)
             requests = self._phrases.requests(plan_sources(plan), options)
             for request in requests:
                 check_phrases(request)
@@ -247,21 +242,22 @@ class Translator:
         self, texts: Sequence[str], options: SearchOptions | None
     ) -> Iterator[Translation]:
         chosen = self.options if options is None else options
-        self._check_call(texts, chosen)
-        for window in windows(texts, WINDOW):
+        given = list_of_texts(texts)
+        self.check(chosen)
+        for window in windows(given, WINDOW):
             yield from self.search_window([(text, chosen) for text in window])
-
-    def _check_call(self, texts: Sequence[str], options: SearchOptions) -> None:
-        if isinstance(texts, str):
-            raise RequestError("texts: one text was given, but it must be a list. Use [text].")
-        self.check(options)
 
     def _run(
         self,
         requests: Sequence[Sequence[Request]],
         advance: Callable[[int], None],
+        utility: Utility | None,
     ) -> list[list[tuple[Hypothesis, ...]]]:
-        """The hypotheses for the parts of each text, longest source first through the engine."""
+        """The hypotheses for the parts of each text, longest source first through the engine.
+
+        By a utility one is chosen as soon as a part is done: a text counts when it has been, and
+        no candidates pile up.
+        """
         found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(parts) for parts in requests]
         jobs = [(i, j) for i, parts in enumerate(requests) for j in range(len(parts))]
         jobs.sort(key=lambda job: len(requests[job[0]][job[1]].src), reverse=True)
@@ -276,6 +272,8 @@ class Translator:
                     if isinstance(event, Finished):
                         i, j = owner.pop(event.id)
                         found[i][j] = event.hypotheses
+                        if utility is not None:
+                            found[i][j] = choose(event.hypotheses, self.tokenizer, utility)
                         missing[i] -= 1
                         advance(int(missing[i] == 0))
         finally:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from model.errors import ConfigError, DataError
 from model.jobs.formats import Form
-from model.jobs.manifest import Manifest
+from model.jobs.manifest import Manifest, check_same, load_manifest, manifest_path
 from model.jobs.parquet import write_translated
 from model.jobs.parts import Parts, claim, folder_of, has_parts
 from model.jobs.shard import Shard
 from model.jobs.source import raw_records
-from model.jobs.window import translate_window
+from model.jobs.window import Search, translate_window
 from model.progress import line_progress
 from model.text.lines import atomic_output
 from model.text.packing import open_binary
-from model.translator import Translator, windows
+from model.translator import windows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ class Files:
 
 
 def translate_corpus(
-    translator: Translator,
+    search: Search,
     form: Form,
     files: Files,
     manifest: Manifest,
@@ -65,6 +65,7 @@ def translate_corpus(
     """Do the missing parts of a shard; join all parts if they are there.
 
     Args:
+        search: what translates each window.
         manifest: what the parts of this process depend on.
         shard: which parts are its own; 1/1 is all of them.
         resume: go on with parts of an earlier run, if there are any.
@@ -77,6 +78,9 @@ def translate_corpus(
         ConfigError: the parts that are there were made differently, or there are records set aside
             and no file for them.
     """
+    if not shard.has_work(manifest.parts):
+        _look_on(files, manifest, shard, say)
+        return
     with (
         claim(folder_of(files.output), manifest, shard, resume=resume) as parts,
         _told_how_to_go_on(parts, say),
@@ -87,7 +91,7 @@ def translate_corpus(
             say(f"going on: {len(own) - len(missing)} of {len(own)} parts are done")
         total = sum(map(parts.size, missing))
         with line_progress(name, total, to_file=True) as advance:
-            _make(translator, form, files, parts, missing, advance)
+            _make(search, form, files, parts, missing, advance)
         if parts.last_one():
             _join(form, files, parts, say)
         else:
@@ -97,8 +101,25 @@ def translate_corpus(
             )
 
 
+def _look_on(files: Files, manifest: Manifest, shard: Shard, say: Callable[[str], None]) -> None:
+    """A shard of a small input may own no part. It then leaves no trace.
+
+    The others may have finished before it began: a folder that it made would be taken for a job.
+
+    Raises:
+        ConfigError: it was asked for another job than the one that goes on.
+    """
+    path = manifest_path(folder_of(files.output))
+    if (begun := load_manifest(path)) is not None:
+        check_same(begun, manifest, path)
+    say(
+        f"shard {shard} has nothing to do: {files.source} has {manifest.parts} part(s), which the "
+        "shards before it do"
+    )
+
+
 def _make(
-    translator: Translator,
+    search: Search,
     form: Form,
     files: Files,
     parts: Parts,
@@ -115,7 +136,7 @@ def _make(
         if part not in todo:
             continue
         written = translate_window(
-            translator,
+            search,
             form,
             window,
             first=part * size + 1,

@@ -23,6 +23,8 @@ class Manifest:
     """Version."""
     model: str
     """Digest of the checkpoint."""
+    ensemble: tuple[str, ...]
+    """Digests of the further checkpoints of an ensemble, in order."""
     input: str
     """SHA-256 of the input file."""
     records: int
@@ -32,6 +34,8 @@ class Manifest:
     format: FormatName
     field: str | None
     search: SearchOptions
+    mbr: bool
+    """Whether translations are chosen by minimum Bayes risk, with chrF."""
     precision: str
     """As resolved: never "auto"."""
     shortlist: bool
@@ -39,6 +43,11 @@ class Manifest:
     device: str
     """Its kind, cpu or cuda: another shard may use another GPU."""
     threads: int
+
+    @property
+    def parts(self) -> int:
+        """How many parts the job has."""
+        return -(-self.records // self.part_records)
 
     def key(self) -> str:
         """Eight characters that tell the parts of this job from those of any other."""
@@ -87,8 +96,11 @@ def adopt(manifest: Manifest, arguments: argparse.Namespace, path: Path) -> None
     """Give the flags of the model that say `auto`, or nothing, the values of the manifest.
 
     Raises:
-        ConfigError: a flag says something else.
+        ConfigError: a flag says something else; or so many models cannot have begun the job, which
+            may have been begun in a precision that they do not know.
     """
+    if len(arguments.ensemble) != len(manifest.ensemble):
+        raise ConfigError(_another(path, "ensemble"))
     if arguments.precision == "auto":
         arguments.precision = manifest.precision
     if arguments.device == "auto":
@@ -116,16 +128,20 @@ def check_same(begun: Manifest, now: Manifest, path: Path) -> None:
         theirs, ours = getattr(begun, name), getattr(now, name)
         if theirs == ours:
             continue
-        if name in ("input", "model"):
-            raise ConfigError(
-                f"{path.parent}: this job was begun with another {name}. Give the same, or remove "
-                "the folder to begin anew."
-            )
+        if name in ("input", "model", "ensemble"):
+            raise ConfigError(_another(path, name))
         if name == "search":
             first, second = to_dict(theirs), to_dict(ours)
             name = next(key for key in first if first[key] != second[key])
             theirs, ours = first[name], second[name]
         raise ConfigError(_conflict(path, name, theirs, ours))
+
+
+def _another(path: Path, name: str) -> str:
+    return (
+        f"{path.parent}: this job was begun with another {name}. Give the same, or remove the "
+        "folder to begin anew."
+    )
 
 
 def _conflict(path: Path, name: str, theirs: object, ours: object) -> str:

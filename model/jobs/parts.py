@@ -39,7 +39,7 @@ class Parts:
 
     def __len__(self) -> int:
         """How many parts the job has, done or not."""
-        return -(-self.manifest.records // self.manifest.part_records)
+        return self.manifest.parts
 
     def size(self, part: int) -> int:
         """Records in part `part`, from 0."""

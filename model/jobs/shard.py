@@ -20,6 +20,13 @@ class Shard:
         """Whether part `part`, from 0, is its own."""
         return part % self.count == self.index - 1
 
+    def has_work(self, parts: int) -> bool:
+        """Whether there is anything for it in a job of `parts` parts.
+
+        The first one always has: of an empty input it writes the empty output.
+        """
+        return self.index == 1 or self.index <= parts
+
 
 def parse_shard(text: str) -> Shard:
     """The shard called `i/N`.

@@ -9,11 +9,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from model.decoding.options import SearchOptions
 from model.errors import DataError, DragomanError, RequestError
 from model.jobs.formats import Form
 from model.jobs.record import Record
 from model.text.lines import decode_line
-from model.translator import Translator
+from model.translation import Translation
+
+Search = Callable[
+    [Sequence[tuple[str, SearchOptions]], Callable[[int], None]], list[Translation | RequestError]
+]
+"""What translates the texts of a window, each with its options: `Translator.search_each`."""
 
 LONGEST_WORD = 10_000
 """Characters. A longer word is set aside where that is asked for, else cut and translated."""
@@ -31,7 +37,7 @@ class Written(NamedTuple):
 
 
 def translate_window(
-    translator: Translator,
+    search: Search,
     form: Form,
     raws: Sequence[bytes | None],
     *,
@@ -70,9 +76,7 @@ def translate_window(
     advance(len(raws) - len(records))
     items = [(record.text, record.options) for record in records.values()]
     lines = [form.blank] * len(raws)
-    for (i, record), found in zip(
-        records.items(), translator.search_each(items, advance), strict=True
-    ):
+    for (i, record), found in zip(records.items(), search(items, advance), strict=True):
         if isinstance(found, RequestError):
             refuse(i, found)
         else:

@@ -1,5 +1,6 @@
 """dragoman-translate from standard input to standard output, in this process."""
 
+import dataclasses
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ import pytest
 import torch
 
 from model.checkpoint import load_checkpoint, save_checkpoint
+from model.decoding.options import SearchOptions
+from model.network.seq2seq import Seq2Seq
 from model.translate import main
 from model.translator import Translator
 
@@ -89,3 +92,31 @@ def run_of_newlines(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFact
         training_state=None,
         training_meta=None,
     )
+
+
+@pytest.fixture(scope="session")
+def other_runs(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two models of another size than `tiny_checkpoint`, with its tokenizer."""
+    first = load_checkpoint(tiny_checkpoint)
+    config = dataclasses.replace(first.config, encoder_size=6, decoder_size=12)
+    runs = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        network = Seq2Seq(config)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.normal_(std=0.7)
+        runs.append(
+            save_checkpoint(
+                tmp_path_factory.mktemp("other"),
+                1,
+                config=config,
+                weights=dict(network.named_parameters()),
+                tokenizer=first.tokenizer,
+                search=SearchOptions(beam_size=3),
+                card="",
+                training_state=None,
+                training_meta=None,
+            )
+        )
+    return runs

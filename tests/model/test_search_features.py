@@ -119,9 +119,27 @@ def test_mbr_takes_what_is_most_like_the_others(
         assert text or best.translation == ""
 
 
-def test_mbr_of_one_candidate_is_refused(translator: Translator) -> None:
-    with pytest.raises(RequestError, match=r"mbr: beam_size is 1"):
-        translator.mbr(TEXTS, options(beam_size=1))
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"beam_size": 1}, r"mbr: beam_size is 1, so there is no choice\. Raise beam_size"),
+        ({"n_best": 3}, r"mbr: n_best is 3, but mbr chooses one .* all beam_size 4\. Use n_best 1"),
+    ],
+)
+def test_options_that_leave_mbr_no_choice(
+    translator: Translator, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        translator.mbr(TEXTS, options(**given))
+
+
+def test_mbr_of_each_text_fails_alone(translator: Translator) -> None:
+    given = [options(), options(beam_size=1), options(temperature=1)]
+    items = [(TEXTS[0], one) for one in given]
+    first, second, third = translator.search_each(items, utility=chrf())
+    assert isinstance(second, RequestError)
+    for found, one in ((first, given[0]), (third, given[2])):
+        assert found == translator.mbr([TEXTS[0]], one)[0]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +217,63 @@ def test_options_of_a_line(
         assert record["token_log_probs"] == list(expected.hypotheses[0].token_log_probs)
         assert record["word_alignment"] == list(expected.hypotheses[0].word_alignment)
         assert len(record.get("alternatives", [])) == len(expected.hypotheses) - 1
+
+
+@pytest.mark.parametrize("given", [{"beam_size": 8, "temperature": 0.7}, {"beam_size": 4}])
+def test_mbr_by_a_flag(
+    tiny_checkpoint: Path,
+    translator: Translator,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any],
+) -> None:
+    """Over what the flags say, and in jsonl over what a line says."""
+    flags = ["--mbr", "--beam-size", str(given["beam_size"])]
+    flags += ["--temperature", str(given.get("temperature", 0))]
+    chosen = dataclasses.replace(translator.options, **given)
+    expected = translator.mbr(TEXTS, chosen)
+    best = translator.translate(TEXTS, chosen)
+    assert [found.text for found in expected] != best
+    data = "".join(text + "\n" for text in TEXTS)
+    status, lines = translate(tiny_checkpoint, data, flags, monkeypatch)
+    assert status == 0
+    assert lines == [re.sub(r"\r*\n", " ", found.text) for found in expected]
+    records = [{"text": text, "options": {"no_repeat_ngram": 1}} for text in TEXTS]
+    data = "".join(json.dumps(record) + "\n" for record in records)
+    flags += ["--format", "jsonl"]
+    status, lines = translate(tiny_checkpoint, data, flags, monkeypatch)
+    assert status == 0
+    found = translator.mbr(TEXTS, dataclasses.replace(chosen, no_repeat_ngram=1))
+    for line, one in zip(map(json.loads, lines), found, strict=True):
+        assert (line["translation"], line["score"]) == (one.text, one.hypotheses[0].score)
+        assert "alternatives" not in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "data", "message"),
+    [
+        (["--beam-size", "1"], '{"text": "Hund"}', "mbr: beam_size is 1, so there is no choice"),
+        (["--n-best", "2"], '{"text": "Hund"}', "mbr: n_best is 2, but mbr chooses one"),
+        (
+            ["--beam-size", "4"],
+            '{"text": "Hund", "options": {"beam_size": 1}}',
+            "standard input, line 1: mbr: beam_size is 1",
+        ),
+    ],
+)
+def test_mbr_without_a_choice_is_one_line(
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    data: str,
+    message: str,
+) -> None:
+    flags = ["--mbr", "--format", "jsonl", *flags]
+    status, lines = translate(tiny_checkpoint, data + "\n", flags, monkeypatch)
+    assert (status, lines) == (2, [])
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith(f"dragoman-translate: error: {message}")
+    )
 
 
 def test_contradicting_flags_are_one_line(

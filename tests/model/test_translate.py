@@ -1,5 +1,6 @@
 """dragoman-translate: lines in, as many lines out, whatever they hold; and nothing half done."""
 
+import dataclasses
 import gzip
 import json
 import shutil
@@ -12,9 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.checkpoint import load_checkpoint, save_checkpoint
+from model.network.seq2seq import Seq2Seq
 from model.run import resolve
+from model.text.tokenizer import Tokenizer
 from model.translate import main
 from model.translator import Translator
+from training.vocabulary import learn_tokenizer
 
 Translate = Callable[..., Any]  # see conftest.py
 
@@ -118,6 +123,23 @@ def test_a_stream_of_tsv_with_a_header(
     assert "'de' is not in the header" in nothing.mistake
 
 
+def test_an_ensemble_is_that_of_the_python_api(
+    translate: Translate, tiny_checkpoint: Path, other_runs: list[Path], translator: Translator
+) -> None:
+    runs = [tiny_checkpoint, *other_runs]
+    together = Translator.load(runs, device="cpu", precision="fp32")
+    expected = together.translate(TEXT.split("\n")[:-1])
+    assert expected != translator.translate(TEXT.split("\n")[:-1])
+    at_once = ["--ensemble", *map(str, other_runs)]
+    one_by_one = ["--ensemble", str(other_runs[0]), "--ensemble", str(other_runs[1])]
+    for flags in (at_once, one_by_one):
+        result = translate(tiny_checkpoint, TEXT, *flags)
+        assert result.lines == expected
+        (line,) = result.errors
+        paths = " + ".join(str(resolve(run)) for run in runs)
+        assert line.startswith(f"dragoman-translate: {paths}, device cpu, precision fp32")
+
+
 # Bad input
 
 
@@ -195,6 +217,52 @@ def test_a_damaged_checkpoint(translate: Translate, tiny_checkpoint: Path, tmp_p
     content[-1] ^= 1
     weights.write_bytes(content)
     assert translate(damaged, TEXT).mistake.startswith(f"{weights}: damaged")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--precision", "int8"], "precision: int8 "),
+        (["--shortlist"], "shortlist: an ensemble has none. Leave it out"),
+        (["--ensemble", "nowhere"], "nowhere: does not exist"),
+    ],
+)
+def test_what_an_ensemble_cannot(
+    translate: Translate,
+    tiny_checkpoint: Path,
+    other_runs: list[Path],
+    tmp_path: Path,
+    flags: list[str],
+    message: str,
+) -> None:
+    ensemble = ["--ensemble", str(other_runs[0]), *flags]
+    result = translate(tiny_checkpoint, TEXT, *ensemble, "--output", str(tmp_path / "out.txt"))
+    assert result.mistake.startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ensemble_without_a_common_vocabulary(
+    translate: Translate, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    first = load_checkpoint(tiny_checkpoint)
+    tokenizer = Tokenizer(learn_tokenizer(["ein Text"] * 9, kind="bpe", vocab_size=270))
+    config = dataclasses.replace(first.config, vocab_size=270)
+    other = save_checkpoint(
+        tmp_path / "other",
+        1,
+        config=config,
+        weights=dict(Seq2Seq(config).named_parameters()),
+        tokenizer=tokenizer,
+        search=first.search,
+        card="",
+        training_state=None,
+        training_meta=None,
+    )
+    output = tmp_path / "out.txt"
+    flags = ["--ensemble", str(other), "--output", str(output)]
+    result = translate(tiny_checkpoint, TEXT, *flags)
+    assert result.mistake.startswith(f"{other}: an ensemble needs one tokenizer")
+    assert list(tmp_path.iterdir()) == [tmp_path / "other"]
 
 
 def test_no_run(translate: Translate, tmp_path: Path) -> None:

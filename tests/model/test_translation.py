@@ -2,6 +2,7 @@
 
 import itertools
 import unicodedata
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 from model.decoding.search import Hypothesis
 from model.errors import RequestError
 from model.text.tokenizer import Tokenizer
-from model.translation import Plan, assemble, best_combinations, plan_sources, plan_text
+from model.translation import (
+    Plan,
+    assemble,
+    best_combinations,
+    list_of_texts,
+    plan_sources,
+    plan_text,
+)
 
 LIMIT = 16
 SENTENCES = "der Hund läuft. das Haus ist klein! eine Frau schläft unter der Straße. 10 Hunde."
@@ -30,6 +38,25 @@ def hypothesis(score: float, pieces: tuple[int, ...], weights: list[list[float]]
 
 def scored(score: float) -> Hypothesis:
     return hypothesis(score, (), [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("Hund", r"texts: str was given, .* Use \[text\]\."),
+        (None, r"texts: NoneType was given, .* Use \[text\]\."),
+        (["Hund", None], r"texts\[1\]: a text must be a str, but this is NoneType\."),
+        ([b"Hund"], r"texts\[0\]: a text must be a str, but this is bytes\."),
+        (["", "a\udce4"], r"texts\[1\]: character 2 is half of a surrogate pair\."),
+    ],
+)
+def test_what_are_no_texts(given: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        list_of_texts(given)
+
+
+def test_texts_are_read_once() -> None:
+    assert list_of_texts(iter(["Hund", "😀"])) == ["Hund", "😀"]  # type: ignore[arg-type]
 
 
 @given(st.data())

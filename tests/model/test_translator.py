@@ -3,6 +3,7 @@
 import dataclasses
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -169,6 +170,13 @@ def test_windows_are_read_one_at_a_time() -> None:
 def test_one_text_in_place_of_a_list_is_refused(translator: Translator) -> None:
     with pytest.raises(RequestError, match=r"Use \[text\]"):
         translator.translate("der Hund")
+
+
+def test_what_is_no_text_is_refused(translator: Translator) -> None:
+    texts: Any = ["der Hund", None]
+    for call in (translator.translate, translator.search, translator.mbr):
+        with pytest.raises(RequestError, match=r"texts\[1\]: .* but this is NoneType"):
+            call(texts)
 
 
 def test_options_beyond_the_room_are_refused_before_anything_is_searched(

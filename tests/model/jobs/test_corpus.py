@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import zstandard
 
+from model.translator import Translator
+
 Command = Callable[..., Any]  # see conftest.py
 
 
@@ -24,6 +26,47 @@ def test_shards_give_the_bytes_of_one_run(
         assert not output.exists()
         assert command(*flags, "--shard", f"{index}/{count}").status == 0
     assert output.read_bytes() == expected
+    assert sorted(tmp_path.iterdir()) == [source, output]
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_shards_one_after_another_leave_nothing_behind(
+    command: Command, tmp_path: Path, source: Path, expected: bytes, count: int
+) -> None:
+    """From the first to the last: those that come after the third have no part."""
+    output = tmp_path / "out.txt"
+    flags = ["--input", source, "--output", output]
+    for index in range(1, count + 1):
+        result = command(*flags, "--shard", f"{index}/{count}")
+        assert result.status == 0
+        if index > 3:
+            assert result.news[-1] == (
+                f"dragoman-translate: shard {index}/{count} has nothing to do: {source} has 3 "
+                "part(s), which the shards before it do"
+            )
+            assert sorted(tmp_path.iterdir()) == [source, output]
+    assert output.read_bytes() == expected
+    assert sorted(tmp_path.iterdir()) == [source, output]
+
+
+def test_a_shard_with_nothing_to_do_looks_at_the_job_that_goes_on(
+    command: Command, tmp_path: Path, source: Path
+) -> None:
+    output = interrupted(command, tmp_path, source)
+    before = sorted(tmp_path.rglob("*"))
+    flags = ["--input", source, "--output", output, "--shard", "4/4"]
+    assert "with beam_size 2, not 3" in command(*flags, "--beam-size", "3").mistake
+    assert command(*flags).status == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_shards_of_an_empty_input(command: Command, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_bytes(b"")
+    for index in (2, 1, 2):
+        shard = ["--shard", f"{index}/2"]
+        assert command("--input", source, "--output", output, *shard).status == 0
+    assert output.read_bytes() == b""
     assert sorted(tmp_path.iterdir()) == [source, output]
 
 
@@ -132,6 +175,48 @@ def test_another_manifest_is_refused(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_an_ensemble_is_part_of_the_job(
+    command: Command, tmp_path: Path, source: Path, other_runs: list[Path], tiny_checkpoint: Path
+) -> None:
+    output = tmp_path / "out.txt"
+    flags = ["--input", source, "--output", output]
+    first, second = other_runs
+    assert command(*flags, "--shard", "1/2", "--ensemble", first).status == 0
+    before = sorted(tmp_path.rglob("*"))
+    for others in ([], [second], [first, second], [tiny_checkpoint]):
+        ensemble = ["--ensemble", *others] if others else []
+        for last in (["--shard", "2/2"], ["--resume"]):
+            assert command(*flags, *last, *ensemble).mistake == (
+                f"{output}.parts: this job was begun with another ensemble. Give the same, or "
+                "remove the folder to begin anew."
+            )
+    assert sorted(tmp_path.rglob("*")) == before
+    assert command(*flags, "--shard", "2/2", "--ensemble", first).status == 0
+    texts = source.read_text(encoding="utf-8").splitlines()
+    together = Translator.load([tiny_checkpoint, first], device="cpu", precision="fp32")
+    found = [text.replace("\n", " ") for text in together.translate(texts)]
+    assert output.read_text(encoding="utf-8").split("\n")[:-1] == found
+
+
+def test_mbr_is_part_of_the_job(
+    command: Command, tmp_path: Path, source: Path, translator: Translator
+) -> None:
+    output = tmp_path / "out.txt"
+    flags = ["--input", source, "--output", output]
+    assert command(*flags, "--shard", "1/2", "--mbr").status == 0
+    before = sorted(tmp_path.rglob("*"))
+    for last in (["--shard", "2/2"], ["--resume"]):
+        assert command(*flags, *last).mistake == (
+            f"{output}.parts: this job was begun with mbr True, not False. Use the same, or remove "
+            "the folder to begin anew."
+        )
+    assert sorted(tmp_path.rglob("*")) == before
+    assert command(*flags, "--shard", "2/2", "--mbr").status == 0
+    texts = source.read_text(encoding="utf-8").splitlines()
+    found = [translation.text.replace("\n", " ") for translation in translator.mbr(texts)]
+    assert output.read_text(encoding="utf-8").split("\n")[:-1] == found
+
+
 def test_another_input_is_refused(command: Command, tmp_path: Path, source: Path) -> None:
     output = interrupted(command, tmp_path, source)
     source.write_text(source.read_text(encoding="utf-8").replace("Hund", "Hand"), encoding="utf-8")
@@ -180,6 +265,7 @@ def test_an_empty_input_and_a_link(command: Command, tmp_path: Path) -> None:
         (["--output", "/nowhere/out.txt"], "/nowhere/out.txt: cannot be written"),
         (["--quarantine", "/nowhere/q"], "/nowhere/q: cannot be written"),
         (["--field", "2"], "--field: text has no fields"),
+        (["--mbr", "--beam-size", "1"], "mbr: beam_size is 1, so there is no choice"),
     ],
 )
 def test_wrong_flags(

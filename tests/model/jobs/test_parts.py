@@ -1,5 +1,6 @@
 """The folder of parts: who may work in it, and who joins it."""
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,14 @@ import pytest
 
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
-from model.jobs.manifest import Manifest, check_same, load_manifest, manifest_path, part_size
+from model.jobs.manifest import (
+    Manifest,
+    adopt,
+    check_same,
+    load_manifest,
+    manifest_path,
+    part_size,
+)
 from model.jobs.parts import claim, folder_of
 from model.jobs.shard import Shard
 from model.jobs.window import Written
@@ -15,12 +23,14 @@ from model.jobs.window import Written
 MANIFEST = Manifest(
     dragoman="1.0",
     model="m",
+    ensemble=(),
     input="i",
     records=10,
     part_records=4,
     format="text",
     field=None,
     search=SearchOptions(),
+    mbr=False,
     precision="fp32",
     shortlist=False,
     device="cpu",
@@ -106,7 +116,9 @@ def test_the_first_manifest_counts(tmp_path: Path) -> None:
     ("other", "message"),
     [
         (replace(MANIFEST, model="n"), "begun with another model"),
+        (replace(MANIFEST, ensemble=("n",)), "begun with another ensemble"),
         (replace(MANIFEST, search=SearchOptions(alpha=0.5)), r"with alpha 1\.0, not 0\.5"),
+        (replace(MANIFEST, mbr=True), "with mbr False, not True"),
         (replace(MANIFEST, device="cuda"), "with device cpu, not cuda"),
         (replace(MANIFEST, dragoman="2.0"), r"with dragoman 1\.0, not 2\.0"),
     ],
@@ -115,6 +127,14 @@ def test_what_differs_is_named(other: Manifest, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_same(MANIFEST, other, Path("out.parts/manifest.json"))
     assert MANIFEST.key() != other.key()
+
+
+def test_an_ensemble_takes_over_nothing_of_the_job_of_one_model() -> None:
+    """It would be refused for a precision that nobody asked it for."""
+    flags = argparse.Namespace(precision="auto", device="auto", threads=None, ensemble=[Path("b")])
+    with pytest.raises(ConfigError, match="begun with another ensemble"):
+        adopt(replace(MANIFEST, precision="int8"), flags, Path("out.parts/manifest.json"))
+    assert flags.precision == "auto"
 
 
 def test_a_manifest_that_cannot_be_used(tmp_path: Path) -> None:

@@ -14,6 +14,13 @@ def test_every_part_has_one_owner_and_shares_are_even(count: int) -> None:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+@pytest.mark.parametrize("parts", [0, 1, 3, 5])
+def test_who_owns_a_part_has_work_and_so_has_the_first(parts: int) -> None:
+    for index in range(1, 6):
+        owns = any(Shard(index, 5).owns(part) for part in range(parts))
+        assert Shard(index, 5).has_work(parts) == (owns or index == 1)
+
+
 def test_a_shard_as_it_is_written() -> None:
     assert parse_shard("3/8") == Shard(3, 8)
     assert str(Shard(3, 8)) == "3/8"
