@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
-from model.decoding.products import Product, int8_is_exact, narrow
+from model.decoding.native.product import Product
 
 REPEATS = 5
 
@@ -48,11 +49,17 @@ def main() -> int:
             operations,
         )
         print(f"{dtype}: matrix product {product:.0f} GFLOP/s, LSTM {lstm:.0f} GFLOP/s", flush=True)
-    if int8_is_exact():
-        weight, x = torch.randn(2048, 1024), narrow(torch.rand(160, 1024) * 2 - 1, "int8")
-        in_int8 = Product(weight, torch.zeros(2048), "int8")
-        product = gflops(lambda: in_int8(x), 2 * 160 * 1024 * 2048)
-        print(f"int8: product of 160 rows {product:.0f} GOP/s")
+    random = np.random.default_rng(0)
+    weight = random.standard_normal((2048, 1024), dtype=np.float32)
+    in_int8 = Product(weight, np.zeros(2048, np.float32))
+    out = np.empty((160, 2048), np.float32)
+    for count in (160, 1):
+        given = random.integers(1, 256, (count, 1024), dtype=np.uint8)
+        product = gflops(
+            lambda given=given, count=count: in_int8(given, count, out),  # type: ignore[misc]
+            2 * count * 1024 * 2048,
+        )
+        print(f"int8: product of {count} rows {product:.0f} GOP/s")
     return 0
 
 

@@ -1,13 +1,15 @@
 """Where the time of a decoding step goes, at 1, 16 and 160 rows: milliseconds a step.
 
-    taskset -c 0 python -m benchmarks.step_profile RUN [--precision int8]
+    taskset -c 0 python -m benchmarks.step_profile RUN [--precision int8] [--shortlist]
 
-Operators are told apart by name (torch.profiler, which makes them a little slower); Python is what
-is left of the time of the whole step, measured without the profiler. All slots are full of
-sentences of 15 pieces.
+In int8 it is kernels that are told apart by name (cProfile), in fp32 and bf16 operators
+(torch.profiler); both make them a little slower. Python is what is left of the time of the whole
+step, measured without a profiler. All slots are full of sentences of 15 pieces.
 """
 
 import argparse
+import cProfile
+import statistics
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -21,12 +23,21 @@ from model.decoding.engine import Engine, Request
 from model.decoding.formats import PRECISIONS, Precision
 from model.decoding.options import SearchOptions
 from model.decoding.precision import BY_NAME
+from model.decoding.shortlist import Shortlist
 from model.network.seq2seq import Seq2Seq
 
 ROWS = {1: 1, 16: 1, 160: 5}  # rows in all, and beam size
-STEPS, SOURCE = 12, 15
-PARTS = {
-    "products": ("qlinear_pointwise", "aten::mm", "aten::addmm"),
+STEPS, SOURCE, REPEATS = 12, 15, 5
+KERNELS = {
+    "products": ("multiply", "list_logits"),
+    "attention": ("scores_by_product", "scores_by_sum", "attend"),
+    "normalisation and top-k": ("best_extensions",),
+    "gates": ("lstm", "gru", "rnn", "add_table"),
+    "rows and narrowing": ("place_rows", "place_narrow", "place_tanh"),
+    "bookkeeping": ("list_rows", "keep"),
+}
+OPERATORS = {
+    "products": ("aten::mm", "aten::addmm"),
     "attention": ("aten::bmm", "aten::_softmax", "aten::masked_fill_"),
     "normalisation": ("aten::_log_softmax", "aten::logsumexp"),
     "top-k": ("aten::topk", "aten::amax", "aten::gather"),
@@ -44,32 +55,57 @@ def main() -> int:
     )
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--precision", choices=PRECISIONS, default="int8")
+    parser.add_argument("--shortlist", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    network = load_checkpoint(arguments.run).network
+    checkpoint = load_checkpoint(arguments.run)
+    shortlist = checkpoint.shortlist_if(arguments.shortlist)
     print(f"{'rows':24}" + "".join(f"{rows:>9}" for rows in ROWS))
-    columns = [column(network, arguments.precision, *setting) for setting in ROWS.items()]
+    columns = [
+        column(checkpoint.network, arguments.precision, shortlist, *setting)
+        for setting in ROWS.items()
+    ]
     for part in columns[0]:
         print(f"{part:24}" + "".join(f"{1e3 * values[part]:9.3f}" for values in columns))
     return 0
 
 
-def column(network: Seq2Seq, precision: Precision, rows: int, beam: int) -> dict[str, float]:
-    """Seconds of each part of a step."""
-    engine = Engine(network, dtype=BY_NAME[precision], max_rows=rows)
-    total = steps_of(engine, rows // beam, beam, nullcontext())
+def column(
+    network: Seq2Seq, precision: Precision, shortlist: Shortlist | None, rows: int, beam: int
+) -> dict[str, float]:
+    """Seconds of each part of a step, medians of `REPEATS`."""
+    engine = Engine(network, dtype=BY_NAME[precision], max_rows=rows, shortlist=shortlist)
+    parts = by_kernel if precision == "int8" else by_operator
+    runs = []
+    for _ in range(REPEATS):
+        total = steps_of(engine, rows // beam, beam, nullcontext())
+        found = parts(engine, rows // beam, beam)
+        runs.append(found | {"Python": total - sum(found.values()), "all": total})
+    return {part: statistics.median(run[part] for run in runs) for part in runs[0]}
+
+
+def by_kernel(engine: Engine, sentences: int, beam: int) -> dict[str, float]:
+    """Seconds of the kernels of a step."""
+    profiler = cProfile.Profile()
+    steps_of(engine, sentences, beam, profiler)
+    found = {part: 0.0 for part in KERNELS}
+    for entry in profiler.getstats():
+        name = getattr(entry.code, "co_name", "")
+        for part, names in KERNELS.items():
+            if name in names:
+                found[part] += entry.inlinetime / STEPS
+    return found
+
+
+def by_operator(engine: Engine, sentences: int, beam: int) -> dict[str, float]:
+    """Seconds of the operators of a step."""
     profiler = profile(activities=[ProfilerActivity.CPU])
-    steps_of(engine, rows // beam, beam, profiler)
-    found = {part: 0.0 for part in PARTS} | {"other operators": 0.0}
+    steps_of(engine, sentences, beam, profiler)
+    found = {part: 0.0 for part in OPERATORS} | {"other operators": 0.0}
     for operator in profiler.key_averages():
-        part = next((p for p, names in PARTS.items() if named(operator.key, names)), None)
+        part = next((p for p, names in OPERATORS.items() if operator.key in names), None)
         found[part or "other operators"] += operator.self_cpu_time_total / 1e6 / STEPS
-    return found | {"Python": total - sum(found.values()), "all": total}
-
-
-def named(operator: str, names: tuple[str, ...]) -> bool:
-    """Whether an operator is one of `names`."""
-    return operator in names or operator.removeprefix("onednn::") in names
+    return found
 
 
 def steps_of(

@@ -5,6 +5,8 @@ always the first ones. What a step computes is the business of the search: `Torc
 `NativeSearch` for int8 on a CPU.
 """
 
+from typing import Any
+
 from model.decoding.admission import Queue
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import length_limit
@@ -17,8 +19,8 @@ class Lane:
     """Slots for sentences of one beam size, and the queue of those that wait for one."""
 
     def __init__(self, search: TorchSearch | NativeSearch) -> None:
-        self.waiting = Queue(search)
-        self._search = search
+        self._search: Any = search  # what it encodes comes back to itself, of whatever type
+        self.waiting: Queue[Any] = Queue(self._search)
         self._active: list[Sentence | None] = []  # None: freed since the last step
 
     @property
@@ -49,7 +51,8 @@ class Lane:
                 hypotheses = self._search.slots.finish(slot, sentence)
                 events.append(Finished(sentence.id, hypotheses))
                 self._active[slot] = None
-        return events + self._search.slots.news(self._active)
+        events += self._search.slots.news(self._active)
+        return events
 
     def _fill(self) -> list[Sentence]:
         """Waiting sentences take the free slots; the last active ones move into what remains free.

@@ -8,10 +8,8 @@ import torch
 
 from model.decoding.engine import Engine, Finished, Request
 from model.decoding.options import SearchOptions
-from model.decoding.packed import PackedNetwork
-from model.decoding.precision import runnable
+from model.decoding.precision import Runnable, runnable
 from model.decoding.search import Hypothesis
-from model.network.seq2seq import Seq2Seq
 
 BEAM = 3
 SHORT, LONG = 2, 40  # source pieces; several threads share out products of long sources only
@@ -22,7 +20,7 @@ places among others that are longer or shorter than it. The network fills its ro
 of 16: as sentences leave it runs 64 of them, then 48, 32 and 16."""
 
 
-def rows_are_independent(network: Seq2Seq | PackedNetwork, dtype: torch.dtype) -> bool:
+def rows_are_independent(network: Runnable, dtype: torch.dtype) -> bool:
     """Search a sentence alone, and again in company: whether all give equal bits."""
     ready = runnable(network, dtype)
     for lengths in ((SHORT, LONG), (LONG, SHORT)):
@@ -33,7 +31,7 @@ def rows_are_independent(network: Seq2Seq | PackedNetwork, dtype: torch.dtype) -
 
 
 def _search(
-    network: Seq2Seq | PackedNetwork, ends: tuple[int, ...], own: int, others: int
+    network: Runnable, ends: tuple[int, ...], own: int, others: int
 ) -> list[tuple[Hypothesis, ...]]:
     """What each copy of the sentence of `own` pieces gives, among those of `others` pieces."""
     engine = Engine(network, max_rows=len(ends) * BEAM, max_source=LONG)
@@ -47,7 +45,7 @@ def _search(
     return found
 
 
-def _request(network: Seq2Seq | PackedNetwork, end: int, length: int) -> Request:
+def _request(network: Runnable, end: int, length: int) -> Request:
     """A sentence of `length` pieces whose hypotheses all have `end` pieces."""
     last = network.config.vocab_size - 1
     return Request(

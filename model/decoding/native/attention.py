@@ -55,7 +55,7 @@ def scores_by_sum(
 
 
 @kernel
-def softmax(scores: Floats) -> float:
+def softmax(scores: Floats) -> np.float32:
     """exp(x - maximum) in place; the sum, which they are still to be divided by."""
     best = scores[0]
     for s in range(1, scores.shape[0]):

@@ -92,10 +92,11 @@ def normaliser(logits: Floats, r: int, pieces: int, maxima: Floats) -> float:
         best = greater(maxima[b], best)
     for j in range(blocks * SCAN, pieces):
         best = greater(logits[r, j], best)
-    total = _ZERO
+    total, own = _ZERO, logits[r, :pieces]
     for j in range(pieces):
-        total += exponential(logits[r, j] - best)
-    return best + np.log(total)
+        total += exponential(own[j] - best)
+    norm: float = best + np.log(total)
+    return norm
 
 
 @kernel
@@ -133,8 +134,7 @@ def offer_row(
     r: int,
     low: int,
     high: int,
-    norm: float,
-    alive: float,
+    shift: float,
     k: int,
     maxima: Floats,
     found: int,
@@ -143,17 +143,21 @@ def offer_row(
     parent: Longs,
     column: Longs,
 ) -> int:
-    """Offer the columns `low` to `high` of a row, whole blocks only where their maximum ranks."""
+    """Offer the columns `low` to `high` of a row, whole blocks only where their maximum ranks.
+
+    A candidate's log-probability is its logit + `shift`: one sum that keeps the order, so that the
+    maximum of a block is never less than what is in it.
+    """
     j = low
     while j < high:
         block = j // SCAN
         stop = min((block + 1) * SCAN, high)
         whole = stop - j == SCAN
-        if whole and found == free and not (maxima[block] - norm) + alive > log_prob[free - 1]:
+        if whole and found == free and not maxima[block] + shift > log_prob[free - 1]:
             j = stop
             continue
         while j < stop:
-            value = (logits[r, j] - norm) + alive
+            value = logits[r, j] + shift
             found = offer(value, k, j, found, free, log_prob, parent, column)
             j += 1
     return found
@@ -219,8 +223,7 @@ def best_extensions(
                 r,
                 low,
                 high,
-                norm,
-                log_prob[n, k],
+                log_prob[n, k] - norm,
                 k,
                 maxima,
                 found,

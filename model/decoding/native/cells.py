@@ -23,18 +23,18 @@ _STEPS, _ONE, _TWO = np.float32(STEPS), np.float32(1.0), np.float32(2.0)
 def add_table(gates: Floats, rows: int, table: Halves, piece: Ints) -> None:
     """Add to each row of `gates` that of the `table` (V, G) for its piece."""
     for r in range(rows):
-        given = piece[r]
+        given, to = table[piece[r]], gates[r]
         for j in range(table.shape[1]):
-            gates[r, j] += widen(table[given, j])
+            to[j] += widen(given[j])
 
 
 @kernel
 def add_rows(gates: Floats, rows: int, given: Floats, place: Ints) -> None:
     """Add row place[r] of `given` to row r of `gates`."""
     for r in range(rows):
-        p = place[r]
+        more, to = given[place[r]], gates[r]
         for j in range(gates.shape[1]):
-            gates[r, j] += given[p, j]
+            to[j] += more[j]
 
 
 @kernel

@@ -4,11 +4,12 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-import numba
 from numba import njit
+from numba.core import config
 
+NUMBA: Any = config  # its values come from the environment, and have no types
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -40,12 +41,12 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
     Arrays are contiguous, of the types that its docstring or its first comment says.
     """
-    others = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _FOLDER
+    others = NUMBA.CACHE_DIR
+    NUMBA.CACHE_DIR = _FOLDER
     try:
         compiled: Callable[P, R] = njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)(
             function
         )
     finally:
-        numba.config.CACHE_DIR = others
+        NUMBA.CACHE_DIR = others
     return compiled

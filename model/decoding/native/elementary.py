@@ -24,7 +24,7 @@ _C2, _C1, _C0 = (
 _ONE, _HALF_UP = np.float32(1.0), np.float32(128.5)
 
 
-@njit(inline="always")  # type: ignore[misc]
+@njit(inline="always")
 def exponential(x):  # type: ignore[no-untyped-def]
     """exp(x), fp32, for x of at most 88; of less than `LOWEST`, exp(LOWEST)."""
     x = greater(x, LOWEST)
@@ -34,13 +34,13 @@ def exponential(x):  # type: ignore[no-untyped-def]
     return (p * rest * rest + rest + _ONE) * power_of_two(n)
 
 
-@njit(inline="always")  # type: ignore[misc]
+@njit(inline="always")
 def sigmoid(x):  # type: ignore[no-untyped-def]
     """1 / (1 + exp(-x)), fp32."""
     return _ONE / (_ONE + exponential(-greater(x, LOWEST)))
 
 
-@njit(inline="always")  # type: ignore[misc]
+@njit(inline="always")
 def narrowed(x, steps):  # type: ignore[no-untyped-def]
     """round(x * steps) + 128 as uint8, for x between -127 / steps and 127 / steps."""
     return to_byte(x * steps + _HALF_UP)

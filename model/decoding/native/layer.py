@@ -74,7 +74,8 @@ class Layer:
         """Columns of a buffer for the gates."""
         product = self.product or self._from_hidden
         assert product is not None
-        return product.width
+        width: int = product.width
+        return width
 
     @property
     def input_width(self) -> int:

@@ -146,8 +146,9 @@ class NativeListed:
         column[:count] = np.take_along_axis(self.ids[:count], column[:count], axis=1)
 
     def _widen(self, width: int) -> None:
-        held = (self.ids, self._weight, self._correction, self._scale, self._bias)
+        ids, weight, old = self.ids, self._weight, self.ids.shape[1]
+        others = (self._correction, self._scale, self._bias)
         self._make(width)
-        new = (self.ids, self._weight, self._correction, self._scale, self._bias)
-        for wide, narrow in zip(new, held, strict=True):
-            wide[:, : narrow.shape[1]] = narrow
+        self.ids[:, :old] = ids
+        self._weight[:, : weight.shape[1]] = weight
+        self._correction[:, :old], self._scale[:, :old], self._bias[:, :old] = others

@@ -132,7 +132,7 @@ class NativeNetwork:
             self._bridge = _product(decoder.bridge, [context], 2.0)
             parts = [(size, float(config.decoder_layers)), context]
             self.combine = _product(decoder.combine, parts, 2.0)
-            weight, bias = network.output.weight, network.output.bias
+            weight, bias = network.output.weight.detach(), network.output.bias.detach()
             if decoder.narrow is not None:  # a linear layer between is folded into the output
                 bias = bias + weight @ decoder.narrow.bias
                 weight = weight @ decoder.narrow.weight
@@ -290,4 +290,4 @@ class NativeNetwork:
 def _product(linear: nn.Linear, bounds: Parts, factor: float = 1.0) -> Product:
     """`linear` as a product of bytes, times `factor`."""
     bias = linear.bias if linear.bias is not None else torch.zeros(linear.out_features)
-    return Product(factor * linear.weight.numpy(), factor * bias.numpy(), bounds)
+    return Product((factor * linear.weight).numpy(), (factor * bias).numpy(), bounds)

@@ -13,22 +13,24 @@ _ONE, _TWO = np.float32(1.0), np.float32(2.0)
 def place_rows(out: Bytes, column: int, part: Bytes, origin: Ints, rows: int) -> None:
     """out[r, column:] = part[origin[r]]."""
     for r in range(rows):
-        given = origin[r]
+        given, to = part[origin[r]], out[r, column : column + part.shape[1]]
         for j in range(part.shape[1]):
-            out[r, column + j] = part[given, j]
+            to[j] = given[j]
 
 
 @kernel
 def place_narrow(out: Bytes, column: int, part: Floats, rows: int, steps: float) -> None:
     """out[r, column:] = part[r] as bytes, `steps` for each unit."""
     for r in range(rows):
+        given, to = part[r], out[r, column : column + part.shape[1]]
         for j in range(part.shape[1]):
-            out[r, column + j] = narrowed(part[r, j], np.float32(steps))
+            to[j] = narrowed(given[j], np.float32(steps))
 
 
 @kernel
 def place_tanh(out: Bytes, part: Floats, rows: int, steps: float) -> None:
     """out[r] = tanh(part[r] / 2) as bytes: 2 sigmoid(x) - 1, the factor is in the weights."""
     for r in range(rows):
+        given, to = part[r], out[r]
         for j in range(out.shape[1]):
-            out[r, j] = narrowed(_TWO * sigmoid(part[r, j]) - _ONE, np.float32(steps))
+            to[j] = narrowed(_TWO * sigmoid(given[j]) - _ONE, np.float32(steps))

@@ -66,7 +66,8 @@ class NativeSearch:
         b, h = slots.beam, slots.history
         self._beam = BeamArrays.of(b)
         self._forced = b.forced.numpy()
-        self._told = tuple(held.numpy() for held in (h.piece, h.parent, h.log_prob, h.score))
+        self._told = (h.piece.numpy(), h.parent.numpy())
+        self._told_scores = (h.log_prob.numpy(), h.score.numpy())
         self._weights: Floats = h.weights.view(-1, source).numpy()
         self._threads = ThreadPoolExecutor(2) if torch.get_num_threads() > 1 else None
 
@@ -149,6 +150,7 @@ class NativeSearch:
             *beam,
             self._source,
             *self._told,
+            *self._told_scores,
             self._over,
         )
         self._old, self._new = self._new, self._old

@@ -5,8 +5,7 @@ for one instruction by its name (VNNI), where the processor has it: it multiplie
 and adds them up in fours, exactly.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import llvmlite.binding
 from llvmlite import ir
@@ -30,7 +29,7 @@ _FEATURES = llvmlite.binding.get_host_cpu_features()
 VNNI = bool(_FEATURES.get("avx512vnni"))
 """Whether products of bytes are one instruction here."""
 
-Codegen = tuple[Any, Callable[..., Any]]  # what an intrinsic is made of; Numba has no types
+instruction = cast(Any, intrinsic)  # kernels call it without the context that its type asks for
 
 
 def _at(builder: ir.IRBuilder, pointer: ir.Value, offset: ir.Value, kind: ir.Type) -> ir.Value:
@@ -67,12 +66,12 @@ def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
     """The function that multiplies `rows` rows of bytes with one block of weights.
 
     Its arguments: pointer to x (bytes), its row stride in fours, pointer to the block
-    (I/4, BLOCK) of int32, I/4, pointers to the corrections (int32), scales and biases (fp32) of the block's
-    outputs, pointer to the result (fp32) and its row stride. The result is
+    (I/4, BLOCK) of int32, I/4, pointers to the corrections (int32), scales and biases (fp32) of
+    the block's outputs, pointer to the result (fp32) and its row stride. The result is
     (sum - correction) * scale + bias.
     """
 
-    @intrinsic
+    @instruction
     def dot(  # type: ignore[no-untyped-def]
         context, x, x_stride, w, length, correction, scale, bias, out, out_stride
     ):
@@ -118,7 +117,7 @@ def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
     return dot
 
 
-@intrinsic
+@instruction
 def pointer(context, array, offset):  # type: ignore[no-untyped-def]
     """Pointer to the element number `offset` of a contiguous `array`."""
 
@@ -129,7 +128,7 @@ def pointer(context, array, offset):  # type: ignore[no-untyped-def]
     return types.CPointer(array.dtype)(array, types.int64), generate
 
 
-@intrinsic
+@instruction
 def largest(context, start):  # type: ignore[no-untyped-def]
     """The maximum of the SCAN fp32 numbers from pointer `start` on."""
 
@@ -154,7 +153,7 @@ def largest(context, start):  # type: ignore[no-untyped-def]
     return types.float32(types.CPointer(types.float32)), generate
 
 
-@intrinsic
+@instruction
 def nearest(context, x):  # type: ignore[no-untyped-def]
     """`x` rounded to a whole number, fp32; halves to the even one."""
 
@@ -166,7 +165,7 @@ def nearest(context, x):  # type: ignore[no-untyped-def]
     return types.float32(types.float32), generate
 
 
-@intrinsic
+@instruction
 def power_of_two(context, n):  # type: ignore[no-untyped-def]
     """2 ** n for a whole fp32 `n` between -126 and 127, by its bits."""
 
@@ -177,7 +176,7 @@ def power_of_two(context, n):  # type: ignore[no-untyped-def]
     return types.float32(types.float32), generate
 
 
-@intrinsic
+@instruction
 def greater(context, x, y):  # type: ignore[no-untyped-def]
     """The greater of two fp32 numbers, as one instruction."""
 
@@ -187,7 +186,7 @@ def greater(context, x, y):  # type: ignore[no-untyped-def]
     return types.float32(types.float32, types.float32), generate
 
 
-@intrinsic
+@instruction
 def widen(context, x):  # type: ignore[no-untyped-def]
     """The fp32 number of bf16 bits `x` (uint16)."""
 
@@ -198,7 +197,7 @@ def widen(context, x):  # type: ignore[no-untyped-def]
     return types.float32(types.uint16), generate
 
 
-@intrinsic
+@instruction
 def to_byte(context, x):  # type: ignore[no-untyped-def]
     """A positive fp32 `x` below 256 cut off at the point, as uint8."""
 

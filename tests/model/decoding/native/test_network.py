@@ -131,7 +131,7 @@ def test_saturated_states_stay_inside_what_int8_has_without_clipping() -> None:
     torch.manual_seed(0)
     layer = RecurrentLayer("lstm", 4, 32)
     with torch.no_grad():
-        layer.kernel.bias_ih_l0.uniform_(-20, 20)
+        dict(layer.kernel.named_parameters())["bias_ih_l0"].uniform_(-20, 20)
     ours = Layer(layer, [(4, 1.0)])
     state, own = ours.state(1), np.zeros(1, np.int32)
     gates, output = np.empty((1, ours.gate_width), np.float32), np.empty((1, 32), np.float32)

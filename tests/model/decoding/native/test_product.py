@@ -28,7 +28,11 @@ def result(product: Product, x: Bytes) -> Floats:
 
 @pytest.mark.parametrize("outputs", [1, 48, 64, 200])
 def test_the_product_is_the_float64_product(outputs: int) -> None:
-    weight, bias, x = random(outputs, 64) / 2, random(outputs, seed=1), random(20, 64, seed=2)
+    weight, bias, x = (
+        random(outputs, 64) * np.float32(0.5),
+        random(outputs, seed=1),
+        random(20, 64, seed=2),
+    )
     exact = x.astype(np.float64) @ weight.T.astype(np.float64) + bias
     assert np.abs(result(Product(weight, bias), narrow(x)) - exact).max() < 0.05
 
@@ -76,7 +80,7 @@ def test_a_row_has_the_same_bits_whatever_rows_are_beside_it() -> None:
 def test_processors_without_the_instruction_give_the_same() -> None:
     plain, own = dot_rows(2, vnni=False), dot_rows(2)
 
-    @njit  # type: ignore[untyped-decorator]
+    @njit
     def run(x, w, less, scale, bias, one, other):  # type: ignore[no-untyped-def]
         given, weights, corrections = pointer(x, 0), pointer(w, 0), pointer(less, 0)
         n, scales, biases = x.shape[1] // 4, pointer(scale, 0), pointer(bias, 0)
