@@ -23,7 +23,7 @@ from model.cli import (
 )
 from model.decoding.formats import PRECISIONS
 from model.decoding.options import SearchOptions
-from model.decoding.precision import resolve_device
+from model.decoding.precision import precisions_of, resolve_device
 from model.decoding.request import Request
 from model.errors import DataError
 from model.report import add_report_argument, table, write_report
@@ -99,8 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         metavar="P,P,...",
         type=_precisions,
-        default=PRECISIONS,
-        help=f"default: {','.join(PRECISIONS)}",
+        help=f"of {','.join(PRECISIONS)} (default: all that this model has)",
     )
     parser.add_argument(
         "--sentences",
@@ -167,7 +166,7 @@ def _bench(arguments: argparse.Namespace) -> int:
                 beam_size=beam_size,
                 shortlist=arguments.shortlist,
             )
-            for precision in arguments.precision
+            for precision in arguments.precision or precisions_of(checkpoint.config)
         ]
         count = arguments.sentences or max(LEAST, FOR_EACH * in_flight)
         measured = list(islice(cycle(requests), count))

@@ -10,7 +10,7 @@ from typing import Any
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.cli import OK, add_run_argument, command_parser, run_command
 from model.config import ModelConfig, to_dict
-from model.decoding.formats import PRECISIONS
+from model.decoding.precision import precisions_of
 from model.errors import CheckpointError
 from model.footprint import footprint
 from model.network.seq2seq import Seq2Seq
@@ -98,7 +98,9 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "step": checkpoint.step,
         "file_bytes": files,
         "parameters": parameters_by_part(checkpoint.network),
-        "memory": {name: asdict(footprint(checkpoint, name)) for name in PRECISIONS},
+        "memory": {
+            name: asdict(footprint(checkpoint, name)) for name in precisions_of(checkpoint.config)
+        },
         "tokenizer": {"kind": tokenizer_kind(tokenizer), "pieces": tokenizer.vocab_size},
         "config": to_dict(checkpoint.config),
         "search": to_dict(checkpoint.search),

@@ -9,9 +9,10 @@ from typing import Literal
 
 import torch
 
+from model.config import ModelConfig
 from model.decoding.fastest import fastest_precision
 from model.decoding.formats import PRECISIONS, Precision
-from model.decoding.native.network import NativeNetwork
+from model.decoding.native.network import NativeNetwork, has_int8
 from model.decoding.packed import PackedNetwork
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
@@ -60,7 +61,7 @@ def resolve_precision(
     `fastest_precision`; without a network, for training, it is bf16 where the CPU computes in it.
 
     Raises:
-        ConfigError: another name, or int8 on CUDA.
+        ConfigError: another name, or int8 on CUDA or for sizes that it does not take.
     """
     if name not in ("auto", *PRECISIONS):
         raise ConfigError(f"precision: {name!r} is not known. Use auto, fp32, bf16 or int8.")
@@ -68,7 +69,17 @@ def resolve_precision(
         name = _automatic(device, network)
     if name == "int8" and device.type != "cpu":
         raise ConfigError("precision: int8 runs only on CPUs. Use auto, fp32 or bf16.")
+    if name == "int8" and network is not None and not has_int8(network.config):
+        raise ConfigError(
+            "precision: int8 takes embedding_size, decoder_size and half the encoder_size in "
+            "multiples of 4, and those of this model are not. Use auto, fp32 or bf16."
+        )
     return BY_NAME[name]
+
+
+def precisions_of(config: ModelConfig) -> list[Precision]:
+    """Those that a network can be loaded in on a CPU."""
+    return [name for name in PRECISIONS if name != "int8" or has_int8(config)]
 
 
 def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
@@ -82,7 +93,8 @@ def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
     # Several networks together run as they stand, see `runnable`.
     if type(network) is not Seq2Seq:
         return candidates[-1]
-    candidates.append("int8")
+    if has_int8(network.config):
+        candidates.append("int8")
     return fastest_precision(network, candidates)
 
 

@@ -61,6 +61,7 @@ def test_slots_take_what_is_allocated_for_them(
 ) -> None:
     chosen = replace(checkpoint, search=replace(checkpoint.search, beam_size=beam_size))
     found = footprint(chosen, precision)
+    allocated(chosen, precision, 1)  # what all engines of the process share is there from now on
     nine, four = (allocated(chosen, precision, slots) for slots in (9, 4))
     assert nine - four == 5 * found.slot_bytes
 

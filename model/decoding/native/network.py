@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from model.config import ModelConfig
 from model.decoding.native.attention import attend, scores_by_product, scores_by_sum
 from model.decoding.native.cells import add_table
 from model.decoding.native.encoder import Encoder
@@ -74,6 +75,12 @@ class Step:
     """(R,) its slot in the memory."""
     place: Ints
     """(R,) where its attention weights go."""
+
+
+def has_int8(config: ModelConfig) -> bool:
+    """Whether the sizes are those of whole groups of 4 bytes, which products take at once."""
+    sizes = (config.encoder_size // 2, config.decoder_size, config.embedding_size)
+    return all(size % 4 == 0 for size in sizes)
 
 
 class Buffers:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from model.decoding.precision import (
     BY_NAME,
     cast,
+    precisions_of,
     resolve_device,
     resolve_precision,
     runnable,
@@ -121,3 +123,11 @@ def test_cast_to_cuda_copies(make_network: Callable[..., Seq2Seq]) -> None:
     assert there.output.weight.is_cuda
     assert not network.output.weight.is_cuda
     assert cast(there, torch.float32, torch.device("cuda")) is there
+
+
+def test_int8_takes_sizes_in_multiples_of_four(make_network: Callable[..., Seq2Seq]) -> None:
+    odd = Seq2Seq(replace(make_network().config, decoder_size=30))
+    with pytest.raises(ConfigError, match="precision: int8 takes embedding_size, decoder_size"):
+        resolve_precision("int8", torch.device("cpu"), odd)
+    assert precisions_of(odd.config) == ["fp32", "bf16"]
+    assert precisions_of(make_network().config) == ["fp32", "bf16", "int8"]
