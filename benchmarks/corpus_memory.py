@@ -83,7 +83,7 @@ def measure(model: Path, folder: Path, count: int) -> float:
     """Peak of a corpus of `count` lines, in MiB, with a line of output."""
     source, output = folder / "in.txt", folder / "out.txt"
     write_lines(source, count)
-    flags = ["--device", "cpu", "--precision", "fp32", "--threads", "1"]
+    flags = ["--device", "cpu", "--precision", "int8", "--threads", "1"]
     command = [sys.executable, "-m", "model.translate", str(model), *flags]
     started = time.perf_counter()
     peak = peak_mib([*command, "--input", str(source), "--output", str(output)])
