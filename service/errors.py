@@ -18,6 +18,10 @@ RETRY_AFTER_S = 1
 class Overloaded(RequestError):
     """As many requests as the server takes are waiting for their answers."""
 
+    def __init__(self, message: str, retry_after_s: int = RETRY_AFTER_S) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
 
 class ShuttingDown(RequestError):
     """The server is about to exit."""
@@ -80,7 +84,8 @@ def error_response(error: Exception) -> JSONResponse:
         status, headers = error.status_code, dict(error.headers or {})
     else:
         status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
-        headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
+        wait = error.retry_after_s if isinstance(error, Overloaded) else RETRY_AFTER_S
+        headers = {"Retry-After": str(wait)} if status in (429, 503) else {}
     if status in TYPES:
         kind, message = TYPES[status], _message(error, status)
     else:

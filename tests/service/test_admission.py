@@ -1,0 +1,56 @@
+"""Admission: what is let in, what is refused, and for how long."""
+
+import pytest
+
+from service.admission import Admission
+from service.errors import Overloaded
+
+
+def test_room_in_requests_is_given_back() -> None:
+    admission = Admission(max_requests=2, max_pieces=1000)
+    refused = pytest.raises(Overloaded, match="as much work as it takes")
+    with admission.enter(10), admission.enter(10), refused:
+        admission.enter(1)
+    assert (admission.requests, admission.pieces) == (0, 0)
+    with admission.enter(1):
+        assert admission.requests == 1
+
+
+def test_bytes_are_reserved_and_corrected() -> None:
+    admission = Admission(max_requests=9, max_pieces=100)
+    with admission.enter(90) as first:
+        with pytest.raises(Overloaded):
+            admission.enter(11)
+        first.correct(30)
+        with admission.enter(70):
+            assert admission.pieces == 100
+    assert admission.pieces == 0
+
+
+def test_a_request_larger_than_the_limit_comes_alone() -> None:
+    admission = Admission(max_requests=9, max_pieces=100)
+    with admission.enter(500), pytest.raises(Overloaded):
+        admission.enter(1)
+    with admission.enter(1), pytest.raises(Overloaded):
+        admission.enter(500)
+
+
+def test_room_is_given_back_when_the_request_fails() -> None:
+    admission = Admission(max_requests=1, max_pieces=100)
+    with pytest.raises(ZeroDivisionError), admission.enter(5):
+        raise ZeroDivisionError
+    assert admission.requests == 0
+
+
+def test_the_wait_is_that_of_the_measured_speed() -> None:
+    admission = Admission(max_requests=9, max_pieces=10**9)
+    for _ in range(200):
+        admission.measured(50, 0.1)  # 500 a second
+    with admission.enter(2_900):
+        assert admission.wait_s() == 6
+        with pytest.raises(Overloaded) as refused:
+            admission.enter(10**10)
+        assert refused.value.retry_after_s == 6
+    assert admission.wait_s() == 1
+    with admission.enter(10**9):
+        assert admission.wait_s() == 60
