@@ -56,10 +56,12 @@ class TorchSearch:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        # Zeros, because a weight of 0 times what `empty` may contain is not always 0.
+        # Zeros, because a weight of 0 times what `empty` may contain is not always 0. The mask
+        # lets every slot attend to something, also one that never held a sentence.
         self._memory = Memory(
             *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
         )
+        self._memory.mask[:, 0] = True
         self._state = DecoderState(
             *(zeros(slots * self._beam_size, *x.shape, dtype=x.dtype) for x in shown.state)
         )
@@ -97,14 +99,20 @@ class TorchSearch:
 
     def extend(self, active: list[Sentence]) -> list[bool]:
         """Extend the hypotheses of the active sentences by one piece; which sentences are over."""
-        count = len(active)
-        ruled = Ruled.of(active)
+        source = max(padded_length(sentence.request.src) for sentence in active)
+        self._step(len(active), source, Ruled.of(active))
+        return [bool(flag) for flag in self.slots.beam.over[: len(active)].tolist()]
+
+    def _step(self, count: int, source: int, ruled: Ruled) -> None:
+        """Extend the first `count` slots, none with more than `source` pieces, EOS counted.
+
+        Without rules it reads and writes nothing but buffers of the device, always in the same
+        operations, and waits for nothing. Of slots that rest it changes nothing that is read.
+        """
         beam = Beam(*(held[:count] for held in self.slots.beam))
-        following, logits, weights = self._run_network(active)
+        following, logits, weights = self._run_network(count, source)
         log_probs = logits.float().log_softmax(dim=2)
         own = log_probs[ruled.slots] if ruled.slots else None  # a copy: both are changed in place
-        end = EOS_ID if self._listed is None else END
-        self.slots.forbid(log_probs, active, list(range(count)), end)
         chosen = self._choose(beam, log_probs)
         if self._listed is not None:
             chosen.piece.copy_(self._listed.ids[:count].gather(1, chosen.piece))
@@ -112,14 +120,11 @@ class TorchSearch:
         if own is not None:
             for held, new in zip(chosen, self.slots.choose_by_rules(ruled, own), strict=True):
                 held[ruled.slots] = new
-        over = self._keep(beam, chosen, weights, ruled)
+        self._keep(beam, chosen, weights, ruled)
         self._reorder(following, chosen)
-        return [bool(flag) for flag in over.tolist()]  # the one wait for the device in a step
 
-    def _run_network(self, active: list[Sentence]) -> tuple[DecoderState, Tensor, Tensor]:
+    def _run_network(self, count: int, source: int) -> tuple[DecoderState, Tensor, Tensor]:
         """The next state, logits (N, K, V) or of the listed pieces, and weights (N, K, S)."""
-        count = len(active)
-        source = max(padded_length(sentence.request.src) for sentence in active)
         memory = Memory(*(held[:count, :source] for held in self._memory))
         state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
         following, features, weights = self._network.step(
@@ -130,9 +135,23 @@ class TorchSearch:
         return following, self._network.log_scores(features, weights, memory), weights
 
     def _choose(self, beam: Beam, log_probs: Tensor) -> Candidates:
-        """The best candidates of each sentence, -inf where the beam has no place left."""
-        chosen = self._extensions(log_probs.shape[2]).best(log_probs, beam.log_prob)
-        free = (self._beam_size - beam.finished).unsqueeze(1)
+        """The best candidates of each sentence, -inf where the beam has no place left.
+
+        `log_probs` (N, K, V) is changed: to -inf where no search allows a piece.
+        """
+        column = EOS_ID if self._listed is None else END
+        log_probs[:, :, :column].fill_(-torch.inf)  # PAD, UNK and BOS
+        end = log_probs[:, :, column].clone()
+        short = (beam.length < beam.shortest).unsqueeze(1)
+        log_probs[:, :, column].masked_fill_(short, -torch.inf)
+        extensions = self._extensions(log_probs.shape[2])
+        chosen, largest = extensions.best_with_largest(log_probs, beam.log_prob)
+        # At the limit only EOS may follow. That costs less than to forbid all other pieces.
+        ending = ((beam.length == beam.limit) & ~beam.over).unsqueeze(1)
+        beam.forced.copy_(torch.where(ending, end < largest, beam.forced))
+        last = extensions.best_of_one(end, beam.log_prob, column)
+        chosen = Candidates(*(torch.where(ending, *both) for both in zip(last, chosen, strict=True)))
+        free = (self._beam_size - beam.finished).masked_fill(beam.over, 0).unsqueeze(1)
         return chosen._replace(
             log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
         )
@@ -143,24 +162,21 @@ class TorchSearch:
             self._chooser = Extensions(self._beam_size, pieces, self._place.device)
         return self._chooser
 
-    def _keep(self, beam: Beam, chosen: Candidates, weights: Tensor, ruled: Ruled) -> Tensor:
-        """Make the `chosen` candidates the beam, in views `beam` of the active slots.
-
-        Returns:
-            (N,) which sentences are over.
-        """
+    def _keep(self, beam: Beam, chosen: Candidates, weights: Tensor, ruled: Ruled) -> None:
+        """Make the `chosen` candidates the beam, in views `beam` of the active slots."""
         ended = (chosen.piece == EOS_ID) & (chosen.log_prob > -torch.inf)
-        penalty = beam.penalty.gather(1, beam.length.unsqueeze(1))
+        step = beam.length.masked_fill(beam.over, self.slots.steps - 1)
+        penalty = beam.penalty.gather(1, step.unsqueeze(1))
         score = chosen.log_prob / penalty
         if ruled.slots:
             own = Candidates(*(held[ruled.slots] for held in chosen))
             self.slots.rules.follow(ruled, own, weights[ruled.slots])
             score[ruled.slots] += self.slots.rules.extra_score(ruled)
         score.masked_fill_(~ended, -torch.inf)
-        self.slots.history.record(beam.length, chosen, score, weights)
+        self.slots.history.record(step, chosen, score, weights)
         beam.token.copy_(chosen.piece)
         beam.log_prob.copy_(chosen.log_prob.masked_fill(ended, -torch.inf))
-        beam.length.add_(1)
+        beam.length.add_(~beam.over)
         beam.finished.add_(ended.sum(dim=1))
         beam.best.copy_(torch.cat([beam.best, score], dim=1).topk(self._beam_size).values)
         last = beam.best.gather(1, beam.n_best.unsqueeze(1) - 1).squeeze(1)
@@ -171,7 +187,7 @@ class TorchSearch:
             bound = alive / beam.longest[ruled.slots]
             bound += bound.new_tensor([score_bound(s, s.length + 1) for s in ruled.sentences])
             over[ruled.slots] = alive.isneginf() | (bound < last[ruled.slots])
-        return over
+        beam.over.copy_(over)  # one that rests stays so: nothing of it is alive
 
     def _reorder(self, following: DecoderState, chosen: Candidates) -> None:
         """Make the state that of the chosen hypotheses."""
