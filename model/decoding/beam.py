@@ -9,6 +9,7 @@ from torch import Tensor
 
 from model.decoding.options import SearchOptions, beginnings
 from model.decoding.search import length_penalty
+from model.decoding.side_stream import sent
 from model.text.tokenizer import BOS_ID
 
 
@@ -59,7 +60,8 @@ class Beam(NamedTuple):
         self.finished[slot] = 0
         self.best[slot] = -torch.inf
         self.n_best[slot] = options.n_best
-        self.penalty[slot, : limit + 1] = length_penalty(options, torch.arange(1, limit + 2))
+        penalty = length_penalty(options, torch.arange(1, limit + 2))
+        self.penalty[slot, : limit + 1] = sent(penalty, self.penalty.device)
         self.longest[slot] = self.penalty[slot, limit]
         self.limit[slot] = limit
         self.shortest[slot] = min(options.min_length, limit)

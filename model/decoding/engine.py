@@ -17,6 +17,7 @@ from model.decoding.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.shortlist import Shortlist
 from model.decoding.slots import Slots
+from model.decoding.stepping import Stepping, stepping_for
 from model.decoding.torch_search import TorchSearch
 from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
@@ -79,12 +80,12 @@ def check_phrases(request: Request) -> None:
 
 
 def make_search(
-    network: Runnable, slots: Slots, shortlist: Shortlist | None
+    network: Runnable, slots: Slots, shortlist: Shortlist | None, stepping: Stepping
 ) -> TorchSearch | NativeSearch:
     """The search that runs `network`."""
     if isinstance(network, NativeNetwork):
         return NativeSearch(network, slots, shortlist)
-    return TorchSearch(network, slots, shortlist)
+    return TorchSearch(network, slots, shortlist, stepping)
 
 
 class Engine:
@@ -101,6 +102,7 @@ class Engine:
         max_length: int | None = None,
         continues: Tensor | None = None,
         shortlist: Shortlist | None = None,
+        stepping: Stepping | None = None,
     ) -> None:
         """
         Args:
@@ -116,6 +118,7 @@ class Engine:
             continues: (V,) bool, which pieces continue the word before them, so that a constraint
                 ends where its word ends; none does if None.
             shortlist: if given, a translation consists of the pieces that it names for its source.
+            stepping: how steps are launched; what is meant to be the fastest on the device if None.
 
         Raises:
             ConfigError: int8 or a shortlist for an ensemble.
@@ -129,6 +132,7 @@ class Engine:
         if shortlist is not None and isinstance(self._network, Seq2Seq):
             raise ConfigError("a shortlist is not there for an ensemble. Leave it out.")
         self._shortlist = shortlist
+        self._stepping = stepping or stepping_for(torch.device(self._network.device))
         self._max_rows = max_rows
         none = torch.zeros(network.config.vocab_size, dtype=torch.bool)
         self._continues = (none if continues is None else continues).to(self._network.device)
@@ -188,5 +192,6 @@ class Engine:
                 source=padded_length((PAD_ID,) * self.max_source),
                 continues=self._continues,
             )
-            self._lanes[beam_size] = Lane(make_search(self._network, slots, self._shortlist))
+            search = make_search(self._network, slots, self._shortlist, self._stepping)
+            self._lanes[beam_size] = Lane(search, encode_ahead=self._stepping.encode_ahead)
         return self._lanes[beam_size]

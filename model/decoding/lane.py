@@ -5,6 +5,8 @@ always the first ones. What a step computes is the business of the search: `Torc
 `NativeSearch` for int8 on a CPU.
 """
 
+from typing import Any
+
 from model.decoding.admission import Queue
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import length_limit
@@ -16,9 +18,11 @@ from model.decoding.torch_search import TorchSearch
 class Lane:
     """Slots for sentences of one beam size, and the queue of those that wait for one."""
 
-    def __init__(self, search: TorchSearch | NativeSearch) -> None:
-        self.waiting = Queue(search)
+    def __init__(self, search: TorchSearch | NativeSearch, *, encode_ahead: bool) -> None:
+        """`encode_ahead`: whether the head of the queue is encoded behind every step."""
+        self.waiting: Queue[Any] = Queue(search)
         self._search = search
+        self._encode_ahead = encode_ahead
         self._active: list[Sentence | None] = []  # None: freed since the last step
 
     @property
@@ -42,6 +46,8 @@ class Lane:
         if not active:
             return []
         over = self._search.extend(active)
+        if self._encode_ahead:
+            self.waiting.encode_ahead()
         events: list[Event] = []
         for slot, sentence in enumerate(active):
             sentence.length += 1

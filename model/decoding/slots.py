@@ -30,7 +30,7 @@ class Slots:
         """
         self.count, self.beam_size, self.source = count, beam_size, source
         self.steps = steps + 1
-        """The last of them is no sentence's: what a step computes for slots that rest goes there."""
+        """The last one is no sentence's: what a step computes for slots that rest goes there."""
         self.device = continues.device
         self.beam = Beam.allocate(count, beam_size, self.steps, self.device)
         self.history = History(

@@ -14,17 +14,23 @@ from torch import Tensor
 
 from model.decoding.admission import ENCODE_ROWS, Encoded, encode, padded_length
 from model.decoding.beam import Beam
+from model.decoding.flags import Flags
+from model.decoding.graphs import CapturedRunner, CudaCapture, NoCapture, PlainRunner, Runner
 from model.decoding.listed import END, Listed
 from model.decoding.packed import PackedNetwork
 from model.decoding.rules import score_bound
 from model.decoding.search import Candidates, Extensions, is_over
 from model.decoding.sentence import Ruled, Sentence
 from model.decoding.shortlist import Shortlist
+from model.decoding.side_stream import SideStream
 from model.decoding.slots import Slots
+from model.decoding.stepping import FEWEST_SENTENCES, SHORTEST_SOURCE, Stepping, bucket
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID, PAD_ID
+
+NONE_RULED = Ruled([], [])
 
 
 class TorchSearch:
@@ -34,16 +40,28 @@ class TorchSearch:
     """Sources that `encode` takes at most, all of the same `group`."""
 
     def __init__(
-        self, network: Seq2Seq | PackedNetwork, slots: Slots, shortlist: Shortlist | None
+        self,
+        network: Seq2Seq | PackedNetwork,
+        slots: Slots,
+        shortlist: Shortlist | None,
+        stepping: Stepping,
     ) -> None:
         self.slots = slots
         self._network = network
+        self._stepping = stepping
+        self._side = SideStream(network.device)
         self._beam_size = beam = slots.beam_size
         device = network.device
         self._allocate(self.encode([(PAD_ID,)])[0], device)
         self._place = torch.arange(beam, device=device)
         self._first_row = torch.arange(0, slots.count * beam, beam, device=device).unsqueeze(1)
-        self._chooser: Extensions | None = None
+        self._chooser = Extensions(beam, network.config.vocab_size, device)
+        self._flags, self._steps = Flags(slots.count, device), 0
+        self._runner: Runner = PlainRunner()
+        if stepping.captured and shortlist is None:
+            capture = CudaCapture(device) if device.type == "cuda" else NoCapture()
+            changed = [*slots.beam, *self._state]
+            self._runner = CapturedRunner(capture, changed, slots.beam.over)
         self._listed = None
         if shortlist is not None:
             assert isinstance(network, PackedNetwork), "refused by the engine"
@@ -73,10 +91,12 @@ class TorchSearch:
 
     def encode(self, sources: list[tuple[int, ...]]) -> list[Encoded]:
         """Encode sources of one group."""
-        return encode(self._network, sources)
+        encoded, ready = self._side.run(lambda: encode(self._network, sources))
+        return [one._replace(ready=ready) for one in encoded]
 
     def admit(self, slot: int, sentence: Sentence, encoded: Encoded) -> None:
         """Begin a sentence in `slot`."""
+        self._side.join(encoded.ready, (*encoded.memory, *encoded.state))
         self.slots.admit(slot, sentence)
         # Behind the sentence the values of an earlier one stay; the mask gives them a weight of 0.
         self._memory.mask[slot] = False
@@ -98,10 +118,47 @@ class TorchSearch:
             self._listed.move(source, target)
 
     def extend(self, active: list[Sentence]) -> list[bool]:
-        """Extend the hypotheses of the active sentences by one piece; which sentences are over."""
+        """Extend the hypotheses of the active sentences by one piece.
+
+        Returns:
+            Which sentences are over, as far as that is known. Others may be over without anybody
+            knowing it yet: to extend them changes nothing.
+        """
+        ruled = Ruled.of(active)
+        count, source = self._shape(active)
+        self.slots.beam.over[len(active) : count].fill_(True)
+        if ruled.slots:
+            self._step(count, source, ruled)
+        else:
+            self._runner.run(self._step_without_rules, count, source)
+        over = self._newly_over(active, at_once=bool(ruled.slots))
+        return [sentence.id in over for sentence in active]
+
+    def _shape(self, active: list[Sentence]) -> tuple[int, int]:
+        """How many slots a step extends, and over how many source pieces."""
         source = max(padded_length(sentence.request.src) for sentence in active)
-        self._step(len(active), source, Ruled.of(active))
-        return [bool(flag) for flag in self.slots.beam.over[: len(active)].tolist()]
+        if not self._stepping.bucketed:
+            return len(active), source
+        return (
+            bucket(len(active), FEWEST_SENTENCES, self.slots.count),
+            bucket(source, SHORTEST_SOURCE, self.slots.source),
+        )
+
+    def _newly_over(self, active: list[Sentence], *, at_once: bool) -> set[int]:
+        """The ids of sentences that are known to be over now.
+
+        The host is never more than twice `flags_every` steps ahead of the device. With rules it
+        must know `at_once`: they count the pieces on the host.
+        """
+        over: set[int] = set()
+        self._steps += 1
+        if at_once or self._steps % self._stepping.flags_every == 0:
+            over = self._flags.read(wait=True)
+            self._flags.ask(self.slots.beam.over[: len(active)], active)
+        return over | self._flags.read(wait=at_once)
+
+    def _step_without_rules(self, count: int, source: int) -> None:
+        self._step(count, source, NONE_RULED)
 
     def _step(self, count: int, source: int, ruled: Ruled) -> None:
         """Extend the first `count` slots, none with more than `source` pieces, EOS counted.
@@ -150,7 +207,8 @@ class TorchSearch:
         ending = ((beam.length == beam.limit) & ~beam.over).unsqueeze(1)
         beam.forced.copy_(torch.where(ending, end < largest, beam.forced))
         last = extensions.best_of_one(end, beam.log_prob, column)
-        chosen = Candidates(*(torch.where(ending, *both) for both in zip(last, chosen, strict=True)))
+        both = zip(last, chosen, strict=True)
+        chosen = Candidates(*(torch.where(ending, one, other) for one, other in both))
         free = (self._beam_size - beam.finished).masked_fill(beam.over, 0).unsqueeze(1)
         return chosen._replace(
             log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
@@ -158,7 +216,7 @@ class TorchSearch:
 
     def _extensions(self, pieces: int) -> Extensions:
         """For so many pieces: all, or as many as the lists are wide at the moment."""
-        if self._chooser is None or self._chooser.vocab != pieces:
+        if self._chooser.vocab != pieces:
             self._chooser = Extensions(self._beam_size, pieces, self._place.device)
         return self._chooser
 
