@@ -90,6 +90,10 @@ class Queue(Generic[Kept]):
         """Let `request` wait behind all others."""
         self._waiting[id] = request
 
+    def all(self) -> list[tuple[int, Request]]:
+        """Those that wait, in order of arrival."""
+        return list(self._waiting.items())
+
     def cancel(self, id: int) -> bool:
         """Forget a waiting sentence; False if it is not here."""
         self._encoded.pop(id, None)

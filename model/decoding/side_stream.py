@@ -49,5 +49,5 @@ class SideStream:
 def sent(values: Tensor, device: torch.device) -> Tensor:
     """`values` of the host on the device, without waiting until they are there."""
     if device.type != "cuda":
-        return values
+        return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
