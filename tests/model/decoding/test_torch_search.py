@@ -16,11 +16,11 @@ from model.decoding.torch_search import NONE_RULED, TorchSearch
 from model.network.seq2seq import Seq2Seq
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the operations, and the devices of the tensors that take part in each."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen: list[tuple[str, set[str]]] = []
 
     def __torch_dispatch__(
