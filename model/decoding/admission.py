@@ -10,6 +10,7 @@ from torch import Tensor
 
 from model.decoding.packed import PackedNetwork
 from model.decoding.request import Request
+from model.decoding.side_stream import Ready, sent
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
@@ -29,6 +30,7 @@ class Encoded(NamedTuple):
 
     memory: Memory
     state: DecoderState
+    ready: Ready = None
 
 
 def padded_length(src: tuple[int, ...]) -> int:
@@ -51,7 +53,7 @@ def encode(network: Seq2Seq | PackedNetwork, sources: list[tuple[int, ...]]) -> 
     size = padded_length(sources[0])
     ids = [[*src, EOS_ID, *[PAD_ID] * (size - len(src) - 1)] for src in rows]
     lengths = [len(src) + 1 for src in rows]
-    memory = network.encode(torch.tensor(ids, device=device), torch.tensor(lengths, device=device))
+    memory = network.encode(sent(torch.tensor(ids), device), sent(torch.tensor(lengths), device))
     state = network.start(memory)
 
     def row(fields: tuple[Tensor, ...], number: int) -> list[Tensor]:
@@ -88,6 +90,10 @@ class Queue(Generic[Kept]):
         """Let `request` wait behind all others."""
         self._waiting[id] = request
 
+    def all(self) -> list[tuple[int, Request]]:
+        """Those that wait, in order of arrival."""
+        return list(self._waiting.items())
+
     def cancel(self, id: int) -> bool:
         """Forget a waiting sentence; False if it is not here."""
         self._encoded.pop(id, None)
@@ -96,10 +102,15 @@ class Queue(Generic[Kept]):
     def pop(self) -> tuple[int, Request, Kept]:
         """The sentence that has waited longest."""
         id, request = next(iter(self._waiting.items()))
-        if id not in self._encoded:
-            self._encode_with_companions(request)
+        self.encode_ahead()
         del self._waiting[id]
         return id, request, self._encoded.pop(id)
+
+    def encode_ahead(self) -> None:
+        """Encode the sentence at the head with companions, if there is one and it is not yet."""
+        for id, request in islice(self._waiting.items(), 1):
+            if id not in self._encoded:
+                self._encode_with_companions(request)
 
     def _encode_with_companions(self, first: Request) -> None:
         """Encode `first`, which waits at the head, and the next waiting ones of its group."""

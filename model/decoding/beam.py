@@ -10,6 +10,7 @@ from torch import Tensor
 
 from model.decoding.options import SearchOptions, beginnings
 from model.decoding.search import length_penalty
+from model.decoding.side_stream import sent
 from model.text.tokenizer import BOS_ID
 
 
@@ -25,6 +26,9 @@ class Beam(NamedTuple):
     n_best: Tensor  # (N,)
     penalty: Tensor  # (N, T) length penalty of what finishes in each step
     longest: Tensor  # (N,) the last of them that this sentence can reach
+    limit: Tensor  # (N,) the most pieces that the sentence may have
+    shortest: Tensor  # (N,) pieces below which EOS is forbidden; no more than `limit`
+    over: Tensor  # (N,) the slot rests: what a step in torch computes for it changes nothing
 
     @classmethod
     def allocate(cls, slots: int, beam: int, steps: int, device: torch.device) -> "Beam":
@@ -40,9 +44,12 @@ class Beam(NamedTuple):
             finished=zeros(dtype=torch.long),
             best=zeros(beam),
             forced=zeros(beam, dtype=torch.bool),
-            n_best=zeros(dtype=torch.long),
+            n_best=torch.ones(slots, dtype=torch.long, device=device),
             penalty=zeros(steps),
             longest=zeros(),
+            limit=zeros(dtype=torch.long),
+            shortest=zeros(dtype=torch.long),
+            over=torch.ones(slots, dtype=torch.bool, device=device),
         )
 
     def begin(self, slot: int, options: SearchOptions, limit: int) -> None:
@@ -54,8 +61,12 @@ class Beam(NamedTuple):
         self.finished[slot] = 0
         self.best[slot] = -torch.inf
         self.n_best[slot] = options.n_best
-        self.penalty[slot, : limit + 1] = penalties(options.length_penalty, options.alpha, limit)
+        penalty = penalties(options.length_penalty, options.alpha, limit)
+        self.penalty[slot, : limit + 1] = sent(penalty, self.penalty.device)
         self.longest[slot] = self.penalty[slot, limit]
+        self.limit[slot] = limit
+        self.shortest[slot] = min(options.min_length, limit)
+        self.over[slot] = False
 
 
 @lru_cache(maxsize=1024)

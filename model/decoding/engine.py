@@ -4,12 +4,16 @@ Synchronous: it knows no threads, files or HTTP. Translating a corpus is this en
 front, a service is the same engine filled over time, greedy search is `beam_size` 1.
 """
 
+import gc
+import logging
+
 import torch
 from torch import Tensor
 
 from model.decoding.admission import padded_length
 from model.decoding.constraints import MAX_PIECES
-from model.decoding.lane import Lane
+from model.decoding.exhaustion import is_out_of_memory
+from model.decoding.lane import Lane, Unfinished
 from model.decoding.native.network import NativeNetwork
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import SearchOptions, length_limit
@@ -17,12 +21,15 @@ from model.decoding.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.shortlist import Shortlist
 from model.decoding.slots import Slots
+from model.decoding.stepping import Stepping, stepping_for
 from model.decoding.torch_search import TorchSearch
 from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import PAD_ID
 
 __all__ = ["Engine", "Event", "Finished", "Progress", "Request"]
+
+_log = logging.getLogger(__name__)
 
 MAX_LENGTH = 10_000
 """Target pieces that options may make an engine give: its buffers grow with them."""
@@ -79,12 +86,12 @@ def check_phrases(request: Request) -> None:
 
 
 def make_search(
-    network: Runnable, slots: Slots, shortlist: Shortlist | None
+    network: Runnable, slots: Slots, shortlist: Shortlist | None, stepping: Stepping
 ) -> TorchSearch | NativeSearch:
     """The search that runs `network`."""
     if isinstance(network, NativeNetwork):
         return NativeSearch(network, slots, shortlist)
-    return TorchSearch(network, slots, shortlist)
+    return TorchSearch(network, slots, shortlist, stepping)
 
 
 class Engine:
@@ -101,6 +108,7 @@ class Engine:
         max_length: int | None = None,
         continues: Tensor | None = None,
         shortlist: Shortlist | None = None,
+        stepping: Stepping | None = None,
     ) -> None:
         """
         Args:
@@ -116,6 +124,7 @@ class Engine:
             continues: (V,) bool, which pieces continue the word before them, so that a constraint
                 ends where its word ends; none does if None.
             shortlist: if given, a translation consists of the pieces that it names for its source.
+            stepping: how steps are launched; what is meant to be the fastest on the device if None.
 
         Raises:
             ConfigError: int8 or a shortlist for an ensemble.
@@ -129,16 +138,18 @@ class Engine:
         if shortlist is not None and isinstance(self._network, Seq2Seq):
             raise ConfigError("a shortlist is not there for an ensemble. Leave it out.")
         self._shortlist = shortlist
+        self._stepping = stepping or stepping_for(torch.device(self._network.device))
         self._max_rows = max_rows
         none = torch.zeros(network.config.vocab_size, dtype=torch.bool)
         self._continues = (none if continues is None else continues).to(self._network.device)
         self._lanes: dict[int, Lane] = {}
+        self._homeless: dict[int, list[Unfinished]] = {}  # by beam size: see `_step_lane`
         self._next_id = 0
 
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return any(lane.busy for lane in self._lanes.values())
+        return bool(self._homeless) or any(lane.busy for lane in self._lanes.values())
 
     def add(self, request: Request) -> int:
         """Let a sentence wait for a free slot. Within a beam size, first come, first served.
@@ -167,26 +178,92 @@ class Engine:
         for lane in self._lanes.values():
             if lane.cancel(id):
                 return
+        for beam_size, homeless in list(self._homeless.items()):
+            self._homeless[beam_size] = [one for one in homeless if one.id != id]
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
         """Let waiting sentences join and extend all in flight by one piece; what there is to tell.
 
-        Each id ends in exactly one `Finished`, unless it is cancelled.
+        Each id ends in exactly one `Finished`, unless it is cancelled. Where memory runs out, a
+        lane goes on with half of its slots; the sentences that were in flight begin anew.
+
+        Raises:
+            RuntimeError, MemoryError: memory runs out for a single sentence. No sentence is lost:
+                the next step tries again.
         """
-        return [event for lane in self._lanes.values() for event in lane.step()]
+        self._house()
+        events: list[Event] = []
+        for beam_size in list(self._lanes):
+            if beam_size in self._lanes:  # an idle one may have made room
+                events += self._step_lane(beam_size)
+        return events
+
+    def _step_lane(self, beam_size: int) -> list[Event]:
+        """A step of one lane, or if there is no memory for it a smaller lane, and no step yet."""
+        lane = self._lanes[beam_size]
+        try:
+            return lane.step()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._homeless[beam_size] = lane.unfinished()
+            del self._lanes[beam_size]
+            if lane.slots == 1:
+                raise
+        # Not where the error is handled: its traceback holds the buffers that are to be freed.
+        self._halve(lane.slots, beam_size)
+        del lane
+        self._free()
+        self._house()
+        return []
+
+    def _house(self) -> None:
+        """Find a lane for those that lost theirs."""
+        for beam_size in list(self._homeless):
+            lane = self._lane(beam_size)  # may raise: they stay where they are
+            lane.take(self._homeless.pop(beam_size))
 
     @torch.inference_mode()
     def _lane(self, beam_size: int) -> Lane:
         """The lane of a beam size, made when first needed in place of those that stand idle."""
         if beam_size not in self._lanes:
             self._lanes = {size: lane for size, lane in self._lanes.items() if lane.busy}
-            slots = Slots(
-                count=max(1, self._max_rows // beam_size),
-                beam_size=beam_size,
-                steps=self.max_length + 1,
-                source=padded_length((PAD_ID,) * self.max_source),
-                continues=self._continues,
-            )
-            self._lanes[beam_size] = Lane(make_search(self._network, slots, self._shortlist))
+            self._lanes[beam_size] = self._new_lane(beam_size)
         return self._lanes[beam_size]
+
+    def _new_lane(self, beam_size: int) -> Lane:
+        """A lane of as many slots as there is memory for, up to those that are wanted."""
+        while True:
+            count = max(1, self._max_rows // beam_size)
+            try:
+                slots = Slots(
+                    count=count,
+                    beam_size=beam_size,
+                    steps=self.max_length + 1,
+                    source=padded_length((PAD_ID,) * self.max_source),
+                    continues=self._continues,
+                )
+                search = make_search(self._network, slots, self._shortlist, self._stepping)
+                return Lane(search, encode_ahead=self._stepping.encode_ahead)
+            except Exception as error:
+                if not is_out_of_memory(error) or count == 1:
+                    raise
+            self._halve(count, beam_size)
+            self._free()
+
+    def _halve(self, count: int, beam_size: int) -> None:
+        """Let lanes that are made from now on have half the rows of one with `count` slots."""
+        self._max_rows = count // 2 * beam_size
+        _log.warning(
+            "out of memory with %d sentences in flight at beam size %d: going on with %d",
+            count,
+            beam_size,
+            count // 2,
+        )
+
+    def _free(self) -> None:
+        """Give back what nobody holds any more, so that it can be had in other sizes."""
+        gc.collect()
+        if self._continues.is_cuda:
+            torch.cuda.empty_cache()

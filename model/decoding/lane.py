@@ -1,35 +1,55 @@
 """Lane: the sentences of one beam size that are searched side by side.
 
-A sentence joins as soon as a slot is free and leaves in the step it finishes. The active slots are
-always the first ones. What a step computes is the business of the search: `TorchSearch`, or
-`NativeSearch` for int8 on a CPU.
+A sentence joins as soon as a slot is free and leaves in the step in which it is known to be over.
+The active slots are always the first ones. What a step computes is the business of the search:
+`TorchSearch`, or `NativeSearch` for int8 on a CPU.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from model.decoding.admission import Queue
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import length_limit
-from model.decoding.request import Event, Finished
+from model.decoding.request import Event, Finished, Request
 from model.decoding.sentence import Sentence, has_rules
 from model.decoding.torch_search import TorchSearch
+
+
+class Unfinished(NamedTuple):
+    """A sentence that begins anew in another lane."""
+
+    id: int
+    request: Request
+    reported: int
+    """Length of the stable prefix last reported."""
 
 
 class Lane:
     """Slots for sentences of one beam size, and the queue of those that wait for one."""
 
-    def __init__(self, search: TorchSearch | NativeSearch) -> None:
+    def __init__(self, search: TorchSearch | NativeSearch, *, encode_ahead: bool) -> None:
+        """`encode_ahead`: whether the head of the queue is encoded behind every step."""
         self._search: Any = search  # what it encodes comes back to itself, of whatever type
         self.waiting: Queue[Any] = Queue(self._search)
+        self._encode_ahead = encode_ahead
         self._active: list[Sentence | None] = []  # None: freed since the last step
+        self._reported: dict[int, int] = {}  # of those that began in another lane
 
     @property
     def busy(self) -> bool:
         """Whether a sentence is active or waiting."""
         return len(self.waiting) > 0 or any(self._active)
 
+    @property
+    def slots(self) -> int:
+        """How many sentences can be active."""
+        count: int = self._search.slots.count
+        return count
+
     def cancel(self, id: int) -> bool:
         """Forget the sentence `id`; False if it is not here."""
+        self._reported.pop(id, None)
         if self.waiting.cancel(id):
             return True
         for slot, sentence in enumerate(self._active):
@@ -38,20 +58,42 @@ class Lane:
                 return True
         return False
 
+    def unfinished(self) -> list[Unfinished]:
+        """All sentences that are here, those in flight first, each in the order of arrival."""
+        active = [sentence for sentence in self._active if sentence is not None]
+        active.sort(key=lambda sentence: sentence.id)
+        return [
+            *(Unfinished(s.id, s.request, s.reported) for s in active),
+            *(Unfinished(*one, self._reported.get(one[0], 0)) for one in self.waiting.all()),
+        ]
+
+    def take(self, unfinished: Iterable[Unfinished]) -> None:
+        """Let sentences wait that were in another lane. What was reported is not told again."""
+        for id, request, reported in unfinished:
+            self.waiting.add(id, request)
+            self._reported[id] = reported
+
     def step(self) -> list[Event]:
-        """Fill free slots, extend every active sentence by one piece, hand over the finished."""
+        """Fill free slots, extend every active sentence by one piece, hand over the finished.
+
+        If this raises, no sentence is lost: `unfinished` has them all.
+        """
         active = self._fill()
         if not active:
             return []
         over = self._search.extend(active)
+        if self._encode_ahead:
+            self.waiting.encode_ahead()
         events: list[Event] = []
+        remaining: list[Sentence | None] = []
         for slot, sentence in enumerate(active):
             sentence.length += 1
             if over[slot]:
                 hypotheses = self._search.slots.finish(slot, sentence)
                 events.append(Finished(sentence.id, hypotheses))
-                self._active[slot] = None
-        events += self._search.slots.news(self._active)
+            remaining.append(None if over[slot] else sentence)
+        events += self._search.slots.news(remaining)
+        self._active = remaining
         return events
 
     def _fill(self) -> list[Sentence]:
@@ -62,20 +104,20 @@ class Lane:
         """
         holes = [slot for slot, sentence in enumerate(self._active) if sentence is None]
         holes.reverse()
-        while len(self.waiting) and (holes or len(self._active) < self._search.slots.count):
-            slot = holes.pop() if holes else len(self._active)
-            self._active[slot : slot + 1] = [self._admit(slot)]
+        while len(self.waiting) and (holes or len(self._active) < self.slots):
+            self._admit(holes.pop() if holes else len(self._active))
         for hole in holes:  # from the highest down, so that the last slot is never another hole
             last = self._active.pop()
             if last is not None:
-                self._search.move(len(self._active), hole, last)
                 self._active[hole] = last
+                self._search.move(len(self._active), hole, last)
         return [sentence for sentence in self._active if sentence is not None]
 
-    def _admit(self, slot: int) -> Sentence:
+    def _admit(self, slot: int) -> None:
         """Put the sentence that has waited longest into `slot`."""
         id, request, encoded = self.waiting.pop()
         limit = length_limit(request.options, len(request.src))
-        sentence = Sentence(id, request, limit, ruled=has_rules(request))
+        sentence = Sentence(id, request, limit, has_rules(request))
+        sentence.reported = self._reported.pop(id, 0)
+        self._active[slot : slot + 1] = [sentence]
         self._search.admit(slot, sentence, encoded)
-        return sentence

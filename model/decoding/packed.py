@@ -143,7 +143,8 @@ class PackedNetwork:
     def listed_scores(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Logits (N, K, C), fp32, of each sentence's own `output_rows` (N, C, F) and (N, C)."""
         count = len(features)
-        if count == 1 and torch.get_num_threads() > 1:  # see Attention.forward
+        on_cpu = features.device.type == "cpu"
+        if on_cpu and count == 1 and torch.get_num_threads() > 1:  # see Attention.forward
             features, weight = features[[0, 0]], weight[[0, 0]]
         return (features @ weight.transpose(1, 2))[:count].float().add_(bias.unsqueeze(1))
 

@@ -103,26 +103,42 @@ class Extensions:
         self._start = self._parent * vocab + block % max(self._blocks, 1) * BLOCK
         self._within = torch.arange(BLOCK, device=device)
         # What fills no block, of every hypothesis.
-        first = torch.arange(beam, device=device).unsqueeze(1) * vocab
+        hypothesis = torch.arange(beam, device=device)
+        self._hypothesis_low = LAST - hypothesis
+        first = hypothesis.unsqueeze(1) * vocab
         self._rest = (first + torch.arange(self._full, vocab, device=device)).flatten()
 
     def best(self, log_probs: Tensor, alive: Tensor) -> Candidates:
         """Of `log_probs` (N, K, V) + `alive` (N, K)."""
+        return self.best_with_largest(log_probs, alive)[0]
+
+    def best_with_largest(self, log_probs: Tensor, alive: Tensor) -> tuple[Candidates, Tensor]:
+        """The same, and the largest of the log-probabilities of each hypothesis (N, K)."""
         count, beam, vocab = log_probs.shape
         index = self._rest.expand(count, -1)
         added = alive.unsqueeze(2).expand(-1, -1, vocab - self._full).flatten(1)
+        looked = log_probs[:, :, self._full :]
         if self._blocks:
             maxima = log_probs[:, :, : self._full].view(count, beam, self._blocks, BLOCK).amax(3)
             keys = _key((maxima + alive.unsqueeze(2)).flatten(1), self._block_low)
             block = keys.topk(beam, sorted=False).indices
             inside = (self._start[block].unsqueeze(2) + self._within).flatten(1)
-            own = alive.gather(1, self._parent[block]).repeat_interleave(BLOCK, dim=1)
+            own = alive.gather(1, self._parent[block]).unsqueeze(2)
+            own = own.expand(-1, -1, BLOCK).flatten(1)
             index, added = torch.cat([inside, index], dim=1), torch.cat([own, added], dim=1)
+            looked = torch.cat([maxima, looked], dim=2)
         values = log_probs.flatten(1).gather(1, index) + added
         place = _key(values, LAST - index).topk(beam).indices
         chosen = index.gather(1, place)
         parent = chosen.div(vocab, rounding_mode="floor")
-        return Candidates(values.gather(1, place), parent, chosen - parent * vocab)
+        found = Candidates(values.gather(1, place), parent, chosen - parent * vocab)
+        return found, looked.amax(dim=2)
+
+    def best_of_one(self, log_probs: Tensor, alive: Tensor, piece: int) -> Candidates:
+        """The same where every hypothesis can only append `piece`, with `log_probs` (N, K)."""
+        values = log_probs + alive
+        parent = _key(values, self._hypothesis_low).topk(alive.shape[1]).indices
+        return Candidates(values.gather(1, parent), parent, torch.full_like(parent, piece))
 
 
 def _key(values: Tensor, low: Tensor) -> Tensor:

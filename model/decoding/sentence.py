@@ -20,7 +20,7 @@ class Sentence:
     ruled: bool
     """See `has_rules`."""
     length: int = 0
-    """Pieces so far, the same for all alive hypotheses."""
+    """Steps so far: pieces of all alive hypotheses, unless it is over and nobody knows yet."""
     reported: int = 0
     """Length of the stable prefix last reported."""
 
@@ -58,7 +58,11 @@ class Ruled(NamedTuple):
 
     def rows(self, test: Callable[[Request], object]) -> list[int]:
         """The rows whose request passes `test`."""
-        return [row for row, sentence in enumerate(self.sentences) if test(sentence.request)]
+        return self.rows_of(lambda sentence: test(sentence.request))
+
+    def rows_of(self, test: Callable[[Sentence], object]) -> list[int]:
+        """The rows whose sentence passes `test`."""
+        return [row for row, sentence in enumerate(self.sentences) if test(sentence)]
 
     def groups(self, key: Callable[[Sentence], Key | None]) -> dict[Key, list[int]]:
         """The rows of each key; those whose key is None are left out."""

@@ -28,11 +28,13 @@ class Slots:
 
         `continues`: see `Engine`; it says which device, too.
         """
-        self.count, self.beam_size, self.steps, self.source = count, beam_size, steps, source
+        self.count, self.beam_size, self.source = count, beam_size, source
+        self.steps = steps + 1
+        """The last one is no sentence's: what a step computes for slots that rest goes there."""
         self.device = continues.device
-        self.beam = Beam.allocate(count, beam_size, steps, self.device)
+        self.beam = Beam.allocate(count, beam_size, self.steps, self.device)
         self.history = History(
-            slots=count, steps=steps, beam_size=beam_size, source=source, device=self.device
+            slots=count, steps=self.steps, beam_size=beam_size, source=source, device=self.device
         )
         self.rules = Rules(
             slots=count, beam_size=beam_size, steps=steps, source=source, continues=continues
@@ -54,39 +56,32 @@ class Slots:
 
     def finish(self, slot: int, sentence: Sentence) -> tuple[Hypothesis, ...]:
         """The hypotheses of a sentence that is over."""
+        # Not `sentence.length`: the host may have learned some steps later that it is over.
+        steps = int(self.beam.length[slot])
         forced = self.beam.forced[slot].tolist()
-        return self.history.resolve(slot, sentence.length, sentence.request, forced)
+        return self.history.resolve(slot, steps, sentence.request, forced)
 
     def news(self, active: list[Sentence | None]) -> list[Event]:
         """What there is to tell of streamed sentences; `active` is by slot."""
         return progress(active, self.beam, self.history)
 
-    def forbid(
-        self, log_probs: Tensor, sentences: list[Sentence], slots: list[int], end_column: int
-    ) -> None:
-        """Set to -inf, in the `log_probs` (M, K, V) of `sentences`, what no search allows next.
-
-        `end_column` is that of EOS; those before it are forbidden: PAD, UNK and BOS.
-        """
-        log_probs[:, :, :end_column] = -torch.inf
-        ending = [i for i, sentence in enumerate(sentences) if sentence.length == sentence.limit]
-        if ending:
-            end = log_probs[ending, :, end_column]
-            forced = end < log_probs[ending].amax(dim=2)
-            self.beam.forced[[slots[i] for i in ending]] = forced
-            log_probs[ending] = -torch.inf
-            log_probs[ending, :, end_column] = end
-        short = [
-            i
-            for i, sentence in enumerate(sentences)
-            if sentence.length < min(sentence.request.options.min_length, sentence.limit)
-        ]
-        if short:
-            log_probs[short, :, end_column] = -torch.inf
-
     def choose_by_rules(self, ruled: Ruled, log_probs: Tensor) -> Candidates:
         """What the rules choose from `log_probs` (M, K, V), those of the ruled; changed."""
         end = log_probs[:, :, EOS_ID].clone()
-        self.forbid(log_probs, ruled.sentences, ruled.slots, EOS_ID)
+        self._forbid(log_probs, ruled)
         alive, finished = self.beam.log_prob[ruled.slots], self.beam.finished[ruled.slots]
         return self.rules.choose(ruled, log_probs, end, alive, finished)
+
+    def _forbid(self, log_probs: Tensor, ruled: Ruled) -> None:
+        """Set to -inf, in the `log_probs` (M, K, V) of the ruled, what no search allows next."""
+        log_probs[:, :, :EOS_ID] = -torch.inf
+        ending = ruled.rows_of(lambda sentence: sentence.length == sentence.limit)
+        if ending:
+            end = log_probs[ending, :, EOS_ID]
+            forced = end < log_probs[ending].amax(dim=2)
+            self.beam.forced[ruled.slots_of(ending)] = forced
+            log_probs[ending] = -torch.inf
+            log_probs[ending, :, EOS_ID] = end
+        short = ruled.rows_of(lambda s: s.length < min(s.request.options.min_length, s.limit))
+        if short:
+            log_probs[short, :, EOS_ID] = -torch.inf

@@ -26,7 +26,7 @@ def progress(active: list[Sentence | None], beam: Beam, history: History) -> lis
     bound += bound.new_tensor([[score_bound(s, s.length)] for _, s in streamed])
     prefixes = history.stable_prefixes(
         slots,
-        [sentence.length for _, sentence in streamed],
+        beam.length[slots].tolist(),
         (bound >= best.unsqueeze(1)) & (alive > -torch.inf),
         best,
     )

@@ -14,17 +14,23 @@ from torch import Tensor
 
 from model.decoding.admission import ENCODE_ROWS, Encoded, encode, padded_length
 from model.decoding.beam import Beam
+from model.decoding.flags import Flags
+from model.decoding.graphs import CapturedRunner, CudaCapture, NoCapture, PlainRunner, Runner
 from model.decoding.listed import END, Listed
 from model.decoding.packed import PackedNetwork
 from model.decoding.rules import score_bound
 from model.decoding.search import Candidates, Extensions, is_over
 from model.decoding.sentence import Ruled, Sentence
 from model.decoding.shortlist import Shortlist
+from model.decoding.side_stream import SideStream
 from model.decoding.slots import Slots
+from model.decoding.stepping import FEWEST_SENTENCES, SHORTEST_SOURCE, Stepping, bucket
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID, PAD_ID
+
+NONE_RULED = Ruled([], [])
 
 
 class TorchSearch:
@@ -34,16 +40,28 @@ class TorchSearch:
     """Sources that `encode` takes at most, all of the same `group`."""
 
     def __init__(
-        self, network: Seq2Seq | PackedNetwork, slots: Slots, shortlist: Shortlist | None
+        self,
+        network: Seq2Seq | PackedNetwork,
+        slots: Slots,
+        shortlist: Shortlist | None,
+        stepping: Stepping,
     ) -> None:
         self.slots = slots
         self._network = network
+        self._stepping = stepping
+        self._side = SideStream(network.device)
         self._beam_size = beam = slots.beam_size
         device = network.device
         self._allocate(self.encode([(PAD_ID,)])[0], device)
         self._place = torch.arange(beam, device=device)
         self._first_row = torch.arange(0, slots.count * beam, beam, device=device).unsqueeze(1)
-        self._chooser: Extensions | None = None
+        self._chooser = Extensions(beam, network.config.vocab_size, device)
+        self._flags, self._steps = Flags(slots.count, device), 0
+        self._runner: Runner = PlainRunner()
+        if stepping.captured and shortlist is None:
+            capture = CudaCapture(device) if device.type == "cuda" else NoCapture()
+            changed = [*slots.beam, *self._state]
+            self._runner = CapturedRunner(capture, changed, slots.beam.over)
         self._listed = None
         if shortlist is not None:
             assert isinstance(network, PackedNetwork), "refused by the engine"
@@ -56,10 +74,12 @@ class TorchSearch:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        # Zeros, because a weight of 0 times what `empty` may contain is not always 0.
+        # Zeros, because a weight of 0 times what `empty` may contain is not always 0. The mask
+        # lets every slot attend to something, also one that never held a sentence.
         self._memory = Memory(
             *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
         )
+        self._memory.mask[:, 0] = True
         self._state = DecoderState(
             *(zeros(slots * self._beam_size, *x.shape, dtype=x.dtype) for x in shown.state)
         )
@@ -71,10 +91,12 @@ class TorchSearch:
 
     def encode(self, sources: list[tuple[int, ...]]) -> list[Encoded]:
         """Encode sources of one group."""
-        return encode(self._network, sources)
+        encoded, ready = self._side.run(lambda: encode(self._network, sources))
+        return [one._replace(ready=ready) for one in encoded]
 
     def admit(self, slot: int, sentence: Sentence, encoded: Encoded) -> None:
         """Begin a sentence in `slot`."""
+        self._side.join(encoded.ready, (*encoded.memory, *encoded.state))
         self.slots.admit(slot, sentence)
         # Behind the sentence the values of an earlier one stay; the mask gives them a weight of 0.
         self._memory.mask[slot] = False
@@ -96,15 +118,58 @@ class TorchSearch:
             self._listed.move(source, target)
 
     def extend(self, active: list[Sentence]) -> list[bool]:
-        """Extend the hypotheses of the active sentences by one piece; which sentences are over."""
-        count = len(active)
+        """Extend the hypotheses of the active sentences by one piece.
+
+        Returns:
+            Which sentences are over, as far as that is known. Others may be over without anybody
+            knowing it yet: to extend them changes nothing.
+        """
         ruled = Ruled.of(active)
+        count, source = self._shape(active)
+        self.slots.beam.over[len(active) : count].fill_(True)
+        if ruled.slots:
+            self._step(count, source, ruled)
+        else:
+            self._runner.run(self._step_without_rules, count, source)
+        over = self._newly_over(active, at_once=bool(ruled.slots))
+        return [sentence.id in over for sentence in active]
+
+    def _shape(self, active: list[Sentence]) -> tuple[int, int]:
+        """How many slots a step extends, and over how many source pieces."""
+        source = max(padded_length(sentence.request.src) for sentence in active)
+        if not self._stepping.bucketed:
+            return len(active), source
+        return (
+            bucket(len(active), FEWEST_SENTENCES, self.slots.count),
+            bucket(source, SHORTEST_SOURCE, self.slots.source),
+        )
+
+    def _newly_over(self, active: list[Sentence], *, at_once: bool) -> set[int]:
+        """The ids of sentences that are known to be over now.
+
+        The host is never more than twice `flags_every` steps ahead of the device. With rules it
+        must know `at_once`: they count the pieces on the host.
+        """
+        over: set[int] = set()
+        self._steps += 1
+        if at_once or self._steps % self._stepping.flags_every == 0:
+            over = self._flags.read(wait=True)
+            self._flags.ask(self.slots.beam.over[: len(active)], active)
+        return over | self._flags.read(wait=at_once)
+
+    def _step_without_rules(self, count: int, source: int) -> None:
+        self._step(count, source, NONE_RULED)
+
+    def _step(self, count: int, source: int, ruled: Ruled) -> None:
+        """Extend the first `count` slots, none with more than `source` pieces, EOS counted.
+
+        Without rules it reads and writes nothing but buffers of the device, always in the same
+        operations, and waits for nothing. Of slots that rest it changes nothing that is read.
+        """
         beam = Beam(*(held[:count] for held in self.slots.beam))
-        following, logits, weights = self._run_network(active)
+        following, logits, weights = self._run_network(count, source)
         log_probs = logits.float().log_softmax(dim=2)
         own = log_probs[ruled.slots] if ruled.slots else None  # a copy: both are changed in place
-        end = EOS_ID if self._listed is None else END
-        self.slots.forbid(log_probs, active, list(range(count)), end)
         chosen = self._choose(beam, log_probs)
         if self._listed is not None:
             chosen.piece.copy_(self._listed.ids[:count].gather(1, chosen.piece))
@@ -112,14 +177,11 @@ class TorchSearch:
         if own is not None:
             for held, new in zip(chosen, self.slots.choose_by_rules(ruled, own), strict=True):
                 held[ruled.slots] = new
-        over = self._keep(beam, chosen, weights, ruled)
+        self._keep(beam, chosen, weights, ruled)
         self._reorder(following, chosen)
-        return [bool(flag) for flag in over.tolist()]  # the one wait for the device in a step
 
-    def _run_network(self, active: list[Sentence]) -> tuple[DecoderState, Tensor, Tensor]:
+    def _run_network(self, count: int, source: int) -> tuple[DecoderState, Tensor, Tensor]:
         """The next state, logits (N, K, V) or of the listed pieces, and weights (N, K, S)."""
-        count = len(active)
-        source = max(padded_length(sentence.request.src) for sentence in active)
         memory = Memory(*(held[:count, :source] for held in self._memory))
         state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
         following, features, weights = self._network.step(
@@ -130,37 +192,49 @@ class TorchSearch:
         return following, self._network.log_scores(features, weights, memory), weights
 
     def _choose(self, beam: Beam, log_probs: Tensor) -> Candidates:
-        """The best candidates of each sentence, -inf where the beam has no place left."""
-        chosen = self._extensions(log_probs.shape[2]).best(log_probs, beam.log_prob)
-        free = (self._beam_size - beam.finished).unsqueeze(1)
+        """The best candidates of each sentence, -inf where the beam has no place left.
+
+        `log_probs` (N, K, V) is changed: to -inf where no search allows a piece.
+        """
+        column = EOS_ID if self._listed is None else END
+        log_probs[:, :, :column].fill_(-torch.inf)  # PAD, UNK and BOS
+        end = log_probs[:, :, column].clone()
+        short = (beam.length < beam.shortest).unsqueeze(1)
+        log_probs[:, :, column].masked_fill_(short, -torch.inf)
+        extensions = self._extensions(log_probs.shape[2])
+        chosen, largest = extensions.best_with_largest(log_probs, beam.log_prob)
+        # At the limit only EOS may follow. That costs less than to forbid all other pieces.
+        ending = ((beam.length == beam.limit) & ~beam.over).unsqueeze(1)
+        beam.forced.copy_(torch.where(ending, end < largest, beam.forced))
+        last = extensions.best_of_one(end, beam.log_prob, column)
+        both = zip(last, chosen, strict=True)
+        chosen = Candidates(*(torch.where(ending, one, other) for one, other in both))
+        free = (self._beam_size - beam.finished).masked_fill(beam.over, 0).unsqueeze(1)
         return chosen._replace(
             log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
         )
 
     def _extensions(self, pieces: int) -> Extensions:
         """For so many pieces: all, or as many as the lists are wide at the moment."""
-        if self._chooser is None or self._chooser.vocab != pieces:
+        if self._chooser.vocab != pieces:
             self._chooser = Extensions(self._beam_size, pieces, self._place.device)
         return self._chooser
 
-    def _keep(self, beam: Beam, chosen: Candidates, weights: Tensor, ruled: Ruled) -> Tensor:
-        """Make the `chosen` candidates the beam, in views `beam` of the active slots.
-
-        Returns:
-            (N,) which sentences are over.
-        """
+    def _keep(self, beam: Beam, chosen: Candidates, weights: Tensor, ruled: Ruled) -> None:
+        """Make the `chosen` candidates the beam, in views `beam` of the active slots."""
         ended = (chosen.piece == EOS_ID) & (chosen.log_prob > -torch.inf)
-        penalty = beam.penalty.gather(1, beam.length.unsqueeze(1))
+        step = beam.length.masked_fill(beam.over, self.slots.steps - 1)
+        penalty = beam.penalty.gather(1, step.unsqueeze(1))
         score = chosen.log_prob / penalty
         if ruled.slots:
             own = Candidates(*(held[ruled.slots] for held in chosen))
             self.slots.rules.follow(ruled, own, weights[ruled.slots])
             score[ruled.slots] += self.slots.rules.extra_score(ruled)
         score.masked_fill_(~ended, -torch.inf)
-        self.slots.history.record(beam.length, chosen, score, weights)
+        self.slots.history.record(step, chosen, score, weights)
         beam.token.copy_(chosen.piece)
         beam.log_prob.copy_(chosen.log_prob.masked_fill(ended, -torch.inf))
-        beam.length.add_(1)
+        beam.length.add_(~beam.over)
         beam.finished.add_(ended.sum(dim=1))
         beam.best.copy_(torch.cat([beam.best, score], dim=1).topk(self._beam_size).values)
         last = beam.best.gather(1, beam.n_best.unsqueeze(1) - 1).squeeze(1)
@@ -171,7 +245,7 @@ class TorchSearch:
             bound = alive / beam.longest[ruled.slots]
             bound += bound.new_tensor([score_bound(s, s.length + 1) for s in ruled.sentences])
             over[ruled.slots] = alive.isneginf() | (bound < last[ruled.slots])
-        return over
+        beam.over.copy_(over)  # one that rests stays so: nothing of it is alive
 
     def _reorder(self, following: DecoderState, chosen: Candidates) -> None:
         """Make the state that of the chosen hypotheses."""

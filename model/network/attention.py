@@ -50,7 +50,8 @@ class Attention(nn.Module):
         are filled up without gradients: the bits of one must not depend on N or on padding.
         """
         count, queries = query.shape[:2]
-        if count == 1 and not torch.is_grad_enabled() and torch.get_num_threads() > 1:
+        on_cpu = query.device.type == "cpu"
+        if on_cpu and count == 1 and not torch.is_grad_enabled() and torch.get_num_threads() > 1:
             # The threads share out a single product in another way than several.
             query, memory = query.expand(2, -1, -1), Memory(*(x[[0, 0]] for x in memory))
         if not torch.is_grad_enabled():

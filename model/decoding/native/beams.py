@@ -32,6 +32,8 @@ class BeamArrays(NamedTuple):
     n_best: Longs
     penalty: Floats
     longest: Floats
+    limit: Longs
+    shortest: Longs
 
     @classmethod
     def of(cls, beam: Beam) -> "BeamArrays":

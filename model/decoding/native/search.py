@@ -54,7 +54,6 @@ class NativeSearch:
         self._source = np.zeros((count, beam), np.int32)
         self._row = np.full((count, beam), -1, np.int32)
         self._step = Step(rows, *(np.zeros(rows, np.int32) for _ in range(4)))
-        self._limit, self._shortest = np.zeros(count, np.int64), np.zeros(count, np.int64)
         self._chosen = Candidates(
             torch.zeros(count, beam),
             torch.zeros(count, beam, dtype=torch.long),
@@ -83,12 +82,10 @@ class NativeSearch:
     def admit(self, slot: int, sentence: Sentence, encoded: Encoded) -> None:
         """Begin a sentence in `slot`."""
         self.slots.admit(slot, sentence)
-        options, length = sentence.request.options, len(encoded.values)
+        length = len(encoded.values)
         self._memory.values[slot, :length] = encoded.values
         self._memory.keys[slot, :length] = encoded.keys
         self._memory.length[slot] = length
-        self._limit[slot] = sentence.limit
-        self._shortest[slot] = min(options.min_length, sentence.limit)
         self._extra[slot], self._more[slot] = 0, 0
         first = self.slots.count * self.slots.beam_size + slot
         self._source[slot] = first
@@ -107,8 +104,6 @@ class NativeSearch:
             held[target, :length] = held[source, :length]
         for array in (
             self._memory.length,
-            self._limit,
-            self._shortest,
             self._source,
             self._columns,
         ):
@@ -147,7 +142,14 @@ class NativeSearch:
             self._extra,
             self._more,
             self._row,
-            *beam,
+            beam.token,
+            beam.log_prob,
+            beam.length,
+            beam.finished,
+            beam.best,
+            beam.n_best,
+            beam.penalty,
+            beam.longest,
             self._source,
             *self._told,
             *self._told_scores,
@@ -191,8 +193,8 @@ class NativeSearch:
                 row,
                 beam.log_prob,
                 beam.length,
-                self._limit,
-                self._shortest,
+                beam.limit,
+                beam.shortest,
                 beam.finished,
                 self._ruled,
                 self._maxima,

@@ -63,6 +63,14 @@ def test_candidates_are_those_of_a_full_sort(seed: int, beam: int, vocab: int, l
             assert chosen.log_prob[row].tolist() == [values[i] for i in order]
             assert chosen.parent[row].tolist() == [i // vocab for i in order]
             assert chosen.piece[row].tolist() == [i % vocab for i in order]
+    assert torch.equal(chooser.best_with_largest(totals, alive)[1], totals.amax(dim=2))
+    only = torch.full_like(totals, -torch.inf)
+    only[:, :, 4] = totals[:, :, 4]
+    expected, found = chooser.best(only, alive), chooser.best_of_one(totals[:, :, 4], alive, 4)
+    assert torch.equal(found.log_prob, expected.log_prob)
+    possible = expected.log_prob > -torch.inf
+    assert torch.equal(found.parent[possible], expected.parent[possible])
+    assert torch.equal(found.piece[possible], expected.piece[possible])
 
 
 def test_stop_rule() -> None:
