@@ -9,7 +9,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from model.decoding.options import SearchOptions
 from model.decoding.packed import PackedNetwork
+from model.decoding.request import Request
+from model.decoding.sentence import Sentence
 from model.decoding.slots import Slots
 from model.decoding.stepping import Stepping
 from model.decoding.torch_search import NONE_RULED, TorchSearch
@@ -36,7 +39,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def search_on(device: torch.device, network: Seq2Seq, dtype: torch.dtype) -> TorchSearch:
+def search_on(
+    device: torch.device, network: Seq2Seq, dtype: torch.dtype, stepping: Stepping
+) -> TorchSearch:
     vocab = network.config.vocab_size
     slots = Slots(
         count=8,
@@ -45,7 +50,7 @@ def search_on(device: torch.device, network: Seq2Seq, dtype: torch.dtype) -> Tor
         source=32,
         continues=torch.zeros(vocab, dtype=torch.bool, device=device),
     )
-    return TorchSearch(PackedNetwork(network.to(device), dtype), slots, None, Stepping())
+    return TorchSearch(PackedNetwork(network.to(device), dtype), slots, None, stepping)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -60,7 +65,7 @@ def test_a_step_stays_on_its_device(
     And no tensor of the host takes part: on a GPU each would be a transfer.
     """
     network = make_network(vocab, input_feeding=input_feeding)
-    search = search_on(torch.device("meta"), network, dtype)
+    search = search_on(torch.device("meta"), network, dtype, Stepping())
     with Watch() as watch:
         search._step(4, 32, NONE_RULED)
     assert len(watch.seen) > 100
@@ -72,10 +77,28 @@ def test_a_step_stays_on_its_device(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @torch.inference_mode()
 def test_a_step_does_not_wait_for_the_gpu(make_network: Callable[..., Seq2Seq]) -> None:
-    search = search_on(torch.device("cuda"), make_network(700), torch.bfloat16)
+    search = search_on(torch.device("cuda"), make_network(700), torch.bfloat16, Stepping())
     search._step(8, 32, NONE_RULED)
     torch.cuda.set_sync_debug_mode("error")
     try:
         search._step(8, 32, NONE_RULED)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@torch.inference_mode()
+def test_slots_that_only_fill_up_a_shape_rest(make_network: Callable[..., Seq2Seq]) -> None:
+    """Also one whose sentence was cancelled: what it holds must not go on."""
+    search = search_on(torch.device("cpu"), make_network(), torch.float32, Stepping(bucketed=True))
+    options = SearchOptions(max_length_a=0, max_length_b=10, min_length=5)
+    active = []
+    for slot in range(3):
+        request = Request(src=(5 + slot, 6), options=options)
+        sentence = Sentence(slot, request, limit=10, ruled=False)
+        search.admit(slot, sentence, *search.encode([request.src]))
+        active.append(sentence)
+    search.extend(active)
+    assert search.slots.beam.over.tolist() == [False] * 3 + [True] * 5
+    search.extend(active[:2])
+    assert search.slots.beam.over.tolist() == [False] * 2 + [True] * 6
+    assert search.slots.beam.length.tolist() == [2, 2, 1, 0, 0, 0, 0, 0]
