@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from model.decoding.options import SearchOptions
 from model.decoding.packed import PackedNetwork
 from model.errors import RequestError
 from model.network.memory import Memory
+from model.translation import Translation
 from model.translator import Translator
-from service.errors import EngineFailed, Overloaded, ShuttingDown
+from service.admission import Admission
+from service.errors import EngineFailed, ShuttingDown
+from service.terms import Terms
 from service.worker import Worker
 
 TEXTS = [
@@ -43,14 +46,24 @@ def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
 
 @asynccontextmanager
 async def running(
-    checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, max_requests: int = 100
+    checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, max_rows: int = 160
 ) -> AsyncIterator[Worker]:
-    worker = Worker(checkpoint, device=torch.device("cpu"), dtype=dtype, max_requests=max_requests)
-    worker.start()
+    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=dtype, max_rows=max_rows)
+    await asyncio.to_thread(worker.start)
     try:
         yield worker
     finally:
-        worker.stop()
+        await asyncio.to_thread(worker.stop)
+
+
+async def translate(
+    worker: Worker,
+    texts: Sequence[str],
+    options: SearchOptions | None = None,
+    terms: Terms = Terms(),  # noqa: B008 - frozen
+) -> list[Translation]:
+    with Admission(10**6, 10**9).enter(1) as admitted:
+        return await worker.translate(texts, options or worker.options, terms, admitted)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -93,9 +106,9 @@ def test_a_worker_translates_as_the_translator_does(
 
     async def test() -> None:
         async with running(checkpoint, dtype) as worker:
-            assert await worker.translate(TEXTS, options) == translator.search(TEXTS, options)
-            assert await worker.translate(TEXTS, worker.options) == translator.search(TEXTS)
-            assert await worker.translate([], options) == []
+            assert await translate(worker, TEXTS, options) == translator.search(TEXTS, options)
+            assert await translate(worker, TEXTS) == translator.search(TEXTS)
+            assert await translate(worker, [], options) == []
 
     run(test())
 
@@ -103,10 +116,10 @@ def test_a_worker_translates_as_the_translator_does(
 def test_no_answer_depends_on_company(checkpoint: Checkpoint) -> None:
     async def test() -> None:
         async with running(checkpoint) as worker:
-            alone = [await worker.translate([text], worker.options) for text in TEXTS]
+            alone = [await translate(worker, [text]) for text in TEXTS]
             together = await asyncio.gather(
-                *(worker.translate([text], worker.options) for text in reversed(TEXTS)),
-                worker.translate(TEXTS * 3, LONG),
+                *(translate(worker, [text]) for text in reversed(TEXTS)),
+                translate(worker, TEXTS * 3, LONG),
             )
             assert together[len(TEXTS) - 1 :: -1] == alone
 
@@ -118,9 +131,9 @@ def test_requests_join_those_in_flight(checkpoint: Checkpoint, steps: list[str])
     async def test() -> None:
         async with running(checkpoint) as worker:
             steps.clear()
-            long = asyncio.create_task(worker.translate(["der Hund"], LONG))
+            long = asyncio.create_task(translate(worker, ["der Hund"], LONG))
             await growth(steps)
-            await worker.translate(["die Frau"], QUICK)
+            await translate(worker, ["die Frau"], QUICK)
             assert not long.done()
             await long
             # 50 pieces and EOS; a batch of its own would have cost the quick one more.
@@ -132,44 +145,30 @@ def test_requests_join_those_in_flight(checkpoint: Checkpoint, steps: list[str])
 def test_whoever_leaves_stops_the_work(checkpoint: Checkpoint, steps: list[str]) -> None:
 
     async def test() -> None:
-        async with running(checkpoint, max_requests=1) as worker:
+        async with running(checkpoint) as worker:
             steps.clear()
-            long = asyncio.create_task(worker.translate(["der Hund"] * 3, LONG))
+            long = asyncio.create_task(translate(worker, ["der Hund"] * 3, LONG))
             await growth(steps)
             long.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await long
             made = len(steps)
             # The next is let in, and finds an engine with nothing else to do.
-            await worker.translate(["die Frau"], QUICK)
+            await translate(worker, ["die Frau"], QUICK)
             assert len(steps) - made <= 3
             assert len(steps) < 50
 
     run(test())
 
 
-def test_more_requests_than_allowed_are_refused(checkpoint: Checkpoint) -> None:
-    async def test() -> None:
-        async with running(checkpoint, max_requests=2) as worker:
-            first = [asyncio.create_task(worker.translate(["der Hund"], LONG)) for _ in range(2)]
-            await asyncio.sleep(0)
-            with pytest.raises(Overloaded):
-                await worker.translate(["die Frau"], QUICK)
-            await asyncio.gather(*first)
-            for _ in range(5):  # each makes room for the next
-                await worker.translate(["die Frau"], QUICK)
-
-    run(test())
-
-
 def test_options_that_allow_too_long_output_are_refused(checkpoint: Checkpoint) -> None:
     async def test() -> None:
-        async with running(checkpoint, max_requests=1) as worker:
+        async with running(checkpoint) as worker:
             greedy = SearchOptions(max_length_a=2.0, max_length_b=11)
             for _ in range(2):  # a refusal takes no place in the queue
                 with pytest.raises(RequestError, match="room for 58"):
-                    await worker.translate(["der Hund"], greedy)
-            await worker.translate(["der Hund"], SearchOptions(max_length_a=2.0, max_length_b=10))
+                    await translate(worker, ["der Hund"], greedy)
+            await translate(worker, ["der Hund"], SearchOptions(max_length_a=2.0, max_length_b=10))
 
     run(test())
 
@@ -180,7 +179,7 @@ def test_there_is_room_for_the_options_of_the_checkpoint(checkpoint: Checkpoint)
 
     async def test() -> None:
         async with running(checkpoint) as worker:
-            (translation,) = await worker.translate(["der Hund"], worker.options)
+            (translation,) = await translate(worker, ["der Hund"])
             assert len(translation.hypotheses[0].pieces) == 70
 
     run(test())
@@ -190,7 +189,7 @@ def test_a_checkpoint_whose_options_no_memory_holds_is_refused(checkpoint: Check
     search = dataclasses.replace(checkpoint.search, max_length_b=100_000)
     checkpoint = dataclasses.replace(checkpoint, search=search)
     with pytest.raises(RequestError, match="room for 10000"):
-        Worker(checkpoint, device=torch.device("cpu"), dtype=torch.float32, max_requests=1)
+        Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_a_step_that_raises_fails_those_in_flight_and_no_others(
@@ -211,15 +210,15 @@ def test_a_step_that_raises_fails_those_in_flight_and_no_others(
 
     async def test() -> None:
         async with running(checkpoint) as worker:
-            before = await worker.translate(["der Hund"], worker.options)
+            before = await translate(worker, ["der Hund"])
             steps.clear()
-            bystander = asyncio.create_task(worker.translate(["der Hund"], LONG))
+            bystander = asyncio.create_task(translate(worker, ["der Hund"], LONG))
             await growth(steps)
             with pytest.raises(EngineFailed):
-                await worker.translate(["die Frau", "日本語"], worker.options)
+                await translate(worker, ["die Frau", "日本語"])
             with pytest.raises(EngineFailed):
                 await bystander
-            assert await worker.translate(["der Hund"], worker.options) == before
+            assert await translate(worker, ["der Hund"]) == before
 
     with caplog.at_level(logging.ERROR):
         run(test())
@@ -245,7 +244,7 @@ def test_the_event_loop_runs_no_torch(checkpoint: Checkpoint, steps: list[str]) 
             with NoTorch():
                 with pytest.raises(AssertionError, match="on the event loop"):
                     torch.zeros(1)
-                assert len(await worker.translate(TEXTS, worker.options)) == len(TEXTS)
+                assert len(await translate(worker, TEXTS)) == len(TEXTS)
 
     run(test())
     assert set(steps) == {"engine"}
@@ -258,15 +257,15 @@ def test_a_worker_that_stops_leaves_nobody_waiting(
     async def test() -> None:
         async with running(checkpoint) as worker:
             steps.clear()
-            long = asyncio.create_task(worker.translate(["der Hund"], LONG))
+            long = asyncio.create_task(translate(worker, ["der Hund"], LONG))
             await growth(steps)
             worker.stop()
             with pytest.raises(ShuttingDown):
                 await long
             with pytest.raises(ShuttingDown):
-                await worker.translate(["die Frau"], QUICK)
+                await translate(worker, ["die Frau"], QUICK)
             worker.start()
-            assert await worker.translate([""], QUICK)
+            assert await translate(worker, [""], QUICK)
 
     run(test())
 
