@@ -1,7 +1,7 @@
 """Scheduler: which of the waiting pieces of work goes next. No threads, and no clock of its own.
 
 API keys share the engine by source pieces, whatever each of them offers; below a key its documents
-do, and all that are no documents together. This is start-time fair queueing (Goyal et al. 1996):
+do, and all that are no documents together. This is weighted fair queueing (Demers et al. 1989):
 who is served moves on by what that cost, and whoever is the least far on is next.
 
 Among the single requests of a key the one goes first that is due first. A request is due when it
@@ -29,7 +29,7 @@ class Shares(Generic[Name]):
     def __init__(self) -> None:
         self._start: dict[Name, float] = {}  # how far each one is
         self._active: dict[Name, None] = {}  # those that have work, in the order of their coming
-        self._now = 0.0  # how far the one served last was
+        self._now = 0.0  # how far somebody is who has always had work
 
     def enter(self, name: Name) -> None:
         """`name` has work. Time in which it had none earns it nothing."""
@@ -37,16 +37,14 @@ class Shares(Generic[Name]):
             self._active[name] = None
             self._start[name] = max(self._start.get(name, 0.0), self._now)
 
-    def leave(self, name: Name) -> None:
-        """`name` has no work left. It is remembered only as far as it is ahead of the others."""
+    def leave(self, name: Name, *, returns: bool) -> None:
+        """`name` has no work left. If it `returns`, it is remembered as long as it is ahead."""
         del self._active[name]
         if not self._active:
             self._now = 0.0
-        self._start = {
-            each: start
-            for each, start in self._start.items()
-            if each in self._active or (self._active and start > self._now)
-        }
+            self._start.clear()
+        elif not (returns and self._start[name] > self._now):
+            del self._start[name]
 
     def first(self) -> Name:
         """Who is next; there must be one."""
@@ -54,7 +52,7 @@ class Shares(Generic[Name]):
 
     def serve(self, name: Name, cost: float) -> None:
         """`name` got something that cost this much."""
-        self._now = self._start[name]
+        self._now += cost / len(self._active)
         self._start[name] += cost
 
 
@@ -153,10 +151,10 @@ class Scheduler(Generic[Owner]):
         key = self._keys[entry.place.key]
         if not key.flows[entry.place.flow]:
             del key.flows[entry.place.flow]
-            key.shares.leave(entry.place.flow)
+            key.shares.leave(entry.place.flow, returns=entry.place.flow is None)
         if not key.flows:
             del self._keys[entry.place.key]
-            self._shares.leave(entry.place.key)
+            self._shares.leave(entry.place.key, returns=True)
 
 
 def _due(terms: Terms, now: float) -> float:
