@@ -1,6 +1,6 @@
 """dragoman-score: how probable a given translation is, by forced decoding (teacher forcing)."""
 
-# Shapes: N sentence pairs.
+# Shapes: N sentence pairs, T target length with EOS.
 
 import argparse
 import math
@@ -65,18 +65,18 @@ def score_pairs(
             be empty.
     """
     scores = [0.0] * len(sources)
-    for batch in _batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]):
-        found = _score_batch(network, [sources[i] for i in batch], [targets[i] for i in batch])
-        for i, score in zip(batch, found.tolist(), strict=True):
+    for batch in batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]):
+        found = score_batch(network, [sources[i] for i in batch], [targets[i] for i in batch])
+        for i, score in zip(batch, found.sum(1).tolist(), strict=True):
             scores[i] = score
     return scores
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions of pairs of about equal length, as many at a time as `PIECES` allows."""
+def batches(lengths: Sequence[int], most: int = PIECES) -> Iterator[list[int]]:
+    """Positions of pairs of about equal length, as many at a time as `most` padded pieces allow."""
     batch: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if batch and (len(batch) + 1) * (lengths[i] + 1) > PIECES:
+        if batch and (len(batch) + 1) * (lengths[i] + 1) > most:
             yield batch
             batch = []
         batch.append(i)
@@ -84,10 +84,14 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def _score_batch(
+@torch.inference_mode()
+def score_batch(
     network: Seq2Seq, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
 ) -> Tensor:
-    """Log-probabilities (N,) fp64 of a batch that is run at once."""
+    """Log-probabilities (N, T) fp64 of the pieces and EOS of a batch that is run at once.
+
+    Behind the EOS of a target that is shorter than others there are zeros.
+    """
     device = network.output.weight.device
     src = _padded([[*pieces, EOS_ID] for pieces in sources], device)
     lengths = torch.tensor([len(pieces) + 1 for pieces in sources], device=device)
@@ -95,15 +99,15 @@ def _score_batch(
     tgt_out = _padded([[*pieces, EOS_ID] for pieces in targets], device)
     memory = network.encode(src, lengths)
     features, weights = network.unroll(tgt_in, network.start(memory), memory)
-    total = torch.zeros(len(src), dtype=torch.float64, device=device)
+    found: list[Tensor] = []
     # The logits of one very long line are the largest tensor: they are made a stretch at a time.
     for start in range(0, tgt_out.shape[1], PIECES):
         stretch = slice(start, start + PIECES)
         wanted = tgt_out[:, stretch]
         logits = network.log_scores(features[:, stretch], weights[:, stretch], memory).float()
         log_probs = logits.gather(2, wanted.unsqueeze(2)).squeeze(2) - logits.logsumexp(2)
-        total += log_probs.masked_fill(wanted == PAD_ID, 0).sum(1, dtype=torch.float64)
-    return total
+        found.append(log_probs.masked_fill(wanted == PAD_ID, 0).double())
+    return torch.cat(found, dim=1)
 
 
 def _padded(rows: list[list[int]], device: torch.device) -> Tensor:

@@ -65,6 +65,10 @@ class Admitted:
         self._admission.pieces += pieces - self._pieces
         self._pieces = pieces
 
+    def measured(self, pieces: int, seconds: float) -> None:
+        """See `Admission.measured`."""
+        self._admission.measured(pieces, seconds)
+
     def __enter__(self) -> "Admitted":
         return self
 

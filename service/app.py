@@ -10,9 +10,11 @@ from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.admission import Admission
 from service.errors import BodyTooLarge, ClientGone, add_error_handlers
 from service.schemas import Alive, ErrorBody, TranslateRequest, TranslateResponse
 from service.settings import Settings
+from service.terms import Terms
 from service.worker import Worker
 
 T = TypeVar("T")
@@ -28,6 +30,8 @@ def create_app(worker: Worker, settings: Settings) -> FastAPI:
         worker.start()
         yield
         worker.stop()
+
+    admission = Admission(settings.max_requests, 1_000_000)
 
     app = FastAPI(
         title="Dragoman",
@@ -69,7 +73,10 @@ def create_app(worker: Worker, settings: Settings) -> FastAPI:
     )
     async def translate(body: TranslateRequest, request: Request) -> TranslateResponse:
         options = body.options.over(worker.options)
-        translations = await while_connected(request, worker.translate(body.texts, options))
+        with admission.enter(int(request.headers.get("content-length", 0))) as admitted:
+            translations = await while_connected(
+                request, worker.translate(body.texts, options, Terms(), admitted)
+            )
         return TranslateResponse.of(translations, worker.digest)
 
     return app

@@ -27,6 +27,15 @@ class ShuttingDown(RequestError):
     """The server is about to exit."""
 
 
+class DeadlinePassed(RequestError):
+    """The deadline of the request came before its answer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "deadline_ms: it passed before the answer was ready. Allow more, or try again later."
+        )
+
+
 class BodyTooLarge(HTTPException):
     """A body over the limit. An HTTPException, for FastAPI lets no other out of reading a body."""
 
@@ -50,6 +59,7 @@ STATUS: dict[type[Exception], int] = {
     EngineFailed: 500,
     Exception: 500,
     ShuttingDown: 503,
+    DeadlinePassed: 504,
 }
 """The nearest class of an exception decides. An HTTPException brings its own status."""
 
@@ -63,6 +73,7 @@ TYPES = {
     499: "client_gone",
     500: "internal",
     503: "shutting_down",
+    504: "deadline_passed",
 }
 
 MESSAGES = {

@@ -117,11 +117,11 @@ def _url(listener: socket.socket) -> str:
 def _load(arguments: argparse.Namespace, settings: Settings) -> FastAPI:
     model = load_model(NAME, arguments)
     worker = Worker(
+        "model",
         model.checkpoint,
         device=model.device,
         dtype=model.dtype,
         shortlist=model.shortlist,
-        max_requests=settings.max_requests,
     )
     return create_app(worker, settings)
 

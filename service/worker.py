@@ -1,36 +1,63 @@
-"""Worker: the one thread that owns an engine and steps it, and the coroutines that await answers.
+"""Worker: one model being served, as coroutines that await its answers.
 
 A request joins the sentences in flight at the next step and is answered at the step that ends its
-last sentence. Neither torch nor the tokenizer runs on the event loop: a pool of threads takes texts
-apart and puts them together, and everything between happens in the thread of the engine.
+last sentence. Neither torch nor the tokenizer runs on the event loop: everything between a text and
+its translation happens in the thread of the engine, but that texts of unusual length are taken
+apart in a thread of their own first.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from queue import SimpleQueue
-from threading import Thread
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from model.checkpoint import Checkpoint
-from model.decoding.engine import Engine, check_phrases, check_room, room_for
+from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.options import SearchOptions
 from model.decoding.precision import runnable
-from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis
 from model.decoding.selftest import rows_are_independent
 from model.decoding.shortlist import Shortlist
 from model.phrases import Phrases
-from model.translation import Plan, Translation, assemble, plan_sources, plan_text
+from model.translation import Plan, Translation, plan_text
 from model.translator import SHORTEST_LIMIT
-from service.errors import EngineFailed, Overloaded, ShuttingDown
+from service.admission import Admitted
+from service.crew import Crew
+from service.engine_thread import EngineThread
+from service.job import Job, Outbox, Ticket
+from service.observing import Observer
+from service.planning import Planner
+from service.scoring import Pairs, Scored, Scorer
+from service.terms import Terms
 
 log = logging.getLogger(__name__)
 
-Found = list[tuple[Hypothesis, ...]]
-"""The hypotheses for each source of a request."""
+STUCK_S = 60.0
+LARGE = 10_000
+"""Characters from which on a text is taken apart in a thread of its own."""
+ROWS = {"cpu": 160, "cuda": 640}
+"""Hypotheses in flight in each engine, by the kind of device."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stats:
+    """What a worker is doing."""
+
+    waiting: int
+    """Sentences that wait for an engine."""
+    waiting_pieces: int
+    """Source pieces in them."""
+    in_use: int
+    """Sentences in the engines."""
+    slots: int
+    """Sentences that fit into the engines with the default options."""
+    pieces_per_s: float
+    """Source pieces finished in a second of work; 0 until that was measured."""
+    step_s: float
+    """Seconds that a step takes, lately."""
 
 
 class Worker:
@@ -38,26 +65,31 @@ class Worker:
 
     def __init__(
         self,
+        name: str,
         checkpoint: Checkpoint,
         *,
         device: torch.device,
         dtype: torch.dtype,
-        max_requests: int,
         shortlist: Shortlist | None = None,
+        defaults: SearchOptions | None = None,
+        stuck_s: float = STUCK_S,
+        max_rows: int | None = None,
     ) -> None:
         """
         Args:
+            name: what clients call the model.
             device, dtype: where and in what precision the network computes.
             shortlist: of the checkpoint, if it is to be used.
-            max_requests: how many may wait for their answers at a time.
+            defaults: the options of requests that bring none; those of the checkpoint if None.
+            stuck_s: how long a step may take before `alive` is False.
+            max_rows: hypotheses in flight in each of the two engines; see `ROWS` if None.
 
         Raises:
-            RequestError: the options of the checkpoint allow more target pieces than any engine
-                has room for.
+            RequestError: the default options allow more target pieces than any engine has room for.
         """
-        self.digest = checkpoint.digest
-        self.options = checkpoint.search
-        self._tokenizer = checkpoint.tokenizer
+        self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
+        self.options = checkpoint.search if defaults is None else defaults
+        self.tokenizer = checkpoint.tokenizer
         self._phrases = Phrases(checkpoint.tokenizer)
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
@@ -65,171 +97,157 @@ class Worker:
         self._limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
         self._max_length = room_for(self.options, self._limit)
         check_room(self.options, self._limit, self._max_length)
-        self._inbox: SimpleQueue[_Job | None] = SimpleQueue()  # None: stop
-        # Of the event loop:
-        self._free = max_requests
-        self._running = False
+        self._phrases.check(self.options)
+        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer, self.options)
+        planner = Planner(checkpoint.tokenizer, self._phrases, self._limit)
+        rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
+        self._crew = Crew(self._new_engine, checkpoint.tokenizer, planner, scorer, rows)
+        self._outbox = Outbox()
+        self._thread = EngineThread(self._crew, self._outbox, stuck_s)
+
+    @property
+    def observer(self) -> Observer:
+        """What is told about the work, in the thread of the engine."""
+        return self._crew.observer.observer
+
+    @observer.setter
+    def observer(self, observer: Observer) -> None:
+        self._crew.observe(observer)
 
     def start(self) -> None:
-        """Begin to translate."""
+        """Begin to translate; returns when everything is warm.
+
+        Raises:
+            Exception: whatever the first translation raised. The worker is stopped then.
+        """
         if self._device.type == "cpu" and not rows_are_independent(self._network, self._dtype):
             log.warning("on this machine the last bits of a score depend on the other requests")
-        self._thread = Thread(target=self._run, name="engine", daemon=True)
-        self._thread.start()
-        self._running = True
+        self._thread.start(partial(self._crew.warm_up, self.options, self._limit))
 
-    def stop(self) -> None:
-        """End after the step under way. Requests that still wait fail with `ShuttingDown`."""
-        self._running = False
-        self._inbox.put(None)
-        self._thread.join()
+    def stop(self, drain_s: float = 0.0) -> None:
+        """Take no more requests, finish those that are there within `drain_s`, fail the rest.
 
-    async def translate(self, texts: Sequence[str], options: SearchOptions) -> list[Translation]:
+        Blocks until that is done: not for the event loop, where the answers are awaited.
+        """
+        self._thread.stop(drain_s)
+
+    async def translate(
+        self, texts: Sequence[str], options: SearchOptions, terms: Terms, admitted: Admitted
+    ) -> list[Translation]:
         """The translations of `texts`, in their order. If cancelled, they leave the engine.
 
         Raises:
             RequestError: `options` allow more target pieces than the engine has room for, or
                 demand what these texts, or this model, cannot have.
-            Overloaded: too many requests wait for their answers.
+            DeadlinePassed: that of `terms` came first.
             ShuttingDown: `stop` was called.
-            EngineFailed: a step raised.
+            EngineFailed: this request makes the engine fail.
         """
-        check_room(options, self._limit, self._max_length)
-        if not self._free:
-            raise Overloaded("The server has as many requests as it takes. Try again later.")
-        self._free -= 1
+        job = await self._job(texts, options, terms, admitted, stream=False)
+        self._thread.submit(partial(self._crew.board, job))
         try:
-            plans, requests = await asyncio.to_thread(self._plan, texts, options)
-            found = await self._search(requests)
-            return await asyncio.to_thread(self._assemble, plans, found, options.n_best)
+            return await job.ticket.answer
         finally:
-            self._free += 1
+            self._see_off(job)
 
-    async def _search(self, requests: list[Request]) -> Found:
-        if not self._running:
-            raise _shutting_down()
-        job = _Job(requests)
-        self._inbox.put(job)
-        return await asyncio.wrap_future(job.answer)  # cancelling the one cancels the other
+    async def stream(
+        self, text: str, options: SearchOptions, terms: Terms, admitted: Admitted
+    ) -> AsyncIterator[str | Translation]:
+        """The beginning of the translation, longer each time, and then all of it.
 
-    def _plan(
-        self, texts: Sequence[str], options: SearchOptions
-    ) -> tuple[list[Plan], list[Request]]:
-        """How each text is translated, and what to search for it, all in order."""
-        plans = [plan_text(text, self._tokenizer, self._limit) for text in texts]
-        parts = [self._phrases.requests(plan_sources(plan), options) for plan in plans]
-        requests = [request for part in parts for request in part]
-        for request in requests:  # refused here, it disturbs nobody
-            check_phrases(request)
-        return plans, requests
+        Each text is a prefix of the final one, and the last word that may still grow is left out.
 
-    def _assemble(self, plans: list[Plan], found: Found, n_best: int) -> list[Translation]:
-        remaining = iter(found)
-        return [
-            assemble(plan, [next(remaining) for _ in plan_sources(plan)], n_best, self._tokenizer)
-            for plan in plans
-        ]
-
-    # The thread of the engine
-
-    def _run(self) -> None:
-        flight = _Flight(self._new_engine())
-        while True:
-            try:
-                if not self._board(flight):
-                    break
-                flight.step()
-            except Exception:
-                # The engine may be in any state: its requests fail, the next ones get a new one.
-                log.exception("a step of the engine failed, and with it the requests in flight")
-                flight.fail(EngineFailed)
-                flight = _Flight(self._new_engine())
-        flight.fail(_shutting_down)
-
-    def _board(self, flight: "_Flight") -> bool:
-        """Let all join that have arrived, and wait for one if there is nothing to do.
-
-        Returns:
-            False: it is time to stop.
+        Raises:
+            RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
-        while not (flight.busy and self._inbox.empty()):
-            job = self._inbox.get()
-            if job is None:
-                return False
-            flight.add(job)
-        return True
+        job = await self._job([text], options, terms, admitted, stream=True)
+        self._thread.submit(partial(self._crew.board, job))
+        try:
+            while (prefix := await job.ticket.news.get()) is not None:
+                yield prefix
+            (translation,) = await job.ticket.answer
+            yield translation
+        finally:
+            self._see_off(job)
 
-    def _new_engine(self) -> Engine:
+    async def score(
+        self, sources: Sequence[str], targets: Sequence[str], terms: Terms, admitted: Admitted
+    ) -> list[Scored]:
+        """How probable each target is, given its source.
+
+        Raises:
+            RequestError: a text is too long to be scored.
+            DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
+        """
+        self._thread.check_open()
+        pairs = Pairs(Ticket(terms, admitted, self._outbox), sources, targets)
+        self._thread.submit(partial(self._crew.board_pairs, pairs))
+        try:
+            return await pairs.ticket.answer
+        finally:
+            self._see_off(pairs)
+
+    def alive(self, now: float) -> bool:
+        """False if there is work, and no step has ended for `stuck_s`; `now` by time.monotonic."""
+        return self._thread.alive(now)
+
+    def ready(self) -> bool:
+        """Whether it takes requests, and has translated since the engine last failed.
+
+        While it has not, each call lets it try again with a single piece.
+        """
+        return self._thread.ready(time.monotonic())
+
+    def stats(self) -> Stats:
+        """What it is doing."""
+        crew = self._crew
+        slots = max(1, crew.interactive.max_rows // self.options.beam_size)
+        return Stats(
+            waiting=crew.interactive.waiting.waiting + crew.bulk.waiting.waiting,
+            waiting_pieces=crew.interactive.waiting.pieces + crew.bulk.waiting.pieces,
+            in_use=crew.interactive.sentences + crew.bulk.sentences,
+            slots=slots + max(1, crew.bulk.max_rows // self.options.beam_size),
+            pieces_per_s=crew.speed.pieces_per_s,
+            step_s=crew.speed.step_s,
+        )
+
+    async def _job(
+        self,
+        texts: Sequence[str],
+        options: SearchOptions,
+        terms: Terms,
+        admitted: Admitted,
+        *,
+        stream: bool,
+    ) -> Job:
+        """A job for the engine's thread, with the plans of those texts that would hold it up."""
+        check_room(options, self._limit, self._max_length)
+        self._thread.check_open()
+        plans: dict[int, Plan] = {}
+        for number, text in enumerate(texts):
+            if len(text) > LARGE:
+                plans[number] = await asyncio.to_thread(
+                    plan_text, text, self.tokenizer, self._limit
+                )
+        self._thread.check_open()
+        ticket: Ticket[list[Translation]] = Ticket(terms, admitted, self._outbox)
+        return Job(ticket, texts, options, stream=stream, plans=plans)
+
+    def _see_off(self, work: Job | Pairs) -> None:
+        """The client waits no longer: with its answer, or because it has left."""
+        answer = work.ticket.answer
+        if answer.done() and not answer.cancelled():
+            answer.exception()  # looked at, or asyncio complains that nobody did
+        else:
+            answer.cancel()
+            self._thread.send(partial(self._crew.leave, work))
+
+    def _new_engine(self, max_rows: int) -> Engine:
         return Engine(
             self._network,
+            max_rows=max_rows,
             max_source=self._limit,
             max_length=self._max_length,
             continues=self._phrases.spelling.continues,
             shortlist=self._shortlist,
         )
-
-
-class _Job:
-    """What one request has to be searched.
-
-    The event loop awaits `answer` and may cancel it; everything else is the engine thread's.
-    """
-
-    def __init__(self, requests: list[Request]) -> None:
-        self.requests = requests
-        self.answer: Future[Found] = Future()
-        self.found: Found = [()] * len(requests)
-        self.places: dict[int, int] = {}  # the engine's id of a source not yet over -> its place
-
-
-class _Flight:
-    """An engine and the jobs in it. Of the engine's thread alone."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._jobs: set[_Job] = set()
-        self._owners: dict[int, _Job] = {}  # by the engine's ids
-
-    @property
-    def busy(self) -> bool:
-        """Whether `step` has anything to do."""
-        return self._engine.busy
-
-    def add(self, job: _Job) -> None:
-        """Let the sentences of `job` join."""
-        self._jobs.add(job)
-        for place, request in enumerate(job.requests):
-            id = self._engine.add(request)
-            job.places[id] = place
-            self._owners[id] = job
-        self._answer_if_over(job)  # blank texts have no sources
-
-    def step(self) -> None:
-        """Drop the jobs whose clients have left, extend the others, answer those that are over."""
-        for job in [job for job in self._jobs if job.answer.cancelled()]:
-            self._jobs.remove(job)
-            for id in job.places:
-                self._engine.cancel(id)
-                del self._owners[id]
-        for event in self._engine.step():
-            if isinstance(event, Finished):
-                job = self._owners.pop(event.id)
-                job.found[job.places.pop(event.id)] = event.hypotheses
-                self._answer_if_over(job)
-
-    def fail(self, error: Callable[[], Exception]) -> None:
-        """Answer each job with an `error` of its own. The end of this flight."""
-        for job in self._jobs:
-            if job.answer.set_running_or_notify_cancel():
-                job.answer.set_exception(error())
-
-    def _answer_if_over(self, job: _Job) -> None:
-        if not job.places:
-            self._jobs.remove(job)
-            # From here on the client can no longer cancel, so that answering cannot fail.
-            if job.answer.set_running_or_notify_cancel():
-                job.answer.set_result(job.found)
-
-
-def _shutting_down() -> ShuttingDown:
-    return ShuttingDown("The server is shutting down. Try again later.")

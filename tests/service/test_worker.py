@@ -2,9 +2,12 @@
 
 import asyncio
 import dataclasses
+import itertools
 import logging
+import random
 import threading
-from collections.abc import AsyncIterator, Coroutine
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,12 @@ from model.decoding.options import SearchOptions
 from model.decoding.packed import PackedNetwork
 from model.errors import RequestError
 from model.network.memory import Memory
+from model.translation import Translation
 from model.translator import Translator
-from service.errors import EngineFailed, Overloaded, ShuttingDown
+from service.admission import Admission
+from service.errors import DeadlinePassed, EngineFailed, ShuttingDown
+from service.observing import Silent
+from service.terms import Terms
 from service.worker import Worker
 
 TEXTS = [
@@ -43,14 +50,24 @@ def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
 
 @asynccontextmanager
 async def running(
-    checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, max_requests: int = 100
+    checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, max_rows: int = 160
 ) -> AsyncIterator[Worker]:
-    worker = Worker(checkpoint, device=torch.device("cpu"), dtype=dtype, max_requests=max_requests)
-    worker.start()
+    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=dtype, max_rows=max_rows)
+    await asyncio.to_thread(worker.start)
     try:
         yield worker
     finally:
-        worker.stop()
+        await asyncio.to_thread(worker.stop)
+
+
+async def translate(
+    worker: Worker,
+    texts: Sequence[str],
+    options: SearchOptions | None = None,
+    terms: Terms = Terms(),  # noqa: B008 - frozen
+) -> list[Translation]:
+    with Admission(10**6, 10**9).enter(1) as admitted:
+        return await worker.translate(texts, options or worker.options, terms, admitted)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -93,9 +110,9 @@ def test_a_worker_translates_as_the_translator_does(
 
     async def test() -> None:
         async with running(checkpoint, dtype) as worker:
-            assert await worker.translate(TEXTS, options) == translator.search(TEXTS, options)
-            assert await worker.translate(TEXTS, worker.options) == translator.search(TEXTS)
-            assert await worker.translate([], options) == []
+            assert await translate(worker, TEXTS, options) == translator.search(TEXTS, options)
+            assert await translate(worker, TEXTS) == translator.search(TEXTS)
+            assert await translate(worker, [], options) == []
 
     run(test())
 
@@ -103,10 +120,10 @@ def test_a_worker_translates_as_the_translator_does(
 def test_no_answer_depends_on_company(checkpoint: Checkpoint) -> None:
     async def test() -> None:
         async with running(checkpoint) as worker:
-            alone = [await worker.translate([text], worker.options) for text in TEXTS]
+            alone = [await translate(worker, [text]) for text in TEXTS]
             together = await asyncio.gather(
-                *(worker.translate([text], worker.options) for text in reversed(TEXTS)),
-                worker.translate(TEXTS * 3, LONG),
+                *(translate(worker, [text]) for text in reversed(TEXTS)),
+                translate(worker, TEXTS * 3, LONG),
             )
             assert together[len(TEXTS) - 1 :: -1] == alone
 
@@ -118,9 +135,9 @@ def test_requests_join_those_in_flight(checkpoint: Checkpoint, steps: list[str])
     async def test() -> None:
         async with running(checkpoint) as worker:
             steps.clear()
-            long = asyncio.create_task(worker.translate(["der Hund"], LONG))
+            long = asyncio.create_task(translate(worker, ["der Hund"], LONG))
             await growth(steps)
-            await worker.translate(["die Frau"], QUICK)
+            await translate(worker, ["die Frau"], QUICK)
             assert not long.done()
             await long
             # 50 pieces and EOS; a batch of its own would have cost the quick one more.
@@ -132,44 +149,30 @@ def test_requests_join_those_in_flight(checkpoint: Checkpoint, steps: list[str])
 def test_whoever_leaves_stops_the_work(checkpoint: Checkpoint, steps: list[str]) -> None:
 
     async def test() -> None:
-        async with running(checkpoint, max_requests=1) as worker:
+        async with running(checkpoint) as worker:
             steps.clear()
-            long = asyncio.create_task(worker.translate(["der Hund"] * 3, LONG))
+            long = asyncio.create_task(translate(worker, ["der Hund"] * 3, LONG))
             await growth(steps)
             long.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await long
             made = len(steps)
             # The next is let in, and finds an engine with nothing else to do.
-            await worker.translate(["die Frau"], QUICK)
+            await translate(worker, ["die Frau"], QUICK)
             assert len(steps) - made <= 3
             assert len(steps) < 50
 
     run(test())
 
 
-def test_more_requests_than_allowed_are_refused(checkpoint: Checkpoint) -> None:
-    async def test() -> None:
-        async with running(checkpoint, max_requests=2) as worker:
-            first = [asyncio.create_task(worker.translate(["der Hund"], LONG)) for _ in range(2)]
-            await asyncio.sleep(0)
-            with pytest.raises(Overloaded):
-                await worker.translate(["die Frau"], QUICK)
-            await asyncio.gather(*first)
-            for _ in range(5):  # each makes room for the next
-                await worker.translate(["die Frau"], QUICK)
-
-    run(test())
-
-
 def test_options_that_allow_too_long_output_are_refused(checkpoint: Checkpoint) -> None:
     async def test() -> None:
-        async with running(checkpoint, max_requests=1) as worker:
+        async with running(checkpoint) as worker:
             greedy = SearchOptions(max_length_a=2.0, max_length_b=11)
             for _ in range(2):  # a refusal takes no place in the queue
                 with pytest.raises(RequestError, match="room for 58"):
-                    await worker.translate(["der Hund"], greedy)
-            await worker.translate(["der Hund"], SearchOptions(max_length_a=2.0, max_length_b=10))
+                    await translate(worker, ["der Hund"], greedy)
+            await translate(worker, ["der Hund"], SearchOptions(max_length_a=2.0, max_length_b=10))
 
     run(test())
 
@@ -180,7 +183,7 @@ def test_there_is_room_for_the_options_of_the_checkpoint(checkpoint: Checkpoint)
 
     async def test() -> None:
         async with running(checkpoint) as worker:
-            (translation,) = await worker.translate(["der Hund"], worker.options)
+            (translation,) = await translate(worker, ["der Hund"])
             assert len(translation.hypotheses[0].pieces) == 70
 
     run(test())
@@ -190,42 +193,312 @@ def test_a_checkpoint_whose_options_no_memory_holds_is_refused(checkpoint: Check
     search = dataclasses.replace(checkpoint.search, max_length_b=100_000)
     checkpoint = dataclasses.replace(checkpoint, search=search)
     with pytest.raises(RequestError, match="room for 10000"):
-        Worker(checkpoint, device=torch.device("cpu"), dtype=torch.float32, max_requests=1)
+        Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
 
 
-def test_a_step_that_raises_fails_those_in_flight_and_no_others(
-    checkpoint: Checkpoint,
-    caplog: pytest.LogCaptureFixture,
-    steps: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    poison = checkpoint.tokenizer.encode("日")[-1]
+@pytest.fixture
+def poison(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> list[type[Exception]]:
+    """Texts with 日 raise what the list holds, from the encoder. Empty, nothing happens."""
+    piece = checkpoint.tokenizer.encode("日")[-1]
     honest = PackedNetwork.encode
+    errors: list[type[Exception]] = []
 
     def fail(self: PackedNetwork, src: Tensor, lengths: Tensor) -> Memory:
-        if (src == poison).any():
-            raise RuntimeError("the device is on fire")
+        if errors and (src == piece).any():
+            raise errors[0]("the device is on fire")
         return honest(self, src, lengths)
 
     monkeypatch.setattr(PackedNetwork, "encode", fail)
+    return errors
 
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, torch.OutOfMemoryError])
+def test_a_step_that_raises_fails_the_guilty_and_no_others(
+    checkpoint: Checkpoint,
+    caplog: pytest.LogCaptureFixture,
+    steps: list[str],
+    poison: list[type[Exception]],
+    error: type[Exception],
+) -> None:
     async def test() -> None:
         async with running(checkpoint) as worker:
-            before = await worker.translate(["der Hund"], worker.options)
+            expected = [(await translate(worker, [text], LONG)) for text in TEXTS[:5]]
+            slots = worker.stats().slots
+            poison.append(error)
             steps.clear()
-            bystander = asyncio.create_task(worker.translate(["der Hund"], LONG))
+            bystanders = [
+                asyncio.create_task(translate(worker, [text], LONG)) for text in TEXTS[:5]
+            ]
             await growth(steps)
-            with pytest.raises(EngineFailed):
-                await worker.translate(["die Frau", "日本語"], worker.options)
-            with pytest.raises(EngineFailed):
-                await bystander
-            assert await worker.translate(["der Hund"], worker.options) == before
+            guilty = [
+                asyncio.create_task(translate(worker, ["die Frau", "日本語"])) for _ in range(3)
+            ]
+            for task in guilty:
+                with pytest.raises(EngineFailed):
+                    await task
+            assert await asyncio.gather(*bystanders) == expected
+            assert worker.ready()
+            assert worker.stats().slots == slots
+            poison.clear()
+            assert await translate(worker, ["日本語"])
 
     with caplog.at_level(logging.ERROR):
         run(test())
-    (record,) = caplog.records
-    assert record.exc_info
-    assert str(record.exc_info[1]) == "the device is on fire"
+    assert all(record.exc_info for record in caplog.records)
+    assert {str(record.exc_info[1]) for record in caplog.records if record.exc_info} == {
+        "the device is on fire"
+    }
+
+
+def test_a_failure_that_does_not_come_back_fails_nobody(
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = PackedNetwork.step
+    steps = itertools.count()
+
+    def fail(self: PackedNetwork, *arguments: Any) -> Any:
+        if next(steps) == 40:
+            raise RuntimeError("a bit has flipped")
+        return honest(self, *arguments)
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            expected = await translate(worker, TEXTS, LONG)
+            monkeypatch.setattr(PackedNetwork, "step", fail)
+            assert await translate(worker, TEXTS, LONG) == expected
+            assert worker.ready()
+
+    with caplog.at_level(logging.ERROR):
+        run(test())
+    assert len(caplog.records) == 1
+
+
+def test_memory_that_is_short_leaves_fewer_rows(
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = PackedNetwork.step
+
+    def fail(self: PackedNetwork, token: Tensor, *arguments: Any) -> Any:
+        if token.numel() > 20:
+            raise torch.OutOfMemoryError("20 rows are all that fits")
+        return honest(self, token, *arguments)
+
+    async def test() -> None:
+        async with running(checkpoint, max_rows=64) as worker:
+            alone = [await translate(worker, [text], LONG) for text in TEXTS]
+            monkeypatch.setattr(PackedNetwork, "step", fail)
+            found = await asyncio.gather(*(translate(worker, [t], LONG) for t in TEXTS * 8))
+            assert found == alone * 8
+            assert worker.ready()
+            assert 1 <= worker.stats().slots < 64
+
+    with caplog.at_level(logging.ERROR):
+        run(test())
+    assert caplog.records
+
+
+def test_an_engine_that_cannot_translate_is_not_ready_until_it_can(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = PackedNetwork.step
+    broken = [True]
+
+    def fail(self: PackedNetwork, *arguments: Any) -> Any:
+        if broken:
+            raise RuntimeError("the device is gone")
+        return honest(self, *arguments)
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            assert worker.ready()
+            monkeypatch.setattr(PackedNetwork, "step", fail)
+            with pytest.raises(EngineFailed):
+                await translate(worker, ["der Hund"])
+            assert not worker.ready()
+            assert worker.alive(time.monotonic())
+            broken.clear()
+            while not worker.ready():  # asking makes it try
+                await asyncio.sleep(0.001)
+            assert await translate(worker, ["der Hund"])
+
+    run(test())
+
+
+def test_a_step_without_end_is_no_life(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = PackedNetwork.step
+    go_on, stuck = threading.Event(), threading.Event()
+
+    def wait(self: PackedNetwork, *arguments: Any) -> Any:
+        stuck.set()
+        go_on.wait()
+        return honest(self, *arguments)
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            now = time.monotonic()
+            assert worker.alive(now + 1000)  # idle, for however long
+            monkeypatch.setattr(PackedNetwork, "step", wait)
+            task = asyncio.create_task(translate(worker, ["der Hund"]))
+            await asyncio.to_thread(stuck.wait)
+            now = time.monotonic()
+            assert worker.alive(now + 30)
+            assert not worker.alive(now + 100)
+            go_on.set()
+            await task
+            while not worker.alive(now + 1000):  # until the thread has nothing more to do
+                await asyncio.sleep(0.001)
+
+    run(test())
+
+
+def test_an_observer_that_raises_disturbs_nobody(
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Silent):
+        def finished(self, pieces: int) -> None:
+            raise ZeroDivisionError
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            expected = await translate(worker, TEXTS)
+            worker.observer = Broken()
+            assert await translate(worker, TEXTS) == expected
+
+    run(test())
+    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
+
+
+def test_an_observer_hears_of_steps_waits_and_pieces(checkpoint: Checkpoint) -> None:
+    class Counting(Silent):
+        def __init__(self) -> None:
+            self.rows: list[int] = []
+            self.waits: list[float] = []
+            self.pieces = 0
+
+        def step(self, seconds: float, rows: int) -> None:
+            assert seconds > 0
+            self.rows.append(rows)
+
+        def queued(self, seconds: float) -> None:
+            self.waits.append(seconds)
+
+        def finished(self, pieces: int) -> None:
+            self.pieces += pieces
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            counting = Counting()
+            worker.observer = counting
+            assert worker.observer is counting
+            (found,) = await translate(worker, ["der Hund läuft."])
+            assert counting.pieces == len(found.source_pieces)
+            assert set(counting.rows) == {worker.options.beam_size}
+            assert len(counting.waits) == 1
+            assert 0 <= counting.waits[0] < 60
+
+    run(test())
+
+
+def test_a_deadline_that_passes_frees_the_slots(checkpoint: Checkpoint, steps: list[str]) -> None:
+    async def test() -> None:
+        async with running(checkpoint, max_rows=2) as worker:
+            steps.clear()
+            in_flight = asyncio.create_task(
+                translate(worker, ["der Hund"], LONG, Terms(deadline=time.monotonic() + 0.02))
+            )
+            await growth(steps)
+            before = len(steps)
+            with pytest.raises(DeadlinePassed, match="deadline_ms"):  # never gets to the encoder
+                await translate(worker, ["die Frau"], QUICK, Terms(deadline=time.monotonic()))
+            assert len(steps) <= before + 2
+            with pytest.raises(DeadlinePassed):
+                await in_flight
+            assert worker.stats().in_use == worker.stats().waiting == 0
+            assert await translate(
+                worker, ["die Frau"], QUICK, Terms(deadline=time.monotonic() + 100)
+            )
+
+    run(test())
+
+
+def test_one_that_is_cancelled_before_it_is_answered_breaks_nothing(checkpoint: Checkpoint) -> None:
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            alone = await translate(worker, ["der Hund"])
+            rng = random.Random(3)
+            for _ in range(40):
+                tasks = [
+                    asyncio.create_task(translate(worker, ["der Hund"], LONG)) for _ in range(6)
+                ]
+                for task in tasks:
+                    for _ in range(rng.randrange(3)):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            assert await translate(worker, ["der Hund"]) == alone
+            stats = worker.stats()
+            assert (stats.waiting, stats.waiting_pieces, stats.in_use) == (0, 0, 0)
+
+    run(test())
+
+
+def test_random_company_changes_no_bit(checkpoint: Checkpoint) -> None:
+    """Documents, lines, streams, priorities, options, clients that leave: all at once."""
+    rng = random.Random(1)
+    options = [LONG, QUICK, SearchOptions(beam_size=3, n_best=2), SearchOptions(beam_size=1)]
+    words = "der die das Haus Hund Mann läuft schläft rot unter Straße 日本".split()  # noqa: SIM905
+    texts = [" ".join(rng.choices(words, k=rng.randint(1, 40))) + "." for _ in range(30)]
+
+    async def one(worker: Worker, expected: dict[tuple[str, int], Translation]) -> None:
+        number = rng.randrange(len(options))
+        chosen = rng.choices(texts, k=rng.choice([1, 1, 2, 25]))
+        terms = Terms(
+            key=rng.choice("abc"), priority=rng.randrange(10), document=rng.random() < 0.3
+        )
+        task = asyncio.create_task(translate(worker, chosen, options[number], terms))
+        if rng.random() < 0.2:
+            await asyncio.sleep(rng.random() / 50)
+            task.cancel()
+        try:
+            found = await task
+        except asyncio.CancelledError:
+            return
+        for text, translation in zip(chosen, found, strict=True):
+            assert translation == expected[text, number]
+            alone = expected[text, number].hypotheses[0].weights
+            weights = translation.hypotheses[0].weights
+            assert (weights is None) == (alone is None)
+            assert weights is None or alone is None or weights.equal(alone)
+
+    async def test() -> None:
+        async with running(checkpoint, max_rows=16) as worker:
+            expected = {
+                (text, number): (await translate(worker, [text], options[number]))[0]
+                for text in texts
+                for number in range(len(options))
+            }
+            await asyncio.gather(*(one(worker, expected) for _ in range(25)))
+
+    run(test())
+
+
+def test_pieces_are_told_to_the_admission(checkpoint: Checkpoint, steps: list[str]) -> None:
+    async def test() -> None:
+        admission = Admission(10, 10**6)
+        async with running(checkpoint) as worker:
+            with admission.enter(5000) as admitted:
+                task = asyncio.create_task(
+                    worker.translate(["der Hund läuft."], LONG, Terms(), admitted)
+                )
+                while admission.pieces == 5000:
+                    await asyncio.sleep(0.001)
+                assert admission.pieces == len(worker.tokenizer.encode("der Hund läuft."))
+                await task
+            assert admission.pieces == 0
+
+    run(test())
 
 
 class NoTorch(TorchFunctionMode):
@@ -245,7 +518,7 @@ def test_the_event_loop_runs_no_torch(checkpoint: Checkpoint, steps: list[str]) 
             with NoTorch():
                 with pytest.raises(AssertionError, match="on the event loop"):
                     torch.zeros(1)
-                assert len(await worker.translate(TEXTS, worker.options)) == len(TEXTS)
+                assert len(await translate(worker, TEXTS)) == len(TEXTS)
 
     run(test())
     assert set(steps) == {"engine"}
@@ -258,17 +531,47 @@ def test_a_worker_that_stops_leaves_nobody_waiting(
     async def test() -> None:
         async with running(checkpoint) as worker:
             steps.clear()
-            long = asyncio.create_task(worker.translate(["der Hund"], LONG))
+            long = asyncio.create_task(translate(worker, ["der Hund"], LONG))
             await growth(steps)
-            worker.stop()
+            await asyncio.to_thread(worker.stop)
             with pytest.raises(ShuttingDown):
                 await long
             with pytest.raises(ShuttingDown):
-                await worker.translate(["die Frau"], QUICK)
-            worker.start()
-            assert await worker.translate([""], QUICK)
+                await translate(worker, ["die Frau"], QUICK)
+            assert not worker.ready()
+            await asyncio.to_thread(worker.start)
+            assert await translate(worker, [""], QUICK)
 
     run(test())
+
+
+def test_a_worker_that_drains_finishes_what_it_has(checkpoint: Checkpoint) -> None:
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            expected = await translate(worker, TEXTS, LONG)
+            tasks = [asyncio.create_task(translate(worker, TEXTS, LONG)) for _ in range(9)]
+            await asyncio.sleep(0)
+            stop = asyncio.create_task(asyncio.to_thread(worker.stop, 50))
+            assert await asyncio.gather(*tasks) == [expected] * 9
+            with pytest.raises(ShuttingDown):
+                await translate(worker, ["die Frau"], QUICK)
+            await stop
+
+    run(test())
+
+
+def test_a_model_that_cannot_be_warmed_up_does_not_start(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: PackedNetwork, *arguments: Any) -> Any:
+        raise RuntimeError("no kernel image is available")
+
+    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.bfloat16)
+    monkeypatch.setattr(PackedNetwork, "step", fail)
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        worker.start()
+    assert not worker.ready()
+    worker.stop()
 
 
 @pytest.mark.parametrize("spoilt", [False, True])

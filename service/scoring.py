@@ -1,0 +1,129 @@
+"""Scoring: how probable given translations are, a few at a time between the steps of the engine.
+
+By teacher forcing, in fp32 whatever the engine computes in. The pairs of different requests are
+never computed together, so that no figure depends on company.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from model.decoding.options import SearchOptions
+from model.decoding.precision import cast
+from model.decoding.search import length_penalty
+from model.errors import RequestError
+from model.network.seq2seq import Seq2Seq
+from model.score import batches, score_batch
+from model.text.tokenizer import Tokenizer
+from service.errors import EngineFailed
+from service.job import Ticket
+from service.scheduling import Scheduler
+
+AT_ONCE = 256
+"""Padded pieces that are scored between two steps."""
+LONGEST = 1000
+"""Pieces of a side: more would hold up everything else."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """How probable a target is, given its source."""
+
+    log_prob: float
+    """Natural logarithm of the probability of the pieces and EOS."""
+    token_log_probs: tuple[float, ...]
+    """The same of each piece, given those before it; that of EOS is left out."""
+    pieces: tuple[str, ...]
+    """Of the target, without EOS."""
+    score: float
+    """`log_prob` divided by the length penalty of the model's options."""
+
+
+class Pairs:
+    """Pairs to score. But for its making, of the thread of the engine."""
+
+    def __init__(
+        self, ticket: Ticket[list[Scored]], sources: Sequence[str], targets: Sequence[str]
+    ) -> None:
+        self.ticket = ticket
+        self.texts = list(zip(sources, targets, strict=True))
+        self.pairs: list[tuple[list[int], list[int]]] = []
+        self.batches: list[list[int]] = []
+        self.scored: dict[int, Scored] = {}
+
+
+class Scorer:
+    """The pairs that wait to be scored. Of the thread of the engine alone."""
+
+    def __init__(
+        self, network: Seq2Seq, device: torch.device, tokenizer: Tokenizer, options: SearchOptions
+    ) -> None:
+        self._given, self._device = network, device
+        self._network: Seq2Seq | None = None  # on the device; made when first needed
+        self._tokenizer, self._options = tokenizer, options
+        self.waiting: Scheduler[Pairs] = Scheduler()
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        return self.waiting.waiting > 0
+
+    def join(self, pairs: Pairs, now: float) -> None:
+        """Let `pairs` wait.
+
+        Raises:
+            RequestError: a side is too long.
+        """
+        encode = self._tokenizer.encode
+        # Without the white space at the ends, as texts are searched.
+        pairs.pairs = [(encode(s.strip()), encode(t.strip())) for s, t in pairs.texts]
+        for name, side in (("source", 0), ("target", 1)):
+            longest = max((len(pair[side]) for pair in pairs.pairs), default=0)
+            if longest > LONGEST:
+                raise RequestError(
+                    f"{name}: {longest} pieces, but a pair that is scored may have {LONGEST} on "
+                    f"each side. Split it."
+                )
+        pairs.ticket.correct(sum(len(source) + len(target) for source, target in pairs.pairs))
+        longer = [max(map(len, pair)) for pair in pairs.pairs]
+        pairs.batches = list(batches(longer, AT_ONCE))
+        costs = [sum(longer[i] + 1 for i in batch) for batch in pairs.batches]
+        self.waiting.push(pairs, costs, pairs.ticket.terms, now)
+        self._answer_if_over(pairs)
+
+    def leave(self, pairs: Pairs) -> None:
+        """Nobody wants the answer any more."""
+        self.waiting.drop(pairs)
+
+    def step(self) -> Pairs:
+        """Score some pairs of one request; of which. One that raises fails."""
+        pairs, number = self.waiting.pop()
+        try:
+            self._score(pairs, pairs.batches[number])
+        except Exception:
+            self.waiting.drop(pairs)
+            pairs.ticket.fail(EngineFailed())
+            raise
+        self._answer_if_over(pairs)
+        return pairs
+
+    def _score(self, pairs: Pairs, batch: list[int]) -> None:
+        if self._network is None:
+            self._network = cast(self._given, torch.float32, self._device)
+        sources, targets = ([pairs.pairs[i][side] for i in batch] for side in (0, 1))
+        found = score_batch(self._network, sources, targets).tolist()
+        for i, row, target in zip(batch, found, targets, strict=True):
+            log_probs = row[: len(target) + 1]
+            total = sum(log_probs, start=0.0)
+            penalty = length_penalty(self._options, torch.tensor(len(log_probs))).item()
+            pairs.scored[i] = Scored(
+                log_prob=total,
+                token_log_probs=tuple(log_probs[:-1]),
+                pieces=tuple(map(self._tokenizer.piece, target)),
+                score=total / penalty,
+            )
+
+    def _answer_if_over(self, pairs: Pairs) -> None:
+        if len(pairs.scored) == len(pairs.pairs):
+            pairs.ticket.give([pairs.scored[i] for i in range(len(pairs.pairs))])
