@@ -7,6 +7,7 @@ apart and puts them together, and everything between happens in the thread of th
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -25,7 +26,9 @@ from model.decoding.shortlist import Shortlist
 from model.phrases import Phrases
 from model.translation import Plan, Translation, assemble, plan_sources, plan_text
 from model.translator import SHORTEST_LIMIT
+from service.admission import Admitted
 from service.errors import EngineFailed, Overloaded, ShuttingDown
+from service.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +41,14 @@ class Worker:
 
     def __init__(
         self,
+        name: str,
         checkpoint: Checkpoint,
         *,
         device: torch.device,
         dtype: torch.dtype,
-        max_requests: int,
         shortlist: Shortlist | None = None,
+        defaults: SearchOptions | None = None,
+        max_requests: int = 1_000,
     ) -> None:
         """
         Args:
@@ -56,7 +61,8 @@ class Worker:
                 has room for.
         """
         self.digest = checkpoint.digest
-        self.options = checkpoint.search
+        self.name, self.card = name, checkpoint.card
+        self.options = checkpoint.search if defaults is None else defaults
         self._tokenizer = checkpoint.tokenizer
         self._phrases = Phrases(checkpoint.tokenizer)
         self._network = runnable(checkpoint.network, dtype, device)
@@ -69,6 +75,7 @@ class Worker:
         # Of the event loop:
         self._free = max_requests
         self._running = False
+        self._busy = 0
 
     def start(self) -> None:
         """Begin to translate."""
@@ -78,13 +85,25 @@ class Worker:
         self._thread.start()
         self._running = True
 
-    def stop(self) -> None:
-        """End after the step under way. Requests that still wait fail with `ShuttingDown`."""
+    def stop(self, drain_s: float = 0) -> None:
+        """Refuse what is new, and end when all is done or `drain_s` has passed.
+
+        Requests that still wait fail with `ShuttingDown`.
+        """
         self._running = False
+        until = time.monotonic() + drain_s
+        while self._busy and time.monotonic() < until:
+            time.sleep(0.01)
         self._inbox.put(None)
         self._thread.join()
 
-    async def translate(self, texts: Sequence[str], options: SearchOptions) -> list[Translation]:
+    async def translate(
+        self,
+        texts: Sequence[str],
+        options: SearchOptions,
+        terms: Terms | None = None,
+        admitted: Admitted | None = None,
+    ) -> list[Translation]:
         """The translations of `texts`, in their order. If cancelled, they leave the engine.
 
         Raises:
@@ -110,7 +129,11 @@ class Worker:
             raise _shutting_down()
         job = _Job(requests)
         self._inbox.put(job)
-        return await asyncio.wrap_future(job.answer)  # cancelling the one cancels the other
+        self._busy += 1
+        try:
+            return await asyncio.wrap_future(job.answer)  # cancelling the one cancels the other
+        finally:
+            self._busy -= 1
 
     def _plan(
         self, texts: Sequence[str], options: SearchOptions

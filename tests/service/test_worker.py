@@ -45,7 +45,9 @@ def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
 async def running(
     checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, max_requests: int = 100
 ) -> AsyncIterator[Worker]:
-    worker = Worker(checkpoint, device=torch.device("cpu"), dtype=dtype, max_requests=max_requests)
+    worker = Worker(
+        "tiny", checkpoint, device=torch.device("cpu"), dtype=dtype, max_requests=max_requests
+    )
     worker.start()
     try:
         yield worker
@@ -190,7 +192,7 @@ def test_a_checkpoint_whose_options_no_memory_holds_is_refused(checkpoint: Check
     search = dataclasses.replace(checkpoint.search, max_length_b=100_000)
     checkpoint = dataclasses.replace(checkpoint, search=search)
     with pytest.raises(RequestError, match="room for 10000"):
-        Worker(checkpoint, device=torch.device("cpu"), dtype=torch.float32, max_requests=1)
+        Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_a_step_that_raises_fails_those_in_flight_and_no_others(
