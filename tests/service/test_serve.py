@@ -1,17 +1,14 @@
 """dragoman-serve: a real process on a real socket, and what it says to mistakes."""
 
-import os
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
 import httpx
 import pytest
-import torch
 import yaml
 
 from model.translator import Translator
@@ -22,45 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["der Hund läuft.", "", "ein Mann sieht die Frau auf der Straße! das Haus ist rot." * 2]
 
 
-class Server(NamedTuple):
-    process: subprocess.Popen[str]
+class Server(Protocol):
+    process: "subprocess.Popen[str]"
     url: str
 
 
-@contextmanager
-def serve(*arguments: str | Path, **variables: str) -> Iterator[Server]:
-    """A server in a process of its own, on a free port of the loopback interface."""
-    threads = str(torch.get_num_threads())
-    flags = ["--port", "0", "--device", "cpu", "--precision", "fp32", "--threads", threads]
-    command = [sys.executable, "-m", "service.serve", *map(str, arguments), *flags]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | variables,
-    ) as process:
-        try:
-            line = await_line(process, "http://")
-            assert line.startswith("dragoman-serve: "), line
-            yield Server(process, line[line.index("http://") :].strip())
-        finally:
-            process.kill()
-
-
-def await_line(process: subprocess.Popen[str], part: str) -> str:
-    """The next line on its standard error in which `part` stands."""
-    assert process.stderr
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if part in line:
-            return line
-    raise AssertionError(f"{part!r} not in {lines}")
+Serve = Callable[..., AbstractContextManager[Server]]
 
 
 @pytest.fixture(scope="module")
-def server(tiny_checkpoint: Path) -> Iterator[Server]:
+def server(tiny_checkpoint: Path, serve: Serve) -> Iterator[Server]:
     with serve(tiny_checkpoint) as server:
         yield server
 
@@ -200,8 +168,9 @@ def test_a_wrong_models_file_is_a_mistake(
 ) -> None:
     (tmp_path / "run").symlink_to(tiny_checkpoint)
     (tmp_path / "models.yaml").write_text(f"models: [{model}]")
-    arguments = ["--models", tmp_path / "models.yaml", "--device", "cpu", "--precision", "fp32"]
-    assert message in mistake(capsys, *arguments, "--port", "0")
+    file = tmp_path / "models.yaml"
+    flags = ["--port", "0", "--device", "cpu", "--precision", "fp32"]
+    assert message in mistake(capsys, "--models", file, *flags)
 
 
 def test_keys_that_cannot_be_read_are_a_mistake(
