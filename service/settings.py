@@ -1,5 +1,7 @@
 """Settings: what a server is started with, every limit included, from DRAGOMAN_* variables."""
 
+import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -111,8 +113,10 @@ def read_settings(given: Mapping[str, object]) -> Settings:
     """The settings of the environment, with those that are `given` by name in their place.
 
     Raises:
-        ConfigError: a value is of the wrong type or out of range, or there is no such setting.
+        ConfigError: a value is of the wrong type or out of range, or a variable is nearly that of a
+            setting: a limit with a slip of the pen would not be there.
     """
+    _check_names(os.environ)
     try:
         return Settings(**_any(given))
     except ValidationError as error:
@@ -125,6 +129,15 @@ def read_settings(given: Mapping[str, object]) -> Settings:
         raise ConfigError(
             f"{origin}:{shown} {first['msg']}. docs/serving.md has every setting."
         ) from error
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    """Others may have variables that begin as ours do, such as Kubernetes for a service."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable not in known:
+            for nearest in difflib.get_close_matches(variable, known, n=1, cutoff=0.9):
+                raise ConfigError(f"{variable}: unknown setting. Did you mean {nearest}?")
 
 
 def _any(given: Mapping[str, object]) -> dict[str, Any]:

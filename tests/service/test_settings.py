@@ -119,6 +119,18 @@ def test_wrong_values_are_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_a_slip_in_the_name_of_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_MAX_REQUEST", "7")
+    with pytest.raises(ConfigError, match="Did you mean DRAGOMAN_MAX_REQUESTS"):
+        read_settings({})
+
+
+@pytest.mark.parametrize("name", ["DATA", "SERVICE_HOST", "SERVICE_PORT", "PORT_8000_TCP", "RUN"])
+def test_variables_of_others_are_let_be(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + name, "x")
+    assert read_settings({}) == Settings()
+
+
 def test_a_wrong_flag_is_told_from_a_wrong_variable() -> None:
     with pytest.raises(ConfigError, match="--port: 65536: Input should be less"):
         read_settings({"port": 65536})
