@@ -7,31 +7,31 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admission import Admission
+from service.catalogue import Catalogue
 from service.errors import BodyTooLarge, ClientGone, add_error_handlers
 from service.schemas import Alive, ErrorBody, TranslateRequest, TranslateResponse
 from service.settings import Settings
 from service.terms import Terms
-from service.worker import Worker
 
 T = TypeVar("T")
 
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
-def create_app(worker: Worker, settings: Settings) -> FastAPI:
-    """The application. It starts and stops `worker` with its lifespan."""
+def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
+    """The application. It starts and stops the workers of `catalogue` with its lifespan."""
+    admission = Admission(settings.max_requests, settings.max_queued_pieces)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker.start()
+        await catalogue.start()
         yield
-        worker.stop()
-
-    admission = Admission(settings.max_requests, 1_000_000)
+        await catalogue.stop(0)
 
     app = FastAPI(
         title="Dragoman",
@@ -72,12 +72,17 @@ def create_app(worker: Worker, settings: Settings) -> FastAPI:
         },
     )
     async def translate(body: TranslateRequest, request: Request) -> TranslateResponse:
-        options = body.options.over(worker.options)
-        with admission.enter(int(request.headers.get("content-length", 0))) as admitted:
-            translations = await while_connected(
-                request, worker.translate(body.texts, options, Terms(), admitted)
-            )
+        with catalogue.use("translate", body.model, body.source, body.target) as worker:
+            size = sum(len(text.encode()) for text in body.texts)
+            with admission.enter(size) as admitted:
+                options = body.options.over(worker.options)
+                work = worker.translate(body.texts, options, Terms(), admitted)
+                translations = await while_connected(request, work)
         return TranslateResponse.of(translations, worker.digest)
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        return JSONResponse({}, 503 if catalogue.draining else 200)
 
     return app
 

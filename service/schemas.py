@@ -127,6 +127,9 @@ class TranslateRequest(BaseModel):
         Field(description="A long text is cut at sentence ends or spaces; a blank one comes back."),
     ]
     options: Options = Field(default_factory=Options)
+    model: str | None = None
+    source: str | None = None
+    target: str | None = None
 
     @property
     def texts(self) -> list[str]:

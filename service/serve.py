@@ -1,49 +1,50 @@
-"""dragoman-serve: a model behind HTTP."""
+"""dragoman-serve: models behind HTTP."""
 
 import argparse
-import dataclasses
 import logging
 import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
-
-from model.cli import (
-    OK,
-    add_model_arguments,
-    add_shortlist_argument,
-    command_parser,
-    load_model,
-    run_command,
-)
+from model.cli import OK, add_machine_arguments, add_shortlist_argument, command_parser, run_command
+from model.decoding.formats import PRECISIONS
 from model.errors import ConfigError
 from service.app import create_app
-from service.settings import Settings
-from service.worker import Worker
+from service.catalogue import Catalogue
+from service.keys import Keys
+from service.loading import Loader
+from service.models_file import ModelEntry, entries_of_runs, read_models_file
+from service.server import Server
+from service.settings import PREFIX, Settings, read_settings
 
 NAME = "dragoman-serve"
 
-DRAIN_S = 30
-"""How long requests may take that are unanswered when the server is told to exit."""
-
 DESCRIPTION = """\
-Translate over HTTP with a trained model. Requests join those in flight and leave when they are
-done; none changes the answer of another. SIGTERM and Ctrl-C end it after the requests in flight.
+Translate over HTTP with trained models. Requests join those in flight and leave when they are
+done; none changes the answer of another.
 
-  GET  /livez          whether it runs
+  GET  /livez          whether it runs; /readyz whether it takes requests
   POST /v1/translate   {"text": "..."} or {"text": ["...", "..."]}; also "options": {...}
-  GET  /openapi.json   all of it, for programs"""
+  GET  /openapi.json   all of it, for programs
+
+SIGTERM and Ctrl-C end it after the requests in flight, a second one ends it at once. SIGHUP loads
+the models again."""
 
 EXAMPLE = """\
 example:
   dragoman-serve runs/demo &
   curl http://127.0.0.1:8000/v1/translate --json '{"text": "Das Brot kostet 4,20 Euro."}'
 
-Each flag but RUN has a variable, DRAGOMAN_HOST for --host, and two limits have no flag:
-DRAGOMAN_MAX_BODY_BYTES and DRAGOMAN_MAX_REQUESTS (accepted and not yet answered)."""
+Each flag has a variable, DRAGOMAN_HOST for --host, over which it wins. The limits, the API keys and
+the rest have variables only: docs/serving.md lists all."""
+
+FLAGS = ("models", "host", "port", "device", "precision", "threads", "shortlist")
+"""The settings that have a flag."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,42 +53,103 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(argv: list[str] | None) -> int:
-    settings = Settings.from_environment(os.environ)
-    arguments = command_line(settings).parse_args(argv)
-    settings = dataclasses.replace(settings, host=arguments.host, port=arguments.port)
-    with _listener(settings) as listener:
-        app = _load(arguments, settings)
-        listener.listen()
-        print(f"{NAME}: {_url(listener)}", file=sys.stderr, flush=True)
-        _run(app, listener)
+    arguments = command_line().parse_args(argv)
+    flags = {name: getattr(arguments, name) for name in FLAGS}
+    settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
+    logging.basicConfig(
+        format=f"{NAME}: %(levelname)s: %(message)s", level=settings.log_level.upper()
+    )
+    read = _models(arguments.runs, arguments.models, settings)
+    Keys.from_settings(settings)  # a mistake in them is told before models take time to load
+    with _no_hangup(), _listener(settings) as listener:
+        loader = Loader.from_settings(settings)
+        catalogue = Catalogue(read, loader.load, settings.drain_s)
+        app = create_app(catalogue, settings)
+        ready = partial(print, f"{NAME}: {_url(listener)}", file=sys.stderr, flush=True)
+        Server(app, catalogue, drain_s=settings.drain_s, ready=ready).run(sockets=[listener])
+        if catalogue.reloading:  # its thread may be anywhere in torch: nothing waits for it
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(OK)
     return OK
 
 
-def command_line(settings: Settings) -> argparse.ArgumentParser:
-    """The flags, with `settings` for those that are not given."""
+def command_line() -> argparse.ArgumentParser:
+    """The flags; those that are not given are None."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
-    add_model_arguments(parser)
-    add_shortlist_argument(parser)
-    parser.set_defaults(
-        device=settings.device, precision=settings.precision, threads=settings.threads
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        type=Path,
+        nargs="*",
+        help="output directory of dragoman-train (its best checkpoint) or one of its checkpoints; "
+        "a model is called as its directory is",
     )
     parser.add_argument(
+        "--models",
+        metavar="FILE",
+        type=Path,
+        help="YAML with names, paths, languages and defaults of the models, in the place of RUN",
+    )
+    add_machine_arguments(parser)
+    parser.add_argument(
+        "--precision",
+        choices=["auto", *PRECISIONS],
+        help="number format of matrix products (default: auto, the fastest here, measured when a "
+        "model is first loaded on a machine)",
+    )
+    add_shortlist_argument(parser)
+    parser.add_argument(
         "--host",
-        default=settings.host,
-        help="address to listen on (default: %(default)s); 0.0.0.0 lets other machines in",
+        help=f"address to listen on (default: {_default('host')}); 0.0.0.0 lets other machines in",
     )
     parser.add_argument(
         "--port",
         metavar="P",
         type=int,
-        default=settings.port,
-        help="port to listen on (default: %(default)s); 0 is any free one",
+        help=f"port to listen on (default: {_default('port')}); 0 is any free one",
     )
+    parser.set_defaults(**dict.fromkeys(FLAGS))
     return parser
 
 
+def _default(name: str) -> object:
+    return Settings.model_fields[name].default
+
+
+def _models(
+    runs: Sequence[Path], flag: Path | None, settings: Settings
+) -> Callable[[], Sequence[ModelEntry]]:
+    """What to serve; a file is read anew by each call.
+
+    Raises:
+        ConfigError: neither runs nor a file, or both.
+    """
+    if runs and flag:
+        raise ConfigError(f"RUN and --models {flag}: both. List the runs in the file, or drop it.")
+    if runs:
+        entries = entries_of_runs(runs)
+        return lambda: entries
+    if settings.models is None:
+        raise ConfigError(
+            f"no model: neither RUN nor --models FILE nor {PREFIX}MODELS. "
+            f"Name a run, such as runs/demo. See {NAME} --help."
+        )
+    return partial(read_models_file, settings.models)
+
+
+@contextmanager
+def _no_hangup() -> Iterator[None]:
+    """A SIGHUP while models load for the first time asks for what happens anyway."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def _listener(settings: Settings) -> socket.socket:
-    """A socket that holds the address, before the model takes time to load.
+    """A socket that holds the address, before the models take time to load.
 
     Raises:
         ConfigError: the address is taken, or not one of this machine.
@@ -112,27 +174,6 @@ def _listener(settings: Settings) -> socket.socket:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _load(arguments: argparse.Namespace, settings: Settings) -> FastAPI:
-    model = load_model(NAME, arguments)
-    worker = Worker(
-        "model",
-        model.checkpoint,
-        device=model.device,
-        dtype=model.dtype,
-        shortlist=model.shortlist,
-    )
-    return create_app(worker, settings)
-
-
-def _run(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
-    logging.basicConfig(format=f"{NAME}: %(levelname)s: %(message)s")
-    # Once it has drained, uvicorn raises the signal again for whoever handled it before.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(OK))
-    config = uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=DRAIN_S)
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -1,59 +1,145 @@
-"""Settings: what a server is started with, from DRAGOMAN_* in the environment."""
+"""Settings: what a server is started with, every limit included, from DRAGOMAN_* variables."""
 
+import difflib
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from model.config import from_dict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from model.decoding.options import MAX_BEAM_SIZE
 from model.errors import ConfigError
 
 PREFIX = "DRAGOMAN_"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """`port` comes from DRAGOMAN_PORT, and so on. The flags of dragoman-serve win over them."""
+def _parts(value: object) -> object:
+    """The parts of a text between commas: how a variable holds a list."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
 
+
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+BeamSize = Annotated[int, Field(ge=1, le=MAX_BEAM_SIZE)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+
+
+class Settings(BaseSettings):
+    """`port` comes from DRAGOMAN_PORT, and so on. What is given by name wins over the environment.
+
+    An empty variable is as good as none: docker-compose.yml can pass on one that is not set.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    # Where and what
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 is every IPv4 address of the machine."""
-    port: int = 8000
-    """0 is any free one."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 is any free one."""
+    models: Path | None = None
+    """Models file to serve when the command names no RUN."""
     device: str = "auto"
+    """Where the models compute: auto (CUDA where there is one), cpu, cuda or cuda:N."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    threads: int | None = None
-    """CPU threads of torch; None leaves them as they are."""
-    max_body_bytes: int = 4 * 1024**2
-    """Largest body of a request."""
-    max_requests: int = 128
+    """Number format of matrix products; auto is the fastest, as measured on this machine."""
+    threads: Positive | None = None
+    """CPU threads of torch; without it one for each core."""
+    shortlist: bool = False
+    """Score only the pieces that a checkpoint's shortlist names for a source."""
+
+    # What one request may ask for
+    max_body_bytes: Positive = 4 * 1024**2
+    """Bytes in the body of a request."""
+    max_texts: Positive = 256
+    """Texts in a request."""
+    max_text_characters: Positive = 800_000
+    """Characters in a text."""
+    max_word_characters: Positive = 10_000
+    """Characters in a row without white space or the end of a sentence."""
+    max_beam_size: BeamSize = 16
+    """Largest `beam_size` in the options of a request."""
+    max_n_best: BeamSize = 16
+    """Largest `n_best` in the options of a request."""
+
+    # What all together may ask for
+    max_requests: Positive = 128
     """Requests accepted and not yet answered; more are refused."""
+    max_queued_pieces: Positive = 1_000_000
+    """Source pieces in those requests; until one has been taken apart, its bytes count."""
+    rate_per_s: Seconds | None = None
+    """Requests a second that one API key may send in the long run; without it any number."""
+    rate_burst: Positive = 20
+    """Requests that a key which has been quiet may send at once before `rate_per_s` holds."""
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"port: {self.port} is out of range. Use 0 (any free one) to 65535.")
-        for name in ("threads", "max_body_bytes", "max_requests"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name}: {value} is too small. Use 1 or more.")
+    # Who may ask
+    api_keys: SecretStr | None = None
+    """Keys of clients, `name: key` between commas. Without any key everybody is served."""
+    api_keys_file: Path | None = None
+    """File with more keys of clients, `name: key` a line."""
+    admin_keys: SecretStr | None = None
+    """Keys that may also reload models, in the form of `api_keys`. Without any nobody may."""
+    admin_keys_file: Path | None = None
+    """File with more keys that may also reload models."""
+    cors_origins: Origins = ()
+    """Origins, between commas, whose pages may call the server from a browser; none by default."""
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """The settings of `os.environ`. An empty variable is as good as none.
-
-        Raises:
-            ConfigError: a value is of the wrong type or out of range.
-        """
-        given: dict[str, object] = {}
-        for name, hint in get_type_hints(cls).items():
-            variable = PREFIX + name.upper()
-            if text := environment.get(variable):
-                given[name] = _whole_number(variable, text) if hint in (int, int | None) else text
-        try:
-            return from_dict(cls, given)
-        except ConfigError as error:
-            raise ConfigError(f"{PREFIX}* in the environment: {error}") from error
+    # How it runs
+    drain_s: Seconds = 30
+    """Seconds that requests in flight get when the server is told to exit, or a model goes."""
+    stuck_s: Seconds = 30
+    """Seconds without a step, while there is work, after which /livez says no."""
+    log_format: Literal["json", "text"] = "json"
+    """Lines of the log as JSON objects for programs, or as text for people."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe lines that are logged."""
+    log_texts: bool = False
+    """Write texts and their translations into the log, to find an error."""
+    otel_endpoint: str | None = None
+    """URL that takes OpenTelemetry traces as OTLP over HTTP; without it there are none."""
 
 
-def _whole_number(variable: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise ConfigError(f"{variable}: {text!r} is not a whole number. Use digits only.")
-    return int(text)
+def read_settings(given: Mapping[str, object]) -> Settings:
+    """The settings of the environment, with those that are `given` by name in their place.
+
+    Raises:
+        ConfigError: a value is of the wrong type or out of range, or a variable is nearly that of a
+            setting: a limit with a slip of the pen would not be there.
+    """
+    _check_names(os.environ)
+    try:
+        return Settings(**_any(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = str(first["loc"][0])
+        # A flag, or a variable of the environment.
+        origin = f"--{name.replace('_', '-')}" if name in given else f"{PREFIX}{name.upper()}"
+        secret = Settings.model_fields[name].annotation in (SecretStr, SecretStr | None)
+        shown = "" if secret else f" {first['input']!r}:"
+        raise ConfigError(
+            f"{origin}:{shown} {first['msg']}. docs/serving.md has every setting."
+        ) from error
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    """Others may have variables that begin as ours do, such as Kubernetes for a service."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable not in known:
+            for nearest in difflib.get_close_matches(variable, known, n=1, cutoff=0.9):
+                raise ConfigError(f"{variable}: unknown setting. Did you mean {nearest}?")
+
+
+def _any(given: Mapping[str, object]) -> dict[str, Any]:
+    """For mypy: pydantic checks the types."""
+    return dict(given)

@@ -18,6 +18,8 @@ from model.decoding.options import SearchOptions
 from model.decoding.packed import PackedNetwork
 from model.translator import Translator
 from service.app import create_app
+from service.catalogue import Catalogue
+from service.models_file import ModelEntry
 from service.settings import Settings
 from service.worker import Worker
 
@@ -36,13 +38,9 @@ SETTINGS = Settings(max_body_bytes=100_000)
 
 
 def make_app(checkpoint: Checkpoint, settings: Settings = SETTINGS) -> FastAPI:
-    worker = Worker(
-        checkpoint,
-        device=torch.device("cpu"),
-        dtype=torch.float32,
-        max_requests=settings.max_requests,
-    )
-    return create_app(worker, settings)
+    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
+    entry = ModelEntry(name="tiny", path=checkpoint.path)
+    return create_app(Catalogue(lambda: [entry], lambda entry: worker, 1), settings)
 
 
 @pytest.fixture

@@ -1,55 +1,34 @@
 """dragoman-serve: a real process on a real socket, and what it says to mistakes."""
 
-import dataclasses
-import signal
 import socket
 import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
 import httpx
 import pytest
-import torch
 import yaml
 
 from model.translator import Translator
-from service.serve import DRAIN_S, command_line, main
+from service.serve import command_line, main
 from service.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["der Hund läuft.", "", "ein Mann sieht die Frau auf der Straße! das Haus ist rot." * 2]
 
 
-class Server(NamedTuple):
-    process: subprocess.Popen[str]
+class Server(Protocol):
+    process: "subprocess.Popen[str]"
     url: str
 
 
-@contextmanager
-def serve(run: Path) -> Iterator[Server]:
-    """A server in a process of its own, on a free port of the loopback interface."""
-    threads = str(torch.get_num_threads())
-    flags = ["--port", "0", "--device", "cpu", "--precision", "fp32", "--threads", threads]
-    command = [sys.executable, "-m", "service.serve", str(run), *flags]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr
-        try:
-            lines = [process.stderr.readline() for _ in range(2)]
-            name, _, url = lines[1].strip().partition(": ")
-            assert name == "dragoman-serve", lines
-            yield Server(process, url)
-        finally:
-            process.kill()
+Serve = Callable[..., AbstractContextManager[Server]]
 
 
 @pytest.fixture(scope="module")
-def server(tiny_checkpoint: Path) -> Iterator[Server]:
+def server(tiny_checkpoint: Path, serve: Serve) -> Iterator[Server]:
     with serve(tiny_checkpoint) as server:
         yield server
 
@@ -93,44 +72,15 @@ def test_a_client_that_hangs_up_does_no_harm(server: Server) -> None:
     assert httpx.get(f"{server.url}/livez").status_code == 200
 
 
-def test_sigterm_ends_it_after_the_requests_in_flight(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = {"min_length": 50, "max_length_a": 0, "max_length_b": 50, "beam_size": 64}
-    statuses: list[int] = []
-
-    def ask(url: str) -> None:
-        body = {"text": [f"der Hund {i}" for i in range(6)], "options": slow}
-        status = 429
-        while status == 429:  # one of the requests below was there first
-            status = httpx.post(f"{url}/v1/translate", json=body, timeout=60).status_code
-        statuses.append(status)
-
-    monkeypatch.setenv("DRAGOMAN_MAX_REQUESTS", "1")
-    with serve(tiny_checkpoint) as server:
-        client = threading.Thread(target=ask, args=[server.url], daemon=True)
-        client.start()
-        quick = 200
-        while quick != 429 and not statuses:  # a refusal shows that the slow request is in
-            quick = httpx.post(f"{server.url}/v1/translate", json={"text": ""}).status_code
-        assert not statuses
-        server.process.send_signal(signal.SIGTERM)
-        client.join(timeout=60)
-        assert server.process.wait(timeout=60) == 0
-        assert statuses == [200]
-        assert server.process.stderr
-        assert "Traceback" not in server.process.stderr.read()
-
-
 def test_compose_starts_it_with_flags_that_it_knows() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     service = compose["services"]["dragoman"]
-    arguments = command_line(Settings()).parse_args(service["command"][1:])
-    assert (arguments.run, arguments.host) == (Path("/models/run"), "0.0.0.0")
+    arguments = command_line().parse_args(service["command"][1:])
+    assert (arguments.runs, arguments.host) == ([Path("/models/run")], "0.0.0.0")
     assert service["ports"] == [f"127.0.0.1:8000:{arguments.port}"]
-    names = {f"{PREFIX}{field.name.upper()}" for field in dataclasses.fields(Settings)}
+    names = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     assert service["environment"].keys() <= names
-    assert int(service["stop_grace_period"].removesuffix("s")) > DRAIN_S
+    assert int(service["stop_grace_period"].removesuffix("s")) > Settings().drain_s
 
 
 # Mistakes
@@ -162,7 +112,7 @@ def test_a_port_in_use_is_a_mistake(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--port", "65536"], "port: 65536 is out of range."),
+        (["--port", "65536"], "--port: 65536: Input should be less than or equal to 65535."),
         (["--port", "http"], "argument --port: invalid int value: 'http'."),
         (["--host", "203.0.113.1", "--port", "0"], "--host 203.0.113.1 --port 0: "),
         (["--port", "0", "--device", "abacus"], "device: 'abacus' is not known."),
@@ -184,6 +134,51 @@ def test_flags_win_over_the_environment(
     assert "'tortoise'" in mistake(capsys, tiny_checkpoint, "--device", "tortoise")
     monkeypatch.setenv("DRAGOMAN_PORT", "many")
     assert "DRAGOMAN_PORT: 'many'" in mistake(capsys, tiny_checkpoint)
+
+
+def test_no_run_is_a_mistake(capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
+    assert mistake(capsys).startswith("no model: neither RUN nor --models FILE")
+    both = mistake(capsys, tiny_checkpoint, "--models", "models.yaml")
+    assert both.startswith("RUN and --models models.yaml: both.")
+
+
+def test_two_runs_of_one_name_are_a_mistake(
+    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
+) -> None:
+    message = mistake(capsys, tiny_checkpoint, tiny_checkpoint / "best")
+    assert message.startswith("two models have the name 'run'")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("{name: a, pth: run}", "models[0].pth: unknown key. Did you mean 'path'?"),
+        ("{name: a, path: run, options: {beam_sise: 2}}", "Did you mean 'beam_size'?"),
+        ("{name: a, path: run, options: {n_best: 3}}", "n_best: 3 is not in 1 to beam_size 2."),
+        ("{name: a, path: none}", "none: does not exist."),
+        ("{name: a, path: run, shortlist: true}", "shortlist: "),
+    ],
+)
+def test_a_wrong_models_file_is_a_mistake(
+    capsys: pytest.CaptureFixture[str],
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    model: str,
+    message: str,
+) -> None:
+    (tmp_path / "run").symlink_to(tiny_checkpoint)
+    (tmp_path / "models.yaml").write_text(f"models: [{model}]")
+    file = tmp_path / "models.yaml"
+    flags = ["--port", "0", "--device", "cpu", "--precision", "fp32"]
+    assert message in mistake(capsys, "--models", file, *flags)
+
+
+def test_keys_that_cannot_be_read_are_a_mistake(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_API_KEYS_FILE", str(tmp_path / "keys"))
+    message = mistake(capsys, tmp_path / "run", "--port", "0")
+    assert message.startswith(f"api_keys_file: {tmp_path / 'keys'} cannot be read: No such file")
 
 
 def test_help_names_the_paths_and_the_variables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,61 +1,168 @@
 """Settings: read from the environment in one place, checked before anything starts."""
 
+import re
+from pathlib import Path
+
 import pytest
+from pydantic import SecretStr, ValidationError
 
 from model.errors import ConfigError
-from service.settings import Settings
+from service.settings import PREFIX, Settings, read_settings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
 
 
 def test_without_variables_only_this_machine_is_served() -> None:
-    settings = Settings.from_environment({"PATH": "/bin"})
+    settings = read_settings({})
     assert settings == Settings()
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+
+
+def test_the_limits_are_on_by_default() -> None:
+    settings = Settings()
     assert settings.max_body_bytes == 4 * 1024 * 1024
+    assert (settings.max_texts, settings.max_text_characters) == (256, 800_000)
+    assert settings.max_word_characters == 10_000
+    assert (settings.max_beam_size, settings.max_n_best) == (16, 16)
+    assert settings.cors_origins == ()
+    assert not settings.log_texts
 
 
-def test_every_setting_has_a_variable() -> None:
-    environment = {
-        "DRAGOMAN_HOST": "0.0.0.0",
-        "DRAGOMAN_PORT": "80",
-        "DRAGOMAN_DEVICE": "cuda:1",
-        "DRAGOMAN_PRECISION": "bf16",
-        "DRAGOMAN_THREADS": "3",
-        "DRAGOMAN_MAX_BODY_BYTES": "1000",
-        "DRAGOMAN_MAX_REQUESTS": "7",
-    }
-    expected = Settings(
-        host="0.0.0.0",
-        port=80,
-        device="cuda:1",
-        precision="bf16",
-        threads=3,
-        max_body_bytes=1000,
-        max_requests=7,
-    )
-    assert Settings.from_environment(environment) == expected
+VARIABLES: dict[str, tuple[str, object]] = {
+    "HOST": ("0.0.0.0", "0.0.0.0"),
+    "PORT": ("80", 80),
+    "MODELS": ("models.yaml", Path("models.yaml")),
+    "DEVICE": ("cuda:1", "cuda:1"),
+    "PRECISION": ("bf16", "bf16"),
+    "THREADS": ("3", 3),
+    "SHORTLIST": ("true", True),
+    "MAX_BODY_BYTES": ("1000", 1000),
+    "MAX_TEXTS": ("5", 5),
+    "MAX_TEXT_CHARACTERS": ("100", 100),
+    "MAX_WORD_CHARACTERS": ("50", 50),
+    "MAX_BEAM_SIZE": ("8", 8),
+    "MAX_N_BEST": ("4", 4),
+    "MAX_REQUESTS": ("7", 7),
+    "MAX_QUEUED_PIECES": ("5000", 5000),
+    "RATE_PER_S": ("0.5", 0.5),
+    "RATE_BURST": ("3", 3),
+    "API_KEYS": ("anna: secret", SecretStr("anna: secret")),
+    "API_KEYS_FILE": ("/run/secrets/keys", Path("/run/secrets/keys")),
+    "ADMIN_KEYS": ("root: secret", SecretStr("root: secret")),
+    "ADMIN_KEYS_FILE": ("/run/secrets/admins", Path("/run/secrets/admins")),
+    "CORS_ORIGINS": (
+        "https://a.example, http://localhost:3000",
+        ("https://a.example", "http://localhost:3000"),
+    ),
+    "DRAIN_S": ("5", 5.0),
+    "STUCK_S": ("60", 60.0),
+    "LOG_FORMAT": ("text", "text"),
+    "LOG_LEVEL": ("warning", "warning"),
+    "LOG_TEXTS": ("1", True),
+    "OTEL_ENDPOINT": ("http://collector:4318", "http://collector:4318"),
+}
 
 
-def test_an_empty_variable_is_as_good_as_none() -> None:
+def test_every_setting_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {name.lower() for name in VARIABLES} == Settings.model_fields.keys()
+    for name, (text, _) in VARIABLES.items():
+        monkeypatch.setenv(PREFIX + name, text)
+    settings = read_settings({})
+    for name, (_, value) in VARIABLES.items():
+        assert getattr(settings, name.lower()) == value, name
+
+
+def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_PORT", "1")
+    monkeypatch.setenv("DRAGOMAN_HOST", "::1")
+    settings = read_settings({"port": 2})
+    assert (settings.host, settings.port) == ("::1", 2)
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """docker-compose.yml can pass on a variable that is not set."""
-    empty = {"DRAGOMAN_HOST": "", "DRAGOMAN_PORT": "", "DRAGOMAN_THREADS": ""}
-    assert Settings.from_environment(empty) == Settings()
+    for name in VARIABLES:
+        monkeypatch.setenv(PREFIX + name, "")
+    assert read_settings({}) == Settings()
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("PORT", "http", "DRAGOMAN_PORT: 'http' is not a whole number"),
-        ("PORT", "-1", "DRAGOMAN_PORT: '-1' is not a whole number"),
-        ("PORT", "65536", "port: 65536 is out of range"),
-        ("PRECISION", "int4", "precision: 'int4'"),
-        ("THREADS", "0", "threads: 0 is too small"),
-        ("THREADS", "²", "'²' is not a whole number"),
-        ("MAX_BODY_BYTES", "0", "max_body_bytes: 0 is too small"),
-        ("MAX_REQUESTS", "0", "max_requests: 0 is too small"),
+        ("PORT", "http", "DRAGOMAN_PORT: 'http': Input should be a valid integer"),
+        ("PORT", "-1", "DRAGOMAN_PORT: '-1': Input should be greater than or equal to 0"),
+        ("PORT", "65536", "DRAGOMAN_PORT: '65536': Input should be less than or equal to 65535"),
+        ("PORT", "tcp://10.0.0.7:8000", "DRAGOMAN_PORT: 'tcp://10.0.0.7:8000': Input should be"),
+        ("PRECISION", "int4", "DRAGOMAN_PRECISION: 'int4': Input should be 'auto', 'fp32'"),
+        ("THREADS", "0", "DRAGOMAN_THREADS: '0': Input should be greater than or equal to 1"),
+        ("THREADS", "²", "DRAGOMAN_THREADS: '²': Input should be a valid integer"),
+        ("MAX_BODY_BYTES", "0", "DRAGOMAN_MAX_BODY_BYTES: '0': "),
+        ("MAX_BEAM_SIZE", "65", "DRAGOMAN_MAX_BEAM_SIZE: '65': Input should be less than"),
+        ("DRAIN_S", "nan", "DRAGOMAN_DRAIN_S: 'nan': "),
+        ("DRAIN_S", "inf", "DRAGOMAN_DRAIN_S: 'inf': "),
+        ("LOG_TEXTS", "perhaps", "DRAGOMAN_LOG_TEXTS: 'perhaps': Input should be a valid boolean"),
     ],
 )
-def test_wrong_values_are_refused(name: str, value: str, message: str) -> None:
+def test_wrong_values_are_refused_in_one_line(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PREFIX + name, value)
     with pytest.raises(ConfigError) as error:
-        Settings.from_environment({f"DRAGOMAN_{name}": value})
-    assert message in str(error.value)
-    assert "DRAGOMAN_" in str(error.value)
+        read_settings({})
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_a_slip_in_the_name_of_a_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_MAX_REQUEST", "7")
+    with pytest.raises(ConfigError, match="Did you mean DRAGOMAN_MAX_REQUESTS"):
+        read_settings({})
+
+
+@pytest.mark.parametrize("name", ["DATA", "SERVICE_HOST", "SERVICE_PORT", "PORT_8000_TCP", "RUN"])
+def test_variables_of_others_are_let_be(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + name, "x")
+    assert read_settings({}) == Settings()
+
+
+def test_a_wrong_flag_is_told_from_a_wrong_variable() -> None:
+    with pytest.raises(ConfigError, match="--port: 65536: Input should be less"):
+        read_settings({"port": 65536})
+
+
+def test_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_API_KEYS", "anna: swordfish")
+    monkeypatch.setenv("DRAGOMAN_ADMIN_KEYS", "root: swordfish")
+    settings = read_settings({})
+    assert "swordfish" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1
+
+
+def test_the_table_in_the_documentation_is_complete() -> None:
+    """Names, defaults and explanations, in the order of the class."""
+    table = DOCS.read_text(encoding="utf-8").partition("## Settings")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `DRAGOMAN_(\w+)` \| (.*?) \| (.*) \|$", table, re.MULTILINE)
+    expected = []
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        expected.append((name.upper(), _shown(field.default), " ".join(field.description.split())))
+    assert rows == expected
+
+
+def _shown(default: object) -> str:
+    """A default as the table has it."""
+    if default is None or default == ():
+        return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:,}" if isinstance(default, int) and default > 9999 else str(default)

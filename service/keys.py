@@ -1,0 +1,160 @@
+"""Keys: who may use the server, and who may also administer it.
+
+Keys are kept as SHA-256 and compared in constant time. Only their names ever leave this file.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.errors import ConfigError, RequestError
+from service.settings import PREFIX, Settings
+
+ANYBODY = ""
+"""The name under which clients are served where there are no keys."""
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Names of keys stand in logs."""
+
+HASHED = "sha256:"
+"""Begins a key of which only the hash is written down."""
+
+
+class Unauthenticated(RequestError):
+    """The request has no key, or one that is not known."""
+
+
+class Forbidden(RequestError):
+    """The key is known, but what it asks for takes an admin key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of which the server knows only the hash."""
+
+    name: str
+    digest: bytes
+    admin: bool
+
+
+class Keys:
+    """The keys of a server."""
+
+    def __init__(self, keys: list[Key]) -> None:
+        """
+        Raises:
+            ConfigError: one key has two names, or is a key of both kinds.
+        """
+        names: dict[bytes, Key] = {}
+        for key in keys:
+            other = names.setdefault(key.digest, key)
+            if (other.name, other.admin) != (key.name, key.admin):
+                raise ConfigError(
+                    f"keys: {other.name!r} and {key.name!r} are one and the same key. "
+                    "Give each a key of its own; an admin key is a key for everything."
+                )
+        self._keys = list(names.values())
+        self._open = all(key.admin for key in keys)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Keys":
+        """The keys that the settings hold or name a file of.
+
+        Raises:
+            ConfigError: a file cannot be read, or an entry is not `name: key`.
+        """
+        keys: list[Key] = []
+        for admin in (False, True):
+            name = "admin_keys" if admin else "api_keys"
+            secret = settings.admin_keys if admin else settings.api_keys
+            path = settings.admin_keys_file if admin else settings.api_keys_file
+            if secret is not None:
+                keys += _some(
+                    secret.get_secret_value().split(","), f"{PREFIX}{name.upper()}", admin
+                )
+            if path is not None:
+                keys += _some(_read(path, name).splitlines(), str(path), admin)
+        return cls(keys)
+
+    def authenticate(self, header: str | None) -> str:
+        """The name of the key in the header `Authorization`, `ANYBODY` where none is needed.
+
+        Raises:
+            Unauthenticated: there is no key, though one is needed, or it is not known.
+        """
+        if header is None and self._open:
+            return ANYBODY
+        return self._find(header).name
+
+    def admin(self, header: str | None) -> str:
+        """The name of the admin key in the header `Authorization`.
+
+        Raises:
+            Unauthenticated: there is no key, or it is not known.
+            Forbidden: it is no admin key, or the server has none.
+        """
+        if not any(key.admin for key in self._keys):
+            raise Forbidden("This server has no admin key, so that nobody may do this.")
+        key = self._find(header)
+        if not key.admin:
+            raise Forbidden("This takes an admin key, and the key that came is not one.")
+        return key.name
+
+    def _find(self, header: str | None) -> Key:
+        """The key in a header. The time taken does not depend on how much of a key is right."""
+        scheme, _, secret = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise Unauthenticated("This takes a key. Send it as `Authorization: Bearer KEY`.")
+        digest = _digest(secret.strip())
+        found = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]
+        if not found:
+            raise Unauthenticated("The key is not known. Ask whoever runs this server for one.")
+        return found[0]
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode(errors="replace")).digest()
+
+
+def _read(path: Path, setting: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(
+            f"{setting}_file: {path} cannot be read: {reason}. Mend it or name another."
+        ) from error
+
+
+def _some(entries: list[str], where: str, admin: bool) -> list[Key]:
+    """At least one key: a file that was emptied by mistake must not let everybody in."""
+    keys = list(_parse(entries, where, admin))
+    if not keys:
+        raise ConfigError(f"{where}: no key. Add one as `name: key`, or leave the setting out.")
+    return keys
+
+
+def _parse(entries: list[str], where: str, admin: bool) -> Iterator[Key]:
+    """The keys in entries of the form `name: key`. Messages name the entry, never what it holds."""
+    for number, entry in enumerate(entries, start=1):
+        if not entry.strip() or entry.lstrip().startswith("#"):
+            continue
+        name, colon, secret = entry.partition(":")
+        name, secret = name.strip(), secret.strip()
+        place = f"{where}, entry {number}"
+        if not colon or not NAME.fullmatch(name):
+            raise ConfigError(
+                f"{place}: not `name: key`, with a name of 1 to 64 letters, digits, '.', '_', '-'."
+            )
+        if secret.startswith(HASHED):
+            hexadecimal = secret.removeprefix(HASHED)
+            if not re.fullmatch(r"[0-9a-fA-F]{64}", hexadecimal):
+                raise ConfigError(f"{place}: {HASHED} takes the 64 digits that sha256sum prints.")
+            yield Key(name, bytes.fromhex(hexadecimal), admin)
+        elif re.fullmatch(r"[!-~]+", secret):
+            yield Key(name, _digest(secret), admin)
+        else:
+            raise ConfigError(f"{place}: a key is one or more ASCII characters without a space.")

@@ -1,0 +1,77 @@
+"""A real server in a process of its own, which tests of several files need."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+
+class Server:
+    """A process that serves, and where."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.url = ""
+        self.lines: list[str] = []
+        """What `await_line` has read from its standard error."""
+        self._unread: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        # Somebody must read, or a server that logs much would wait for room in the pipe.
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def await_line(self, part: str) -> str:
+        """The next line on its standard error in which `part` stands."""
+        while (line := self._unread.get(timeout=60)) is not None:
+            self.lines.append(line)
+            if part in line:
+                return line
+        raise AssertionError(f"{part!r} not in {self.lines}")
+
+    def await_exit(self) -> int:
+        """The status with which it ends; everything that it wrote is in `lines`."""
+        status = self.process.wait(timeout=60)
+        while (line := self._unread.get(timeout=60)) is not None:
+            self.lines.append(line)
+        return status
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self._unread.put(line)
+        self._unread.put(None)
+
+
+Serve = Callable[..., AbstractContextManager[Server]]
+"""serve(argument, ..., DRAGOMAN_X="..."): the server, which is killed at the end of the `with`."""
+
+
+@pytest.fixture(scope="session")
+def serve() -> Serve:
+    """Starts a server on a free port of the loopback interface, and waits until it is ready."""
+
+    @contextmanager
+    def started(*arguments: str | Path, **variables: str) -> Iterator[Server]:
+        threads = str(torch.get_num_threads())
+        flags = ["--port", "0", "--device", "cpu", "--precision", "fp32", "--threads", threads]
+        with subprocess.Popen(
+            [sys.executable, "-m", "service.serve", *map(str, arguments), *flags],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | variables,
+        ) as process:
+            try:
+                server = Server(process)
+                line = server.await_line("dragoman-serve: http://")
+                server.url = line[line.index("http://") :].strip()
+                yield server
+            finally:
+                process.kill()
+
+    return started
