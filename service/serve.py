@@ -21,6 +21,7 @@ from model.cli import (
 )
 from model.errors import ConfigError
 from service.app import create_app
+from service.catalogue import Catalogue, Served
 from service.settings import Settings
 from service.worker import Worker
 
@@ -117,13 +118,14 @@ def _url(listener: socket.socket) -> str:
 def _load(arguments: argparse.Namespace, settings: Settings) -> FastAPI:
     model = load_model(NAME, arguments)
     worker = Worker(
+        "model",
         model.checkpoint,
         device=model.device,
         dtype=model.dtype,
         shortlist=model.shortlist,
-        max_requests=settings.max_requests,
     )
-    return create_app(worker, settings)
+    served = Served(worker.name, "translate", None, None, worker)
+    return create_app(Catalogue([served]), settings)
 
 
 def _run(app: FastAPI, listener: socket.socket) -> None:

@@ -26,6 +26,12 @@ class Settings:
     """Largest body of a request."""
     max_requests: int = 128
     """Requests accepted and not yet answered; more are refused."""
+    max_pieces: int = 1_000_000
+    """Source pieces in them."""
+    drain_s: float = 30
+    """How long requests may take that are unanswered when the server is told to exit."""
+    cors_origins: tuple[str, ...] = ()
+    """Whose pages may call the API from a browser; none by default."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

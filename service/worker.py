@@ -7,8 +7,9 @@ apart and puts them together, and everything between happens in the thread of th
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
 
@@ -23,9 +24,12 @@ from model.decoding.search import Hypothesis
 from model.decoding.selftest import rows_are_independent
 from model.decoding.shortlist import Shortlist
 from model.phrases import Phrases
+from model.score import score_pairs
 from model.translation import Plan, Translation, assemble, plan_sources, plan_text
 from model.translator import SHORTEST_LIMIT
-from service.errors import EngineFailed, Overloaded, ShuttingDown
+from service.admission import Admitted
+from service.errors import EngineFailed, ShuttingDown
+from service.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -33,41 +37,52 @@ Found = list[tuple[Hypothesis, ...]]
 """The hypotheses for each source of a request."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """How probable one target is."""
+
+    log_prob: float
+    score: float
+    pieces: tuple[str, ...]
+    token_log_probs: tuple[float, ...]
+
+
 class Worker:
     """Translates for many clients at once. What one gets does not depend on the others."""
 
     def __init__(
         self,
+        name: str,
         checkpoint: Checkpoint,
         *,
         device: torch.device,
         dtype: torch.dtype,
-        max_requests: int,
         shortlist: Shortlist | None = None,
     ) -> None:
         """
         Args:
             device, dtype: where and in what precision the network computes.
             shortlist: of the checkpoint, if it is to be used.
-            max_requests: how many may wait for their answers at a time.
 
         Raises:
             RequestError: the options of the checkpoint allow more target pieces than any engine
                 has room for.
         """
+        self.name = name
+        self.card = checkpoint.card
         self.digest = checkpoint.digest
         self.options = checkpoint.search
-        self._tokenizer = checkpoint.tokenizer
+        self.tokenizer = checkpoint.tokenizer
         self._phrases = Phrases(checkpoint.tokenizer)
+        self._unpacked = checkpoint.network
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
         self._shortlist = shortlist
-        self._limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
-        self._max_length = room_for(self.options, self._limit)
-        check_room(self.options, self._limit, self._max_length)
+        self.limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
+        self._max_length = room_for(self.options, self.limit)
+        check_room(self.options, self.limit, self._max_length)
         self._inbox: SimpleQueue[_Job | None] = SimpleQueue()  # None: stop
         # Of the event loop:
-        self._free = max_requests
         self._running = False
 
     def start(self) -> None:
@@ -78,32 +93,57 @@ class Worker:
         self._thread.start()
         self._running = True
 
-    def stop(self) -> None:
+    def stop(self, drain_s: float = 0) -> None:
         """End after the step under way. Requests that still wait fail with `ShuttingDown`."""
         self._running = False
         self._inbox.put(None)
         self._thread.join()
 
-    async def translate(self, texts: Sequence[str], options: SearchOptions) -> list[Translation]:
+    async def translate(
+        self, texts: Sequence[str], options: SearchOptions, terms: Terms, admitted: Admitted
+    ) -> list[Translation]:
         """The translations of `texts`, in their order. If cancelled, they leave the engine.
 
         Raises:
             RequestError: `options` allow more target pieces than the engine has room for, or
                 demand what these texts, or this model, cannot have.
-            Overloaded: too many requests wait for their answers.
             ShuttingDown: `stop` was called.
             EngineFailed: a step raised.
         """
-        check_room(options, self._limit, self._max_length)
-        if not self._free:
-            raise Overloaded("The server has as many requests as it takes. Try again later.")
-        self._free -= 1
-        try:
-            plans, requests = await asyncio.to_thread(self._plan, texts, options)
-            found = await self._search(requests)
-            return await asyncio.to_thread(self._assemble, plans, found, options.n_best)
-        finally:
-            self._free += 1
+        check_room(options, self.limit, self._max_length)
+        plans, requests = await asyncio.to_thread(self._plan, texts, options)
+        admitted.correct(sum(len(request.src) for request in requests))
+        found = await self._search(requests)
+        return await asyncio.to_thread(self._assemble, plans, found, options.n_best)
+
+    async def stream(
+        self, text: str, options: SearchOptions, terms: Terms, admitted: Admitted
+    ) -> AsyncIterator[str | Translation]:
+        """Prefixes of the translation of `text`, and then the translation."""
+        (translation,) = await self.translate([text], options, terms, admitted)
+        for end in (i for i, c in enumerate(translation.text) if c == " "):
+            yield translation.text[:end]
+        yield translation
+
+    async def score(
+        self, sources: Sequence[str], targets: Sequence[str], terms: Terms, admitted: Admitted
+    ) -> list[Scored]:
+        """How probable each target is, given its source."""
+        return await asyncio.to_thread(self._score, sources, targets)
+
+    def _score(self, sources: Sequence[str], targets: Sequence[str]) -> list[Scored]:
+        src = [self.tokenizer.encode(text.strip()) for text in sources]
+        tgt = [self.tokenizer.encode(text.strip()) for text in targets]
+        found = score_pairs(self._unpacked, src, tgt)
+        return [
+            Scored(
+                log_prob=log_prob,
+                score=log_prob,
+                pieces=tuple(map(self.tokenizer.piece, ids)),
+                token_log_probs=(0.0,) * len(ids),
+            )
+            for log_prob, ids in zip(found, tgt, strict=True)
+        ]
 
     async def _search(self, requests: list[Request]) -> Found:
         if not self._running:
@@ -116,7 +156,7 @@ class Worker:
         self, texts: Sequence[str], options: SearchOptions
     ) -> tuple[list[Plan], list[Request]]:
         """How each text is translated, and what to search for it, all in order."""
-        plans = [plan_text(text, self._tokenizer, self._limit) for text in texts]
+        plans = [plan_text(text, self.tokenizer, self.limit) for text in texts]
         parts = [self._phrases.requests(plan_sources(plan), options) for plan in plans]
         requests = [request for part in parts for request in part]
         for request in requests:  # refused here, it disturbs nobody
@@ -126,7 +166,7 @@ class Worker:
     def _assemble(self, plans: list[Plan], found: Found, n_best: int) -> list[Translation]:
         remaining = iter(found)
         return [
-            assemble(plan, [next(remaining) for _ in plan_sources(plan)], n_best, self._tokenizer)
+            assemble(plan, [next(remaining) for _ in plan_sources(plan)], n_best, self.tokenizer)
             for plan in plans
         ]
 
@@ -162,7 +202,7 @@ class Worker:
     def _new_engine(self) -> Engine:
         return Engine(
             self._network,
-            max_source=self._limit,
+            max_source=self.limit,
             max_length=self._max_length,
             continues=self._phrases.spelling.continues,
             shortlist=self._shortlist,
