@@ -28,6 +28,7 @@ from service.worker import Worker
 
 Prepared = tuple[list[Document], list[int | None]]
 """The texts as the model reads them, and how much of each, if not all."""
+Prepare = Callable[[], Awaitable[Prepared]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class TextWork:
         self.terms, self._admitted = terms, admitted
         self._options: SearchOptions = options_of(body.options, worker)
 
-    async def answer(self, prepare: Callable[[], Awaitable[Prepared]]) -> dict[str, object]:
+    async def answer(self, prepare: Prepare) -> dict[str, object]:
         """The body of the answer."""
         with without_echo(self._body.options.phrases):
             documents, read = await prepare()
