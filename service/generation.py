@@ -125,8 +125,14 @@ def _readable(
     documents: list[Document] = []
     read: list[int | None] = []
     for number, text in enumerate(texts):
-        core, pieces = text.strip(), None
-        count = len(worker.tokenizer.encode(core)) if has_words(core) else 0
+        if not has_words(text):
+            documents.append(whole(text))
+            read.append(None)
+            continue
+        # Models have seen lines: of a text of several they read the words.
+        lines = map(str.strip, text.splitlines())
+        core, pieces = " ".join(filter(None, lines)), None
+        count = len(worker.tokenizer.encode(core))
         if count > worker.limit:
             if not cut_long:
                 where = f"text.{number}" if len(texts) > 1 else "text"
@@ -134,9 +140,9 @@ def _readable(
                     f"{where}: {count} pieces, but the model reads {worker.limit}. Shorten it, "
                     'or set on_long to "cut" to have its beginning read.'
                 )
-            text = split_long(core, worker.tokenizer, worker.limit)[0].text
-            pieces = len(worker.tokenizer.encode(text))
-        documents.append(whole(text))
+            core = split_long(core, worker.tokenizer, worker.limit)[0].text
+            pieces = len(worker.tokenizer.encode(core))
+        documents.append(whole(core))
         read.append(pieces)
     return documents, read
 

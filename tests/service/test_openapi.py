@@ -1,5 +1,7 @@
-"""OpenAPI: the description is honest. A fuzzer that has read it finds nothing that it leaves out."""
+"""OpenAPI: the description is honest, and a fuzzer that has read it finds nothing left out."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from starlette.testclient import TestClient
 from model.checkpoint import load_checkpoint
 from service.app import create_app
 from service.catalogue import Catalogue, Served
-from service.openapi import BODIES
+from service.openapi import BODIES, DESCRIPTIONS
 from service.settings import Settings
 from service.worker import Worker
 
@@ -37,6 +39,46 @@ def app(tiny_checkpoint: Path) -> Iterator[FastAPI]:
     app = create_app(Catalogue(served), SETTINGS)
     with TestClient(app):
         yield app
+
+
+def test_every_route_names_its_statuses(openapi: dict[str, Any]) -> None:
+    work = {"200", "400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
+    told = {
+        path: set(operation["responses"])
+        for path, operations in openapi["paths"].items()
+        for operation in operations.values()
+        if path.startswith("/v1/")
+    }
+    assert told == {
+        "/v1/translate": work,
+        "/v1/summarize": work,
+        "/v1/score": work,
+        "/v1/models": {"200", "401", "429", "500", "503"},
+        "/v1/models/{name}/reload": {"200", "401", "403", "404", "422", "429", "500", "503"},
+    }
+    assert {int(status) for statuses in told.values() for status in statuses} - {200} == set(
+        DESCRIPTIONS
+    )
+
+
+def test_every_refusal_has_the_one_shape(openapi: dict[str, Any]) -> None:
+    for path, operations in openapi["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if path.startswith("/v1/") and status != "200":
+                    schema = response["content"]["application/json"]["schema"]["$ref"]
+                    assert schema.endswith("/ErrorBody")
+                    assert ("headers" in response) == (status in ("429", "503"))
+    translate = openapi["paths"]["/v1/translate"]["post"]
+    assert str(SETTINGS.max_body_bytes) in translate["responses"]["413"]["description"]
+    assert "text/event-stream" in translate["responses"]["200"]["content"]
+
+
+def test_every_name_in_it_leads_somewhere(openapi: dict[str, Any]) -> None:
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(openapi)))
+    there = set(openapi["components"]["schemas"])
+    assert named == there
+    assert {body.__name__ for body in BODIES} < there
 
 
 @pytest.fixture(scope="module")
