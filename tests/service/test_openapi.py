@@ -31,10 +31,12 @@ UNCHECKED = "positive_data_acceptance"
 def app(tiny_checkpoint: Path) -> Iterator[FastAPI]:
     cpu = torch.device("cpu")
     checkpoint = load_checkpoint(tiny_checkpoint)
+    first, second = (
+        Worker(name, checkpoint, device=cpu, dtype=torch.float32) for name in ("long", "short")
+    )
     served = [
-        Served(f"tiny-{task}", task, "de", "en", worker)
-        for task in ("translate", "summarize")
-        if (worker := Worker(f"tiny-{task}", checkpoint, device=cpu, dtype=torch.float32))
+        Served("long", "translate", "de", "en", first),
+        Served("short", "summarize", "de", "de", second),
     ]
     app = create_app(Catalogue(served), SETTINGS)
     with TestClient(app):

@@ -278,10 +278,11 @@ def test_a_client_that_leaves_stops_the_work(
     steps: list[int] = []
     honest = PackedNetwork.step
     begun = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
 
     def counted(self: PackedNetwork, *arguments: Any) -> Any:
         steps.append(1)
-        loop.call_soon_threadsafe(begun.set)
+        loops[0].call_soon_threadsafe(begun.set)
         return honest(self, *arguments)
 
     app = make_app(tiny_checkpoint)
@@ -297,8 +298,7 @@ def test_a_client_that_leaves_stops_the_work(
     body = json.dumps({"text": text, "stream": stream, "options": LONG}).encode()
 
     async def serve() -> None:
-        nonlocal loop
-        loop = asyncio.get_running_loop()
+        loops.append(asyncio.get_running_loop())
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive() -> MutableMapping[str, Any]:
@@ -322,7 +322,6 @@ def test_a_client_that_leaves_stops_the_work(
                 assert (await client.post(TRANSLATE, json={"text": "rot"})).status_code == 200
             assert len(steps) < 50
 
-    loop: asyncio.AbstractEventLoop
     asyncio.run(serve())
     if not stream:
         assert sent[0]["status"] == 499  # for the log; nobody reads it
