@@ -91,8 +91,13 @@ async def generate_stream(
     sentences = document.sentences
     terms = dataclasses.replace(terms, document=len(sentences) > DOCUMENT)
     if len(document.parts) == len(sentences) == 1:
-        async for item in worker.stream(sentences[0], options, terms, admitted):
-            yield item
+        stream = worker.stream(sentences[0], options, terms, admitted)
+        try:
+            async for item in stream:
+                yield item
+        finally:  # at once, and not when its memory is collected
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
         return
     found: list[Translation] = []
     count = 1

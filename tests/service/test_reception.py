@@ -99,7 +99,7 @@ def test_a_body_in_pieces(port: int) -> None:
         (chunked(GOOD[:-1]), 400),
         (chunked(b"\0" * 1000), 400),
         (chunked(*[b" " * 1_000_000] * 5), 413),
-        (HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n", 413),
+        (HEAD + b"Content-Length: 99999999999\r\n\r\n", 413),
         (with_length(b"[" * 1_000_000), 400),
         (with_length(b'{"text": "' + b"a" * 1_000_000 + b'"}'), 422),
         (with_length(json.dumps({"text": ["a"] * 257}).encode()), 422),
