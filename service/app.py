@@ -1,37 +1,45 @@
-"""The HTTP application: routes that validate, submit and await, over one worker."""
+"""The HTTP application: routes that validate, submit and await, over the models being served."""
 
 import asyncio
 import importlib.metadata
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service.admission import Admission
 from service.catalogue import Catalogue
-from service.errors import BodyTooLarge, ClientGone, add_error_handlers
-from service.schemas import Alive, ErrorBody, TranslateRequest, TranslateResponse
+from service.errors import REQUEST_ID, add_error_handlers
+from service.openapi import describe
+from service.reception import KeyRing, NoKeys, NoRates, RateLimiter, Reception
+from service.request_ids import RequestIds
+from service.routes.models import models_router
+from service.routes.score import score_router
+from service.routes.summarize import summarize_router
+from service.routes.translate import translate_router
 from service.settings import Settings
-from service.terms import Terms
-
-T = TypeVar("T")
-
-RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
-def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
-    """The application. It starts and stops the workers of `catalogue` with its lifespan."""
-    admission = Admission(settings.max_requests, settings.max_queued_pieces)
+def create_app(
+    catalogue: Catalogue,
+    settings: Settings,
+    *,
+    keys: KeyRing | None = None,
+    rates: RateLimiter | None = None,
+) -> FastAPI:
+    """The application. It starts and stops `catalogue` with its lifespan.
+
+    Args:
+        keys: None: everybody may call.
+        rates: None: as often as they like.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await catalogue.start()
+        await asyncio.to_thread(catalogue.start)
         yield
-        await catalogue.stop(0)
+        await asyncio.to_thread(catalogue.stop, settings.drain_s)
 
     app = FastAPI(
         title="Dragoman",
@@ -41,97 +49,25 @@ def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
         docs_url=None,  # their scripts come from the network of somebody else
         redoc_url=None,
     )
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=["Retry-After", REQUEST_ID],
+        )
+    app.add_middleware(RequestIds)  # added last, it is the outermost
     add_error_handlers(app)
+    admission = Admission(settings.max_requests, settings.max_pieces)
+    reception = Reception(keys or NoKeys(), rates or NoRates(), admission, settings.max_body_bytes)
+    app.state.admission, app.state.catalogue = admission, catalogue
 
     @app.get("/livez", summary="Whether the process runs and answers")
-    async def livez() -> Alive:
-        return Alive()
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
 
-    @app.post(
-        "/v1/translate",
-        summary="Translate one text or several",
-        responses={
-            400: {"model": ErrorBody, "description": "The body cannot be read."},
-            413: {
-                "model": ErrorBody,
-                "description": f"The body has more than {settings.max_body_bytes} bytes.",
-            },
-            422: {"model": ErrorBody, "description": "The body is not what the schema says."},
-            429: {
-                "model": ErrorBody,
-                "description": f"{settings.max_requests} requests wait for their answers.",
-                "headers": RETRY_AFTER,
-            },
-            500: {"model": ErrorBody, "description": "The server failed."},
-            503: {
-                "model": ErrorBody,
-                "description": "The server is shutting down.",
-                "headers": RETRY_AFTER,
-            },
-        },
-    )
-    async def translate(body: TranslateRequest, request: Request) -> TranslateResponse:
-        with catalogue.use("translate", body.model, body.source, body.target) as worker:
-            size = sum(len(text.encode()) for text in body.texts)
-            with admission.enter(size) as admitted:
-                options = body.options.over(worker.options)
-                work = worker.translate(body.texts, options, Terms(), admitted)
-                translations = await while_connected(request, work)
-        return TranslateResponse.of(translations, worker.digest)
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> JSONResponse:
-        return JSONResponse({}, 503 if catalogue.draining else 200)
-
+    for router in (translate_router, summarize_router, score_router, models_router):
+        app.include_router(router(catalogue, reception))
+    describe(app, settings.max_body_bytes, keys_needed=keys is not None)
     return app
-
-
-class BodyLimit:
-    """ASGI middleware: whoever reads a body of more than `limit` bytes gets `BodyTooLarge`.
-
-    Before the first byte, if the client says how many there will be.
-    """
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app = app
-        self._limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        # A server has checked that the header is a number.
-        announced = int(Headers(scope=scope).get("content-length", 0))
-        received = 0
-
-        async def limited() -> Message:
-            nonlocal received
-            if announced > self._limit:
-                raise BodyTooLarge(self._limit)
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                raise BodyTooLarge(self._limit)
-            return message
-
-        await self._app(scope, limited, send)
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is cancelled as soon as the client leaves.
-
-    The body must have been read: what comes after it can only be the end of the connection.
-
-    Raises:
-        ClientGone: the client left.
-    """
-    result = asyncio.ensure_future(work)
-    end = asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait({result, end}, return_when=asyncio.FIRST_COMPLETED)
-        if result.done():
-            return result.result()
-        raise ClientGone
-    finally:
-        result.cancel()
-        end.cancel()

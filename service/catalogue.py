@@ -14,8 +14,8 @@ from functools import partial
 from threading import Thread
 from typing import TypeVar
 
-from model.errors import DragomanError, RequestError
-from service.errors import ShuttingDown
+from model.errors import DragomanError
+from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
 from service.models_file import ModelEntry, Task
 from service.worker import Worker
 
@@ -25,14 +25,6 @@ T = TypeVar("T")
 
 Builder = Callable[[ModelEntry], Worker]
 """Loads the model of an entry; raises a DragomanError if it is no good."""
-
-
-class NoSuchModel(RequestError):
-    """No model has this name, or does this task between these languages."""
-
-
-class AmbiguousModel(RequestError):
-    """Several models could answer, in different languages."""
 
 
 @dataclass(eq=False, slots=True)

@@ -4,15 +4,49 @@
 people send to be translated does not belong into the logs of whoever calls us.
 """
 
+from dataclasses import dataclass
+
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from model.errors import DragomanError, RequestError
 from service.schemas import MANY, ONE, ErrorBody, ErrorDetail
 
 RETRY_AFTER_S = 1
+REQUEST_ID = "X-Request-Id"
+
+
+class UnreadableBody(RequestError):
+    """The body is not JSON, or did not arrive."""
+
+
+class Unauthenticated(RequestError):
+    """No API key was sent, or one that nobody has."""
+
+
+class Forbidden(RequestError):
+    """The API key is good, but not for this."""
+
+
+class NoSuchModel(RequestError):
+    """No model of this name, task or pair of languages is served."""
+
+
+class AmbiguousModel(RequestError):
+    """Several models could answer, in different languages."""
+
+
+class BodyTooLarge(RequestError):
+    """A body over the limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"body: more than {limit} bytes. Send fewer or shorter texts.")
+
+
+class WrongContentType(RequestError):
+    """The body is something else than plain JSON."""
 
 
 class Overloaded(RequestError):
@@ -23,24 +57,23 @@ class Overloaded(RequestError):
         self.retry_after_s = retry_after_s
 
 
+class TooManyRequests(RequestError):
+    """This API key has used up its rate."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("This API key sends more requests than it may. Send them more slowly.")
+        self.retry_after_s = retry_after_s
+
+
 class ShuttingDown(RequestError):
     """The server is about to exit."""
 
 
 class DeadlinePassed(RequestError):
-    """The deadline of the request came before its answer."""
+    """The time that the request allowed was over before the answer was ready."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "deadline_ms: it passed before the answer was ready. Allow more, or try again later."
-        )
-
-
-class BodyTooLarge(HTTPException):
-    """A body over the limit. An HTTPException, for FastAPI lets no other out of reading a body."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(413, f"body: more than {limit} bytes. Send fewer or shorter texts.")
+        super().__init__("deadline_ms: it passed before the answer was ready. Allow more time.")
 
 
 class ClientGone(Exception):
@@ -51,88 +84,107 @@ class EngineFailed(Exception):
     """A step of the engine raised, and this request was in it. A failure of ours."""
 
 
-STATUS: dict[type[Exception], int] = {
-    DragomanError: 422,
-    RequestValidationError: 422,
-    Overloaded: 429,
-    ClientGone: 499,
-    EngineFailed: 500,
-    Exception: 500,
-    ShuttingDown: 503,
-    DeadlinePassed: 504,
-}
-"""The nearest class of an exception decides. An HTTPException brings its own status."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a client is told of one kind of error."""
 
-TYPES = {
-    400: "unreadable_body",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    422: "invalid_request",
-    429: "overloaded",
-    499: "client_gone",
-    500: "internal",
-    503: "shutting_down",
-    504: "deadline_passed",
-}
+    status: int
+    type: str
+    message: str | None = None
+    """None: the exception has its own, written for the client."""
 
-MESSAGES = {
-    400: "body: not JSON that can be read. Send a JSON object.",
-    404: "There is nothing at this path. /openapi.json lists what there is.",
-    405: "This path does not take this method. The header Allow names those that it takes.",
-    499: "The client has closed the connection.",
-    500: "The server failed at this request, and its log says how. Try again.",
-}
-"""Where the exception itself has nothing to say to the client."""
 
-OTHER = ("refused", "The server does not take this request. /openapi.json lists what it takes.")
-"""Type and message of a refusal that a framework may bring and that is not in the tables."""
+INTERNAL = Kind(500, "internal", "The server failed at this request, and its log says how.")
+
+TABLE: dict[type[Exception], Kind] = {
+    UnreadableBody: Kind(400, "unreadable_body"),
+    Unauthenticated: Kind(401, "unauthenticated"),
+    Forbidden: Kind(403, "forbidden"),
+    NoSuchModel: Kind(404, "model_not_found"),
+    BodyTooLarge: Kind(413, "body_too_large"),
+    WrongContentType: Kind(415, "wrong_content_type"),
+    DragomanError: Kind(422, "invalid_request"),
+    Overloaded: Kind(429, "overloaded"),
+    TooManyRequests: Kind(429, "rate_limited"),
+    ClientGone: Kind(499, "client_gone", "The client has closed the connection."),
+    EngineFailed: INTERNAL,
+    Exception: INTERNAL,
+    ShuttingDown: Kind(503, "shutting_down"),
+    DeadlinePassed: Kind(504, "deadline_passed"),
+}
+"""The nearest class of an exception decides."""
+
+ROUTING: dict[int, Kind] = {
+    400: Kind(400, "unreadable_body", "The request cannot be read. Send a JSON object."),
+    404: Kind(404, "not_found", "There is nothing at this path. /openapi.json lists all paths."),
+    405: Kind(
+        405,
+        "method_not_allowed",
+        "This path does not take this method. The header Allow names those that it takes.",
+    ),
+}
+"""What the framework itself refuses, by its status."""
+
+OTHER = "refused"
+"""Type of a refusal that the framework may bring and that is not in the tables."""
+
+
+def kind_of(error: Exception) -> Kind:
+    """What a client is told of `error`, apart from a message of its own."""
+    if isinstance(error, HTTPException):
+        refusal = "The server does not take this request. /openapi.json lists what it takes."
+        other = Kind(error.status_code, OTHER, refusal)
+        if error.status_code >= 500:
+            other = Kind(error.status_code, INTERNAL.type, INTERNAL.message)
+        return ROUTING.get(error.status_code, other)
+    return next(TABLE[cls] for cls in type(error).__mro__ if cls in TABLE)
+
+
+def error_body(error: Exception) -> ErrorBody:
+    """The JSON that tells a client of `error`."""
+    kind = kind_of(error)
+    message = str(error) if kind.message is None else kind.message
+    return ErrorBody(error=ErrorDetail(type=kind.type, message=message))
 
 
 def error_response(error: Exception) -> JSONResponse:
-    """What a client is told of `error`."""
-    if isinstance(error, HTTPException):
-        status, headers = error.status_code, dict(error.headers or {})
-    else:
-        status = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
-        wait = error.retry_after_s if isinstance(error, Overloaded) else RETRY_AFTER_S
-        headers = {"Retry-After": str(wait)} if status in (429, 503) else {}
-    if status in TYPES:
-        kind, message = TYPES[status], _message(error, status)
-    else:
-        kind, message = OTHER if status < 500 else (TYPES[500], MESSAGES[500])
-    body = ErrorBody(error=ErrorDetail(type=kind, message=message))
-    return JSONResponse(body.model_dump(), status, headers)
+    """The answer that tells a client of `error`."""
+    status = kind_of(error).status
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status in (429, 503):
+        wait = RETRY_AFTER_S
+        if isinstance(error, Overloaded | TooManyRequests):
+            wait = error.retry_after_s
+        headers["Retry-After"] = str(wait)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(error_body(error).model_dump(), status, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:
     """Let `app` answer every exception with `error_response`."""
-    for cls in (*STATUS, HTTPException):
+    for cls in (*TABLE, HTTPException):
         app.add_exception_handler(cls, _handle)
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
-    return error_response(error)
+    response = error_response(error)
+    # An exception that nobody expected is answered outside of all middleware.
+    if id := request.scope.get("state", {}).get("request_id"):
+        response.headers[REQUEST_ID] = id
+    return response
 
 
-def _message(error: Exception, status: int) -> str:
-    if status in MESSAGES:
-        return MESSAGES[status]
-    if isinstance(error, RequestValidationError):
-        return _first_mistake(error)
-    return error.detail if isinstance(error, HTTPException) else str(error)
-
-
-def _first_mistake(error: RequestValidationError) -> str:
+def mistake_in(error: ValidationError) -> RequestError:
     """The first thing that is wrong with a body, and where: "text.3: Input should be ..."."""
-    first = error.errors()[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        reason, position = first["ctx"]["error"], first["loc"][-1]
-        return f"body: not JSON ({reason} at character {position}). Send a JSON object."
-    place = [str(part) for part in first["loc"][1:] if part not in (ONE, MANY)]
+        return UnreadableBody(f"body: {first['msg']}. Send a JSON object.")
+    place = [str(part) for part in first["loc"] if part not in (ONE, MANY)]
     if first["type"] == "extra_forbidden":  # the last part is the key, which the client chose
         where = ".".join(place[:-1]) or "body"
-        return f"{where}: an unknown key. /openapi.json lists those that are known."
-    if not place:
-        return 'body: not a JSON object with "Content-Type: application/json". Send one.'
-    return f"{'.'.join(place)}: {first['msg']}."
+        return RequestError(f"{where}: an unknown key. /openapi.json lists those that are known.")
+    if not place and first["type"] != "value_error":
+        return RequestError("body: not a JSON object. Send one.")
+    said = first["msg"].removeprefix("Value error, ").removesuffix(".")
+    return RequestError(f"{'.'.join(place) or 'body'}: {said}.")

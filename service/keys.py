@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.errors import ConfigError, RequestError
+from model.errors import ConfigError
+from service.errors import Forbidden, Unauthenticated
 from service.settings import PREFIX, Settings
 
 ANYBODY = ""
@@ -21,14 +22,6 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 HASHED = "sha256:"
 """Begins a key of which only the hash is written down."""
-
-
-class Unauthenticated(RequestError):
-    """The request has no key, or one that is not known."""
-
-
-class Forbidden(RequestError):
-    """The key is known, but what it asks for takes an admin key."""
 
 
 @dataclass(frozen=True, slots=True)

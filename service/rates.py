@@ -6,16 +6,7 @@ request takes one.
 
 import math
 
-from model.errors import RequestError
-
-
-class RateLimited(RequestError):
-    """The key has sent more requests than it may."""
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__("Too many requests with this key. Try again later.")
-        self.retry_after_s = retry_after_s
-        """Whole seconds after which a request will be taken."""
+from service.errors import TooManyRequests
 
 
 class Rates:
@@ -35,7 +26,7 @@ class Rates:
         """Take the token of one request with the `key` of this name; `now` is in seconds.
 
         Raises:
-            RateLimited: there is none; it says when there will be. A refusal takes nothing.
+            TooManyRequests: there is none; it says when there will be. A refusal takes nothing.
         """
         if self._per_s is None:
             return
@@ -43,5 +34,5 @@ class Rates:
         tokens = min(self._burst, tokens + max(now - counted, 0) * self._per_s)
         if tokens < 1:
             self._buckets[key] = tokens, max(now, counted)
-            raise RateLimited(max(1, math.ceil((1 - tokens) / self._per_s)))
+            raise TooManyRequests(max(1, math.ceil((1 - tokens) / self._per_s)))
         self._buckets[key] = tokens - 1, max(now, counted)

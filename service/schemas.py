@@ -1,14 +1,20 @@
-"""Schemas: the JSON that goes in and comes out, with every limit, as OpenAPI shows it."""
+"""Schemas: the JSON that goes in, with every limit, as OpenAPI shows it, and that of errors."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+import dataclasses
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
-from model.config import from_dict, to_dict
 from model.decoding.options import (
     MAX_ALPHA,
-    MAX_BEAM_SIZE,
     MAX_COVERAGE_BETA,
     MAX_DIVERSE_STRENGTH,
     MAX_LENGTH_A,
@@ -20,17 +26,32 @@ from model.decoding.options import (
     MAX_WORD_REWARD,
     SearchOptions,
 )
-from model.translation import Translation
+from service.terms import HIGHEST, LOWEST
 
 MAX_TEXTS = 256
 MAX_CHARACTERS = 800_000
+MAX_WORD = 10_000  # characters between two spaces
+MAX_BEAM_SIZE = 16  # smaller than that of the library: a beam is memory of the server
 MAX_PHRASE = 1_000  # characters of a prefix, a constraint or what is to be avoided
 MAX_PHRASES = 100
+MAX_DEADLINE_MS = 3_600_000
+MAX_NAME = 100
 
 ONE, MANY = "one", "many"
 """The two forms of `text`. Pydantic names the form in the place of an error."""
 
-Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
+
+def _words_of_bounded_length(text: str) -> str:
+    if len(text) > MAX_WORD and max(map(len, text.split()), default=0) > MAX_WORD:
+        raise ValueError(f"a word has more than {MAX_WORD} characters. Put spaces between words.")
+    return text
+
+
+Text = Annotated[
+    str,
+    Field(max_length=MAX_CHARACTERS, json_schema_extra={"x-max-word-length": MAX_WORD}),
+    AfterValidator(_words_of_bounded_length),
+]
 Texts = Annotated[list[Text], Field(max_length=MAX_TEXTS)]
 Phrase = Annotated[str, Field(max_length=MAX_PHRASE)]
 Phrases = Annotated[list[Phrase], Field(max_length=MAX_PHRASES)]
@@ -112,24 +133,67 @@ class Options(BaseModel):
         Raises:
             ConfigError: together they make no sense, such as `n_best` above `beam_size`.
         """
-        given = self.model_dump(exclude_none=True)
-        return from_dict(SearchOptions, to_dict(defaults) | given, "options.")
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name in self.model_fields_set
+            if (value := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(defaults, **given) if given else defaults
+
+    @property
+    def phrases(self) -> list[str]:
+        """What the client wrote in words."""
+        prefix = [self.prefix] if self.prefix else []
+        return prefix + (self.constraints or []) + (self.avoid or [])
 
 
-class TranslateRequest(BaseModel):
-    """One text or several, which are all translated with the same options."""
+TextOrTexts = Annotated[
+    Annotated[Text, Tag(ONE)] | Annotated[Texts, Tag(MANY)], Discriminator(_form)
+]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Detail = Literal["scores", "tokens", "alignment", "attention"]
+
+
+class Asked(BaseModel):
+    """What every request for work may say besides its texts."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: Annotated[
-        Annotated[Text, Tag(ONE)] | Annotated[Texts, Tag(MANY)],
-        Discriminator(_form),
-        Field(description="A long text is cut at sentence ends or spaces; a blank one comes back."),
-    ]
+    model: Name | None = Field(
+        default=None, description="Name of a model, see /v1/models. Needed where several fit."
+    )
+    deadline_ms: Annotated[int, Field(ge=1, le=MAX_DEADLINE_MS)] | None = Field(
+        default=None, description="Milliseconds after which nobody wants the answer: then 504."
+    )
+    priority: Annotated[int, Field(ge=LOWEST, le=HIGHEST)] = Field(
+        default=5, description="Which requests go first when there are many: 9 before 0."
+    )
+
+
+class GenerateRequest(Asked):
+    """Texts, and how to search for what is made of them."""
+
+    text: TextOrTexts = Field(
+        description=f"One text or several, with words of at most {MAX_WORD} characters. One "
+        "without words, empty, blank or of emoji alone, comes back as it is."
+    )
+    source: Name | None = Field(default=None, description='Language of the texts, such as "de".')
+    target: Name | None = Field(default=None, description='Language of the answer, such as "en".')
     options: Options = Field(default_factory=Options)
-    model: str | None = None
-    source: str | None = None
-    target: str | None = None
+    return_: Annotated[list[Detail], Field(max_length=4)] = Field(
+        default_factory=list,
+        alias="return",
+        description="What to tell of each answer besides its text.",
+    )
+    stream: bool = Field(
+        default=False, description="Answer with server-sent events. For one text only."
+    )
+
+    @model_validator(mode="after")
+    def _stream_one(self) -> Self:
+        if self.stream and not isinstance(self.text, str):
+            raise ValueError("stream is for one text. Give text as a string.")
+        return self
 
     @property
     def texts(self) -> list[str]:
@@ -137,57 +201,58 @@ class TranslateRequest(BaseModel):
         return [self.text] if isinstance(self.text, str) else self.text
 
 
-class HypothesisResult(BaseModel):
-    """One translation of a text, and how the search judged it."""
+class TranslateRequest(GenerateRequest):
+    """One text or several, which are all translated with the same options.
 
-    translation: str
-    score: float = Field(description="`log_prob` divided by the length penalty.")
-    log_prob: float = Field(description="Natural logarithm of the probability.")
-    pieces: list[str] = Field(description="Of the translation; U+2581 stands for a space.")
-    alignment: list[int] = Field(
-        description="For each piece, which of the `source_pieces` it attended to most."
-    )
-    token_log_probs: list[float] = Field(
-        description="For each piece the natural logarithm of its probability."
-    )
-    word_alignment: list[int] = Field(
-        description="For each word, which word of the source it attended to most."
-    )
-    truncated: bool = Field(description="It hit its length limit and would have gone on.")
+    A text with line breaks or of more than 200 characters is cut into sentences and lines, which
+    are translated one by one; the white space between them is kept.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "der Hund läuft."}]})
 
 
-class TranslationResult(HypothesisResult):
-    """The best translation of a text."""
+class SummarizeRequest(GenerateRequest):
+    """One text or several, which are all summarized with the same options."""
 
-    source_pieces: list[str]
-    alternatives: list[HypothesisResult] = Field(
-        description="The others, best first; none with an `n_best` of 1."
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "der Hund läuft."}]})
+
+    on_long: Literal["refuse", "cut"] = Field(
+        default="refuse",
+        description="What becomes of a text that is longer than the model reads: refuse it, or "
+        "read its beginning and say so in `truncated_source`.",
     )
 
-    @classmethod
-    def of(cls, translation: Translation) -> "TranslationResult":
-        """What there is to tell of `translation`."""
-        best, *others = (hypothesis.to_json() for hypothesis in translation.hypotheses)
-        more = {"source_pieces": translation.source_pieces, "alternatives": others}
-        return cls.model_validate(best | more)
 
+class ScoreRequest(Asked):
+    """Sources and, for each, the target whose probability is wanted."""
 
-class TranslateResponse(BaseModel):
-    """One translation for each text, in their order."""
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"source": "der Hund", "target": "the dog"}]}
+    )
 
-    translations: list[TranslationResult]
-    model: str = Field(description="Identity of the checkpoint that translated.")
+    source: TextOrTexts = Field(description="One text or several.")
+    target: TextOrTexts = Field(description="As many as sources, of the same form.")
+    task: Literal["translate", "summarize"] = Field(
+        default="translate", description="Of the model, where none is named."
+    )
 
-    @classmethod
-    def of(cls, translations: Sequence[Translation], model: str) -> "TranslateResponse":
-        """The body that tells of `translations`."""
-        return cls(translations=list(map(TranslationResult.of, translations)), model=model)
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.sources) != len(self.targets):
+            raise ValueError(
+                f"{len(self.sources)} sources, but {len(self.targets)} targets. Give pairs."
+            )
+        return self
 
+    @property
+    def sources(self) -> list[str]:
+        """Always a list."""
+        return [self.source] if isinstance(self.source, str) else self.source
 
-class Alive(BaseModel):
-    """The process runs and answers."""
-
-    status: Literal["ok"] = "ok"
+    @property
+    def targets(self) -> list[str]:
+        """Always a list."""
+        return [self.target] if isinstance(self.target, str) else self.target
 
 
 class ErrorDetail(BaseModel):

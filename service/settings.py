@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model.decoding.options import MAX_BEAM_SIZE
 from model.errors import ConfigError
 
 PREFIX = "DRAGOMAN_"
@@ -24,7 +23,6 @@ def _parts(value: object) -> object:
 
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-BeamSize = Annotated[int, Field(ge=1, le=MAX_BEAM_SIZE)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
 
 
@@ -61,16 +59,6 @@ class Settings(BaseSettings):
     # What one request may ask for
     max_body_bytes: Positive = 4 * 1024**2
     """Bytes in the body of a request."""
-    max_texts: Positive = 256
-    """Texts in a request."""
-    max_text_characters: Positive = 800_000
-    """Characters in a text."""
-    max_word_characters: Positive = 10_000
-    """Characters in a row without white space or the end of a sentence."""
-    max_beam_size: BeamSize = 16
-    """Largest `beam_size` in the options of a request."""
-    max_n_best: BeamSize = 16
-    """Largest `n_best` in the options of a request."""
 
     # What all together may ask for
     max_requests: Positive = 128
@@ -99,8 +87,8 @@ class Settings(BaseSettings):
     """Seconds that requests in flight get when the server is told to exit, or a model goes."""
     stuck_s: Seconds = 30
     """Seconds without a step, while there is work, after which /livez says no."""
-    log_format: Literal["json", "text"] = "json"
-    """Lines of the log as JSON objects for programs, or as text for people."""
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """Lines of the log as JSON objects for programs, or as text for people; auto is text on a terminal."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe lines that are logged."""
     log_texts: bool = False

@@ -14,7 +14,8 @@ from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.options import SearchOptions
 from model.errors import CheckpointError, ConfigError
 from service.admission import Admission
-from service.catalogue import AmbiguousModel, Catalogue, NoSuchModel, in_thread
+from service.catalogue import Catalogue, in_thread
+from service.errors import AmbiguousModel, NoSuchModel
 from service.errors import ShuttingDown
 from service.models_file import ModelEntry, Task
 from service.terms import Terms

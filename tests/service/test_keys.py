@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from model.errors import ConfigError
-from service.keys import ANYBODY, Forbidden, Keys, Unauthenticated
+from service.errors import Forbidden, Unauthenticated
+from service.keys import ANYBODY, Keys
 from service.settings import Settings
 
 

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.rates import RateLimited, Rates
+from service.errors import TooManyRequests
+from service.rates import Rates
 
 
 def taken(rates: Rates, key: str, now: float) -> bool:
     try:
         rates.take(key, now)
-    except RateLimited:
+    except TooManyRequests:
         return False
     return True
 
@@ -39,7 +40,7 @@ def test_keys_do_not_take_from_each_other() -> None:
 def test_who_waits_as_long_as_told_is_served(per_s: float, wait: int) -> None:
     rates = Rates(per_s, 1)
     rates.take("anna", 7.0)
-    with pytest.raises(RateLimited) as error:
+    with pytest.raises(TooManyRequests) as error:
         rates.take("anna", 7.0)
     assert error.value.retry_after_s == wait
     assert taken(rates, "anna", 7.0 + wait)

@@ -4,20 +4,20 @@ import dataclasses
 from typing import Any
 
 import pytest
-import torch
 from pydantic import ValidationError
 
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
-from model.translation import TextHypothesis, Translation
 from service.schemas import (
+    MAX_BEAM_SIZE,
     MAX_CHARACTERS,
     MAX_PHRASE,
     MAX_PHRASES,
     MAX_TEXTS,
+    MAX_WORD,
+    GenerateRequest,
     Options,
     TranslateRequest,
-    TranslateResponse,
 )
 
 DEFAULTS = SearchOptions(beam_size=4, alpha=0.5, max_length_b=3)
@@ -52,7 +52,7 @@ def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None
     said = property_of_options(name)
     # Some options are for samples only, others for a beam.
     samples = name in {"temperature", "top_k", "seed"}
-    wide = SearchOptions(beam_size=64, temperature=1.0 if samples else 0.0)
+    wide = SearchOptions(beam_size=16, temperature=1.0 if samples else 0.0)
     for limit, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
         options = Options.model_validate({name: limit})
         if name != "beam_size":
@@ -118,56 +118,32 @@ def test_the_schema_says_how_much_text() -> None:
     one, many = TranslateRequest.model_json_schema()["properties"]["text"]["oneOf"]
     assert one["maxLength"] == many["items"]["maxLength"] == MAX_CHARACTERS == 800_000
     assert many["maxItems"] == MAX_TEXTS == 256
+    assert one["x-max-word-length"] == MAX_WORD == 10_000
+    for name in ("beam_size", "n_best"):
+        assert property_of_options(name)["maximum"] == MAX_BEAM_SIZE == 16
 
 
 def test_characters_are_counted_not_bytes() -> None:
-    longest = "ß" * MAX_CHARACTERS
+    longest = "ß " * (MAX_CHARACTERS // 2)
     assert TranslateRequest(text=longest).texts == [longest]
     with pytest.raises(ValidationError, match="at most 800000 characters"):
         TranslateRequest(text=longest + "s")
 
 
-def test_a_response_tells_all_but_the_attention() -> None:
-    best, other = (
-        TextHypothesis(
-            translation=text,
-            score=score,
-            log_prob=2 * score,
-            pieces=("\u2581a", text),
-            alignment=(1, 0),
-            token_log_probs=(-0.25, score),
-            word_alignment=(1,),
-            truncated=score < -1,
-            weights=torch.zeros(3, 3),
-        )
-        for text, score in (("b", -0.1), ("c", -1.5))
-    )
-    found = Translation(hypotheses=(best, other), source_pieces=("\u2581x", "y"))
-    assert TranslateResponse.of([found], "0a").model_dump() == {
-        "translations": [
-            {
-                "translation": "b",
-                "score": -0.1,
-                "log_prob": -0.2,
-                "pieces": ["\u2581a", "b"],
-                "alignment": [1, 0],
-                "token_log_probs": [-0.25, -0.1],
-                "word_alignment": [1],
-                "truncated": False,
-                "source_pieces": ["\u2581x", "y"],
-                "alternatives": [
-                    {
-                        "translation": "c",
-                        "score": -1.5,
-                        "log_prob": -3.0,
-                        "pieces": ["\u2581a", "c"],
-                        "alignment": [1, 0],
-                        "token_log_probs": [-0.25, -1.5],
-                        "word_alignment": [1],
-                        "truncated": True,
-                    }
-                ],
-            }
-        ],
-        "model": "0a",
-    }
+def test_words_are_counted_in_characters() -> None:
+    text = ("ß" * MAX_WORD + " ") * 3
+    assert TranslateRequest(text=text).texts == [text]
+    with pytest.raises(ValidationError, match="more than 10000 characters"):
+        TranslateRequest(text=["a", text + "ß" * (MAX_WORD + 1)])
+
+
+def test_what_was_written_is_known() -> None:
+    options = Options(prefix="a", constraints=["b", "c"], avoid=["d"])
+    assert options.phrases == ["a", "b", "c", "d"]
+    assert Options().phrases == []
+
+
+def test_a_stream_is_of_one_text() -> None:
+    assert GenerateRequest.model_validate({"text": "a", "stream": True}).stream
+    with pytest.raises(ValidationError, match="one text"):
+        GenerateRequest.model_validate({"text": ["a"], "stream": True})

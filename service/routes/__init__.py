@@ -1,0 +1,1 @@
+"""The routes: each file one path or two. They validate, submit and await."""

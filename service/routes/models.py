@@ -1,0 +1,54 @@
+"""GET /v1/models, and POST /v1/models/{name}/reload for administrators."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from model.config import to_dict
+from service.answers import ModelResult, ModelsResponse, ReloadResponse
+from service.catalogue import Catalogue, Served
+from service.openapi import ADMINISTRATION, READ, responses
+from service.reception import Reception
+from service.routes.work import json_response
+
+
+def models_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get(
+        "/v1/models",
+        summary="The models that are served",
+        responses=responses(ModelsResponse, READ),
+    )
+    async def models(request: Request) -> Response:
+        reception.key(request)
+        told: ModelsResponse = {"models": [_told(model) for model in catalogue.models]}
+        return json_response(told)
+
+    @router.post(
+        "/v1/models/{name}/reload",
+        summary="Replace a model by what is at its path now, without dropping a request",
+        responses=responses(ReloadResponse, ADMINISTRATION),
+    )
+    async def reload(request: Request, name: Annotated[str, Path()]) -> Response:
+        reception.administrator(request)
+        await catalogue.reload(name)
+        (digest,) = [each.worker.digest for each in catalogue.models if each.name == name]
+        told: ReloadResponse = {"model": name, "digest": digest}
+        return json_response(told)
+
+    return router
+
+
+def _told(model: Served) -> ModelResult:
+    return {
+        "name": model.name,
+        "task": model.task,
+        "source": model.source,
+        "target": model.target,
+        "digest": model.worker.digest,
+        "card": model.worker.card,
+        "options": to_dict(model.worker.options),
+        "loaded_at": model.loaded_at,
+    }

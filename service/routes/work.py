@@ -1,0 +1,141 @@
+"""Work: how a request for texts goes from its arrival to its answer, whatever the task."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from model.decoding.options import SearchOptions
+from model.errors import DragomanError
+from model.translation import Translation
+from service.admission import Admitted
+from service.answers import text_answers
+from service.catalogue import Catalogue
+from service.documents import Document
+from service.errors import EngineFailed
+from service.events import Event, EventStream, error_event, while_connected
+from service.generation import generate, generate_stream, options_of, without_echo
+from service.reception import Reception
+from service.schemas import Asked, GenerateRequest
+from service.terms import Terms
+from service.worker import Worker
+
+Prepared = tuple[list[Document], list[int | None]]
+"""The texts as the model reads them, and how much of each, if not all."""
+Prepare = Callable[[], Awaitable[Prepared]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What differs between the tasks."""
+
+    name: str
+    one: str
+    """Key of the text in an answer."""
+    many: str
+    """Key of the answers."""
+
+
+def terms_of(body: Asked, key: str, arrived: float) -> Terms:
+    """What the scheduler is told of a request that arrived at this time."""
+    deadline = None if body.deadline_ms is None else arrived + body.deadline_ms / 1000
+    return Terms(key=key, priority=body.priority, deadline=deadline)
+
+
+def json_response(body: object) -> Response:
+    """A success."""
+    return Response(to_json(body), media_type="application/json")
+
+
+class TextWork:
+    """One request for texts: its body, the model that fits, and its room in the server."""
+
+    def __init__(
+        self, task: Task, worker: Worker, body: GenerateRequest, terms: Terms, admitted: Admitted
+    ) -> None:
+        self._task, self._worker, self._body = task, worker, body
+        self.terms, self._admitted = terms, admitted
+        self._options: SearchOptions = options_of(body.options, worker)
+
+    async def answer(self, prepare: Prepare) -> dict[str, object]:
+        """The body of the answer."""
+        with without_echo(self._body.options.phrases):
+            documents, read = await prepare()
+            found = await generate(
+                self._worker, documents, self._options, self.terms, self._admitted
+            )
+        return await self._told(found, read)
+
+    async def events(
+        self, prepare: Callable[[], Awaitable[Prepared]]
+    ) -> AsyncGenerator[Event, None]:
+        """The events of the answer."""
+        sent = ""
+        with without_echo(self._body.options.phrases):
+            (document,), read = await prepare()
+            pieces = generate_stream(
+                self._worker, document, self._options, self.terms, self._admitted
+            )
+            try:
+                async for item in pieces:
+                    if isinstance(item, Translation):
+                        yield "done", await self._told([item], read)
+                    elif item != sent:
+                        sent = item
+                        yield "partial", {"text": item}
+            finally:
+                await pieces.aclose()
+
+    async def _told(self, found: list[Translation], read: list[int | None]) -> dict[str, object]:
+        body, task = self._body, self._task
+        arguments = (found, task.one, body.return_, self._options.n_best)
+        if "attention" in body.return_:  # are tensors, which the event loop does not touch
+            answers = await asyncio.to_thread(text_answers, *arguments)
+        else:
+            answers = text_answers(*arguments)
+        for answer, pieces in zip(answers, read, strict=True):
+            if pieces is not None:
+                answer["truncated_source"] = pieces
+        return {task.many: answers, "model": self._worker.name, "digest": self._worker.digest}
+
+
+async def respond(
+    request: Request,
+    schema: type[GenerateRequest],
+    task: Task,
+    catalogue: Catalogue,
+    reception: Reception,
+    prepare: Callable[[Worker, GenerateRequest], Awaitable[Prepared]],
+) -> Response:
+    """The answer to a request for texts, of either task, whole or as a stream."""
+    arrived = time.monotonic()
+    key = reception.key(request)
+    with ExitStack() as stack:
+        body, admitted = await reception.body(request, schema, stack)
+        worker = catalogue.choose(task.name, body.model, body.source, body.target)
+        terms = terms_of(body, key, arrived)
+        work = TextWork(task, worker, body, terms, admitted)
+        texts = partial(prepare, worker, body)
+        if not body.stream:
+            answer = work.answer(texts)
+            return json_response(await while_connected(request, answer, terms.deadline))
+        events = work.events(texts)
+        first = await while_connected(request, anext(events), terms.deadline)
+        return EventStream(first, guarded(events), terms.deadline, stack.pop_all())
+
+
+async def guarded(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """The events, and an error as one of them: the status has been sent already."""
+    try:
+        async for event in events:
+            yield event
+    except (DragomanError, EngineFailed) as error:
+        yield error_event(error)
+    finally:
+        await events.aclose()
