@@ -31,10 +31,8 @@ QUIET = ("/livez", "/readyz", "/metrics")
 log = logging.getLogger(__name__)
 
 
-def configure_logging(
-    *, form: Form = "auto", texts: bool = False, level: str = "info", stream: TextIO | None = None
-) -> None:
-    """Let all loggers of the process write to `stream`, which is stderr.
+def configure_logging(*, form: Form = "auto", texts: bool = False, level: str = "info") -> None:
+    """Let all loggers of the process write to stderr.
 
     uvicorn must be started with `log_config=None, access_log=False`.
 
@@ -43,10 +41,7 @@ def configure_logging(
         texts: whether texts may stand in the log.
         level: of our own loggers, such as debug. Of the others' never more than info.
     """
-    stream = sys.stderr if stream is None else stream
-    as_text = stream.isatty() if form == "auto" else form == "text"
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(TextFormatter(texts=texts) if as_text else JsonFormatter(texts=texts))
+    handler = handler_for(form, texts, sys.stderr)
     least = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -56,6 +51,14 @@ def configure_logging(
     for name in ("service", "model", "__main__"):
         logging.getLogger(name).setLevel(least)
     logging.getLogger("uvicorn").setLevel(max(logging.INFO, least))
+
+
+def handler_for(form: Form, texts: bool, stream: TextIO) -> logging.Handler:
+    """Writes lines of this form to `stream`."""
+    as_text = stream.isatty() if form == "auto" else form == "text"
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter(texts=texts) if as_text else JsonFormatter(texts=texts))
+    return handler
 
 
 def log_request(record: Record, *, texts: bool) -> None:

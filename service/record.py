@@ -95,7 +95,7 @@ def reached(phase: Phase, at: float | None = None) -> None:
 
 
 def record_of(scope: MutableMapping[str, Any]) -> Record:
-    """The record of a request, by the `scope` of its `Request`; a new one without the middleware."""
+    """The record of the request with this `scope`; a new one where there is no middleware."""
     state = scope.setdefault("state", {})
     if STATE not in state:
         state[STATE] = Record(id="", method=scope.get("method", ""))
