@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 from model.errors import CheckpointError, ConfigError
-from service.record import CURRENT, Phase, Record
+from service.record import CURRENT, QUIET, Phase, Record
 
 Form = Literal["auto", "json", "text"]
 
@@ -24,9 +24,6 @@ FIELDS = "fields"
 
 TOLD = (CheckpointError, ConfigError, MemoryError, OSError, RuntimeError)
 """Exceptions whose messages hold no text of a client."""
-
-QUIET = ("/livez", "/readyz", "/metrics")
-"""Asked every few seconds by machines: logged at the level debug."""
 
 log = logging.getLogger(__name__)
 

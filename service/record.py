@@ -17,6 +17,9 @@ STATE = "record"
 OTHER_ROUTE = "other"
 """Every path that is not ours: what clients make up is no label."""
 
+QUIET = ("/livez", "/readyz", "/metrics")
+"""Routes that machines ask every few seconds: not traced, and in the log at the level debug."""
+
 
 class Phase(StrEnum):
     """What a request goes through; each is reached once, in this order."""

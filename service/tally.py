@@ -45,7 +45,7 @@ class Tally:
         self.rows += rows
 
     def queued(self, seconds: float) -> None:
-        """A sentence joined an engine after it had waited so long."""
+        """The first sentence of a request joined an engine after it had waited so long."""
         self.waits.add(seconds)
 
     def finished(self, source_pieces: int, target_pieces: int) -> None:
@@ -108,7 +108,7 @@ _SUMS = (
 )
 _DURATIONS = (
     ("step_seconds", "Time of a step of the engine", "steps"),
-    ("queue_seconds", "Time that a sentence waited before it joined an engine", "waits"),
+    ("queue_seconds", "How long a request waited before it joined an engine", "waits"),
 )
 """Name of the metric, its help, and the attribute of `Tally`."""
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from service.record import Phase, Record
+from service.record import QUIET, Phase, Record
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -61,6 +61,8 @@ class Tracing:
 
     def over(self, record: Record, headers: Mapping[str, str]) -> None:
         """The span of a request that is over, below that of its caller if `headers` name one."""
+        if record.route in QUIET:
+            return
         from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
         epoch = time.time() - time.monotonic()

@@ -115,7 +115,8 @@ configure_logging(form=sys.argv[1], level="debug")
 async def app(scope, receive, send):
     raise ValueError("Blaubeerpfannkuchen")
 
-server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", port=0))
+config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", port=0)
+server = uvicorn.Server(config)
 
 async def main():
     import asyncio
@@ -124,7 +125,8 @@ async def main():
         await asyncio.sleep(0.001)
     port = server.servers[0].sockets[0].getsockname()[1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /Blaubeerpfannkuchen HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+    head = "GET /Blaubeerpfannkuchen HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n"
+    writer.write(head.encode())
     await reader.read()
     server.should_exit = True
     await serving

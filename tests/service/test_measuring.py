@@ -19,54 +19,49 @@ from service.errors import ClientGone, Overloaded, add_error_handlers
 from service.logs import JsonFormatter
 from service.measuring import SANE_ID, Measuring
 from service.metrics import Metrics
-from service.record import Phase, record_of, reached
+from service.record import Phase, reached, record_of
 from service.routes.health import health_router
 
 SECRET, TEXT, ADDRESS = "sesame-0451", "Blaubeerpfannkuchen", "203.0.113.77"
 HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Forwarded-For": ADDRESS}
 
 
-def work_router() -> APIRouter:
-    """Routes that write down what those of the service do, and fail if a text says so."""
-    router = APIRouter()
+async def translate(request: Request) -> dict[str, str]:
+    """Writes down what the route of the service does, and fails if the text says so."""
+    text = (await request.json())["text"]
+    record = record_of(request.scope)
+    record.model, record.key, record.texts = "de-en", "alice", [text]
+    for phase, after in zip(Phase, (1, 3, 7, 8), strict=True):
+        reached(phase, record.started + after)
+    if text.startswith("full"):
+        record.reason = "overloaded"
+        raise Overloaded("There is no room.")
+    if text.startswith("gone"):
+        raise ClientGone
+    if text.startswith("bad"):
+        raise ValueError(f"cannot digest {text!r}")
+    record.source_pieces, record.target_pieces = 4, 5
+    record.answers = [text.upper()]
+    return {"text": text.upper()}
 
-    @router.post("/translate")
-    async def translate(request: Request) -> dict[str, str]:
-        text = (await request.json())["text"]
-        record = record_of(request.scope)
-        record.model, record.key, record.texts = "de-en", "alice", [text]
-        for phase, after in zip(Phase, (1, 3, 7, 8), strict=True):
-            reached(phase, record.started + after)
-        if text.startswith("full"):
-            record.reason = "overloaded"
-            raise Overloaded("There is no room.")
-        if text.startswith("gone"):
-            raise ClientGone
-        if text.startswith("bad"):
-            raise ValueError(f"cannot digest {text!r}")
-        record.source_pieces, record.target_pieces = 4, 5
-        record.answers = [text.upper()]
-        return {"text": text.upper()}
 
-    @router.post("/models/{name}/stream")
-    async def stream(name: str, request: Request) -> StreamingResponse:
-        record = record_of(request.scope)
-        record.model = "en-de"
+async def stream(name: str, request: Request) -> StreamingResponse:
+    """A stream that ends in the way that the name says."""
+    record = record_of(request.scope)
+    record.model = "en-de"
 
-        async def parts() -> AsyncIterator[str]:
-            for part in ("a", "b"):
-                record.partial()
-                yield part
-            if name == "late":
-                record.refused(504, "deadline_passed")
-            if name == "broken":
-                raise ValueError("half an answer is out")
-            if name == "endless":
-                await asyncio.Event().wait()
+    async def parts() -> AsyncIterator[str]:
+        for part in ("a", "b"):
+            record.partial()
+            yield part
+        if name == "late":
+            record.refused(504, "deadline_passed")
+        if name == "broken":
+            raise ValueError("half an answer is out")
+        if name == "endless":
+            await asyncio.Event().wait()
 
-        return StreamingResponse(parts())
-
-    return router
+    return StreamingResponse(parts())
 
 
 def make_app(log_texts: bool = False) -> FastAPI:
@@ -74,7 +69,10 @@ def make_app(log_texts: bool = False) -> FastAPI:
     app = FastAPI()
     add_error_handlers(app)
     app.include_router(health_router(list, lambda: False, metrics))
-    app.include_router(work_router(), prefix="/v1")
+    router = APIRouter()
+    router.add_api_route("/translate", translate, methods=["POST"])
+    router.add_api_route("/models/{name}/stream", stream, methods=["POST"], response_model=None)
+    app.include_router(router, prefix="/v1")
     app.add_middleware(Measuring, metrics=metrics, tracing=None, log_texts=log_texts)
     return app
 
