@@ -11,7 +11,7 @@ class Load(Protocol):
     """How much there is to do in a worker, as its `stats` say."""
 
     @property
-    def waiting_sentences(self) -> int:
+    def waiting(self) -> int:
         """Not yet in an engine."""
 
     @property
@@ -19,7 +19,7 @@ class Load(Protocol):
         """Source pieces in them."""
 
     @property
-    def slots_in_use(self) -> int:
+    def in_use(self) -> int:
         """Sentences in the engines."""
 
     @property
@@ -92,9 +92,9 @@ class Levels:
             model = [worker.name]
             info.add_metric([worker.name, worker.digest], 1)
             ready.add_metric(model, float(worker.ready()))
-            sentences.add_metric(model, load.waiting_sentences)
+            sentences.add_metric(model, load.waiting)
             pieces.add_metric(model, load.waiting_pieces)
-            used.add_metric(model, load.slots_in_use)
+            used.add_metric(model, load.in_use)
             slots.add_metric(model, load.slots)
         return info, ready, sentences, pieces, used, slots
 

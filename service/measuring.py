@@ -43,7 +43,7 @@ class Measuring:
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         record = Record(id=request_id(headers.get(REQUEST_ID, "")), method=scope["method"])
-        scope.setdefault("state", {})[STATE] = record
+        scope.setdefault("state", {}).update({STATE: record, "request_id": record.id})
         token = CURRENT.set(record)
         self._metrics.in_progress.inc()
         try:
@@ -55,7 +55,7 @@ class Measuring:
 
     def _over(self, record: Record, scope: Scope, headers: Headers) -> None:
         record.ended = time.monotonic()
-        record.route = getattr(scope.get("route"), "path", OTHER_ROUTE)
+        record.route = route_of(scope)
         self._metrics.over(record)
         log_request(record, texts=self._log_texts)
         if self._tracing is not None:
@@ -105,6 +105,19 @@ class _Exchange:
         elif message["type"] == "http.response.body":
             self._complete = not message.get("more_body", False)
         await self._send(message)
+
+
+def route_of(scope: Scope) -> str:
+    """The path as the application spells it, such as /v1/models/{name}."""
+    route = scope.get("route")
+    template: str = getattr(route, "path", OTHER_ROUTE)
+    # FastAPI leaves out the prefix of an included router: it is what the path has before the rest.
+    try:
+        rest: str = getattr(route, "path_format", "").format(**scope.get("path_params", {}))
+    except KeyError:  # a mount keeps the parameter to itself
+        return template
+    path: str = scope["path"]
+    return path.removesuffix(rest) + template if rest and path.endswith(rest) else template
 
 
 def request_id(given: str) -> str:

@@ -50,9 +50,9 @@ class Tracing:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        # What the environment says of the service, such as OTEL_SERVICE_NAME, goes before.
+        # What the environment says of the service, such as OTEL_SERVICE_NAME, wins.
         resource = Resource.create().merge(Resource({"service.version": version("dragoman")}))
-        if resource.attributes.get("service.name", "unknown_service") == "unknown_service":
+        if str(resource.attributes["service.name"]).startswith("unknown_service"):
             resource = resource.merge(Resource({"service.name": "dragoman"}))
         self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))

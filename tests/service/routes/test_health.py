@@ -17,9 +17,9 @@ STUCK_S = 30
 
 @dataclass
 class Stats:
-    waiting_sentences: int = 3
+    waiting: int = 3
     waiting_pieces: int = 40
-    slots_in_use: int = 5
+    in_use: int = 5
     slots: int = 16
 
 
