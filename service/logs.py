@@ -114,7 +114,7 @@ class JsonFormatter(_Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        return json.dumps(line | self.fields(record), default=str)
+        return _ENCODER.encode(line | self.fields(record))
 
 
 class TextFormatter(_Formatter):
@@ -128,6 +128,9 @@ class TextFormatter(_Formatter):
         shown = "".join(f" {name}={value}" for name, value in fields.items())
         line = f"dragoman-serve: {level}{record.getMessage()}{shown}"
         return f"{line}\n{exception.rstrip()}" if exception else line
+
+
+_ENCODER = json.JSONEncoder(default=str)
 
 
 def told(error: BaseException, *, texts: bool) -> str:
