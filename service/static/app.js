@@ -65,6 +65,7 @@ const notice = new Notice({
 
 function typed() {
   const { value } = source;
+  notice.clear();
   measure();
   $("clear").hidden = !value;
   $("count").textContent = value ? `${value.length.toLocaleString("en")} characters` : "";
@@ -85,7 +86,8 @@ function later(pause) {
   running?.abort();
   running = null;
   notice.pause();
-  output.classList.add("stale");
+  busy(false);
+  stale(true);
   timer = setTimeout(translate, pause);
 }
 
@@ -127,6 +129,7 @@ function asked(model, text) {
 
 function partly(text) {
   links.forget();
+  output.style.minHeight ||= `${output.offsetHeight}px`; // what is below stays where it is
   output.classList.remove("stale");
   output.classList.add("partial");
   output.textContent = text;
@@ -148,15 +151,20 @@ function done(text, answer, took) {
 }
 
 function failed(error) {
-  if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
-  output.classList.add("stale");
-  notice.show(error);
+  stale(true);
+  output.classList.remove("partial");
+  if (error instanceof Refused || error instanceof Unreachable) {
+    notice.show(error);
+  } else {
+    console.error(error);
+    notice.show(new Unreachable("This page did not understand the answer of the server."));
+  }
 }
 
 /** Show the hypothesis `place`, its links and its attention. */
 function look(place) {
   const found = hypotheses[place];
-  output.classList.remove("stale", "partial");
+  fresh();
   links.show(shownText, found.text, found.word_alignment);
   $("copy").hidden = !found.text;
   if (found.attention?.length && found.pieces && found.source_pieces) {
@@ -172,11 +180,25 @@ function nothing() {
   hypotheses = [];
   links.forget();
   output.replaceChildren();
-  output.classList.remove("stale", "partial");
+  fresh();
   alternatives.show([{ text: "" }]);
   heat.clear("Translate something, and this shows where the model looked for each piece.");
   $("copy").hidden = true;
   for (const id of ["timing", "spoken"]) $(id).textContent = "";
+}
+
+/** What is shown belongs to a text that has changed since. */
+function stale(is) {
+  for (const id of ["output", "alternatives", "attention-body"]) {
+    $(id).classList.toggle("stale", is);
+  }
+  if (is) $("timing").textContent = "";
+}
+
+function fresh() {
+  stale(false);
+  output.classList.remove("partial");
+  output.style.minHeight = "";
 }
 
 function busy(is) {
@@ -189,13 +211,14 @@ function busy(is) {
 async function connect() {
   notice.pause();
   try {
+    const before = models.chosen;
     models.show(await listModels(key));
+    if (models.chosen?.digest !== before?.digest) adoptModel();
   } catch (error) {
     failed(error);
     return;
   }
   notice.clear();
-  adoptModel();
   if (source.value.trim() && models.chosen) later(0);
 }
 
@@ -207,8 +230,8 @@ function adoptModel() {
   const summary = model.task === "summarize";
   $("source-name").textContent = from ?? "Text";
   $("target-name").textContent = summary ? "Summary" : (to ?? "Translation");
-  if (model.source?.length < 4) source.lang = model.source;
-  if (model.target?.length < 4) output.lang = model.target;
+  source.lang = from === model.source ? "" : (model.source ?? ""); // a code, not a name
+  output.lang = to === model.target ? "" : (model.target ?? "");
   options.adopt(model.options);
 }
 

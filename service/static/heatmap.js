@@ -1,7 +1,7 @@
 // The heat map: the attention of each piece of a translation over the pieces of its text.
 
 const SPACE = "\u2581"; // with it SentencePiece begins a word
-const percent = (weight) => `${Math.round(weight * 100)} %`;
+const percent = (weight) => `${Math.round(weight * 100)}\u00a0%`;
 
 /** Shows `attention` as a table of coloured fields, and as sentences. */
 export class HeatMap {

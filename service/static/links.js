@@ -60,7 +60,9 @@ export class Links {
     output.addEventListener("pointerleave", () => this.#rest());
     output.addEventListener("focusin", (event) => this.#lightTarget(index(event)));
     output.addEventListener("focusout", () => this.#rest());
-    output.addEventListener("click", (event) => this.#hold(index(event)));
+    output.addEventListener("click", (event) => {
+      if (getSelection().isCollapsed) this.#hold(index(event)); // else somebody selects text
+    });
     output.addEventListener("keydown", (event) => this.#key(event, index(event)));
     let frame = 0;
     source.addEventListener("pointermove", ({ clientX, clientY }) => {
@@ -75,7 +77,7 @@ export class Links {
       if (document.activeElement === source) this.#lightSource(this.#atCaret());
     });
     source.addEventListener("blur", () => this.#rest());
-    addEventListener("resize", () => this.thread.clear());
+    addEventListener("resize", () => this.thread.redraw());
   }
 
   #key(event, i) {
@@ -95,7 +97,7 @@ export class Links {
 
   /** Keep the link of the word `i` when the pointer leaves; of the same word again: let it go. */
   #hold(i) {
-    if (i < 0 || !getSelection().isCollapsed) return; // somebody selects text to copy it
+    if (i < 0) return;
     if (this.held !== null) this.to[this.held].setAttribute("aria-pressed", "false");
     this.held = this.held === i ? null : i;
     if (this.held !== null) this.to[i].setAttribute("aria-pressed", "true");
@@ -158,21 +160,28 @@ export class Links {
 export class Thread {
   constructor(svg) {
     this.svg = svg;
+    this.pairs = [];
   }
 
   draw(pairs) {
+    this.pairs = pairs;
+    this.redraw();
+  }
+
+  clear() {
+    this.draw([]);
+  }
+
+  /** Draw the same again, for the words may have moved. */
+  redraw() {
     const origin = this.svg.getBoundingClientRect();
     this.svg.replaceChildren(
-      ...pairs.map(([from, to]) => {
+      ...this.pairs.map(([from, to]) => {
         const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
         path.setAttribute("d", hang(anchor(from, origin), anchor(to, origin)));
         return path;
       }),
     );
-  }
-
-  clear() {
-    this.svg.replaceChildren();
   }
 }
 

@@ -51,9 +51,7 @@ export class Notice {
 
   #words(error, { status, busy, leaving }) {
     if (status === null) {
-      return navigator.onLine
-        ? `${error.message} It goes on as soon as you try again.`
-        : "There is no connection. This goes on as soon as there is one.";
+      return navigator.onLine ? error.message : "You are offline. This goes on when you are not.";
     }
     if (status === 401) return "This server asks for an API key, and has not got a valid one.";
     if (status === 403) return "This API key does not allow that.";
