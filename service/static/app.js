@@ -153,6 +153,7 @@ function done(text, answer, took) {
 function failed(error) {
   stale(true);
   output.classList.remove("partial");
+  if (error.status === 404) models.show([]); // it is gone: trying again asks which there are
   if (error instanceof Refused || error instanceof Unreachable) {
     notice.show(error);
   } else {

@@ -48,7 +48,8 @@ export class Models {
   #describe() {
     const model = this.chosen;
     if (!model) return;
-    const loaded = new Date(model.loaded_at);
+    const at = model.loaded_at; // seconds, or a date
+    const loaded = new Date(typeof at === "number" ? at * 1000 : at);
     const facts = {
       Name: model.name,
       Task: model.task,

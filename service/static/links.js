@@ -175,10 +175,11 @@ export class Thread {
   /** Draw the same again, for the words may have moved. */
   redraw() {
     const origin = this.svg.getBoundingClientRect();
+    const stacked = matchMedia("(max-width: 46rem)").matches; // as in style.css
     this.svg.replaceChildren(
       ...this.pairs.map(([from, to]) => {
         const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-        path.setAttribute("d", hang(anchor(from, origin), anchor(to, origin)));
+        path.setAttribute("d", hang(anchor(from, origin), anchor(to, origin), stacked));
         return path;
       }),
     );
@@ -187,11 +188,19 @@ export class Thread {
 
 function anchor(element, origin) {
   const box = element.getClientRects()[0] ?? element.getBoundingClientRect();
-  return { x: box.left + box.width / 2 - origin.left, y: box.bottom - origin.top };
+  return {
+    x: box.left + box.width / 2 - origin.left,
+    top: box.top - origin.top,
+    bottom: box.bottom - origin.top,
+  };
 }
 
-function hang(a, b) {
-  const sag = 18 + Math.abs(b.x - a.x) * 0.06;
-  const low = Math.max(a.y, b.y) + sag;
-  return `M${a.x} ${a.y} C${a.x} ${low} ${b.x} ${low} ${b.x} ${b.y}`;
+function hang(from, to, stacked) {
+  if (stacked) {
+    const middle = (from.bottom + to.top) / 2;
+    return `M${from.x} ${from.bottom} C${from.x} ${middle} ${to.x} ${middle} ${to.x} ${to.top}`;
+  }
+  const sag = 18 + Math.abs(to.x - from.x) * 0.06;
+  const low = Math.max(from.bottom, to.bottom) + sag;
+  return `M${from.x} ${from.bottom} C${from.x} ${low} ${to.x} ${low} ${to.x} ${to.bottom}`;
 }

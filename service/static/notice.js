@@ -57,6 +57,7 @@ export class Notice {
     if (status === 403) return "This API key does not allow that.";
     if (busy) return "The server has as much to do as it can.";
     if (leaving) return "The server is about to restart.";
+    if (status === 404) return "This model is no longer there.";
     if (status === 504) return "The server did not come to this text in time.";
     if (status >= 500) return "The server failed at this text.";
     return error.message;
