@@ -1,1 +1,1 @@
-"""Routes: what each path of the server answers."""
+"""The routes: each file one path or two. They validate, submit and await."""
