@@ -65,11 +65,12 @@ export class Models {
   }
 }
 
-function pair({ name, source, target, task }) {
+/** The languages of a model; where it names none, the title of its card. */
+function pair({ name, source, target, task, card }) {
   const from = language(source);
   const to = language(target);
   if (task === "summarize") return from ? `Summary, ${from}` : `Summary (${name})`;
-  return from && to ? `${from} \u2192 ${to}` : name;
+  return from && to ? `${from} \u2192 ${to}` : (/^# (.+)/.exec(card)?.[1] ?? name);
 }
 
 function fact(name, value) {
