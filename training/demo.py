@@ -94,7 +94,7 @@ def demo() -> int:
         f"{100 * exact / HELD_OUT_PAIRS:.1f} % ({time.monotonic() - started:.0f} s in all)\n\n"
         "What next:\n"
         f"  echo 'Das Brot kostet 4,20 Euro.' | .venv/bin/dragoman-translate {RUN}\n"
-        f"  .venv/bin/dragoman-serve {RUN}      then POST to http://127.0.0.1:8000/v1/translate\n"
+        f"  .venv/bin/dragoman-serve {RUN}      then open http://127.0.0.1:8000 in a browser\n"
         "  .venv/bin/dragoman-train --help     train on two text files of your own",
         highlight=False,
     )

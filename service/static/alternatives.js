@@ -1,0 +1,78 @@
+// Alternatives: the translations that the search found, with their scores; one is looked at.
+
+import { shared, split } from "./words.js";
+
+const score = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const MOST_WORDS = 400; // beyond that, differences are not marked
+
+/** A list of buttons, one for each hypothesis. `onChoose` gets the number of the chosen one. */
+export class Alternatives {
+  constructor({ section, list, onChoose }) {
+    this.section = section;
+    this.list = list;
+    list.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      this.#mark(Number(button.dataset.place));
+      onChoose(Number(button.dataset.place));
+    });
+  }
+
+  /** Show `hypotheses`, the best first, or hide the section where there is but one. */
+  show(hypotheses) {
+    this.section.hidden = hypotheses.length < 2;
+    const best = hypotheses[0];
+    this.list.replaceChildren(
+      ...(this.section.hidden ? [] : hypotheses.map((each, i) => item(each, i, best))),
+    );
+    this.#mark(0);
+  }
+
+  #mark(place) {
+    for (const button of this.list.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.place) === place));
+    }
+  }
+}
+
+function item(hypothesis, place, best) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "alternative";
+  button.dataset.place = place;
+  const text = document.createElement("span");
+  text.className = "alternative-text";
+  text.append(...(place ? compared(hypothesis.text, best.text) : [hypothesis.text]));
+  const figure = document.createElement("span");
+  figure.className = "alternative-score";
+  const bar = document.createElement("span");
+  bar.className = "bar";
+  // How probable it is for its length, beside the best one.
+  const share = Math.min(Math.exp(hypothesis.score - best.score), 1);
+  bar.style.setProperty("--share", share.toFixed(3));
+  const number = document.createElement("span");
+  number.textContent = score.format(hypothesis.score).replace("-", "\u2212");
+  number.title = `log-probability ${hypothesis.log_prob.toFixed(3)}`;
+  const word = document.createElement("span");
+  word.className = "sr";
+  word.textContent = " score ";
+  figure.append(bar, word, number);
+  button.append(text, figure);
+  const entry = document.createElement("li");
+  entry.append(button);
+  return entry;
+}
+
+/** `text` as nodes, with the words that `best` has not marked. */
+function compared(text, best) {
+  const { words, after } = split(text);
+  if (words.length > MOST_WORDS || best.length > text.length * 4) return [text];
+  const common = shared(text, best);
+  const nodes = words.flatMap(({ before, word }, i) => {
+    if (common[i]) return [before, word];
+    const mark = document.createElement("mark");
+    mark.textContent = word;
+    return [before, mark];
+  });
+  return [...nodes, after];
+}

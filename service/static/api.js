@@ -1,0 +1,107 @@
+// The API: what the page asks the server, and what can go wrong.
+
+/** The server answered, and said no. `status` is 0 for an error in the middle of a stream. */
+export class Refused extends Error {
+  constructor(status, type, message, retryAfter = null) {
+    super(message);
+    this.status = status;
+    this.type = type;
+    this.retryAfter = retryAfter; // seconds
+  }
+}
+
+/** There was no answer, or not all of it. */
+export class Unreachable extends Error {}
+
+/** The models that the server has. */
+export async function listModels(key, signal) {
+  const response = await request("v1/models", { headers: headers(key), signal });
+  return (await response.json()).models;
+}
+
+/**
+ * Ask for one text to be translated or summarised. Calls `onText` with each longer beginning of
+ * the answer, and returns the whole of it.
+ */
+export async function generate(path, body, { key, signal, onText }) {
+  const response = await request(path, {
+    method: "POST",
+    headers: { ...headers(key), "Content-Type": "application/json" },
+    body: JSON.stringify({ ...body, stream: true }),
+    signal,
+  });
+  if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+    return response.json();
+  }
+  for await (const { event, data } of events(response.body, signal)) {
+    if (event === "partial") onText(data.text);
+    else if (event === "done") return data;
+    else if (event === "error") throw new Refused(0, data.error.type, data.error.message);
+  }
+  throw new Unreachable("The connection ended before the answer did.");
+}
+
+function headers(key) {
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
+
+async function request(path, init) {
+  let response;
+  try {
+    // Relative, so that the page also works behind a proxy that puts it in a folder.
+    response = await fetch(path, { ...init, cache: "no-store", credentials: "same-origin" });
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new Unreachable("The server cannot be reached.");
+  }
+  if (response.ok) return response;
+  throw await refusal(response);
+}
+
+async function refusal(response) {
+  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  const retryAfter = Number.isFinite(seconds) ? seconds : null;
+  try {
+    const { error } = await response.json();
+    return new Refused(response.status, error.type, error.message, retryAfter);
+  } catch {
+    const message = `The server answered ${response.status}.`; // some proxy on the way
+    return new Refused(response.status, "unknown", message, retryAfter);
+  }
+}
+
+/** The server-sent events of a body, one after the other. */
+async function* events(body, signal) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let waiting = "";
+  for (;;) {
+    const { value, done } = await next(reader, signal);
+    if (done) return;
+    const blocks = (waiting + value).split(/\r?\n\r?\n/);
+    waiting = blocks.pop();
+    for (const block of blocks) {
+      const parsed = parse(block);
+      if (parsed) yield parsed;
+    }
+  }
+}
+
+async function next(reader, signal) {
+  try {
+    return await reader.read();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Unreachable("The connection broke before the answer was complete.");
+  }
+}
+
+function parse(block) {
+  let event = "message";
+  const data = [];
+  for (const line of block.split(/\r?\n/)) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line);
+    if (name === "event") event = value;
+    else if (name === "data") data.push(value);
+  }
+  return data.length ? { event, data: JSON.parse(data.join("\n")) } : null; // else a comment
+}

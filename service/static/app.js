@@ -1,0 +1,278 @@
+// The page: what is typed is translated, and what comes back is shown.
+
+import { Alternatives } from "./alternatives.js";
+import { generate, listModels, Refused, Unreachable } from "./api.js";
+import { language, Models, Options } from "./choices.js";
+import { HeatMap } from "./heatmap.js";
+import { Links, Thread } from "./links.js";
+import { Notice } from "./notice.js";
+
+const PAUSE_MS = 280; // in typing, before a text is sent
+const LONG_PAUSE_MS = 900; // of a text of more characters than this:
+const LONG = 2000;
+const HUGE = 20_000; // characters beyond which the text field scrolls instead of growing
+
+const $ = (id) => document.getElementById(id);
+const source = $("source");
+const output = $("output");
+
+let key = ""; // nowhere else: a reload forgets it
+let timer = 0;
+let running = null; // the AbortController of the request in flight
+let hypotheses = [];
+let shownText = ""; // what `hypotheses` translate
+
+const thread = new Thread($("threads"));
+const links = new Links({ source, mirror: $("mirror"), output, caption: $("caption"), thread });
+const heat = new HeatMap({
+  empty: $("attention-empty"),
+  body: $("attention-body"),
+  table: $("heat"),
+  readout: $("heat-readout"),
+  list: $("heat-list"),
+});
+const alternatives = new Alternatives({
+  section: $("alternatives"),
+  list: $("alternatives-list"),
+  onChoose: look,
+});
+const models = new Models({
+  select: $("model"),
+  facts: $("about-facts"),
+  card: $("about-card"),
+  onChange: () => {
+    adoptModel();
+    later(0);
+  },
+});
+const options = new Options({
+  beam: $("beam"),
+  nBest: $("n-best"),
+  alpha: $("alpha"),
+  reset: $("reset"),
+  onChange: () => later(PAUSE_MS),
+});
+const notice = new Notice({
+  box: $("notice"),
+  text: $("notice-text"),
+  wait: $("notice-wait"),
+  button: $("notice-button"),
+  onRetry: () => (models.chosen ? later(0) : connect()),
+  onKey: () => $("key-panel").showPopover(),
+});
+
+// Typing
+
+function typed() {
+  const { value } = source;
+  notice.clear();
+  measure();
+  $("clear").hidden = !value;
+  $("count").textContent = value ? `${value.length.toLocaleString("en")} characters` : "";
+  later(value.length > LONG ? LONG_PAUSE_MS : PAUSE_MS);
+}
+
+/** The mirror has the text of the field, and thereby the height that the field takes. */
+function measure() {
+  const huge = source.value.length > HUGE;
+  source.parentElement.classList.toggle("huge", huge);
+  links.forget();
+  $("mirror").textContent = huge ? "" : `${source.value}\n`;
+}
+
+/** Translate when there was a pause of `pause` ms. Whatever runs by then is no longer wanted. */
+function later(pause) {
+  clearTimeout(timer);
+  running?.abort();
+  running = null;
+  notice.pause();
+  busy(false);
+  stale(true);
+  timer = setTimeout(translate, pause);
+}
+
+// Translating
+
+async function translate() {
+  const text = source.value;
+  const model = models.chosen;
+  if (!text.trim() || !model) {
+    nothing();
+    if (text.trim()) await connect();
+    return;
+  }
+  const controller = new AbortController();
+  running = controller;
+  const began = performance.now();
+  busy(true);
+  try {
+    const { path, body } = asked(model, text);
+    const answer = await generate(path, body, { key, signal: controller.signal, onText: partly });
+    done(text, answer, performance.now() - began);
+  } catch (error) {
+    if (controller.signal.aborted) return;
+    failed(error);
+  } finally {
+    if (running === controller) {
+      running = null;
+      busy(false);
+    }
+  }
+}
+
+function asked(model, text) {
+  const wanted = ["scores", "tokens", "alignment"];
+  if ($("attention").open) wanted.push("attention");
+  const body = { text, model: model.name, options: options.values, return: wanted };
+  return { path: model.task === "summarize" ? "v1/summarize" : "v1/translate", body };
+}
+
+function partly(text) {
+  links.forget();
+  output.style.minHeight ||= `${output.offsetHeight}px`; // what is below stays where it is
+  output.classList.remove("stale");
+  output.classList.add("partial");
+  output.textContent = text;
+}
+
+function done(text, answer, took) {
+  notice.clear();
+  const [best] = answer.translations ?? answer.summaries;
+  hypotheses = [best, ...(best.alternatives ?? [])].map((found) => ({
+    ...found,
+    text: found.translation ?? found.summary,
+    source_pieces: best.source_pieces,
+  }));
+  shownText = text;
+  alternatives.show(hypotheses);
+  look(0);
+  $("timing").textContent = `${(took / 1000).toFixed(2)} s`;
+  $("spoken").textContent = hypotheses[0].text; // once, not with every word that came
+}
+
+function failed(error) {
+  stale(true);
+  output.classList.remove("partial");
+  if (error.status === 404) models.show([]); // it is gone: trying again asks which there are
+  if (error instanceof Refused || error instanceof Unreachable) {
+    notice.show(error);
+  } else {
+    console.error(error);
+    notice.show(new Unreachable("This page did not understand the answer of the server."));
+  }
+}
+
+/** Show the hypothesis `place`, its links and its attention. */
+function look(place) {
+  const found = hypotheses[place];
+  fresh();
+  links.show(shownText, found.text, found.word_alignment);
+  $("copy").hidden = !found.text;
+  if (found.attention?.length && found.pieces && found.source_pieces) {
+    heat.show(found.attention, found.pieces, found.source_pieces);
+  } else if (!$("attention").open) {
+    heat.clear("");
+  } else {
+    heat.clear("There is a heat map for a text that is translated in one piece: try a sentence.");
+  }
+}
+
+function nothing() {
+  hypotheses = [];
+  links.forget();
+  output.replaceChildren();
+  fresh();
+  alternatives.show([{ text: "" }]);
+  heat.clear("Translate something, and this shows where the model looked for each piece.");
+  $("copy").hidden = true;
+  for (const id of ["timing", "spoken"]) $(id).textContent = "";
+}
+
+/** What is shown belongs to a text that has changed since. */
+function stale(is) {
+  for (const id of ["output", "alternatives", "attention-body"]) {
+    $(id).classList.toggle("stale", is);
+  }
+  if (is) $("timing").textContent = "";
+}
+
+function fresh() {
+  stale(false);
+  output.classList.remove("partial");
+  output.style.minHeight = "";
+}
+
+function busy(is) {
+  $("spread").classList.toggle("busy", is);
+  output.setAttribute("aria-busy", String(is));
+}
+
+// The server
+
+async function connect() {
+  notice.pause();
+  try {
+    const before = models.chosen;
+    models.show(await listModels(key));
+    if (models.chosen?.digest !== before?.digest) adoptModel();
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  notice.clear();
+  if (source.value.trim() && models.chosen) later(0);
+}
+
+function adoptModel() {
+  const model = models.chosen;
+  if (!model) return;
+  const from = language(model.source);
+  const to = language(model.target);
+  const summary = model.task === "summarize";
+  $("source-name").textContent = from ?? "Text";
+  $("target-name").textContent = summary ? "Summary" : (to ?? "Translation");
+  source.lang = from === model.source ? "" : (model.source ?? ""); // a code, not a name
+  output.lang = to === model.target ? "" : (model.target ?? "");
+  options.adopt(model.options);
+}
+
+// Buttons
+
+source.addEventListener("input", (event) => {
+  if (event.isComposing) measure();
+  else typed();
+});
+source.addEventListener("compositionend", typed);
+
+$("clear").addEventListener("click", () => {
+  source.value = "";
+  typed();
+  source.focus();
+});
+
+$("copy").addEventListener("click", async () => {
+  const button = $("copy");
+  try {
+    await navigator.clipboard.writeText(output.textContent);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(output); // not allowed, or no https: Ctrl-C does it
+    button.textContent = "Selected";
+  }
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+});
+
+$("key-panel").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = $("key").value.trim();
+  $("key-panel").hidePopover();
+  $("key-button").classList.toggle("given", Boolean(key));
+  connect();
+});
+
+$("attention").addEventListener("toggle", () => {
+  if ($("attention").open && source.value.trim() && !hypotheses[0]?.attention) later(0);
+});
+
+typed();
+connect();

@@ -1,0 +1,206 @@
+// Links: which word of the translation comes from which word of the text, by pointer, focus, caret.
+
+import { fill, split } from "./words.js";
+
+const MOST_WORDS = 1500; // beyond that a text is shown without links, to stay quick
+
+/** The links between the text in `source` (behind which lies `mirror`) and the words of `output`. */
+export class Links {
+  constructor({ source, mirror, output, caption, thread }) {
+    this.source = source;
+    this.mirror = mirror;
+    this.output = output;
+    this.caption = caption;
+    this.thread = thread;
+    this.forget();
+    this.#listen();
+  }
+
+  /** Show `translation` of `text`; `alignment` has for each of its words that of the text. */
+  show(text, translation, alignment) {
+    this.forget();
+    const theirs = split(text).words;
+    const ours = split(translation).words;
+    const linked =
+      alignment?.length === ours.length &&
+      alignment.every((place) => place < theirs.length) &&
+      theirs.length + ours.length <= MOST_WORDS;
+    if (!linked) {
+      this.output.textContent = translation;
+      return;
+    }
+    this.alignment = alignment;
+    this.starts = theirs.map(({ start, word }) => [start, start + word.length]);
+    this.from = fill(this.mirror, text);
+    this.mirror.append("\n"); // a line that ends the text has height, as in the text field
+    this.to = fill(this.output, translation, (span, i) => {
+      span.setAttribute("role", "button");
+      span.setAttribute("aria-pressed", "false");
+      span.tabIndex = i ? -1 : 0; // one stop for Tab; arrow keys go on from there
+    });
+  }
+
+  /** There is nothing to link, or no longer. What is on the page stays as text. */
+  forget() {
+    this.held = null;
+    this.alignment = [];
+    this.starts = [];
+    for (const span of this.to ?? []) {
+      for (const name of ["role", "aria-pressed", "tabindex"]) span.removeAttribute(name);
+    }
+    this.#unlight();
+    this.from = [];
+    this.to = [];
+  }
+
+  #listen() {
+    const { source, output } = this;
+    const index = (event) => this.to.indexOf(event.target);
+    output.addEventListener("pointerover", (event) => this.#lightTarget(index(event)));
+    output.addEventListener("pointerleave", () => this.#rest());
+    output.addEventListener("focusin", (event) => this.#lightTarget(index(event)));
+    output.addEventListener("focusout", () => this.#rest());
+    output.addEventListener("click", (event) => {
+      if (getSelection().isCollapsed) this.#hold(index(event)); // else somebody selects text
+    });
+    output.addEventListener("keydown", (event) => this.#key(event, index(event)));
+    let frame = 0;
+    source.addEventListener("pointermove", ({ clientX, clientY }) => {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => this.#lightSource(this.#under(clientX, clientY)));
+    });
+    source.addEventListener("pointerleave", () => {
+      cancelAnimationFrame(frame);
+      this.#rest();
+    });
+    document.addEventListener("selectionchange", () => {
+      if (document.activeElement === source) this.#lightSource(this.#atCaret());
+    });
+    source.addEventListener("blur", () => this.#rest());
+    addEventListener("resize", () => this.thread.redraw());
+  }
+
+  #key(event, i) {
+    if (i < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = this.to.length - 1;
+    const places = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: last };
+    if (event.key in places) {
+      const place = Math.min(Math.max(places[event.key], 0), last);
+      this.to[i].tabIndex = -1;
+      this.to[place].tabIndex = 0;
+      this.to[place].focus();
+    } else if (event.key === "Enter" || event.key === " ") this.#hold(i);
+    else if (event.key === "Escape" && this.held !== null) this.#hold(this.held);
+    else return;
+    event.preventDefault();
+  }
+
+  /** Keep the link of the word `i` when the pointer leaves; of the same word again: let it go. */
+  #hold(i) {
+    if (i < 0) return;
+    if (this.held !== null) this.to[this.held].setAttribute("aria-pressed", "false");
+    this.held = this.held === i ? null : i;
+    if (this.held !== null) this.to[i].setAttribute("aria-pressed", "true");
+    this.#lightTarget(i);
+  }
+
+  #rest() {
+    const focused = this.to.indexOf(document.activeElement);
+    const place = this.held ?? focused;
+    if (place >= 0) this.#lightTarget(place);
+    else this.#unlight();
+  }
+
+  #lightTarget(i) {
+    if (i >= 0) this.#light([this.alignment[i]], [i]);
+  }
+
+  #lightSource(i) {
+    if (i < 0) return this.#rest();
+    const places = this.alignment.flatMap((place, j) => (place === i ? [j] : []));
+    this.#light([i], places);
+  }
+
+  #light(from, to) {
+    this.#unlight();
+    const lit = [...from.map((i) => this.from[i]), ...to.map((j) => this.to[j])];
+    for (const span of lit) span.classList.add("lit");
+    const text = (spans, places) => places.map((i) => spans[i].textContent).join(" … ");
+    this.caption.textContent = to.length
+      ? `${text(this.to, to)} ← ${text(this.from, from)}`
+      : `${text(this.from, from)}: no word looks mostly here`;
+    this.thread.draw(from.flatMap((i) => to.map((j) => [this.from[i], this.to[j]])));
+  }
+
+  #unlight() {
+    for (const element of [this.mirror, this.output]) {
+      for (const span of element.querySelectorAll(".lit")) span.classList.remove("lit");
+    }
+    this.caption.textContent = "";
+    this.thread.clear();
+  }
+
+  /** The word of the text at a point of the window, or -1. */
+  #under(x, y) {
+    return this.from.findIndex((span) =>
+      [...span.getClientRects()].some(
+        (box) => x >= box.left && x <= box.right && y >= box.top && y <= box.bottom,
+      ),
+    );
+  }
+
+  #atCaret() {
+    const { selectionStart: start, selectionEnd: end } = this.source;
+    if (start !== end) return -1;
+    return this.starts.findIndex(([first, last]) => start >= first && start <= last);
+  }
+}
+
+/** The curve that hangs between two linked words. */
+export class Thread {
+  constructor(svg) {
+    this.svg = svg;
+    this.pairs = [];
+  }
+
+  draw(pairs) {
+    this.pairs = pairs;
+    this.redraw();
+  }
+
+  clear() {
+    this.draw([]);
+  }
+
+  /** Draw the same again, for the words may have moved. */
+  redraw() {
+    const origin = this.svg.getBoundingClientRect();
+    const stacked = matchMedia("(max-width: 46rem)").matches; // as in style.css
+    this.svg.replaceChildren(
+      ...this.pairs.map(([from, to]) => {
+        const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+        path.setAttribute("d", hang(anchor(from, origin), anchor(to, origin), stacked));
+        return path;
+      }),
+    );
+  }
+}
+
+function anchor(element, origin) {
+  const box = element.getClientRects()[0] ?? element.getBoundingClientRect();
+  return {
+    x: box.left + box.width / 2 - origin.left,
+    top: box.top - origin.top,
+    bottom: box.bottom - origin.top,
+  };
+}
+
+function hang(from, to, stacked) {
+  if (stacked) {
+    const middle = (from.bottom + to.top) / 2;
+    return `M${from.x} ${from.bottom} C${from.x} ${middle} ${to.x} ${middle} ${to.x} ${to.top}`;
+  }
+  const sag = 18 + Math.abs(to.x - from.x) * 0.06;
+  const low = Math.max(from.bottom, to.bottom) + sag;
+  return `M${from.x} ${from.bottom} C${from.x} ${low} ${to.x} ${low} ${to.x} ${to.bottom}`;
+}

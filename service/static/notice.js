@@ -1,0 +1,85 @@
+// The notice: what went wrong, in words for people, and the way on: wait, try again, give a key.
+
+import { Refused } from "./api.js";
+
+const MOST_REPEATS = 5; // of a refusal in a row; then it is left to the button
+const WAIT_S = 2; // where the server does not say how long
+
+/** Shows one error at a time. `onRetry` is called when it is time to, `onKey` to ask for a key. */
+export class Notice {
+  constructor({ box, text, wait, button, onRetry, onKey }) {
+    Object.assign(this, { box, text, wait, button, onRetry, onKey });
+    this.repeats = 0;
+    this.asksForKey = false;
+    button.addEventListener("click", () => (this.asksForKey ? this.onKey() : this.#retry()));
+    addEventListener("online", () => {
+      if (!this.box.hidden && this.unreachable) this.#retry();
+    });
+  }
+
+  /** All is well again. */
+  clear() {
+    this.repeats = 0;
+    this.pause();
+  }
+
+  /** Hide it and do not try again, for there is something else to do now. */
+  pause() {
+    clearInterval(this.timer);
+    this.box.hidden = true;
+    this.text.textContent = "";
+  }
+
+  /** Say what `error` means. */
+  show(error) {
+    this.pause();
+    const status = error instanceof Refused ? error.status : null;
+    const busy = status === 429 || ["overloaded", "rate_limited"].includes(error.type);
+    const leaving = status === 503 || error.type === "shutting_down";
+    this.unreachable = status === null;
+    this.asksForKey = status === 401 || status === 403;
+    this.text.textContent = this.#words(error, { status, busy, leaving });
+    this.button.textContent = this.asksForKey ? "Give a key" : "Try again";
+    this.button.hidden = [400, 413, 415, 422].includes(status); // would be refused again
+    this.wait.hidden = true;
+    this.box.hidden = false;
+    this.repeats += 1;
+    if ((busy || leaving) && this.repeats <= MOST_REPEATS) {
+      this.#countDown(error.retryAfter ?? WAIT_S);
+    }
+  }
+
+  #words(error, { status, busy, leaving }) {
+    if (status === null) {
+      return navigator.onLine ? error.message : "You are offline. This goes on when you are not.";
+    }
+    if (status === 401) return "This server asks for an API key, and has not got a valid one.";
+    if (status === 403) return "This API key does not allow that.";
+    if (busy) return "The server has as much to do as it can.";
+    if (leaving) return "The server is about to restart.";
+    if (status === 404) return "This model is no longer there.";
+    if (status === 504) return "The server did not come to this text in time.";
+    if (status >= 500) return "The server failed at this text.";
+    return error.message;
+  }
+
+  #countDown(seconds) {
+    let left = Math.max(Math.ceil(seconds), 1);
+    const tell = () => {
+      this.wait.textContent = `Trying again in ${left} s.`;
+    };
+    tell();
+    this.wait.hidden = false;
+    this.button.textContent = "Try now";
+    this.timer = setInterval(() => {
+      left -= 1;
+      if (left > 0) tell();
+      else this.#retry();
+    }, 1000);
+  }
+
+  #retry() {
+    this.pause();
+    this.onRetry();
+  }
+}
