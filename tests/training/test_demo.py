@@ -30,7 +30,7 @@ def test_three_parts_that_share_no_sentence(tmp_path: Path) -> None:
 
 
 def test_the_page_that_it_names_is_where_the_server_listens() -> None:
-    assert PAGE == f"http://{Settings().host}:{Settings().port}/"
+    assert f"http://{Settings().host}:{Settings().port}/" == PAGE
 
 
 @pytest.mark.slow
