@@ -113,7 +113,8 @@ def test_compose_gives_a_server_no_more_than_it_needs(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["mem_limit"] and service["pids_limit"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-    assert all(volume.endswith(":ro") for volume in service["volumes"])
+    (volume,) = service["volumes"]
+    assert volume.endswith(":/models/run:ro") and service["command"][-1] == "/models/run"
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -136,6 +137,18 @@ def test_the_files_of_the_monitors_exist() -> None:
         for volume in COMPOSE["services"][name]["volumes"]:
             source = volume.split(":")[0]
             assert (ROOT / source).exists() if source[0] == "." else source in COMPOSE["volumes"]
+
+
+def test_prometheus_asks_the_server_and_grafana_finds_its_dashboard() -> None:
+    prometheus = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text("utf-8"))
+    (job,) = prometheus["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["dragoman:8000"]}]
+    for name in SERVERS:
+        assert COMPOSE["services"][name]["networks"]["default"]["aliases"] == ["dragoman"]
+    (file,) = (ROOT / "deploy/grafana/provisioning/dashboards").iterdir()
+    (provider,) = yaml.safe_load(file.read_text("utf-8"))["providers"]
+    places = [volume.split(":")[1] for volume in COMPOSE["services"]["grafana"]["volumes"]]
+    assert provider["options"]["path"] in places
 
 
 # The commands of the image, in a clean folder in place of /app
