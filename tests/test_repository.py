@@ -1,4 +1,4 @@
-"""What holds the repository together: dependencies, console scripts, the container."""
+"""What holds the repository together: dependencies and console scripts."""
 
 import importlib
 import re
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 with (ROOT / "pyproject.toml").open("rb") as file:
@@ -44,16 +43,3 @@ def test_every_command_has_a_main(script: str) -> None:
     module, _, function = SCRIPTS[script].partition(":")
     assert function == "main"
     assert callable(importlib.import_module(module).main)
-
-
-def test_compose_serves_a_run_from_a_read_only_volume() -> None:
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    service = compose["services"]["dragoman"]
-    assert service["command"][:2] == ["dragoman-serve", "/models/run"]
-    assert any(volume.endswith(":/models/run:ro") for volume in service["volumes"])
-
-
-def test_image_checks_its_health_and_has_no_root() -> None:
-    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert re.search(r"^USER (?!root|0)\w+", dockerfile, flags=re.MULTILINE)
-    assert re.search(r"^HEALTHCHECK .*\n?.*/livez", dockerfile, flags=re.MULTILINE)

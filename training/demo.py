@@ -19,6 +19,7 @@ from training.train import train
 
 CONFIG = Path("configs/demo.yaml")
 RUN = Path("runs/demo")
+PAGE = "http://127.0.0.1:8000/"  # where dragoman-serve listens by default
 TRAIN_PAIRS, DEV_PAIRS, HELD_OUT_PAIRS = 12_000, 200, 500
 SHOWN = 10  # translations before the person's eyes
 LABELS = ("train", "dev", "held-out")
@@ -94,8 +95,8 @@ def demo() -> int:
         f"{100 * exact / HELD_OUT_PAIRS:.1f} % ({time.monotonic() - started:.0f} s in all)\n\n"
         "What next:\n"
         f"  echo 'Das Brot kostet 4,20 Euro.' | .venv/bin/dragoman-translate {RUN}\n"
-        f"  .venv/bin/dragoman-serve {RUN}      then open http://127.0.0.1:8000 in a browser\n"
-        "  .venv/bin/dragoman-train --help     train on two text files of your own",
+        "  .venv/bin/dragoman-train --help     train on two text files of your own\n"
+        f"  .venv/bin/dragoman-serve {RUN}    then open {PAGE} and try it",
         highlight=False,
     )
     return 0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from training.demo import DEV_PAIRS, HELD_OUT_PAIRS, TRAIN_PAIRS, write_corpus
+from service.settings import Settings
+from training.demo import DEV_PAIRS, HELD_OUT_PAIRS, PAGE, TRAIN_PAIRS, write_corpus
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +29,10 @@ def test_three_parts_that_share_no_sentence(tmp_path: Path) -> None:
     assert [pair.target for pair in held_out] == lines(tmp_path / "held-out.en")
 
 
+def test_the_page_that_it_names_is_where_the_server_listens() -> None:
+    assert f"http://{Settings().host}:{Settings().port}/" == PAGE
+
+
 @pytest.mark.slow
 def test_the_whole_demo_reaches_95_percent(tmp_path: Path) -> None:
     """Minutes long: it trains the demo's real config."""
@@ -45,3 +50,4 @@ def test_the_whole_demo_reaches_95_percent(tmp_path: Path) -> None:
     assert exact is not None and float(exact[1]) >= 95
     assert (tmp_path / "runs" / "demo" / "attention.png").exists()
     assert "dragoman-translate" in shown
+    assert re.search(rf"dragoman-serve runs/demo +then open {re.escape(PAGE)}", shown)

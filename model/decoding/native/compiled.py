@@ -1,7 +1,11 @@
 """Compiled: the decorator of all kernels, and where their machine code is kept between runs."""
 
+import atexit
+import contextlib
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -33,7 +37,30 @@ def cache_folder() -> Path:
     return folder / f"kernels-{digest.hexdigest()[:16]}"
 
 
-_FOLDER = str(cache_folder())
+def usable_folder(kept: Path) -> Path | None:
+    """Where Numba can keep kernels, which is only where it can write: `kept` or a copy of it.
+
+    A container brings its kernels in a folder that nobody can write to. Then the copy lives in the
+    folder for temporary files as long as the process; without that there is None, and kernels are
+    compiled in memory.
+    """
+    with contextlib.suppress(OSError):
+        kept.mkdir(parents=True, exist_ok=True)
+    if os.access(kept, os.W_OK | os.X_OK):
+        return kept
+    try:
+        copy = Path(tempfile.mkdtemp(prefix="dragoman-kernels-"))
+    except OSError:
+        return None
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    with contextlib.suppress(OSError):  # what is not copied is compiled
+        for file in kept.glob("*/*"):
+            (copy / file.parent.name).mkdir(exist_ok=True)
+            shutil.copyfile(file, copy / file.parent.name / file.name)
+    return copy
+
+
+_FOLDER = usable_folder(cache_folder())
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -42,9 +69,10 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     Arrays are contiguous, of the types that its docstring or its first comment says.
     """
     others = NUMBA.CACHE_DIR
-    NUMBA.CACHE_DIR = _FOLDER
+    NUMBA.CACHE_DIR = str(_FOLDER or "")
+    keep = _FOLDER is not None
     try:
-        compiled: Callable[P, R] = njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)(
+        compiled: Callable[P, R] = njit(fastmath=FAST, error_model="numpy", nogil=True, cache=keep)(
             function
         )
     finally:

@@ -1,10 +1,15 @@
 """Where machine code is kept."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from model.decoding.native.compiled import NUMBA, cache_folder, kernel
+from model.decoding.native import compiled
+from model.decoding.native.compiled import NUMBA, cache_folder, kernel, usable_folder
+
+NOWHERE = "/dev/null/nowhere"
+"""Where not even root can make a folder."""
 
 
 def test_the_folder_is_the_users_cache_or_what_the_environment_says(
@@ -27,3 +32,31 @@ def test_numba_keeps_its_own_folder_for_others() -> None:
 
     assert before == NUMBA.CACHE_DIR
     assert double(21) == 42
+
+
+def test_a_folder_is_used_itself_where_it_can_be_written_to(tmp_path: Path) -> None:
+    assert usable_folder(tmp_path / "new") == tmp_path / "new"
+
+
+def test_a_folder_that_cannot_be_written_to_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    (kept / "native_1").mkdir(parents=True)
+    (kept / "native_1" / "a.nbi").write_bytes(b"a")
+    monkeypatch.setattr("os.access", lambda path, mode: path != kept)  # permissions stop no root
+    copy = usable_folder(kept)
+    assert copy is not None and copy != kept
+    assert (copy / "native_1" / "a.nbi").read_bytes() == b"a"
+
+
+def test_kernels_need_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", NOWHERE)
+    assert usable_folder(Path(NOWHERE)) is None
+    monkeypatch.setattr(compiled, "_FOLDER", None)
+
+    @kernel
+    def triple(x: int) -> int:
+        return 3 * x
+
+    assert triple(14) == 42
