@@ -26,9 +26,11 @@ class Dragoman:
         """
         Args:
             key: of the API, if the server wants one.
-            returns: what is to be told of each translation besides its text.
+            returns: what is to be told of each translation besides its text; an answer is then
+                all that is told, as JSON, where every bit of a number counts.
             joined: make one text of all, a paragraph of each.
         """
+        self._whole = bool(returns)
         self._rest: dict[str, object] = {"options": {"beam_size": beam_size}}
         if returns:
             self._rest["return"] = list(returns)
@@ -46,6 +48,8 @@ class Dragoman:
         found = _list(body, "translations")
         if found is None:
             return None
+        if self._whole:
+            return [json.dumps(each, sort_keys=True) for each in found]
         texts = [str(each["translation"]) for each in found]
         return texts[0].split("\n") if self._joined else texts
 
