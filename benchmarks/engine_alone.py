@@ -13,13 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import torch
 
 from model.checkpoint import load_checkpoint
 from model.decoding.engine import Engine, room_for
-from model.decoding.formats import PRECISIONS, Precision
+from model.decoding.formats import PRECISIONS
 from model.decoding.precision import BY_NAME
 from model.decoding.request import Finished, Request
 from model.translator import SHORTEST_LIMIT
@@ -38,7 +37,7 @@ def main() -> int:
     engine = Engine(  # as the service makes it
         checkpoint.network,
         device=torch.device("cpu"),
-        dtype=BY_NAME[cast(Precision, precision)],
+        dtype=BY_NAME[precision],
         max_source=limit,
         max_length=room_for(options, limit),
     )
