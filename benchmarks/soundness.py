@@ -112,7 +112,9 @@ async def _until_terminated(
 def _end(outcome: Outcome, server: Server) -> str:
     """What became of a request to a server that was told to exit."""
     if not outcome.accepted:
-        return "never accepted" if outcome.status == 0 else str(outcome.status)
+        if outcome.unconnected:
+            return "no connection"
+        return str(outcome.status or "hung up at the door")
     if outcome.status in (429, 503):
         return f"{outcome.status} after its body was read"
     kind = outcome.kind(server.dialect)
