@@ -143,25 +143,32 @@ def running(recipe: Recipe, core: int) -> Iterator[Server]:
 
 
 def _answers(server: Server) -> bool:
-    """Wait until it answers a request with a translation, which also warms it up."""
+    """Wait until it answers a request with a translation, which also warms it up.
+
+    Returns:
+        False: it has ended, it refuses the request, or the time is over.
+    """
     message = server.dialect.ask([PROBE])
     end = time.monotonic() + START_S
     while server.process.poll() is None and time.monotonic() < end:
         try:
-            if server.dialect.answers(_post(server.port, message.head + message.body)):
+            status, body = _post(server.port, message.head + message.body)
+            if status == 200 and server.dialect.answers(body):
                 return True
+            if 400 <= status < 500 and status != 429:  # it will say the same for ever
+                return False
         except (OSError, http.client.HTTPException, ValueError):
             pass
         time.sleep(0.1)
     return False
 
 
-def _post(port: int, request: bytes) -> bytes:
+def _post(port: int, request: bytes) -> tuple[int, bytes]:
     with socket.create_connection(("127.0.0.1", port), timeout=START_S) as connection:
         connection.sendall(request)
         response = http.client.HTTPResponse(connection)
         response.begin()
-        return response.read()
+        return response.status, response.read()
 
 
 def pair_of_cores(cores: Sequence[int]) -> tuple[int, int]:

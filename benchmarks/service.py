@@ -131,7 +131,7 @@ def _measure(arguments: argparse.Namespace) -> bool:
     if arguments.measure == "document":
         return document(bench, arguments.rate)
     if arguments.measure == "fair":
-        listed = ",".join(f"{name}:{secret}" for name, secret in KEYS.items())
+        listed = ",".join(f"{name}: {secret}" for name, secret in KEYS.items())
         return fair(bench, {KEYS_VARIABLE: listed}, (KEYS["light"], KEYS["heavy"]))
     return MEASURES[arguments.measure](bench)
 
