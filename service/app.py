@@ -10,36 +10,49 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.admission import Admission
 from service.catalogue import Catalogue
-from service.errors import REQUEST_ID, add_error_handlers
+from service.errors import add_error_handlers
+from service.keys import Keys
+from service.measuring import REQUEST_ID, Measuring
+from service.metrics import Metrics
 from service.openapi import describe
-from service.reception import KeyRing, NoKeys, NoRates, RateLimiter, Reception
-from service.request_ids import RequestIds
+from service.rates import Rates
+from service.reception import Reception
+from service.routes.health import health_router
 from service.routes.models import models_router
+from service.routes.page import page_router
 from service.routes.score import score_router
 from service.routes.summarize import summarize_router
 from service.routes.translate import translate_router
 from service.settings import Settings
+from service.tracing import tracing_of
+from service.worker import Worker
 
 
-def create_app(
-    catalogue: Catalogue,
-    settings: Settings,
-    *,
-    keys: KeyRing | None = None,
-    rates: RateLimiter | None = None,
-) -> FastAPI:
+def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
     """The application. It starts and stops `catalogue` with its lifespan.
 
-    Args:
-        keys: None: everybody may call.
-        rates: None: as often as they like.
+    Raises:
+        ConfigError: the API keys cannot be read.
     """
+    keys = Keys.from_settings(settings)
+    rates = Rates(settings.rate_per_s, settings.rate_burst)
+    admission = Admission(settings.max_requests, settings.max_queued_pieces)
+    reception = Reception(keys, rates, admission, settings.max_body_bytes)
+    tracing = tracing_of(settings.otel_endpoint)
+
+    def workers() -> list[Worker]:
+        return [served.worker for served in catalogue.served]
+
+    metrics = Metrics(workers, admission)
+    catalogue.watch(metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(catalogue.start)
+        await catalogue.start()
         yield
-        await asyncio.to_thread(catalogue.stop, settings.drain_s)
+        await catalogue.stop(settings.drain_s)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="Dragoman",
@@ -57,17 +70,12 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", REQUEST_ID],
             expose_headers=["Retry-After", REQUEST_ID],
         )
-    app.add_middleware(RequestIds)  # added last, it is the outermost
+    # Added last, it is the outermost.
+    app.add_middleware(Measuring, metrics=metrics, tracing=tracing, log_texts=settings.log_texts)
     add_error_handlers(app)
-    admission = Admission(settings.max_requests, settings.max_pieces)
-    reception = Reception(keys or NoKeys(), rates or NoRates(), admission, settings.max_body_bytes)
-    app.state.admission, app.state.catalogue = admission, catalogue
-
-    @app.get("/livez", summary="Whether the process runs and answers")
-    async def livez() -> dict[str, str]:
-        return {"status": "ok"}
-
+    app.include_router(health_router(workers, lambda: catalogue.draining, metrics))
     for router in (translate_router, summarize_router, score_router, models_router):
         app.include_router(router(catalogue, reception))
-    describe(app, settings.max_body_bytes, keys_needed=keys is not None)
+    app.include_router(page_router())
+    describe(app, settings.max_body_bytes, keys_needed=keys.needed)
     return app

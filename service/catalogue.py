@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from model.errors import DragomanError
 from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
+from service.metrics import Metrics
 from service.models_file import ModelEntry, Task
 from service.worker import Worker
 
@@ -61,8 +62,19 @@ class Catalogue:
         self._served = {entry.name: _served(entry, build(entry)) for entry in read()}
         self._lock = asyncio.Lock()  # one reload at a time: each holds two models in memory
         self._leaving: set[asyncio.Task[None]] = set()
+        self._metrics: Metrics | None = None
         self.draining = False
         self._stopped = False
+
+    def watch(self, metrics: Metrics) -> None:
+        """Let `metrics` observe the models, those that are loaded later as well."""
+        self._metrics = metrics
+        for served in self.served:
+            served.worker.observer = metrics.observer(served.entry.name)
+
+    def language(self, worker: Worker) -> str | None:
+        """The source language of the model that `worker` runs."""
+        return next((s.entry.source for s in self.served if s.worker is worker), None)
 
     @property
     def served(self) -> list[Served]:
@@ -199,10 +211,16 @@ class Catalogue:
     async def _replace(self, entry: ModelEntry) -> None:
         def warm() -> Worker:
             worker = self._build(entry)
+            if self._metrics is not None:
+                worker.observer = self._metrics.observer(entry.name)
             worker.start()
             return worker
 
-        worker = await in_thread(warm)
+        try:
+            worker = await in_thread(warm)
+        except Exception:
+            self._tell_reloaded(entry.name, succeeded=False)
+            raise
         if self.draining:  # the end came in between
             await in_thread(partial(worker.stop, 0))
             raise shutting_down()
@@ -211,7 +229,12 @@ class Catalogue:
         self._served[entry.name] = new
         if old:
             self._retire(old)
+        self._tell_reloaded(entry.name, succeeded=True)
         log.info("model %s is served from %s", entry.name, new.worker.digest)
+
+    def _tell_reloaded(self, name: str, *, succeeded: bool) -> None:
+        if self._metrics is not None:
+            self._metrics.reloaded(name, succeeded=succeeded)
 
     def _retire(self, old: Served) -> None:
         """Let `old` finish what it was chosen for, in the background."""

@@ -201,10 +201,12 @@ class Crew:
         self.speed.worked(seconds)
         self.observer.step(seconds, max(rows, flight.rows))
         for job in flight.begun:
+            job.ticket.joined = start
             self.observer.queued(start - job.ticket.arrival)
         for outcome in outcomes:
             self._follow(outcome)
         if flight.failures > failures:
+            self.observer.failed("step")
             self.faulty = True
             self.probe()
         return seconds
@@ -222,7 +224,8 @@ class Crew:
 
     def _found(self, job: Job, found: Found) -> None:
         pieces = len(job.requests[found.number].src)
-        self.observer.finished(pieces)
+        best = found.hypotheses[0].pieces if found.hypotheses else ()
+        self.observer.finished(pieces, len(best))
         measured = self.speed.finished(pieces)
         if measured is not None:
             job.ticket.measured(*measured)
@@ -251,6 +254,7 @@ class Crew:
         job.found[text] = []
         job.open -= 1
         if not job.open:
+            job.ticket.found = time.monotonic()
             job.ticket.give([each for each in job.translations if each is not None])
 
     def _score(self) -> None:

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from model.errors import DragomanError, RequestError
+from service.record import record_of
 from service.schemas import MANY, ONE, ErrorBody, ErrorDetail
 
 RETRY_AFTER_S = 1
-REQUEST_ID = "X-Request-Id"
 
 
 class UnreadableBody(RequestError):
@@ -168,11 +168,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
-    response = error_response(error)
-    # An exception that nobody expected is answered outside of all middleware.
-    if id := request.scope.get("state", {}).get("request_id"):
-        response.headers[REQUEST_ID] = id
-    return response
+    record_of(request.scope).reason = kind_of(error).type
+    return error_response(error)
 
 
 def mistake_in(error: ValidationError) -> RequestError:

@@ -58,6 +58,10 @@ class Ticket(Generic[Answer]):
         self.over = False
         """Answered, failed or given up. Of the thread of the engine, as all that follows."""
         self.started = False
+        self.joined: float | None = None
+        """When its first sentence was in an engine, by `time.monotonic`."""
+        self.found: float | None = None
+        """When its last sentence was over."""
         self._admitted = admitted
         self._outbox = outbox
         self._loop = asyncio.get_running_loop()

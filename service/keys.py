@@ -52,6 +52,11 @@ class Keys:
         self._keys = list(names.values())
         self._open = all(key.admin for key in keys)
 
+    @property
+    def needed(self) -> bool:
+        """Whether a request without a key is refused."""
+        return not self._open
+
     @classmethod
     def from_settings(cls, settings: Settings) -> "Keys":
         """The keys that the settings hold or name a file of.

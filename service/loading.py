@@ -25,6 +25,7 @@ class Loader:
     device: torch.device
     precision: Literal["auto", "fp32", "bf16", "int8"]
     shortlist: bool
+    stuck_s: float
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Loader":
@@ -36,7 +37,12 @@ class Loader:
         device = resolve_device(settings.device)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
-        return cls(device=device, precision=settings.precision, shortlist=settings.shortlist)
+        return cls(
+            device=device,
+            precision=settings.precision,
+            shortlist=settings.shortlist,
+            stuck_s=settings.stuck_s,
+        )
 
     def load(self, entry: ModelEntry) -> Worker:
         """A worker with the model of `entry`, not yet started.
@@ -65,6 +71,7 @@ class Loader:
             dtype=dtype,
             shortlist=shortlist,
             defaults=_defaults(entry, checkpoint),
+            stuck_s=self.stuck_s,
         )
 
 

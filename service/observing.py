@@ -16,8 +16,11 @@ class Observer(Protocol):
     def queued(self, seconds: float) -> None:
         """The first sentence of a request waited this long for the engine."""
 
-    def finished(self, pieces: int) -> None:
-        """A sentence of so many source pieces is done."""
+    def finished(self, source_pieces: int, target_pieces: int) -> None:
+        """A sentence is over; its best hypothesis has so many target pieces."""
+
+    def failed(self, kind: str) -> None:
+        """The engine failed: in a step, or in the probe that follows (`step`, `probe`)."""
 
 
 class Silent:
@@ -29,7 +32,10 @@ class Silent:
     def queued(self, seconds: float) -> None:
         """Nothing."""
 
-    def finished(self, pieces: int) -> None:
+    def finished(self, source_pieces: int, target_pieces: int) -> None:
+        """Nothing."""
+
+    def failed(self, kind: str) -> None:
         """Nothing."""
 
 
@@ -48,9 +54,13 @@ class Guarded:
         """See `Observer`."""
         self._guard(lambda: self.observer.queued(seconds))
 
-    def finished(self, pieces: int) -> None:
+    def finished(self, source_pieces: int, target_pieces: int) -> None:
         """See `Observer`."""
-        self._guard(lambda: self.observer.finished(pieces))
+        self._guard(lambda: self.observer.finished(source_pieces, target_pieces))
+
+    def failed(self, kind: str) -> None:
+        """See `Observer`."""
+        self._guard(lambda: self.observer.failed(kind))
 
     def _guard(self, call: Callable[[], None]) -> None:
         try:

@@ -6,9 +6,8 @@ the body, and last what the body says.
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Protocol, TypeVar
+from contextlib import ExitStack
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -17,68 +16,25 @@ from service.admission import Admission, Admitted
 from service.errors import (
     BodyTooLarge,
     ClientGone,
-    Forbidden,
-    Unauthenticated,
     UnreadableBody,
     WrongContentType,
     mistake_in,
 )
+from service.keys import Keys
+from service.rates import Rates
 
 BODY_S = 30
 """Seconds in which a body must arrive: it holds a place in the queue."""
 
-MEASURED_S = 1.0
-"""Seconds of work after which the speed is measured."""
-
 Body = TypeVar("Body", bound=BaseModel)
-
-
-class KeyRing(Protocol):
-    """Who may call."""
-
-    def authenticate(self, authorization: str | None, /) -> str:
-        """The name of the key in this header, "" where none is needed, or `Unauthenticated`."""
-
-    def is_admin(self, name: str, /) -> bool:
-        """Whether the key of this name may change what is served."""
-
-
-class RateLimiter(Protocol):
-    """How often a key may call."""
-
-    def take(self, key: str, now: float, /) -> None:
-        """Count a request of `key`, or raise `TooManyRequests`."""
-
-
-class NoKeys:
-    """Everybody may call, and nobody is an administrator."""
-
-    def authenticate(self, authorization: str | None, /) -> str:
-        """Nobody in particular."""
-        return ""
-
-    def is_admin(self, name: str, /) -> bool:
-        """No."""
-        return False
-
-
-class NoRates:
-    """Everybody may call as often as they like."""
-
-    def take(self, key: str, now: float, /) -> None:
-        """Nothing to count."""
 
 
 class Reception:
     """Lets requests in, one order of checks for all routes. Of the event loop alone."""
 
-    def __init__(
-        self, keys: KeyRing, rates: RateLimiter, admission: Admission, max_body_bytes: int
-    ) -> None:
+    def __init__(self, keys: Keys, rates: Rates, admission: Admission, max_body_bytes: int) -> None:
         self._keys, self._rates, self._admission = keys, rates, admission
         self._max_body_bytes = max_body_bytes
-        self._since = 0.0  # when the server was idle last, or measured its speed
-        self._finished = 0  # source pieces since then
 
     def key(self, request: Request) -> str:
         """The name of the API key, counted against its rate.
@@ -96,10 +52,8 @@ class Reception:
         Raises:
             Unauthenticated, Forbidden, TooManyRequests
         """
-        if "authorization" not in request.headers:
-            raise Unauthenticated("This needs the API key of an administrator. Send it.")
-        if not self._keys.is_admin(self.key(request)):
-            raise Forbidden("This needs the API key of an administrator. Use one.")
+        header = request.headers.get("authorization")
+        self._rates.take(self._keys.admin(header), time.monotonic())
 
     async def body(
         self, request: Request, schema: type[Body], stack: ExitStack
@@ -114,27 +68,14 @@ class Reception:
         if length is None:
             with self._admission.enter(0):
                 content = await self._arrival(request)
-            admitted = stack.enter_context(self._room(len(content)))
+            admitted = stack.enter_context(self._admission.enter(len(content)))
         else:
-            admitted = stack.enter_context(self._room(length))
+            admitted = stack.enter_context(self._admission.enter(length))
             content = await self._arrival(request)
         try:
             return schema.model_validate_json(content), admitted
         except ValidationError as error:
             raise mistake_in(error) from None  # a traceback would hold what was sent
-
-    @contextmanager
-    def _room(self, bytes_: int) -> Iterator[Admitted]:
-        """Room that is given back; what was finished in it measures the speed of the server."""
-        if not self._admission.requests:
-            self._since, self._finished = time.monotonic(), 0
-        with self._admission.enter(bytes_) as admitted:
-            yield admitted
-            before = self._admission.pieces
-        self._finished += before - self._admission.pieces
-        if (seconds := time.monotonic() - self._since) >= MEASURED_S:
-            self._admission.measured(self._finished, seconds)
-            self._since, self._finished = time.monotonic(), 0
 
     def _announced(self, request: Request) -> int | None:
         """The length of the body, None if the headers do not say."""

@@ -66,6 +66,10 @@ class Record:
         """The request is answered with an error, be it as an event of a stream."""
         self.status, self.reason = status, reason
 
+    def told(self, key: str, model: str, texts: Sequence[str]) -> None:
+        """Who asked which model about what: known when the body was read."""
+        self.key, self.model, self.texts = key, model, texts
+
     def partial(self) -> None:
         """A part of the answer is sent. The first call counts."""
         if self.first_partial is None:

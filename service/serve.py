@@ -1,7 +1,6 @@
 """dragoman-serve: models behind HTTP."""
 
 import argparse
-import logging
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from service.app import create_app
 from service.catalogue import Catalogue
 from service.keys import Keys
 from service.loading import Loader
+from service.logs import configure_logging
 from service.models_file import ModelEntry, entries_of_runs, read_models_file
 from service.server import Server
 from service.settings import PREFIX, Settings, read_settings
@@ -56,9 +56,7 @@ def _serve(argv: list[str] | None) -> int:
     arguments = command_line().parse_args(argv)
     flags = {name: getattr(arguments, name) for name in FLAGS}
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
-    logging.basicConfig(
-        format=f"{NAME}: %(levelname)s: %(message)s", level=settings.log_level.upper()
-    )
+    configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
     read = _models(arguments.runs, arguments.models, settings)
     Keys.from_settings(settings)  # a mistake in them is told before models take time to load
     with _no_hangup(), _listener(settings) as listener:

@@ -45,7 +45,11 @@ class Server(uvicorn.Server):
         """
         self._in_flight = InFlight(app)
         config = uvicorn.Config(
-            self._in_flight, lifespan="on", timeout_graceful_shutdown=LAST_BYTES_S
+            self._in_flight,
+            lifespan="on",
+            timeout_graceful_shutdown=LAST_BYTES_S,
+            log_config=None,  # see service/logs.py
+            access_log=False,
         )
         super().__init__(config)
         self._catalogue, self._drain_s, self._ready = catalogue, drain_s, ready

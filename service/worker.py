@@ -30,6 +30,7 @@ from service.engine_thread import EngineThread
 from service.job import Job, Outbox, Ticket
 from service.observing import Observer
 from service.planning import Planner
+from service.record import Phase, reached
 from service.scoring import Pairs, Scored, Scorer
 from service.terms import Terms
 
@@ -145,8 +146,11 @@ class Worker:
         """
         job = await self._job(texts, options, terms, admitted, stream=False)
         self._thread.submit(partial(self._crew.board, job))
+        reached(Phase.SUBMITTED)
         try:
-            return await job.ticket.answer
+            answer = await job.ticket.answer
+            _phases(job.ticket)
+            return answer
         finally:
             self._see_off(job)
 
@@ -162,10 +166,12 @@ class Worker:
         """
         job = await self._job([text], options, terms, admitted, stream=True)
         self._thread.submit(partial(self._crew.board, job))
+        reached(Phase.SUBMITTED)
         try:
             while (prefix := await job.ticket.news.get()) is not None:
                 yield prefix
             (translation,) = await job.ticket.answer
+            _phases(job.ticket)
             yield translation
         finally:
             self._see_off(job)
@@ -251,3 +257,12 @@ class Worker:
             continues=self._phrases.spelling.continues,
             shortlist=self._shortlist,
         )
+
+
+def _phases(ticket: Ticket[list[Translation]]) -> None:
+    """Write down in the record of the request when the engine had it."""
+    if ticket.joined is not None:
+        reached(Phase.JOINED, ticket.joined)
+    if ticket.found is not None:
+        reached(Phase.FOUND, ticket.found)
+    reached(Phase.ASSEMBLED)

@@ -23,7 +23,7 @@ def models_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
     )
     async def models(request: Request) -> Response:
         reception.key(request)
-        told: ModelsResponse = {"models": [_told(model) for model in catalogue.models]}
+        told: ModelsResponse = {"models": [_told(model) for model in catalogue.served]}
         return json_response(told)
 
     @router.post(
@@ -34,7 +34,7 @@ def models_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
     async def reload(request: Request, name: Annotated[str, Path()]) -> Response:
         reception.administrator(request)
         await catalogue.reload(name)
-        (digest,) = [each.worker.digest for each in catalogue.models if each.name == name]
+        (digest,) = [each.worker.digest for each in catalogue.served if each.entry.name == name]
         told: ReloadResponse = {"model": name, "digest": digest}
         return json_response(told)
 
@@ -43,12 +43,12 @@ def models_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
 
 def _told(model: Served) -> ModelResult:
     return {
-        "name": model.name,
-        "task": model.task,
-        "source": model.source,
-        "target": model.target,
+        "name": model.entry.name,
+        "task": model.entry.task,
+        "source": model.entry.source,
+        "target": model.entry.target,
         "digest": model.worker.digest,
         "card": model.worker.card,
         "options": to_dict(model.worker.options),
-        "loaded_at": model.loaded_at,
+        "loaded_at": model.loaded_at.timestamp(),
     }

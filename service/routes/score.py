@@ -10,6 +10,7 @@ from service.catalogue import Catalogue
 from service.events import while_connected
 from service.openapi import WORK, reads, responses
 from service.reception import Reception
+from service.record import record_of
 from service.routes.work import json_response, terms_of
 from service.schemas import ScoreRequest
 
@@ -26,10 +27,11 @@ def score_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
     )
     async def score(request: Request) -> Response:
         arrived = time.monotonic()
-        key = reception.key(request)
+        key, record = reception.key(request), record_of(request.scope)
         with ExitStack() as stack:
             body, admitted = await reception.body(request, ScoreRequest, stack)
-            worker = catalogue.choose(body.task, body.model, None, None)
+            worker = stack.enter_context(catalogue.use(body.task, body.model))
+            record.told(key, worker.name, [*body.sources, *body.targets])
             terms = terms_of(body, key, arrived)
             work = worker.score(body.sources, body.targets, terms, admitted)
             found = await while_connected(request, work, terms.deadline)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -18,10 +19,11 @@ from service.admission import Admitted
 from service.answers import text_answers
 from service.catalogue import Catalogue
 from service.documents import Document
-from service.errors import EngineFailed
+from service.errors import EngineFailed, kind_of
 from service.events import Event, EventStream, error_event, while_connected
 from service.generation import generate, generate_stream, options_of, without_echo
 from service.reception import Reception
+from service.record import Record, record_of
 from service.schemas import Asked, GenerateRequest
 from service.terms import Terms
 from service.worker import Worker
@@ -35,7 +37,7 @@ Prepare = Callable[[], Awaitable[Prepared]]
 class Task:
     """What differs between the tasks."""
 
-    name: str
+    name: Literal["translate", "summarize"]
     one: str
     """Key of the text in an answer."""
     many: str
@@ -57,8 +59,15 @@ class TextWork:
     """One request for texts: its body, the model that fits, and its room in the server."""
 
     def __init__(
-        self, task: Task, worker: Worker, body: GenerateRequest, terms: Terms, admitted: Admitted
+        self,
+        task: Task,
+        worker: Worker,
+        body: GenerateRequest,
+        terms: Terms,
+        admitted: Admitted,
+        record: Record,
     ) -> None:
+        self._record = record
         self._task, self._worker, self._body = task, worker, body
         self.terms, self._admitted = terms, admitted
         self._options: SearchOptions = options_of(body.options, worker)
@@ -88,6 +97,7 @@ class TextWork:
                         yield "done", await self._told([item], read)
                     elif item != sent:
                         sent = item
+                        self._record.partial()
                         yield "partial", {"text": item}
             finally:
                 await pieces.aclose()
@@ -102,6 +112,11 @@ class TextWork:
         for answer, pieces in zip(answers, read, strict=True):
             if pieces is not None:
                 answer["truncated_source"] = pieces
+        record = self._record
+        record.answers = [str(answer[task.one]) for answer in answers]
+        best = [translation.hypotheses[0] for translation in found]
+        record.source_pieces = sum(len(translation.source_pieces) for translation in found)
+        record.target_pieces = sum(len(hypothesis.pieces) for hypothesis in best)
         return {task.many: answers, "model": self._worker.name, "digest": self._worker.digest}
 
 
@@ -118,24 +133,32 @@ async def respond(
     key = reception.key(request)
     with ExitStack() as stack:
         body, admitted = await reception.body(request, schema, stack)
-        worker = catalogue.choose(task.name, body.model, body.source, body.target)
+        chosen = catalogue.use(task.name, body.model, body.source, body.target)
+        worker = stack.enter_context(chosen)
+        record = record_of(request.scope)
+        record.told(key, worker.name, body.texts)
         terms = terms_of(body, key, arrived)
-        work = TextWork(task, worker, body, terms, admitted)
+        work = TextWork(task, worker, body, terms, admitted, record)
         texts = partial(prepare, worker, body)
         if not body.stream:
             answer = work.answer(texts)
             return json_response(await while_connected(request, answer, terms.deadline))
         events = work.events(texts)
         first = await while_connected(request, anext(events), terms.deadline)
-        return EventStream(first, guarded(events), terms.deadline, stack.pop_all())
+        rest = guarded(events, record)
+        return EventStream(first, rest, terms.deadline, stack.pop_all())
 
 
-async def guarded(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+async def guarded(
+    events: AsyncGenerator[Event, None], record: Record
+) -> AsyncGenerator[Event, None]:
     """The events, and an error as one of them: the status has been sent already."""
     try:
         async for event in events:
             yield event
     except (DragomanError, EngineFailed) as error:
+        kind = kind_of(error)
+        record.refused(kind.status, kind.type)
         yield error_event(error)
     finally:
         await events.aclose()

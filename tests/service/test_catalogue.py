@@ -15,8 +15,7 @@ from model.decoding.options import SearchOptions
 from model.errors import CheckpointError, ConfigError
 from service.admission import Admission
 from service.catalogue import Catalogue, in_thread
-from service.errors import AmbiguousModel, NoSuchModel
-from service.errors import ShuttingDown
+from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
 from service.models_file import ModelEntry, Task
 from service.terms import Terms
 from service.worker import Worker
