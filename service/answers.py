@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from model.translation import TextHypothesis, Translation
 from service.schemas import Detail
-from service.worker import Scored
+from service.scoring import Scored
 
 
 class Judged(TypedDict):

@@ -78,4 +78,5 @@ def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
         app.include_router(router(catalogue, reception))
     app.include_router(page_router())
     describe(app, settings.max_body_bytes, keys_needed=keys.needed)
+    app.state.admission = admission  # for whoever runs the application inside another
     return app

@@ -83,7 +83,7 @@ class Keys:
         Raises:
             Unauthenticated: there is no key, though one is needed, or it is not known.
         """
-        if header is None and self._open:
+        if not self._keys or (header is None and self._open):
             return ANYBODY
         return self._find(header).name
 

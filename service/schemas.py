@@ -255,6 +255,12 @@ class ScoreRequest(Asked):
         return [self.target] if isinstance(self.target, str) else self.target
 
 
+class Alive(BaseModel):
+    """All is well."""
+
+    status: Literal["ok"] = "ok"
+
+
 class ErrorDetail(BaseModel):
     type: str = Field(description="One word for each kind of error, for programs.")
     message: str = Field(description="What is wrong and what to do, for people.")

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     stuck_s: Seconds = 30
     """Seconds without a step, while there is work, after which /livez says no."""
     log_format: Literal["auto", "json", "text"] = "auto"
-    """Lines of the log as JSON objects for programs, or as text for people; auto is text on a terminal."""
+    """Lines of the log as JSON for programs or as text for people; auto is text on a terminal."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe lines that are logged."""
     log_texts: bool = False

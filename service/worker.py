@@ -95,12 +95,13 @@ class Worker:
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
         self._shortlist = shortlist
-        self._limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
-        self._max_length = room_for(self.options, self._limit)
-        check_room(self.options, self._limit, self._max_length)
+        self.limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
+        """Source pieces of a sentence."""
+        self._max_length = room_for(self.options, self.limit)
+        check_room(self.options, self.limit, self._max_length)
         self._phrases.check(self.options)
         scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer, self.options)
-        planner = Planner(checkpoint.tokenizer, self._phrases, self._limit)
+        planner = Planner(checkpoint.tokenizer, self._phrases, self.limit)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         self._crew = Crew(self._new_engine, checkpoint.tokenizer, planner, scorer, rows)
         self._outbox = Outbox()
@@ -123,7 +124,7 @@ class Worker:
         """
         if self._device.type == "cpu" and not rows_are_independent(self._network, self._dtype):
             log.warning("on this machine the last bits of a score depend on the other requests")
-        self._thread.start(partial(self._crew.warm_up, self.options, self._limit))
+        self._thread.start(partial(self._crew.warm_up, self.options, self.limit))
 
     def stop(self, drain_s: float = 0.0) -> None:
         """Take no more requests, finish those that are there within `drain_s`, fail the rest.
@@ -227,14 +228,12 @@ class Worker:
         stream: bool,
     ) -> Job:
         """A job for the engine's thread, with the plans of those texts that would hold it up."""
-        check_room(options, self._limit, self._max_length)
+        check_room(options, self.limit, self._max_length)
         self._thread.check_open()
         plans: dict[int, Plan] = {}
         for number, text in enumerate(texts):
             if len(text) > LARGE:
-                plans[number] = await asyncio.to_thread(
-                    plan_text, text, self.tokenizer, self._limit
-                )
+                plans[number] = await asyncio.to_thread(plan_text, text, self.tokenizer, self.limit)
         self._thread.check_open()
         ticket: Ticket[list[Translation]] = Ticket(terms, admitted, self._outbox)
         return Job(ticket, texts, options, stream=stream, plans=plans)
@@ -252,7 +251,7 @@ class Worker:
         return Engine(
             self._network,
             max_rows=max_rows,
-            max_source=self._limit,
+            max_source=self.limit,
             max_length=self._max_length,
             continues=self._phrases.spelling.continues,
             shortlist=self._shortlist,

@@ -15,12 +15,12 @@ import torch
 import uvicorn
 from starlette.testclient import TestClient
 
-from model.checkpoint import load_checkpoint
 from service.app import create_app
-from service.catalogue import Catalogue, Served
+from service.catalogue import Catalogue
 from service.errors import ROUTING, TABLE
+from service.loading import Loader
+from service.models_file import ModelEntry
 from service.settings import Settings
-from service.worker import Worker
 
 PAGE = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -31,16 +31,13 @@ SHOWN = "http://127.0.0.1:8000"
 
 
 def make_catalogue(run: Path) -> Catalogue:
-    checkpoint, cpu = load_checkpoint(run), torch.device("cpu")
-    first, second = (
-        Worker(name, checkpoint, device=cpu, dtype=torch.float32) for name in ("NAME", "short")
-    )
-    return Catalogue(
-        [
-            Served("NAME", "translate", "de", "en", first),
-            Served("short", "summarize", "de", "de", second),
-        ]
-    )
+    entries = [
+        ModelEntry(name="NAME", path=run, source="de", target="en"),
+        ModelEntry(name="short", path=run, source="de", target="de", task="summarize"),
+    ]
+    cpu = torch.device("cpu")
+    loader = Loader(device=cpu, precision="fp32", shortlist=False, stuck_s=30.0)
+    return Catalogue(lambda: entries, loader.load, 30.0)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.checkpoint import Checkpoint
+from service.catalogue import Catalogue
+from service.models_file import ModelEntry
+from service.worker import Worker
+
 
 class Server:
     """A process that serves, and where."""
@@ -75,3 +80,23 @@ def serve() -> Serve:
                 process.kill()
 
     return started
+
+
+MakeCatalogue = Callable[..., Catalogue]
+"""make(checkpoint): one model, tiny, German to English. make(checkpoint, entry, ...): those."""
+
+
+@pytest.fixture(scope="session")
+def make_catalogue() -> MakeCatalogue:
+    """A function that makes a catalogue whose models all have the same checkpoint."""
+
+    def make(checkpoint: Checkpoint, *entries: ModelEntry) -> Catalogue:
+        tiny = ModelEntry(name="tiny", path=checkpoint.path, source="de", target="en")
+
+        def build(entry: ModelEntry) -> Worker:
+            cpu = torch.device("cpu")
+            return Worker(entry.name, checkpoint, device=cpu, dtype=torch.float32)
+
+        return Catalogue(lambda: entries or (tiny,), build, drain_s=30.0)
+
+    return make

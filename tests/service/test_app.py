@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import torch
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from model.checkpoint import Checkpoint, load_checkpoint
@@ -18,10 +18,9 @@ from model.decoding.options import SearchOptions
 from model.decoding.packed import PackedNetwork
 from model.translator import Translator
 from service.app import create_app
-from service.catalogue import Catalogue, Served
-from service.errors import REQUEST_ID, TooManyRequests, Unauthenticated
+from service.catalogue import Catalogue
+from service.measuring import REQUEST_ID
 from service.settings import Settings
-from service.worker import Worker
 
 TEXTS = [
     "der Hund läuft.",
@@ -39,37 +38,15 @@ ALL = ["scores", "tokens", "alignment", "attention"]
 SETTINGS = Settings(max_body_bytes=100_000)
 
 
-class OneKey:
-    """A key for work and one for administration."""
-
-    def authenticate(self, authorization: str | None, /) -> str:
-        if authorization not in ("Bearer good", "Bearer root"):
-            raise Unauthenticated("Authorization: no good key. Send one.")
-        return authorization.removeprefix("Bearer ")
-
-    def is_admin(self, name: str, /) -> bool:
-        return name == "root"
+MakeApp = Callable[..., FastAPI]
 
 
-class Once:
-    """One request for each key."""
+@pytest.fixture(scope="module")
+def make_app(make_catalogue: Callable[..., Catalogue]) -> MakeApp:
+    def make(checkpoint: Checkpoint, settings: Settings = SETTINGS) -> FastAPI:
+        return create_app(make_catalogue(checkpoint), settings)
 
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-
-    def take(self, key: str, now: float, /) -> None:
-        if key in self.seen:
-            raise TooManyRequests(7)
-        self.seen.add(key)
-
-
-def make_catalogue(checkpoint: Checkpoint) -> Catalogue:
-    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
-    return Catalogue([Served("tiny", "translate", "de", "en", worker)])
-
-
-def make_app(checkpoint: Checkpoint, settings: Settings = SETTINGS) -> FastAPI:
-    return create_app(make_catalogue(checkpoint), settings)
+    return make
 
 
 @pytest.fixture
@@ -83,7 +60,7 @@ def translator(tiny_checkpoint: Path) -> Translator:
 
 
 @pytest.fixture(scope="module")
-def client(tiny_checkpoint: Path) -> Iterator[TestClient]:
+def client(tiny_checkpoint: Path, make_app: MakeApp) -> Iterator[TestClient]:
     with TestClient(make_app(load_checkpoint(tiny_checkpoint))) as client:
         yield client
 
@@ -182,7 +159,7 @@ def test_every_search_option_reaches_the_search(
 
 
 def test_sixteen_at_once_get_what_each_would_get_alone(
-    client: TestClient, checkpoint: Checkpoint
+    client: TestClient, checkpoint: Checkpoint, make_app: MakeApp
 ) -> None:
     bodies: list[dict[str, object]] = [
         {"text": TEXTS[i % 7 :], "options": {"beam_size": 1 + i % 5, "n_best": 1}, "return": ALL}
@@ -227,13 +204,16 @@ def test_another_method_is_refused(client: TestClient, method: str) -> None:
     assert response.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/translate/", "/docs", "/secret", "/livez/.."])
+@pytest.mark.parametrize("path", ["/v1", "/v1/translate/", "/docs", "/secret", "/livez/"])
 def test_an_unknown_path_is_refused(client: TestClient, path: str) -> None:
     check_error(client.post(path, json={"text": "a"}), 404, "not_found")
 
 
-def test_keys_and_rates_come_before_everything_else(checkpoint: Checkpoint) -> None:
-    app = create_app(make_catalogue(checkpoint), SETTINGS, keys=OneKey(), rates=Once())
+def test_keys_and_rates_come_before_everything_else(
+    checkpoint: Checkpoint, make_app: MakeApp
+) -> None:
+    keys = SecretStr("someone: good")
+    app = make_app(checkpoint, Settings(api_keys=keys, rate_per_s=0.15, rate_burst=1))
     good = {"authorization": "Bearer good"}
     with TestClient(app) as client:
         for path in WORK:
@@ -274,7 +254,9 @@ def test_a_body_over_the_limit_is_refused(client: TestClient, announced: bool) -
             assert f"more than {limit} bytes" in check_error(response, 413, "body_too_large")
 
 
-def test_a_full_server_refuses_and_says_when_to_come_back(checkpoint: Checkpoint) -> None:
+def test_a_full_server_refuses_and_says_when_to_come_back(
+    checkpoint: Checkpoint, make_app: MakeApp
+) -> None:
     body: dict[str, object] = {"text": ["der Hund"] * 5, "options": LONG}
     responses = post_all(make_app(checkpoint, Settings(max_requests=3)), [body] * 5)
     assert sorted(response.status_code for response in responses) == [200, 200, 200, 429, 429]
@@ -284,7 +266,7 @@ def test_a_full_server_refuses_and_says_when_to_come_back(checkpoint: Checkpoint
             assert int(response.headers["retry-after"]) >= 1
 
 
-def test_a_full_server_does_not_read_the_body(checkpoint: Checkpoint) -> None:
+def test_a_full_server_does_not_read_the_body(checkpoint: Checkpoint, make_app: MakeApp) -> None:
     app = make_app(checkpoint, Settings(max_requests=1))
     admission = app.state.admission
     with TestClient(app) as client:
@@ -299,7 +281,9 @@ def test_a_full_server_does_not_read_the_body(checkpoint: Checkpoint) -> None:
     assert (admission.requests, admission.pieces) == (0, 0)
 
 
-def test_pages_of_others_may_not_call_unless_they_are_named(checkpoint: Checkpoint) -> None:
+def test_pages_of_others_may_not_call_unless_they_are_named(
+    checkpoint: Checkpoint, make_app: MakeApp
+) -> None:
     asks = {"origin": "https://a.example", "access-control-request-method": "POST"}
     for origins, allowed in (((), None), (("https://a.example",), "https://a.example")):
         app = make_app(checkpoint, Settings(cors_origins=origins))
@@ -314,7 +298,7 @@ def test_pages_of_others_may_not_call_unless_they_are_named(checkpoint: Checkpoi
 
 
 def test_a_failure_of_ours_tells_nothing_of_the_request(
-    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, make_app: MakeApp
 ) -> None:
     def fail(self: PackedNetwork, *arguments: object) -> None:
         raise RuntimeError("secret")
@@ -325,7 +309,9 @@ def test_a_failure_of_ours_tells_nothing_of_the_request(
         assert client.get("/livez").status_code == 200
 
 
-def test_a_failure_that_nobody_expected_has_the_one_shape(checkpoint: Checkpoint) -> None:
+def test_a_failure_that_nobody_expected_has_the_one_shape(
+    checkpoint: Checkpoint, make_app: MakeApp
+) -> None:
     app = make_app(checkpoint)
 
     @app.get("/broken")

@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-import torch
 from fastapi import FastAPI
 from schemathesis.config import ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.engine import from_schema
@@ -17,10 +16,10 @@ from starlette.testclient import TestClient
 
 from model.checkpoint import load_checkpoint
 from service.app import create_app
-from service.catalogue import Catalogue, Served
+from service.catalogue import Catalogue
+from service.models_file import ModelEntry
 from service.openapi import BODIES, DESCRIPTIONS
 from service.settings import Settings
-from service.worker import Worker
 
 SETTINGS = Settings(max_body_bytes=100_000)
 UNCHECKED = "positive_data_acceptance"
@@ -28,17 +27,13 @@ UNCHECKED = "positive_data_acceptance"
 
 
 @pytest.fixture(scope="module")
-def app(tiny_checkpoint: Path) -> Iterator[FastAPI]:
-    cpu = torch.device("cpu")
-    checkpoint = load_checkpoint(tiny_checkpoint)
-    first, second = (
-        Worker(name, checkpoint, device=cpu, dtype=torch.float32) for name in ("long", "short")
+def app(tiny_checkpoint: Path, make_catalogue: Callable[..., Catalogue]) -> Iterator[FastAPI]:
+    catalogue = make_catalogue(
+        load_checkpoint(tiny_checkpoint),
+        ModelEntry(name="long", path=tiny_checkpoint, source="de", target="en"),
+        ModelEntry(name="short", path=tiny_checkpoint, source="de", target="de", task="summarize"),
     )
-    served = [
-        Served("long", "translate", "de", "en", first),
-        Served("short", "summarize", "de", "de", second),
-    ]
-    app = create_app(Catalogue(served), SETTINGS)
+    app = create_app(catalogue, SETTINGS)
     with TestClient(app):
         yield app
 

@@ -4,12 +4,11 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import torch
 import uvicorn
 from fastapi import FastAPI
 
@@ -17,9 +16,8 @@ from model.checkpoint import load_checkpoint
 from service import reception
 from service.admission import Admission
 from service.app import create_app
-from service.catalogue import Catalogue, Served
+from service.catalogue import Catalogue
 from service.settings import Settings
-from service.worker import Worker
 
 HEAD = b"POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 GOOD = json.dumps({"text": "der Hund läuft."}).encode()
@@ -32,10 +30,8 @@ LONG = json.dumps(
 
 
 @pytest.fixture(scope="module")
-def app(tiny_checkpoint: Path) -> FastAPI:
-    checkpoint = load_checkpoint(tiny_checkpoint)
-    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
-    return create_app(Catalogue([Served("tiny", "translate", "de", "en", worker)]), Settings())
+def app(tiny_checkpoint: Path, make_catalogue: Callable[..., Catalogue]) -> FastAPI:
+    return create_app(make_catalogue(load_checkpoint(tiny_checkpoint)), Settings())
 
 
 @pytest.fixture(scope="module")

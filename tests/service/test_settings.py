@@ -27,9 +27,6 @@ def test_without_variables_only_this_machine_is_served() -> None:
 def test_the_limits_are_on_by_default() -> None:
     settings = Settings()
     assert settings.max_body_bytes == 4 * 1024 * 1024
-    assert (settings.max_texts, settings.max_text_characters) == (256, 800_000)
-    assert settings.max_word_characters == 10_000
-    assert (settings.max_beam_size, settings.max_n_best) == (16, 16)
     assert settings.cors_origins == ()
     assert not settings.log_texts
 
@@ -43,11 +40,6 @@ VARIABLES: dict[str, tuple[str, object]] = {
     "THREADS": ("3", 3),
     "SHORTLIST": ("true", True),
     "MAX_BODY_BYTES": ("1000", 1000),
-    "MAX_TEXTS": ("5", 5),
-    "MAX_TEXT_CHARACTERS": ("100", 100),
-    "MAX_WORD_CHARACTERS": ("50", 50),
-    "MAX_BEAM_SIZE": ("8", 8),
-    "MAX_N_BEST": ("4", 4),
     "MAX_REQUESTS": ("7", 7),
     "MAX_QUEUED_PIECES": ("5000", 5000),
     "RATE_PER_S": ("0.5", 0.5),
@@ -103,7 +95,6 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("THREADS", "0", "DRAGOMAN_THREADS: '0': Input should be greater than or equal to 1"),
         ("THREADS", "²", "DRAGOMAN_THREADS: '²': Input should be a valid integer"),
         ("MAX_BODY_BYTES", "0", "DRAGOMAN_MAX_BODY_BYTES: '0': "),
-        ("MAX_BEAM_SIZE", "65", "DRAGOMAN_MAX_BEAM_SIZE: '65': Input should be less than"),
         ("DRAIN_S", "nan", "DRAGOMAN_DRAIN_S: 'nan': "),
         ("DRAIN_S", "inf", "DRAGOMAN_DRAIN_S: 'inf': "),
         ("LOG_TEXTS", "perhaps", "DRAGOMAN_LOG_TEXTS: 'perhaps': Input should be a valid boolean"),

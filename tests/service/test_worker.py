@@ -290,11 +290,10 @@ def test_memory_that_is_short_leaves_fewer_rows(
             found = await asyncio.gather(*(translate(worker, [t], LONG) for t in TEXTS * 8))
             assert found == alone * 8
             assert worker.ready()
-            assert 1 <= worker.stats().slots < 64
 
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.WARNING):
         run(test())
-    assert caplog.records
+    assert any("out of memory" in record.message for record in caplog.records)
 
 
 def test_an_engine_that_cannot_translate_is_not_ready_until_it_can(
@@ -357,7 +356,7 @@ def test_an_observer_that_raises_disturbs_nobody(
     checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Silent):
-        def finished(self, pieces: int) -> None:
+        def finished(self, source_pieces: int, target_pieces: int) -> None:
             raise ZeroDivisionError
 
     async def test() -> None:
@@ -384,8 +383,8 @@ def test_an_observer_hears_of_steps_waits_and_pieces(checkpoint: Checkpoint) -> 
         def queued(self, seconds: float) -> None:
             self.waits.append(seconds)
 
-        def finished(self, pieces: int) -> None:
-            self.pieces += pieces
+        def finished(self, source_pieces: int, target_pieces: int) -> None:
+            self.pieces += source_pieces
 
     async def test() -> None:
         async with running(checkpoint) as worker:

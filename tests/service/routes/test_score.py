@@ -1,27 +1,23 @@
 """POST /v1/score: the probability of given targets."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from starlette.testclient import TestClient
 
 from model.checkpoint import load_checkpoint
 from service.app import create_app
-from service.catalogue import Catalogue, Served
+from service.catalogue import Catalogue
 from service.settings import Settings
-from service.worker import Worker
 
 SCORE = "/v1/score"
 
 
 @pytest.fixture(scope="module")
-def client(tiny_checkpoint: Path) -> Iterator[TestClient]:
-    checkpoint = load_checkpoint(tiny_checkpoint)
-    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
-    served = Served("tiny", "translate", "de", "en", worker)
-    with TestClient(create_app(Catalogue([served]), Settings())) as client:
+def client(tiny_checkpoint: Path, make_catalogue: Callable[..., Catalogue]) -> Iterator[TestClient]:
+    catalogue = make_catalogue(load_checkpoint(tiny_checkpoint))
+    with TestClient(create_app(catalogue, Settings())) as client:
         yield client
 
 

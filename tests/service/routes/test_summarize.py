@@ -1,15 +1,15 @@
 """POST /v1/summarize: nothing is cut in silence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from starlette.testclient import TestClient
 
 from model.checkpoint import load_checkpoint
 from service.app import create_app
-from service.catalogue import Catalogue, Served
+from service.catalogue import Catalogue
+from service.models_file import ModelEntry
 from service.settings import Settings
 from service.worker import Worker
 
@@ -18,15 +18,21 @@ TOO_LONG = "der Hund läuft auf der Straße. " * 20
 
 
 @pytest.fixture(scope="module")
-def worker(tiny_checkpoint: Path) -> Worker:
-    checkpoint = load_checkpoint(tiny_checkpoint)
-    return Worker("short", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
+def catalogue(tiny_checkpoint: Path, make_catalogue: Callable[..., Catalogue]) -> Catalogue:
+    entry = ModelEntry(
+        name="short", path=tiny_checkpoint, source="de", target="de", task="summarize"
+    )
+    return make_catalogue(load_checkpoint(tiny_checkpoint), entry)
 
 
 @pytest.fixture(scope="module")
-def client(worker: Worker) -> Iterator[TestClient]:
-    served = Served("short", "summarize", "de", "de", worker)
-    with TestClient(create_app(Catalogue([served]), Settings())) as client:
+def worker(catalogue: Catalogue) -> Worker:
+    return catalogue.choose("summarize")
+
+
+@pytest.fixture(scope="module")
+def client(catalogue: Catalogue) -> Iterator[TestClient]:
+    with TestClient(create_app(catalogue, Settings())) as client:
         yield client
 
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import torch
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -16,9 +15,8 @@ from model.checkpoint import load_checkpoint
 from model.decoding.packed import PackedNetwork
 from model.translator import Translator
 from service.app import create_app
-from service.catalogue import Catalogue, Served
+from service.catalogue import Catalogue
 from service.settings import Settings
-from service.worker import Worker
 
 TRANSLATE = "/v1/translate"
 LONG = {"beam_size": 2, "min_length": 50, "max_length_a": 0, "max_length_b": 50}
@@ -29,14 +27,13 @@ DOCUMENT = (
 )
 
 
-def make_app(run: Path) -> FastAPI:
-    checkpoint = load_checkpoint(run)
-    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
-    return create_app(Catalogue([Served("tiny", "translate", "de", "en", worker)]), Settings())
+@pytest.fixture(scope="module")
+def make_app(make_catalogue: Callable[..., Catalogue]) -> Callable[[Path], FastAPI]:
+    return lambda run: create_app(make_catalogue(load_checkpoint(run)), Settings())
 
 
 @pytest.fixture(scope="module")
-def client(tiny_checkpoint: Path) -> Iterator[TestClient]:
+def client(tiny_checkpoint: Path, make_app: Callable[[Path], FastAPI]) -> Iterator[TestClient]:
     with TestClient(make_app(tiny_checkpoint)) as client:
         yield client
 
@@ -273,7 +270,10 @@ def test_a_deadline_that_passes(client: TestClient, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_stops_the_work(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, stream: bool
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stream: bool,
+    make_app: Callable[[Path], FastAPI],
 ) -> None:
     steps: list[int] = []
     honest = PackedNetwork.step
