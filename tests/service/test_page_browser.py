@@ -1,0 +1,299 @@
+"""The page in a real browser: what it does with what is typed, said and clicked."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",  # tests also run as root, in containers
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+TEXT = "der Hund schläft unter der Straße"
+PATIENCE_MS = 60_000  # of a busy machine
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def url(tiny_checkpoint: Path) -> Iterator[str]:
+    """A server in a process of its own."""
+    flags = ["--port", "0", "--device", "cpu", "--precision", "fp32"]
+    command = [sys.executable, "-m", "service.serve", str(tiny_checkpoint), *flags]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr
+            found = None
+            while found is None:
+                line = process.stderr.readline()
+                assert line, "the server ended before it said where it is"
+                found = re.search(r"http://[\w.:\[\]]+", line)
+            yield wait_until_ready(found[0])
+        finally:
+            process.kill()
+
+
+def wait_until_ready(url: str) -> str:
+    with httpx.Client(transport=httpx.HTTPTransport(retries=5), base_url=url) as client:
+        while client.get("/readyz", timeout=60).status_code == 503:
+            pass
+        if client.get("/v1/models", timeout=60).status_code == 404:
+            pytest.skip("this server has no /v1/models, without which the page has no model")
+    return url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the console of `page` said: errors, and what the policy refused."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
+    """The page, opened in a fresh profile."""
+    context = browser.new_context(color_scheme="light")
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    with page.expect_response("**/v1/models"):
+        page.goto(url)
+    yield page
+    context.close()
+
+
+def translate(page: Page, text: str = TEXT) -> None:
+    """Fill in `text` and wait for its translation."""
+    page.get_by_role("textbox").first.fill(text)
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    expect(page.locator("#timing")).to_have_text(re.compile(r"\d s"), timeout=PATIENCE_MS)
+
+
+def answer_of(url: str, text: str, **more: object) -> dict[str, Any]:
+    """What the API says of `text`, asked without a browser."""
+    options = {"beam_size": 2, "n_best": 2}
+    body = {"text": text, "options": options, "return": ["alignment", "scores", "tokens"], **more}
+    answer = httpx.post(f"{url}/v1/translate", json=body, timeout=60)
+    found: dict[str, Any] = answer.json()["translations"][0]
+    return found
+
+
+def test_what_is_typed_is_translated(page: Page, url: str, complaints: list[str]) -> None:
+    page.get_by_role("textbox").first.press_sequentially(TEXT, delay=5)
+    settled(page)
+    expected = str(answer_of(url, TEXT)["translation"])
+    assert page.locator("#output").inner_text() == expected
+    assert page.locator("#spoken").inner_text() == expected
+    page.locator("#clear").click()
+    expect(page.locator("#output")).to_have_text("")
+    assert complaints == []
+
+
+def test_a_text_that_changes_aborts_the_request_in_flight(page: Page) -> None:
+    ended: list[str] = []
+    page.on("requestfailed", lambda request: ended.append(request.url))
+    source = page.get_by_role("textbox").first
+    with page.expect_request("**/v1/translate"):
+        source.fill(" ".join([TEXT] * 300))
+    with page.expect_event("requestfailed"):
+        source.press("End")
+        source.press_sequentially("!")
+    assert ended[0].endswith("/v1/translate")
+
+
+def test_a_word_shows_where_it_comes_from(page: Page, url: str) -> None:
+    translate(page)
+    alignment = answer_of(url, TEXT)["word_alignment"]
+    for place in {0, len(alignment) - 1}:
+        page.locator("#output .word").nth(place).hover()
+        expected = TEXT.split()[alignment[place]]
+        expect(page.locator("#mirror .lit")).to_have_text(expected)
+        expect(page.locator("#threads path")).to_have_count(1)
+        assert page.locator("#caption").inner_text().endswith(f"← {expected}")
+
+
+def test_a_word_of_the_text_shows_what_became_of_it(page: Page, url: str) -> None:
+    translate(page)
+    place = (alignment := answer_of(url, TEXT)["word_alignment"])[0]
+    box = page.locator("#mirror .word").nth(place).bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#output .lit")).to_have_count(alignment.count(place))
+
+
+def test_by_keyboard_alone(page: Page) -> None:
+    page.locator("#source").focus()
+    page.keyboard.type(TEXT)
+    settled(page)
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator("#clear")).to_be_focused()
+    page.keyboard.press("Tab")
+    seen = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "() => [document.activeElement.id || document.activeElement.className"
+            " || document.activeElement.textContent.trim(),"
+            " getComputedStyle(document.activeElement).outlineStyle]"
+        )
+        seen.append(focused[0])
+        if focused[0].startswith("word"):
+            assert focused[1] != "none"
+            page.keyboard.press("End")
+            expect(page.locator("#output .word").last).to_be_focused()
+            expect(page.locator("#mirror .lit")).to_have_count(1)
+            page.keyboard.press("Enter")
+            expect(page.locator("#output .word").last).to_have_attribute("aria-pressed", "true")
+            page.keyboard.press("Escape")
+            expect(page.locator("#output [aria-pressed=true]")).to_have_count(0)
+        if focused[0] == "Attention":
+            page.keyboard.press("Enter")
+            break
+    assert {"copy", "word lit", "Options", "Attention"} <= set(seen)
+    expect(page.locator("#heat tbody td").first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_the_heat_map_is_also_there_in_words(page: Page, url: str, complaints: list[str]) -> None:
+    translate(page)
+    page.locator("#attention > summary").click()
+    expect(page.locator("#heat tbody td").first).to_be_visible(timeout=PATIENCE_MS)
+    weights = answer_of(url, TEXT, **{"return": ["attention"]})["attention"]
+    rows = page.locator("#heat tbody tr")
+    expect(rows).to_have_count(len(weights))
+    expect(rows.first.locator("td")).to_have_count(len(weights[0]))
+    shown = rows.first.locator("td").first.get_attribute("aria-label")
+    assert shown and abs(int(shown.split("\u00a0")[0]) - 100 * weights[0][0]) <= 1
+    expect(page.locator("#heat-list li")).to_have_count(len(weights))
+    colours = page.evaluate(
+        "[...document.querySelectorAll('#heat tbody tr:first-child td')]"
+        ".map((cell) => getComputedStyle(cell).backgroundColor)"
+    )
+    assert len(set(colours)) > 1
+    assert complaints == []
+
+
+def test_alternatives_have_scores_and_can_be_chosen(page: Page, url: str) -> None:
+    translate(page)
+    buttons = page.locator("#alternatives-list button")
+    others = answer_of(url, TEXT)["alternatives"]
+    expect(buttons).to_have_count(1 + len(others))
+    buttons.last.click()
+    expect(buttons.last).to_have_attribute("aria-pressed", "true")
+    assert page.locator("#output").inner_text() == others[-1]["translation"]
+    shown = buttons.last.locator(".alternative-score").inner_text().replace("\u2212", "-")
+    assert f"{others[-1]['score']:.2f}" in shown
+
+
+def test_options_reach_the_server(page: Page) -> None:
+    translate(page)
+    page.locator("#options > summary").click()
+    with page.expect_request("**/v1/translate") as sent:
+        page.get_by_label("Beam").fill("1")
+    asked = json.loads(sent.value.post_data or "")
+    assert asked["options"]["beam_size"] == asked["options"]["n_best"] == 1
+    settled(page)
+    expect(page.locator("#alternatives")).to_be_hidden()
+
+
+def test_a_refusal_is_counted_down_and_tried_again(page: Page, url: str) -> None:
+    # The one answer that is not the server's: what it says when it is full, at a known time.
+    error = {"error": {"type": "overloaded", "message": "full"}}
+    page.route(
+        "**/v1/translate",
+        lambda route: route.fulfill(status=429, headers={"Retry-After": "2"}, json=error),
+        times=1,
+    )
+    page.get_by_role("textbox").first.fill(TEXT)
+    expect(page.locator("#notice-wait")).to_have_text(re.compile(r"again in [12] s"))
+    settled(page)
+    expect(page.locator("#notice")).to_be_hidden()
+    assert page.locator("#output").inner_text() == answer_of(url, TEXT)["translation"]
+
+
+def test_a_key_is_asked_for_sent_and_forgotten(page: Page) -> None:
+    def guard(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer a key":
+            route.continue_()
+        else:
+            error = {"error": {"type": "unauthorized", "message": "no key"}}
+            route.fulfill(status=401, json=error)
+
+    page.route("**/v1/**", guard)
+    page.get_by_role("textbox").first.fill(TEXT)
+    page.get_by_role("button", name="Give a key").click()
+    page.locator("#key").fill("a key")
+    page.locator("#key").press("Enter")
+    settled(page)
+    expect(page.locator("#notice")).to_be_hidden()
+    stored = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert "a key" not in stored
+    page.reload()
+    expect(page.locator("#notice-text")).to_contain_text("API key")
+
+
+def test_it_says_that_there_is_no_connection_and_goes_on(page: Page) -> None:
+    page.context.set_offline(True)
+    page.get_by_role("textbox").first.fill(TEXT)
+    expect(page.locator("#notice-text")).to_contain_text("offline")
+    page.context.set_offline(False)
+    settled(page)
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_the_theme_is_that_of_the_system_until_it_is_chosen(page: Page) -> None:
+    def background() -> str:
+        colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return colour
+
+    light = background()
+    page.emulate_media(color_scheme="dark")
+    dark = background()
+    assert light != dark
+    page.get_by_role("button", name="Dark").click()
+    assert background() == light
+    page.reload()
+    assert background() == light
+
+
+def test_it_fits_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    translate(page)
+    page.locator("#attention > summary").click()
+    expect(page.locator("#heat tbody td").first).to_be_visible(timeout=PATIENCE_MS)
+    page.locator("#options > summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_markup_in_a_text_stays_text(page: Page, complaints: list[str]) -> None:
+    translate(page, "<img src=x onerror=alert(1)> & <b>der Hund</b>")
+    assert page.locator("#mirror img, #output img, #output b").count() == 0
+    assert complaints == []
