@@ -27,10 +27,20 @@ DESCRIPTIONS: dict[int, str] = {
     504: "deadline_ms passed before the answer was ready.",
 }
 
-EVENTS = (
-    'With "stream": true, server-sent events. `partial`: {"text": what is certain so far}; then '
-    "`done`: the same JSON as without, or `error`: an ErrorBody."
-)
+EVENT = {
+    "type": "object",
+    "description": 'One of the server-sent events that answer "stream": true.',
+    "properties": {
+        "event": {"type": "string", "enum": ["partial", "done", "error"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": '`partial`: {"text": what is certain so far}. `done`: the JSON of an '
+            "answer without stream. `error`: an ErrorBody.",
+        },
+    },
+    "required": ["event", "data"],
+}
 
 READ = (401, 429, 500, 503)
 """Statuses of a route that only tells."""
@@ -45,8 +55,7 @@ def responses(
     """The `responses` of a route that answers so, or refuses with these statuses."""
     told: dict[int | str, dict[str, Any]] = {200: {"model": answer}}
     if streamed:
-        event = {"type": "string", "description": EVENTS}
-        told[200]["content"] = {"text/event-stream": {"schema": event}}
+        told[200]["content"] = {"text/event-stream": {"schema": EVENT}}
     for status in statuses:
         told[status] = {"model": ErrorBody, "description": DESCRIPTIONS[status]}
         if status in (429, 503):
