@@ -46,3 +46,24 @@ def test_a_row_of_a_linear_layer_has_the_same_bits_in_any_company(dtype: torch.d
         expected = linear(x, weight, bias)
         for rows in range(1, 40):
             assert torch.equal(linear(x[:rows], weight, bias), expected[:rows]), rows
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("inputs", "outputs"), [(512, 256), (1024, 512), (1536, 2048)])
+def test_nor_with_two_threads_at_full_width(dtype: torch.dtype, inputs: int, outputs: int) -> None:
+    """Threads share out small products along other dimensions than large ones."""
+    torch.manual_seed(0)
+    x, before = torch.randn(320, inputs).to(dtype), torch.get_num_threads()
+    weight, bias = torch.randn(outputs, inputs).to(dtype), torch.randn(outputs).to(dtype)
+    torch.set_num_threads(2)
+    try:
+        with torch.no_grad():
+            expected = linear(x, weight, bias)
+            for rows in (1, 16, 60, 64, 100, 144, 208, 319):
+                assert torch.equal(linear(x[:rows], weight, bias), expected[:rows]), rows
+    finally:
+        torch.set_num_threads(before)
+    exact = x.double() @ weight.double().t() + bias.double()
+    torch.testing.assert_close(
+        expected.double(), exact, rtol=0, atol=1.0 if dtype == torch.bfloat16 else 1e-3
+    )
