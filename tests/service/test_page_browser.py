@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def url(tiny_checkpoint: Path) -> Iterator[str]:
                 line = process.stderr.readline()
                 assert line, "the server ended before it said where it is"
                 found = re.search(r"http://[\w.:\[\]]+", line)
+            # A pipe that nobody reads fills up with records, and the server waits for it.
+            threading.Thread(target=process.stderr.read, daemon=True).start()
             yield wait_until_ready(found[0])
         finally:
             process.kill()

@@ -204,6 +204,7 @@ class NativeSearch:
                 column,
             )
         if self._listed is not None:
+            column[ruled.slots] = 0  # of an earlier step, pieces and not columns
             self._listed.name(count, column)
         if own:
             chosen = self.slots.choose_by_rules(ruled, torch.stack(own))
