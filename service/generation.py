@@ -61,7 +61,7 @@ async def generate(
     _check(documents, options)
     sentences = [sentence for document in documents for sentence in document.sentences]
     terms = dataclasses.replace(terms, document=len(sentences) > DOCUMENT)
-    if options.prefix and len(sentences) > len(documents):
+    if options.prefix and any(len(document.sentences) > 1 for document in documents):
         # Each document begins with the prefix, and not each of its sentences.
         firsts = [sentence for each in documents for sentence in each.sentences[:1]]
         others = [sentence for each in documents for sentence in each.sentences[1:]]
@@ -75,7 +75,7 @@ async def generate(
         ]
     else:
         found = await worker.translate(sentences, options, terms, admitted) if sentences else []
-    if len(sentences) > len(documents):
+    if any(len(document.sentences) > 1 for document in documents):
         return await asyncio.to_thread(_joined, documents, found, options.n_best)
     return _joined(documents, found, options.n_best)
 

@@ -140,7 +140,8 @@ class Engine:
         self._shortlist = shortlist
         self._stepping = stepping or stepping_for(torch.device(self._network.device))
         self._max_rows = max_rows
-        none = torch.zeros(network.config.vocab_size, dtype=torch.bool)
+        self._vocab_size = network.config.vocab_size
+        none = torch.zeros(self._vocab_size, dtype=torch.bool)
         self._continues = (none if continues is None else continues).to(self._network.device)
         self._lanes: dict[int, Lane] = {}
         self._homeless: dict[int, list[Unfinished]] = {}  # by beam size: see `_step_lane`
@@ -158,8 +159,8 @@ class Engine:
             The id that its events carry.
 
         Raises:
-            RequestError: no source pieces, too many of them, too high a length limit, or a prefix
-                or constraints that do not fit below it.
+            RequestError: no source pieces, too many of them, ids that are no pieces, too high a
+                length limit, or a prefix or constraints that do not fit below it.
         """
         length = len(request.src)
         if not 1 <= length <= self.max_source:
@@ -167,11 +168,27 @@ class Engine:
                 f"source: {length} pieces, but this engine takes 1 to {self.max_source}. "
                 f"Split the text, or leave it out if it is blank."
             )
+        self._check_ids(request)
         check_room(request.options, length, self.max_length)
         check_phrases(request)
         id, self._next_id = self._next_id, self._next_id + 1
         self._lane(request.options.beam_size).waiting.add(id, request)
         return id
+
+    def _check_ids(self, request: Request) -> None:
+        """Compiled kernels would read whatever stands at the place of a piece that is none."""
+        given = {
+            "source": request.src,
+            "prefix": request.prefix,
+            "constraints": [id for phrase in request.constraints for id in phrase],
+        }
+        for name, ids in given.items():
+            for id in ids:
+                if not 0 <= id < self._vocab_size:
+                    raise RequestError(
+                        f"{name}: {id} is no piece; the vocabulary has {self._vocab_size}, from 0. "
+                        f"Tokenize with the tokenizer of this model."
+                    )
 
     def cancel(self, id: int) -> None:
         """Drop a sentence, waiting or in flight: no more events of it. No effect once finished."""

@@ -479,6 +479,28 @@ def test_refused_requests(
     assert not engine.busy
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int8])
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(src=(5, 60), options=SearchOptions()), "source: 60 is no piece"),
+        (Request(src=(-1,), options=SearchOptions()), "source: -1 is no piece"),
+        (Request(src=(5,), options=SearchOptions(), prefix=(99,)), "prefix: 99 is no piece"),
+        (
+            Request(src=(5,), options=SearchOptions(), constraints=((5, 99),)),
+            "constraints: 99 is no piece",
+        ),
+    ],
+)
+def test_ids_that_are_no_pieces_are_refused(
+    make_network: MakeNetwork, dtype: torch.dtype, request_: Request, message: str
+) -> None:
+    engine = Engine(make_network(60), dtype=dtype)
+    with pytest.raises(RequestError, match=message):
+        engine.add(request_)
+    assert not engine.busy
+
+
 def test_the_longest_admissible_request_fits(make_network: MakeNetwork) -> None:
     network = make_network()
     with torch.no_grad():

@@ -112,3 +112,44 @@ def test_log_probabilities_are_over_the_list() -> None:
             total += float(listed[(ids == piece).nonzero()[0, 0]])
             token = piece
     assert best.log_prob == pytest.approx(total, abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rules_and_lists_of_a_wide_vocabulary_beside_plain_sentences(dtype: torch.dtype) -> None:
+    """The ids of pieces are larger than any list is wide, and sentences with rules come and go."""
+    vocab = 3000
+    torch.manual_seed(0)
+    config = ModelConfig(
+        vocab_size=vocab, embedding_size=64, encoder_size=128, decoder_size=64, max_length=40
+    )
+    model = Seq2Seq(config).eval()
+    chance = random.Random(3)
+    table = Shortlist(
+        candidates=np.array(
+            [[chance.randrange(EOS_ID, vocab) for _ in range(9)] for _ in range(vocab)], np.int32
+        ),
+        frequent=np.array([EOS_ID, vocab - 1], dtype=np.int32),
+        byte_pieces=np.zeros(0, dtype=np.int32),
+    )
+    plain = replace(OPTIONS, n_best=2)
+    rules = [
+        replace(plain, no_repeat_ngram=1),
+        replace(plain, temperature=1.0, top_k=5, seed=3),
+        replace(plain, coverage_beta=0.2),
+        replace(plain, min_length=6),
+    ]
+    asked = [
+        Request(
+            src=tuple(chance.randrange(4, vocab) for _ in range(chance.randint(2, 12))),
+            options=chance.choice([plain, plain, *rules]),
+            constraints=((vocab - 2,),) if number % 5 == 4 else (),
+        )
+        for number in range(24)
+    ]
+    together = search(Engine(model, dtype=dtype, shortlist=table, max_rows=20), asked)
+    for request, found in zip(asked, together, strict=True):
+        (alone,) = search(Engine(model, dtype=dtype, shortlist=table), [request])
+        assert found == alone
+        demanded = {id for phrase in request.constraints for id in phrase}
+        allowed = set(table.of(request.src).tolist()) | demanded
+        assert all(set(hypothesis.pieces) <= allowed for hypothesis in found)
