@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -136,13 +137,16 @@ def assemble(
             "constraints, avoid: no translation meets both within the length limit. "
             "Raise max_length_b, or leave some of them out."
         )
-    parts = [_distinct(hypotheses, tokenizer) for hypotheses in found]
+    parts = [
+        _distinct(src, hypotheses, tokenizer)
+        for src, hypotheses in zip(plan_sources(plan), found, strict=True)
+    ]
     texts: dict[str, TextHypothesis] = {}
     count = n_best
     while True:
         chosen = best_combinations(parts, count)
-        for hypotheses in chosen:
-            joined = _join(plan, hypotheses, tokenizer)
+        for told in chosen:
+            joined = _join(plan, told, tokenizer)
             texts.setdefault(joined.translation, joined)
         if len(texts) >= n_best or len(chosen) < count:
             break
@@ -153,34 +157,75 @@ def assemble(
     )
 
 
-def _distinct(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> list[Hypothesis]:
+class _Told(NamedTuple):
+    """A hypothesis of one source, and what is read off it, once for all texts that it is in."""
+
+    hypothesis: Hypothesis
+    text: str
+    alignment: tuple[int, ...]
+    word_alignment: tuple[int, ...]
+    source_words: int
+
+    @property
+    def score(self) -> float:
+        return self.hypothesis.score
+
+
+def _distinct(
+    src: tuple[int, ...], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer
+) -> list[_Told]:
     """The best hypothesis of each text, in their order."""
-    texts: dict[str, Hypothesis] = {}
+    best: dict[str, Hypothesis] = {}
     for hypothesis in hypotheses:
-        texts.setdefault(tokenizer.decode(hypothesis.pieces), hypothesis)
-    return list(texts.values())
+        best.setdefault(tokenizer.decode(hypothesis.pieces), hypothesis)
+    source = [tokenizer.piece(id) for id in src]
+    return [_tell(source, hypothesis, text, tokenizer) for text, hypothesis in best.items()]
 
 
-def best_combinations(
-    parts: Sequence[Sequence[Hypothesis]], count: int
-) -> list[tuple[Hypothesis, ...]]:
+def _tell(source: Sequence[str], hypothesis: Hypothesis, text: str, tokenizer: Tokenizer) -> _Told:
+    # Without EOS on either side: the last row and the last column.
+    weights = hypothesis.weights[:-1, :-1]
+    by_word = word_weights(weights, source, [tokenizer.piece(id) for id in hypothesis.pieces])
+    return _Told(hypothesis, text, hard(weights), hard(by_word), by_word.shape[1])
+
+
+class _Scored(Protocol):
+    @property
+    def score(self) -> float: ...
+
+
+Choice = TypeVar("Choice", bound=_Scored)
+_Chain = tuple["_Chain[Choice]", Choice] | None
+"""A choice for each part so far, the last one first: each step costs the same."""
+
+
+def best_combinations(parts: Sequence[Sequence[Choice]], count: int) -> list[list[Choice]]:
     """The `count` best choices of one hypothesis for each part, by the sum of their scores.
 
     Fewer if there are fewer, and one empty choice if there is no part. Of equal ones those come
     first that choose better hypotheses for the earlier parts.
     """
-    best: list[tuple[float, tuple[Hypothesis, ...]]] = [(0.0, ())]
+    best: list[tuple[float, _Chain[Choice]]] = [(0.0, None)]
     for hypotheses in parts:
         # Scores add up, so only the best choices for the parts so far can grow into the best.
-        longer = ((score + h.score, chosen, h) for score, chosen in best for h in hypotheses)
-        kept = heapq.nlargest(count, longer, key=itemgetter(0))
-        best = [(score, (*chosen, h)) for score, chosen, h in kept]
-    return [chosen for _, chosen in best]
+        longer: Iterable[tuple[float, _Chain[Choice]]] = (
+            (score + h.score, (chain, h)) for score, chain in best for h in hypotheses
+        )
+        best = heapq.nlargest(count, longer, key=itemgetter(0))
+    return [_unchained(chain) for _, chain in best]
 
 
-def _join(plan: Plan, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> TextHypothesis:
+def _unchained(chain: _Chain[Choice]) -> list[Choice]:
+    found: list[Choice] = []
+    while chain is not None:
+        chain, choice = chain
+        found.append(choice)
+    return found[::-1]
+
+
+def _join(plan: Plan, told: Sequence[_Told], tokenizer: Tokenizer) -> TextHypothesis:
     """The text of `plan` with its sources replaced by one hypothesis each."""
-    remaining = iter(hypotheses)
+    remaining = iter(told)
     translated: list[str] = []
     alignment: list[int] = []
     words: list[int] = []
@@ -189,16 +234,13 @@ def _join(plan: Plan, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) ->
         if isinstance(part, str):
             translated.append(part)
             continue
-        hypothesis = next(remaining)
-        translated.append(tokenizer.decode(hypothesis.pieces))
-        # Without EOS on either side: the last row and the last column.
-        weights = hypothesis.weights[:-1, :-1]
-        source = [tokenizer.piece(id) for id in part]
-        by_word = word_weights(weights, source, [tokenizer.piece(id) for id in hypothesis.pieces])
-        alignment += [offset + place for place in hard(weights)]
-        words += [word_offset + place for place in hard(by_word)]
+        one = next(remaining)
+        translated.append(one.text)
+        alignment += [offset + place for place in one.alignment]
+        words += [word_offset + place for place in one.word_alignment]
         offset += len(part)
-        word_offset += by_word.shape[1]
+        word_offset += one.source_words
+    hypotheses = [one.hypothesis for one in told]
     return TextHypothesis(
         translation="".join(translated),
         score=sum((h.score for h in hypotheses), start=0.0),

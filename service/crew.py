@@ -21,7 +21,7 @@ from model.text.tokenizer import EOS_ID, Tokenizer
 from model.translation import assemble
 from service.errors import DeadlinePassed, EngineFailed
 from service.flight import Failed, Flight, Found, Grown, Outcome
-from service.job import Job
+from service.job import Job, Unassembled
 from service.observing import Guarded, Observer, Silent
 from service.planning import MANY, Planner
 from service.scoring import Pairs, Scorer
@@ -78,10 +78,8 @@ class Crew:
         self._welcome(pairs)
         try:
             self.scorer.join(pairs, time.monotonic())
-        except RequestError as error:
-            self._fail(pairs, error)
         except Exception:
-            log.exception("pairs could not be taken apart")
+            log.exception("pairs could not be taken on")
             self._fail(pairs, EngineFailed())
         self._forget_if_over(pairs)
 
@@ -244,9 +242,12 @@ class Crew:
 
     def _complete(self, job: Job, text: int) -> None:
         """All parts of a text are over: put it together."""
+        plan, found = job.plans[text], job.found[text]
         try:
-            job.translations[text] = assemble(
-                job.plans[text], job.found[text], job.options.n_best, self._tokenizer
+            job.translations[text] = (
+                Unassembled(plan, found)
+                if len(found) > MANY
+                else assemble(plan, found, job.options.n_best, self._tokenizer)
             )
         except RequestError as error:
             self._fail(job, error)

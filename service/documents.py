@@ -4,18 +4,16 @@ Every character between two sentences, line breaks above all, is kept: what was 
 whatever the library that finds the sentences does.
 """
 
-import heapq
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import NamedTuple
 
 import sentencex
 
 from model.alignment import word_numbers
-from model.translation import TextHypothesis, Translation
+from model.translation import TextHypothesis, Translation, best_combinations
 
 LONG = 200
 """Characters of a text, or of a line of it, that is translated as one, whatever is in it."""
@@ -65,7 +63,7 @@ class Document:
         if len(self.parts) == len(translations) == 1:
             return translations[0]
         joined: dict[str, TextHypothesis] = {}
-        for chosen in _best([each.hypotheses for each in translations], n_best):
+        for chosen in best_combinations([each.hypotheses for each in translations], n_best):
             hypothesis = self._joined(chosen, translations)
             joined.setdefault(hypothesis.translation, hypothesis)
         return Translation(
@@ -154,26 +152,3 @@ def _segments(line: str, language: str) -> list[str]:
             raise
         return [line]
     return found if "".join(found) == line else [line]
-
-
-_Chain = tuple["_Chain", TextHypothesis] | None
-"""A choice for each sentence so far, the last one first."""
-
-
-def _best(sentences: Sequence[Sequence[TextHypothesis]], count: int) -> list[list[TextHypothesis]]:
-    """The `count` best choices of one hypothesis for each sentence, by the sum of their scores."""
-    best: list[tuple[float, _Chain]] = [(0.0, None)]
-    for hypotheses in sentences:
-        longer: Iterator[tuple[float, _Chain]] = (
-            (score + h.score, (chain, h)) for score, chain in best for h in hypotheses
-        )
-        best = heapq.nlargest(count, longer, key=itemgetter(0))
-    return [_unchained(chain) for _, chain in best]
-
-
-def _unchained(chain: _Chain) -> list[TextHypothesis]:
-    found = []
-    while chain is not None:
-        chain, hypothesis = chain
-        found.append(hypothesis)
-    return found[::-1]

@@ -12,9 +12,8 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import torch
-
 from model.decoding.engine import Engine
+from model.decoding.exhaustion import is_out_of_memory
 from model.decoding.request import Finished, Progress, Request
 from model.decoding.search import Hypothesis
 from model.errors import RequestError
@@ -131,7 +130,7 @@ class Flight:
             return outcomes
         except Exception as error:
             log.exception("the engine failed; the requests in it are tried again")
-            short = out_of_memory(error)
+            short = is_out_of_memory(error)
         # Outside of `except`, where the exception holds on to the engine's memory.
         return outcomes + self._survive(short)
 
@@ -219,11 +218,3 @@ class Flight:
             if some:
                 self._trials.append({job: suspects[job] for job in some})
         return []
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether the device, or the machine, had no memory left."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    # What torch raises where malloc fails has no class of its own.
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from model.decoding.options import SearchOptions
@@ -106,12 +107,21 @@ class Ticket(Generic[Answer]):
         self._outbox.post(self._loop, deliver)
 
 
+@dataclass(frozen=True, slots=True)
+class Unassembled:
+    """A text of many parts, all of them over. To put it together would hold up the engine."""
+
+    plan: Plan
+    found: Sequence[Sequence[Hypothesis]]
+    """The hypotheses of each part."""
+
+
 class Job:
     """Texts to translate. But for its making, of the thread of the engine."""
 
     def __init__(
         self,
-        ticket: Ticket[list[Translation]],
+        ticket: Ticket[list[Translation | Unassembled]],
         texts: Sequence[str],
         options: SearchOptions,
         *,
@@ -128,7 +138,7 @@ class Job:
         self.found: list[list[tuple[Hypothesis, ...]]] = []  # by text, for each of its parts
         self.first: list[int] = []  # by text, the number of its first request
         self.missing: list[int] = []  # by text, how many of its parts are not over
-        self.translations: list[Translation | None] = [None] * len(texts)
+        self.translations: list[Translation | Unassembled | None] = [None] * len(texts)
         self.open = len(texts)  # texts that have no translation yet
         self.growing: Growing | None = None
 

@@ -40,15 +40,39 @@ class Scored:
     """`log_prob` divided by the length penalty of the model's options."""
 
 
+Pair = tuple[list[int], list[int]]
+"""Source and target, as pieces."""
+
+
+def pairs_of(tokenizer: Tokenizer, sources: Sequence[str], targets: Sequence[str]) -> list[Pair]:
+    """The pairs as pieces: not for the event loop, nor for the thread of the engine.
+
+    Raises:
+        RequestError: a side is too long.
+    """
+
+    def encode(name: str, text: str) -> list[int]:
+        # Without the white space at the ends, as texts are searched.
+        pieces = tokenizer.encode(text.strip())
+        if len(pieces) > LONGEST:
+            raise RequestError(
+                f"{name}: {len(pieces)} pieces, but a pair that is scored may have {LONGEST} on "
+                f"each side. Split it."
+            )
+        return pieces
+
+    return [
+        (encode("source", source), encode("target", target))
+        for source, target in zip(sources, targets, strict=True)
+    ]
+
+
 class Pairs:
     """Pairs to score. But for its making, of the thread of the engine."""
 
-    def __init__(
-        self, ticket: Ticket[list[Scored]], sources: Sequence[str], targets: Sequence[str]
-    ) -> None:
+    def __init__(self, ticket: Ticket[list[Scored]], pairs: list[Pair]) -> None:
         self.ticket = ticket
-        self.texts = list(zip(sources, targets, strict=True))
-        self.pairs: list[tuple[list[int], list[int]]] = []
+        self.pairs = pairs
         self.batches: list[list[int]] = []
         self.scored: dict[int, Scored] = {}
 
@@ -70,21 +94,7 @@ class Scorer:
         return self.waiting.waiting > 0
 
     def join(self, pairs: Pairs, now: float) -> None:
-        """Let `pairs` wait.
-
-        Raises:
-            RequestError: a side is too long.
-        """
-        encode = self._tokenizer.encode
-        # Without the white space at the ends, as texts are searched.
-        pairs.pairs = [(encode(s.strip()), encode(t.strip())) for s, t in pairs.texts]
-        for name, side in (("source", 0), ("target", 1)):
-            longest = max((len(pair[side]) for pair in pairs.pairs), default=0)
-            if longest > LONGEST:
-                raise RequestError(
-                    f"{name}: {longest} pieces, but a pair that is scored may have {LONGEST} on "
-                    f"each side. Split it."
-                )
+        """Let `pairs` wait."""
         pairs.ticket.correct(sum(len(source) + len(target) for source, target in pairs.pairs))
         longer = [max(map(len, pair)) for pair in pairs.pairs]
         pairs.batches = list(batches(longer, AT_ONCE))

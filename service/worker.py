@@ -3,7 +3,7 @@
 A request joins the sentences in flight at the next step and is answered at the step that ends its
 last sentence. Neither torch nor the tokenizer runs on the event loop: everything between a text and
 its translation happens in the thread of the engine, but that texts of unusual length are taken
-apart in a thread of their own first.
+apart, and put together again, in a thread of their own.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from model.decoding.precision import runnable
 from model.decoding.selftest import rows_are_independent
 from model.decoding.shortlist import Shortlist
 from model.phrases import Phrases
-from model.translation import Plan, Translation, plan_text
+from model.translation import Plan, Translation, assemble, plan_text
 from model.translator import SHORTEST_LIMIT
 from service.admission import Admitted
 from service.crew import Crew
 from service.engine_thread import EngineThread
-from service.job import Job, Outbox, Ticket
+from service.job import Job, Outbox, Ticket, Unassembled
 from service.observing import Observer
 from service.planning import Planner
 from service.record import Phase, reached
-from service.scoring import Pairs, Scored, Scorer
+from service.scoring import Pairs, Scored, Scorer, pairs_of
 from service.terms import Terms
 
 log = logging.getLogger(__name__)
@@ -150,8 +150,9 @@ class Worker:
         reached(Phase.SUBMITTED)
         try:
             answer = await job.ticket.answer
+            translations = [await self._whole(each, options) for each in answer]
             _phases(job.ticket)
-            return answer
+            return translations
         finally:
             self._see_off(job)
 
@@ -171,7 +172,8 @@ class Worker:
         try:
             while (prefix := await job.ticket.news.get()) is not None:
                 yield prefix
-            (translation,) = await job.ticket.answer
+            (answer,) = await job.ticket.answer
+            translation = await self._whole(answer, options)
             _phases(job.ticket)
             yield translation
         finally:
@@ -187,7 +189,9 @@ class Worker:
             DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
         self._thread.check_open()
-        pairs = Pairs(Ticket(terms, admitted, self._outbox), sources, targets)
+        as_pieces = await asyncio.to_thread(pairs_of, self.tokenizer, sources, targets)
+        self._thread.check_open()
+        pairs = Pairs(Ticket(terms, admitted, self._outbox), as_pieces)
         self._thread.submit(partial(self._crew.board_pairs, pairs))
         try:
             return await pairs.ticket.answer
@@ -235,8 +239,18 @@ class Worker:
             if len(text) > LARGE:
                 plans[number] = await asyncio.to_thread(plan_text, text, self.tokenizer, self.limit)
         self._thread.check_open()
-        ticket: Ticket[list[Translation]] = Ticket(terms, admitted, self._outbox)
+        ticket: Ticket[list[Translation | Unassembled]] = Ticket(terms, admitted, self._outbox)
         return Job(ticket, texts, options, stream=stream, plans=plans)
+
+    async def _whole(
+        self, answer: Translation | Unassembled, options: SearchOptions
+    ) -> Translation:
+        """A text put together, if that is not done."""
+        if isinstance(answer, Translation):
+            return answer
+        return await asyncio.to_thread(
+            assemble, answer.plan, answer.found, options.n_best, self.tokenizer
+        )
 
     def _see_off(self, work: Job | Pairs) -> None:
         """The client waits no longer: with its answer, or because it has left."""
@@ -258,7 +272,7 @@ class Worker:
         )
 
 
-def _phases(ticket: Ticket[list[Translation]]) -> None:
+def _phases(ticket: Ticket[list[Translation | Unassembled]]) -> None:
     """Write down in the record of the request when the engine had it."""
     if ticket.joined is not None:
         reached(Phase.JOINED, ticket.joined)

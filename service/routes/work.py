@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from model.decoding.options import SearchOptions
-from model.errors import DragomanError
+from model.errors import DragomanError, RequestError
 from model.translation import Translation
 from service.admission import Admitted
 from service.answers import text_answers
@@ -27,6 +27,9 @@ from service.record import Record, record_of
 from service.schemas import Asked, GenerateRequest
 from service.terms import Terms
 from service.worker import Worker
+
+MOST_ATTENTION = 64
+"""Translations of a request of which the attention is told."""
 
 Prepared = tuple[list[Document], list[int | None]]
 """The texts as the model reads them, and how much of each, if not all."""
@@ -76,6 +79,7 @@ class TextWork:
         """The body of the answer."""
         with without_echo(self._body.options.phrases):
             documents, read = await prepare()
+            self._check_attention(documents)
             found = await generate(
                 self._worker, documents, self._options, self.terms, self._admitted
             )
@@ -88,6 +92,7 @@ class TextWork:
         sent = ""
         with without_echo(self._body.options.phrases):
             (document,), read = await prepare()
+            self._check_attention([document])
             pieces = generate_stream(
                 self._worker, document, self._options, self.terms, self._admitted
             )
@@ -101,6 +106,15 @@ class TextWork:
                         yield "partial", {"text": item}
             finally:
                 await pieces.aclose()
+
+    def _check_attention(self, documents: list[Document]) -> None:
+        """Of many hypotheses it would be an answer that nobody can read, or send."""
+        count = self._options.n_best * sum(len(document.sentences) for document in documents)
+        if "attention" in self._body.return_ and count > MOST_ATTENTION:
+            raise RequestError(
+                f"return: attention of {count} translations, but it is told of {MOST_ATTENTION} at "
+                f"most. Ask for fewer texts or a lower n_best."
+            )
 
     async def _told(self, found: list[Translation], read: list[int | None]) -> dict[str, object]:
         body, task = self._body, self._task
@@ -141,8 +155,10 @@ async def respond(
         work = TextWork(task, worker, body, terms, admitted, record)
         texts = partial(prepare, worker, body)
         if not body.stream:
-            answer = work.answer(texts)
-            return json_response(await while_connected(request, answer, terms.deadline))
+            answer = await while_connected(request, work.answer(texts), terms.deadline)
+            if "attention" in body.return_:  # so many figures would hold up everybody else
+                return await asyncio.to_thread(json_response, answer)
+            return json_response(answer)
         events = work.events(texts)
         first = await while_connected(request, anext(events), terms.deadline)
         rest = guarded(events, record)
