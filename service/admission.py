@@ -60,10 +60,13 @@ class Admitted:
         admission.requests += 1
         admission.pieces += pieces
 
-    def correct(self, pieces: int) -> None:
-        """The request has so many source pieces: their bytes are no longer reserved."""
-        self._admission.pieces += pieces - self._pieces
-        self._pieces = pieces
+    def correct(self, bytes_: int, pieces: int) -> None:
+        """Texts of the request with so many bytes have so many source pieces: these are reserved.
+
+        The rest of the request, of which the pieces are not known yet, stays reserved as it is.
+        """
+        self._admission.pieces += pieces - bytes_
+        self._pieces += pieces - bytes_
 
     def measured(self, pieces: int, seconds: float) -> None:
         """See `Admission.measured`."""

@@ -73,8 +73,8 @@ class Catalogue:
             served.worker.observer = metrics.observer(served.entry.name)
 
     def language(self, worker: Worker) -> str | None:
-        """The source language of the model that `worker` runs."""
-        return next((s.entry.source for s in self.served if s.worker is worker), None)
+        """The source language of the model that `worker` runs, or has run until it was reloaded."""
+        return next((s.entry.source for s in self.served if s.entry.name == worker.name), None)
 
     @property
     def served(self) -> list[Served]:

@@ -122,6 +122,7 @@ class Crew:
             self.faulty = False
         except Exception:
             log.exception("the engine cannot translate a single piece")
+            self.observer.failed("probe")
             self.faulty = True
 
     def _warming(self, options: SearchOptions, longest: int) -> Iterator[list[Request]]:
@@ -174,7 +175,7 @@ class Crew:
             if error is not None:
                 self._fail(job, error)
             else:
-                job.ticket.correct(job.pieces)
+                job.ticket.correct(job.texts, job.pieces)
                 self._take_off(job)
 
     def _take_off(self, job: Job) -> None:
@@ -196,7 +197,7 @@ class Crew:
         rows, failures, start = flight.rows, flight.failures, time.monotonic()
         outcomes = flight.step()
         seconds = time.monotonic() - start
-        self.speed.worked(seconds)
+        self.speed.stepped(seconds)
         self.observer.step(seconds, max(rows, flight.rows))
         for job in flight.begun:
             job.ticket.joined = start
@@ -204,7 +205,7 @@ class Crew:
         for outcome in outcomes:
             self._follow(outcome)
         if flight.failures > failures:
-            self.observer.failed("step")
+            self.observer.failed("memory" if flight.short_of_memory else "step")
             self.faulty = True
             self.probe()
         return seconds
@@ -224,15 +225,19 @@ class Crew:
         pieces = len(job.requests[found.number].src)
         best = found.hypotheses[0].pieces if found.hypotheses else ()
         self.observer.finished(pieces, len(best))
-        measured = self.speed.finished(pieces)
-        if measured is not None:
-            job.ticket.measured(*measured)
+        self._measured(job, pieces)
         if found.hypotheses:
             self._tell(job, found.number, found.hypotheses[0].pieces, done=True)
         text = job.find(found.number, found.hypotheses)
         if text is not None:
             self._complete(job, text)
             self._forget_if_over(job)
+
+    def _measured(self, work: Work, pieces: int) -> None:
+        """So many pieces of `work` are done."""
+        measured = self.speed.finished(pieces)
+        if measured is not None:
+            work.ticket.measured(*measured)
 
     def _tell(self, job: Job, number: int, pieces: tuple[int, ...], *, done: bool) -> None:
         if job.growing is not None:
@@ -261,11 +266,15 @@ class Crew:
     def _score(self) -> None:
         start = time.monotonic()
         try:
-            self._forget_if_over(self.scorer.step())
+            pairs = self.scorer.step()
         except Exception:
             log.exception("scoring failed, and with it one request")
             self._live = {work for work in self._live if not work.ticket.over}
+            return
         self.speed.worked(time.monotonic() - start)
+        if pairs.ticket.over:
+            self._measured(pairs, pairs.pieces)
+        self._forget_if_over(pairs)
 
     def _fail(self, work: Work, error: Exception) -> None:
         work.ticket.fail(error)

@@ -1,6 +1,7 @@
 """Events: an answer that is sent as it comes, by server-sent events, and the client that leaves."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import ExitStack
@@ -12,6 +13,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ClientGone, DeadlinePassed, error_body
+
+log = logging.getLogger(__name__)
+
+STALLED_S = 30.0
+"""How long a client of a stream may read nothing, while its request has a place in the server."""
 
 T = TypeVar("T")
 
@@ -80,21 +86,46 @@ class EventStream(Response):
     async def _send(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        await send(_frame(self._first))
+        try:
+            await self._send_events(send)
+        except _Stalled:  # the server closes the connection of an answer without an end
+            log.warning("a client read nothing of its stream for %g s", STALLED_S)
+
+    async def _send_events(self, send: Send) -> None:
+        await _write(send, self._first)
         loop = asyncio.get_running_loop()
         left = None if self._deadline is None else self._deadline - time.monotonic()
         try:
             async with asyncio.timeout_at(None if left is None else loop.time() + left):
                 async for event in self._rest:
-                    await send(_frame(event))
+                    await _write(send, event)
         except TimeoutError:
-            await send(_frame(error_event(DeadlinePassed())))
+            await _write(send, error_event(DeadlinePassed()))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def error_event(error: Exception) -> Event:
     """The event that tells a client of `error` after the first event was sent."""
     return "error", error_body(error).model_dump()
+
+
+class _Stalled(Exception):
+    """The client takes nothing."""
+
+
+async def _write(send: Send, event: Event) -> None:
+    """Send an event, to a client that reads.
+
+    Raises:
+        _Stalled: it does not.
+    """
+    try:
+        async with asyncio.timeout(STALLED_S) as limit:
+            await send(_frame(event))
+    except TimeoutError:
+        if limit.expired():
+            raise _Stalled from None
+        raise
 
 
 def _frame(event: Event) -> dict[str, object]:

@@ -71,6 +71,8 @@ class Flight:
         self.max_rows = max_rows
         self.failures = 0
         """How often the engine has raised."""
+        self.short_of_memory = False
+        """Whether it was for want of memory the last time."""
         self.waiting: Scheduler[Job] = Scheduler()
         self.rows = 0
         """Hypotheses of the sentences in the engine."""
@@ -130,9 +132,9 @@ class Flight:
             return outcomes
         except Exception as error:
             log.exception("the engine failed; the requests in it are tried again")
-            short = is_out_of_memory(error)
+            self.short_of_memory = is_out_of_memory(error)
         # Outside of `except`, where the exception holds on to the engine's memory.
-        return outcomes + self._survive(short)
+        return outcomes + self._survive()
 
     def _feed(self, outcomes: list[Outcome]) -> None:
         """Fill the engine, with suspects first and alone."""
@@ -193,7 +195,7 @@ class Flight:
             return Grown(*self._members[event.id], event.stable_prefix)
         return Found(*self._remove(event.id), event.hypotheses)
 
-    def _survive(self, short_of_memory: bool) -> list[Outcome]:
+    def _survive(self) -> list[Outcome]:
         """The engine is in any state: try again with a new one, or give up who fails alone."""
         self.failures += 1
         self._engine = None
@@ -204,12 +206,12 @@ class Flight:
         tried, self._on_trial = self._on_trial, False
         if not (tried or self._trials):
             self._rows_before = self.max_rows
-        if short_of_memory:
+        if self.short_of_memory:
             self.max_rows = max(self.max_rows // 2, 1)
         if len(suspects) == 1 and tried:
             (guilty,) = suspects
             self.leave(guilty)
-            if short_of_memory:  # it needs more than there is; the others do not
+            if self.short_of_memory:  # it needs more than there is; the others do not
                 self.max_rows = self._rows_before
             return [Failed(guilty, EngineFailed())]
         jobs = list(suspects)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -83,12 +83,15 @@ class Ticket(Generic[Answer]):
         """Send the beginning of the answer."""
         self._outbox.post(self._loop, lambda: self.news.put_nowait(text))
 
-    def correct(self, pieces: int) -> None:
-        """Say how many source pieces the request has."""
-        # One that is answered has given its room back already.
-        self._outbox.post(
-            self._loop, lambda: None if self.answer.done() else self._admitted.correct(pieces)
-        )
+    def correct(self, texts: Iterable[str], pieces: int) -> None:
+        """Say how many source pieces these texts of the request have."""
+        bytes_ = sum(len(text.encode()) for text in texts)
+
+        def tell() -> None:
+            if not self.answer.done():  # else it has given its room back already
+                self._admitted.correct(bytes_, pieces)
+
+        self._outbox.post(self._loop, tell)
 
     def measured(self, pieces: int, seconds: float) -> None:
         """Say how fast the engine is."""

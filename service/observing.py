@@ -20,7 +20,8 @@ class Observer(Protocol):
         """A sentence is over; its best hypothesis has so many target pieces."""
 
     def failed(self, kind: str) -> None:
-        """The engine failed: in a step, or in the probe that follows (`step`, `probe`)."""
+        """The engine failed: in a step, for want of memory or not, or in the probe that follows
+        (`memory`, `step`, `probe`)."""
 
 
 class Silent:

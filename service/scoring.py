@@ -70,11 +70,19 @@ def pairs_of(tokenizer: Tokenizer, sources: Sequence[str], targets: Sequence[str
 class Pairs:
     """Pairs to score. But for its making, of the thread of the engine."""
 
-    def __init__(self, ticket: Ticket[list[Scored]], pairs: list[Pair]) -> None:
+    def __init__(
+        self, ticket: Ticket[list[Scored]], texts: Sequence[str], pairs: list[Pair]
+    ) -> None:
+        """`texts` are all of them, sources and targets, in any order."""
         self.ticket = ticket
-        self.pairs = pairs
+        self.texts, self.pairs = texts, pairs
         self.batches: list[list[int]] = []
         self.scored: dict[int, Scored] = {}
+
+    @property
+    def pieces(self) -> int:
+        """Of both sides of all pairs."""
+        return sum(len(source) + len(target) for source, target in self.pairs)
 
 
 class Scorer:
@@ -95,7 +103,7 @@ class Scorer:
 
     def join(self, pairs: Pairs, now: float) -> None:
         """Let `pairs` wait."""
-        pairs.ticket.correct(sum(len(source) + len(target) for source, target in pairs.pairs))
+        pairs.ticket.correct(pairs.texts, pairs.pieces)
         longer = [max(map(len, pair)) for pair in pairs.pairs]
         pairs.batches = list(batches(longer, AT_ONCE))
         costs = [sum(longer[i] + 1 for i in batch) for batch in pairs.batches]

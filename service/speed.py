@@ -17,10 +17,14 @@ class Speed:
         self._pieces = 0
         self._seconds = 0.0
 
-    def worked(self, seconds: float) -> None:
+    def stepped(self, seconds: float) -> None:
         """A step took this long."""
-        self._seconds += seconds
+        self.worked(seconds)
         self.step_s = _follow(self.step_s, seconds)
+
+    def worked(self, seconds: float) -> None:
+        """Something that is no step took this long."""
+        self._seconds += seconds
 
     def finished(self, pieces: int) -> tuple[int, float] | None:
         """A sentence of so many pieces is done.

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 STEP_BOUNDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0)
 WAIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-FAILURES = ("step", "memory", "probe", "other")
-"""Kinds of failures of an engine; a kind that is not here counts as the last."""
+FAILURES = ("step", "memory", "probe")
+"""Kinds of failures of an engine."""
 
 
 class Durations:
@@ -56,7 +56,7 @@ class Tally:
 
     def failed(self, kind: str) -> None:
         """The engine failed, in one of the ways of `FAILURES`."""
-        self.failures[kind if kind in self.failures else FAILURES[-1]] += 1
+        self.failures[kind] += 1
 
 
 class Engines:
@@ -85,7 +85,7 @@ class Engines:
         failures = CounterMetricFamily(
             "dragoman_engine_failures",
             "Failures of an engine, by kind: step (it raised), memory (the device had none left), "
-            "probe (the generation after an error failed), other",
+            "probe (the generation after an error failed)",
             labels=["model", "kind"],
         )
         for model, tallies in self._tallies.items():

@@ -191,7 +191,8 @@ class Worker:
         self._thread.check_open()
         as_pieces = await asyncio.to_thread(pairs_of, self.tokenizer, sources, targets)
         self._thread.check_open()
-        pairs = Pairs(Ticket(terms, admitted, self._outbox), as_pieces)
+        ticket: Ticket[list[Scored]] = Ticket(terms, admitted, self._outbox)
+        pairs = Pairs(ticket, [*sources, *targets], as_pieces)
         self._thread.submit(partial(self._crew.board_pairs, pairs))
         try:
             return await pairs.ticket.answer

@@ -18,6 +18,7 @@ import torch
 
 from model.config import to_dict
 from model.decoding.formats import Precision
+from model.decoding.native.compiled import sources_digest
 from model.decoding.native.network import Buffers, Memory, NativeNetwork, Step
 from model.decoding.packed import PackedNetwork
 from model.errors import DataError
@@ -118,7 +119,14 @@ def _machine(network: Seq2Seq, candidates: Sequence[Precision]) -> str:
         lines = info.read_text(errors="replace").splitlines()
         cpu = " ".join(sorted({line for line in lines if line.startswith(("model", "flags"))}))
     sizes = json.dumps(to_dict(network.config), sort_keys=True)
-    parts = (cpu, torch.__version__, torch.get_num_threads(), sizes, "/".join(candidates))
+    parts = (
+        cpu,
+        sources_digest(),
+        torch.__version__,
+        torch.get_num_threads(),
+        sizes,
+        "/".join(candidates),
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

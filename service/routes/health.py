@@ -72,4 +72,4 @@ def health_router(
 def _unavailable(request: Request, kind: str, message: str) -> JSONResponse:
     record_of(request.scope).refused(503, kind)
     body = ErrorBody(error=ErrorDetail(type=kind, message=message))
-    return JSONResponse(body.model_dump(), 503)
+    return JSONResponse(body.model_dump(), 503, headers={"Retry-After": "1"})

@@ -21,7 +21,7 @@ def test_bytes_are_reserved_and_corrected() -> None:
     with admission.enter(90) as first:
         with pytest.raises(Overloaded):
             admission.enter(11)
-        first.correct(30)
+        first.correct(90, 30)
         with admission.enter(70):
             assert admission.pieces == 100
     assert admission.pieces == 0
@@ -54,3 +54,13 @@ def test_the_wait_is_that_of_the_measured_speed() -> None:
     assert admission.wait_s() == 1
     with admission.enter(10**9):
         assert admission.wait_s() == 60
+
+
+def test_what_is_not_counted_yet_stays_reserved() -> None:
+    admission = Admission(max_requests=9, max_pieces=1000)
+    with admission.enter(100) as admitted:
+        admitted.correct(40, 10)
+        assert admission.pieces == 70
+        admitted.correct(60, 12)
+        assert admission.pieces == 22
+    assert admission.pieces == 0

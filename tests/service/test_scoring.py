@@ -35,7 +35,7 @@ def worker(checkpoint: Checkpoint) -> Iterator[Worker]:
 
 
 async def score(worker: Worker, sources: Sequence[str], targets: Sequence[str]) -> list[Scored]:
-    with Admission(10**6, 10**9).enter(1) as admitted:
+    with Admission(10**6, 10**9).enter(10**6) as admitted:
         return await worker.score(sources, targets, Terms(), admitted)
 
 

@@ -22,32 +22,41 @@ FAST = {"reassoc", "nsz", "contract"}
 keep their meaning, because -inf stands for what is impossible."""
 
 
+ROOM = 64 << 20
+"""Bytes that must be free where kernels are kept: Numba takes a full disk for an error."""
+
+
+def sources_digest() -> str:
+    """Of all kernels, which another version has otherwise."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def cache_folder() -> Path:
     """Where the kernels are kept: `NUMBA_CACHE_DIR`, else the user's cache.
 
     Its name has a digest of the sources: Numba itself compares one file only, and would go on
     with an old kernel after a change in a function that it was compiled with.
     """
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
     given = os.environ.get("NUMBA_CACHE_DIR")
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(given) if given else Path(base) / "dragoman"
-    return folder / f"kernels-{digest.hexdigest()[:16]}"
+    return folder / f"kernels-{sources_digest()}"
 
 
 def usable_folder(kept: Path) -> Path | None:
     """Where Numba can keep kernels, which is only where it can write: `kept` or a copy of it.
 
     A container brings its kernels in a folder that nobody can write to. Then the copy lives in the
-    folder for temporary files as long as the process; without that there is None, and kernels are
-    compiled in memory.
+    folder for temporary files as long as the process; without that, or room on the disk, there is
+    None, and kernels are compiled in memory.
     """
     with contextlib.suppress(OSError):
         kept.mkdir(parents=True, exist_ok=True)
     if os.access(kept, os.W_OK | os.X_OK):
-        return kept
+        return kept if shutil.disk_usage(kept).free >= ROOM else None
     try:
         copy = Path(tempfile.mkdtemp(prefix="dragoman-kernels-"))
     except OSError:

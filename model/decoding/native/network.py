@@ -179,7 +179,8 @@ class NativeNetwork:
         place_narrow(below, 0, means, len(means), self._context_steps)
         sums = np.empty((len(means), self._bridge.width), np.float32)
         self._bridge(below, len(means), sums)
-        state = 2 / (1 + np.exp(-sums[:, : self._bridge.outputs])) - 1
+        with np.errstate(over="ignore"):  # of exp: then the state is -1
+            state = 2 / (1 + np.exp(-sums[:, : self._bridge.outputs])) - 1
         hidden, cell = np.split(state.reshape(len(means), 2, len(self.layers), -1), 2, axis=1)
         flat = np.ascontiguousarray(hidden.reshape(-1, hidden.shape[-1]), dtype=np.float32)
         narrow = np.empty(flat.shape, np.uint8)

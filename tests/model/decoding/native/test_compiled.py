@@ -1,5 +1,6 @@
 """Where machine code is kept."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -60,3 +61,9 @@ def test_kernels_need_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         return 3 * x
 
     assert triple(14) == 42
+
+
+def test_a_full_disk_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=compiled.ROOM - 1)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
+    assert usable_folder(tmp_path) is None
