@@ -139,6 +139,14 @@ def test_only_what_is_asked_for_is_told(client: TestClient, translator: Translat
     assert plain == {"translation": found.text, "truncated": found.hypotheses[0].truncated}
 
 
+def test_attention_of_very_many_translations_is_refused(client: TestClient) -> None:
+    ask = {"return": ["attention"], "options": {"beam_size": 5, "n_best": 5}}
+    assert client.post(TRANSLATE, json={"text": TEXTS[:1] * 12, **ask}).status_code == 200
+    response = client.post(TRANSLATE, json={"text": TEXTS[:1] * 13, **ask})
+    assert response.status_code == 422
+    assert "attention of 65 translations" in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "given",
     [

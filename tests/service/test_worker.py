@@ -598,3 +598,26 @@ def test_a_machine_on_which_company_matters_is_reported(
     with caplog.at_level(logging.WARNING):
         run(test())
     assert [record.levelname for record in caplog.records] == ["WARNING"] * spoilt
+
+
+def test_a_text_of_very_many_parts_is_put_together_as_the_translator_does(
+    checkpoint: Checkpoint,
+) -> None:
+    options = SearchOptions(beam_size=2, n_best=2, max_length_a=0, max_length_b=3)
+    translator = Translator(
+        checkpoint.network,
+        checkpoint.tokenizer,
+        options,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+    )
+    text = " ".join(f"der Hund sieht {n} Männer unter der Straße" for n in range(60))
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            (found,) = await translate(worker, [text], options)
+            (expected,) = translator.search([text])
+            assert found == expected
+            assert len(worker.tokenizer.encode(text)) > 16 * worker.limit  # parts
+
+    run(test())
