@@ -11,7 +11,7 @@ import torch
 
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
 from model.decoding.engine import check_room, room_for
-from model.decoding.precision import resolve_device, resolve_precision
+from model.decoding.precision import precision_of, resolve_device
 from model.errors import DataError
 from model.run import point, prune
 from model.text.tokenizer import Tokenizer
@@ -19,6 +19,7 @@ from training.card import model_card, with_coverage
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
+from training.fastest import training_dtype
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
@@ -47,7 +48,6 @@ class Session:
         bound_kernel_cache()
         torch.set_num_threads(config.run.threads or usable_cores())
         self.device = resolve_device(config.run.device)
-        self.dtype = resolve_precision(config.run.precision, self.device)
         train, dev = (
             read_pairs(files, config.data) for files in (config.data.train, config.data.dev)
         )
@@ -59,6 +59,8 @@ class Session:
             self.tokenizer = make_tokenizer(config, train)
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         self.config = replace(config, model=model)
+        chosen = state[1].get("precision") if state else None  # as measured when the run began
+        self.dtype = training_dtype(self.config, self.device, chosen)
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
@@ -251,6 +253,7 @@ class Session:
                 "best_bleu": self.best_bleu,
                 "without_better": self.without_better,
                 "data_digest": self.data_digest,
+                "precision": precision_of(self.dtype),
             },
         )
         if best:

@@ -1,10 +1,7 @@
 """Trainer: one update after another, and everything that a resumed run needs to go on exactly."""
 
-# Shapes: N sentences, T target length, M real target pieces, F feature size.
-
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +14,8 @@ from model.text.tokenizer import Tokenizer
 from training.batching import Batch, Ids, collate, plan_epoch
 from training.config import TrainConfig
 from training.corpus import Corpus, lengths
-from training.objective import Loss, output_loss
+from training.forward import batch_loss
+from training.objective import Loss
 from training.sampling import SubwordSampler
 from training.schedule import learning_rate
 
@@ -132,13 +130,7 @@ class Trainer:
 
     def loss(self, batch: Batch, *, smoothing: float) -> Loss:
         """Summed losses of a batch, under autocast where the run's precision is bf16."""
-        network = self.network
-        with self._autocast():
-            memory = network.encode(batch.src, batch.src_lengths)
-            features, _ = network.unroll(batch.tgt_in, network.start(memory), memory)
-            real = features.flatten(0, 1).index_select(0, batch.real)  # (M, F)
-            output = network.output
-            return output_loss(real, output.weight, output.bias, batch.tgt_out, smoothing=smoothing)
+        return batch_loss(self.network, batch, smoothing=smoothing, dtype=self.dtype)
 
     def averaged(self) -> Seq2Seq:
         """A copy of the network with the averaged weights, for evaluation."""
@@ -211,10 +203,6 @@ class Trainer:
         for row in np.flatnonzero(longest > self.config.model.max_length):
             sources[row], targets[row] = ordinary[0][row], ordinary[1][row]
         return sources, targets
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        low = self.dtype != torch.float32
-        return torch.autocast(self.device.type, dtype=self.dtype, enabled=low)
 
     def _finite(self, loss: float, norm: float) -> bool:
         if math.isfinite(loss) and math.isfinite(norm):

@@ -3,11 +3,7 @@
 What counts is a step of the decoder with its output layer, at one sentence's rows and at many.
 """
 
-import contextlib
-import hashlib
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,9 +17,8 @@ from model.decoding.formats import Precision
 from model.decoding.native.compiled import sources_digest
 from model.decoding.native.network import Buffers, Memory, NativeNetwork, Step
 from model.decoding.packed import PackedNetwork
-from model.errors import DataError
 from model.network.seq2seq import Seq2Seq
-from model.text.lines import atomic_output
+from model.remembered import quickest
 from model.text.tokenizer import EOS_ID
 
 SENTENCES, BEAM, SOURCE = (1, 32), 5, 16
@@ -33,24 +28,13 @@ WARM_UP, REPEATS = 3, 9
 def fastest_precision(
     network: Seq2Seq, candidates: Sequence[Precision], folder: Path | None = None
 ) -> Precision:
-    """The fastest of `candidates`, from `folder` (default: the user's cache) or by measurement.
-
-    A folder that cannot be read or written only means that the next load measures again.
-    """
-    file = (folder or _cache_folder()) / "precision.json"
-    machine = _machine(network, candidates)
-    known = _read(file)
-    found = known.get(machine)
-    for precision in candidates:
-        if precision == found:
-            return precision
-    seconds = {precision: seconds_of(network, precision) for precision in candidates}
-    best = min(candidates, key=lambda precision: seconds[precision])
-    with contextlib.suppress(OSError, DataError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_output(file) as output:
-            output.write(json.dumps(known | {machine: best}, indent=1).encode())
-    return best
+    """The fastest of `candidates`, remembered or by measurement; see `quickest`."""
+    return quickest(
+        candidates,
+        lambda precision: seconds_of(network, precision),
+        sizes=json.dumps([to_dict(network.config), sources_digest()], sort_keys=True),
+        folder=folder,
+    )
 
 
 @torch.inference_mode()
@@ -103,36 +87,3 @@ def _native_step(network: NativeNetwork, sentences: int) -> Callable[[], object]
         network.output(new.attentional, rows, logits)
 
     return step
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    # Not Path.home(), which raises where nobody has a home: then nothing can be kept there.
-    return Path(base or os.path.expanduser("~/.cache")) / "dragoman"
-
-
-def _machine(network: Seq2Seq, candidates: Sequence[Precision]) -> str:
-    """What the answer depends on, as a key."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text(errors="replace").splitlines()
-        cpu = " ".join(sorted({line for line in lines if line.startswith(("model", "flags"))}))
-    sizes = json.dumps(to_dict(network.config), sort_keys=True)
-    parts = (
-        cpu,
-        sources_digest(),
-        torch.__version__,
-        torch.get_num_threads(),
-        sizes,
-        "/".join(candidates),
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _read(file: Path) -> dict[str, object]:
-    try:
-        known = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}

@@ -58,7 +58,7 @@ def resolve_precision(
     """The dtype that stands for a precision: float32, bfloat16 or int8.
 
     `auto` is bf16 on CUDA. On a CPU it is what was measured to be the fastest for `network`, see
-    `fastest_precision`; without a network, for training, it is bf16 where the CPU computes in it.
+    `fastest_precision`; without a network it is bf16 where the CPU computes in it.
 
     Raises:
         ConfigError: another name, or int8 on CUDA or for sizes that it does not take.
@@ -86,7 +86,7 @@ def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
     if device.type == "cuda":
         return "bf16"
     candidates: list[Precision] = ["fp32"]
-    if _cpu_computes_bf16():
+    if cpu_computes_bf16():
         candidates.append("bf16")
     if network is None:
         return candidates[-1]
@@ -137,7 +137,7 @@ def cast(network: Seq2Seq, dtype: torch.dtype, device: torch.device | None = Non
     return copy.deepcopy(network).to(device=place, dtype=dtype)
 
 
-def _cpu_computes_bf16() -> bool:
+def cpu_computes_bf16() -> bool:
     """Whether the CPU has bf16 products; without them bf16 is emulated and slower than fp32."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
