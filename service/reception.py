@@ -56,9 +56,11 @@ class Reception:
         self._rates.take(self._keys.admin(header), time.monotonic())
 
     async def body(
-        self, request: Request, schema: type[Body], stack: ExitStack
+        self, request: Request, schema: type[Body], key: str, stack: ExitStack
     ) -> tuple[Body, Admitted]:
-        """The body, and its room in the server, which is given back when `stack` is closed.
+        """The body of a request with this API key, and its room in the server.
+
+        It is given back when `stack` is closed.
 
         Raises:
             WrongContentType, BodyTooLarge, Overloaded, UnreadableBody, RequestError, ClientGone
@@ -66,11 +68,11 @@ class Reception:
         _check_content_type(request)
         length = self._announced(request)
         if length is None:
-            with self._admission.enter(0):
+            with self._admission.enter(0, key):
                 content = await self._arrival(request)
-            admitted = stack.enter_context(self._admission.enter(len(content)))
+            admitted = stack.enter_context(self._admission.enter(len(content), key))
         else:
-            admitted = stack.enter_context(self._admission.enter(length))
+            admitted = stack.enter_context(self._admission.enter(length, key))
             content = await self._arrival(request)
         try:
             return schema.model_validate_json(content), admitted

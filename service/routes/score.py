@@ -29,7 +29,7 @@ def score_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
         arrived = time.monotonic()
         key, record = reception.key(request), record_of(request.scope)
         with ExitStack() as stack:
-            body, admitted = await reception.body(request, ScoreRequest, stack)
+            body, admitted = await reception.body(request, ScoreRequest, key, stack)
             worker = stack.enter_context(catalogue.use(body.task, body.model))
             record.told(key, worker.name, [*body.sources, *body.targets])
             terms = terms_of(body, key, arrived)

@@ -146,7 +146,7 @@ async def respond(
     arrived = time.monotonic()
     key = reception.key(request)
     with ExitStack() as stack:
-        body, admitted = await reception.body(request, schema, stack)
+        body, admitted = await reception.body(request, schema, key, stack)
         chosen = catalogue.use(task.name, body.model, body.source, body.target)
         worker = stack.enter_context(chosen)
         record = record_of(request.scope)

@@ -1,5 +1,7 @@
 """Admission: what is let in, what is refused, and for how long."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from service.admission import Admission
@@ -64,3 +66,34 @@ def test_what_is_not_counted_yet_stays_reserved() -> None:
         admitted.correct(60, 12)
         assert admission.pieces == 22
     assert admission.pieces == 0
+
+
+def test_who_fills_the_server_locks_out_nobody() -> None:
+    admission = Admission(max_requests=8, max_pieces=1000)
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(admission.enter(50, "heavy"))
+        for _ in range(4):
+            stack.enter_context(admission.enter(50, "light"))
+        for key in ("heavy", "light"):
+            with pytest.raises(Overloaded):
+                admission.enter(50, key)
+        for _ in range(2):
+            stack.enter_context(admission.enter(50, "third"))
+        with pytest.raises(Overloaded):
+            admission.enter(50, "third")
+    assert (admission.requests, admission.pieces) == (0, 0)
+    for key in ("heavy", "light"):
+        with ExitStack() as stack:  # what the others had is forgotten
+            for _ in range(8):
+                stack.enter_context(admission.enter(50, key))
+
+
+def test_and_by_pieces_too() -> None:
+    admission = Admission(max_requests=99, max_pieces=1000)
+    with admission.enter(1000, "heavy") as heavy, admission.enter(400, "light"):
+        with pytest.raises(Overloaded):
+            admission.enter(101, "light")
+        heavy.correct(1000, 100)
+        with admission.enter(500, "light"):
+            assert admission.pieces == 1000
