@@ -7,7 +7,6 @@ data.
 
 # Shapes: N sentences, S source length, T target length, M real target pieces.
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +20,28 @@ LENGTH_MULTIPLE = 2
 ROW_MULTIPLE = 16
 
 Ids = NDArray[np.int32]
+
+
+class Rows(NamedTuple):
+    """The pairs of a batch as they come from the data: ids without BOS and EOS."""
+
+    sources: list[Ids]
+    targets: list[Ids]
+    weights: NDArray[np.float32]  # (N,) of each pair in the loss; 1 where none were given
+
+    @classmethod
+    def unweighted(cls, sources: list[Ids], targets: list[Ids]) -> "Rows":
+        """These pairs, each with weight 1."""
+        return cls(sources, targets, np.ones(len(sources), np.float32))
+
+    def part(self, number: int, count: int) -> "Rows":
+        """Slice `number` of `count`: neighbours, and as many in each as can be.
+
+        All slices together are all rows. One is empty only if there are fewer rows than slices.
+        """
+        total = len(self.sources)
+        cut = slice(number * total // count, (number + 1) * total // count)
+        return Rows(self.sources[cut], self.targets[cut], self.weights[cut])
 
 
 class Batch(NamedTuple):
@@ -80,11 +101,12 @@ def plan_epoch(
     return [batches[number] for number in shuffled]
 
 
-def collate(sources: Sequence[Ids], targets: Sequence[Ids]) -> Batch:
-    """The padded batch of these sentences (ids without BOS and EOS)."""
-    rows = _round_up(len(sources), ROW_MULTIPLE)
-    size = _round_up(max(map(len, sources)) + 1, LENGTH_MULTIPLE)
-    length = _round_up(max(map(len, targets)) + 1, LENGTH_MULTIPLE)
+def collate(pairs: Rows) -> Batch:
+    """The padded batch of these pairs; of none, a batch of rows that only fill the shape."""
+    sources, targets, _ = pairs
+    rows = max(_round_up(len(sources), ROW_MULTIPLE), ROW_MULTIPLE)
+    size = _round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
+    length = _round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)
     src = np.full((rows, size), PAD_ID, dtype=np.int64)
     src[len(sources) :, 0] = EOS_ID
     src_lengths = np.ones(rows, dtype=np.int64)

@@ -17,7 +17,7 @@ from model.decoding.formats import Precision
 from model.decoding.precision import BY_NAME, cpu_computes_bf16, resolve_precision
 from model.network.seq2seq import Seq2Seq
 from model.remembered import quickest
-from training.batching import Batch, collate
+from training.batching import Batch, Rows, collate
 from training.config import TrainConfig
 from training.forward import batch_loss
 
@@ -76,4 +76,4 @@ def _batch(config: TrainConfig) -> Batch:
     tokens = min(config.run.batch_tokens, MOST_TOKENS)
     rows = max(tokens // (2 * LENGTH + 2), 1)
     sentences = [np.full(LENGTH, config.model.vocab_size - 1, np.int32)] * rows
-    return collate(sentences, sentences)
+    return collate(Rows.unweighted(sentences, sentences))

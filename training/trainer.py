@@ -11,7 +11,7 @@ from torch import Tensor
 from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
-from training.batching import Batch, Ids, collate, plan_epoch
+from training.batching import Batch, Ids, Rows, collate, plan_epoch
 from training.config import TrainConfig
 from training.corpus import Corpus, lengths
 from training.forward import batch_loss
@@ -74,8 +74,8 @@ class Trainer:
         self.skipped = 0
         self.skipped_in_a_row = 0
 
-    def batches(self) -> Iterator[Batch]:
-        """Endless batches, reshuffled every epoch, from where the run stands."""
+    def batches(self) -> Iterator[Rows]:
+        """Endless global batches, reshuffled every epoch, from where the run stands."""
         while True:
             sources, targets = self._segmentations()
             run = self.config.run
@@ -88,11 +88,13 @@ class Trainer:
             for rows in plan[self.batches_done :]:
                 # Counted before the batch is used: a checkpoint is taken after its update.
                 self.batches_done += 1
-                yield collate([sources[row] for row in rows], [targets[row] for row in rows])
+                yield Rows.unweighted(
+                    [sources[row] for row in rows], [targets[row] for row in rows]
+                )
             self.epoch += 1
             self.batches_done = 0
 
-    def update(self, batch: Batch) -> Update:
+    def update(self, rows: Rows) -> Update:
         """Forward, backward, clip, step. A non-finite loss or gradient changes no weight.
 
         Raises:
@@ -109,7 +111,7 @@ class Trainer:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = batch.to(self.device)
+        batch = collate(rows).to(self.device)
         pieces = len(batch.tgt_out)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss(batch, smoothing=settings.label_smoothing)

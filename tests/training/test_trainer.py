@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model.text.tokenizer import Tokenizer
+from training.batching import Rows, collate
 from training.config import load_config
 from training.corpus import encode_corpus, read_pairs
 from training.trainer import MAX_SKIPPED, Trainer, TrainingDiverged
@@ -27,8 +28,8 @@ def test_an_update_is_clipped_adamw_on_the_mean_loss(
     settings = ("model.dropout=0.0", "model.embedding_dropout=0.0", "model.word_dropout=0.0")
     one = trainer(tiny_config, tiny_tokenizer, *settings, "optimizer.clip_norm=0.5")
     two = trainer(tiny_config, tiny_tokenizer, *settings)
-    batch = next(one.batches())
-    update = one.update(batch)
+    rows = next(one.batches())
+    update, batch = one.update(rows), collate(rows)
     reference = torch.optim.AdamW(
         two.network.parameters(), lr=0.005, betas=(0.9, 0.98), weight_decay=0.01
     )
@@ -103,15 +104,18 @@ def test_an_epoch_uses_every_pair_once_and_the_next_is_shuffled(
     tiny_config: Path, tiny_tokenizer: Tokenizer
 ) -> None:
     running = trainer(tiny_config, tiny_tokenizer)
-    batches, pieces, first = running.batches(), 0, next(running.batches())
-    total = sum(len(ids) + 1 for ids in running.corpus.targets)
+    batches, first = running.batches(), next(running.batches())
     running.batches_done = 0
-    seen = []
-    while pieces < total:
+    seen: list[Rows] = []
+    while sum(len(rows.sources) for rows in seen) < len(running.corpus.sources):
         seen.append(next(batches))
-        pieces += len(seen[-1].tgt_out)
-    assert pieces == total
-    assert torch.equal(seen[0].src, first.src)
+    assert lines(*seen) == sorted(ids.tobytes() for ids in running.corpus.targets)
+    assert lines(seen[0]) == lines(first)
     second = next(batches)
     assert running.epoch == 1
-    assert not any(torch.equal(second.src, batch.src) for batch in seen)
+    assert not any(lines(second) == lines(rows) for rows in seen)
+
+
+def lines(*batches: Rows) -> list[bytes]:
+    """The targets of these batches, in an order of their own."""
+    return sorted(ids.tobytes() for rows in batches for ids in rows.targets)
