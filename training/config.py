@@ -128,6 +128,8 @@ class RunConfig:
     eval_every: int = 500
     """Steps between validations, each of which also saves a checkpoint."""
     log_every: int = 50
+    keep: int = 0
+    """Latest checkpoints that stay, besides the best and the last one: for `dragoman-average`."""
     patience: int = 0
     """Stop after this many validations without a better BLEU; 0 = never."""
     seed: int = 1
@@ -142,7 +144,7 @@ class RunConfig:
         for name in ("max_steps", "batch_tokens", "eval_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
-        for name in ("patience", "seed", "threads", "sample_lines"):
+        for name in ("keep", "patience", "seed", "threads", "sample_lines"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
 

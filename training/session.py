@@ -259,7 +259,7 @@ class Session:
         if best:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
-        prune(self.run)
+        prune(self.run, self.config.run.keep)
 
 
 def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
