@@ -28,11 +28,12 @@ class Rows(NamedTuple):
     sources: list[Ids]
     targets: list[Ids]
     weights: NDArray[np.float32]  # (N,) of each pair in the loss; 1 where none were given
+    inputs: list[Ids]  # the targets as the decoder reads them: some words may be hidden from it
 
     @classmethod
     def unweighted(cls, sources: list[Ids], targets: list[Ids]) -> "Rows":
-        """These pairs, each with weight 1."""
-        return cls(sources, targets, np.ones(len(sources), np.float32))
+        """These pairs, each with weight 1 and nothing hidden."""
+        return cls(sources, targets, np.ones(len(sources), np.float32), targets)
 
     def part(self, number: int, count: int) -> "Rows":
         """Slice `number` of `count`: neighbours, and as many in each as can be.
@@ -41,7 +42,7 @@ class Rows(NamedTuple):
         """
         total = len(self.sources)
         cut = slice(number * total // count, (number + 1) * total // count)
-        return Rows(self.sources[cut], self.targets[cut], self.weights[cut])
+        return Rows(self.sources[cut], self.targets[cut], self.weights[cut], self.inputs[cut])
 
 
 class Batch(NamedTuple):
@@ -52,12 +53,13 @@ class Batch(NamedTuple):
     tgt_in: Tensor  # (N, T) BOS + pieces
     real: Tensor  # (M,) flat positions in (N, T) that hold a target piece
     tgt_out: Tensor  # (M,) pieces + EOS at those positions
+    weights: Tensor  # (M,) fp32, of each of them in the loss
     source_tokens: int  # pieces without EOS and padding
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on `device`."""
-        src, src_lengths, tgt_in, real, tgt_out = (x.to(device) for x in self[:5])
-        return Batch(src, src_lengths, tgt_in, real, tgt_out, self.source_tokens)
+        src, src_lengths, tgt_in, real, tgt_out, weights = (x.to(device) for x in self[:6])
+        return Batch(src, src_lengths, tgt_in, real, tgt_out, weights, self.source_tokens)
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -103,7 +105,7 @@ def plan_epoch(
 
 def collate(pairs: Rows) -> Batch:
     """The padded batch of these pairs; of none, a batch of rows that only fill the shape."""
-    sources, targets, _ = pairs
+    sources, targets, pair_weights, inputs = pairs
     rows = max(_round_up(len(sources), ROW_MULTIPLE), ROW_MULTIPLE)
     size = _round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
     length = _round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)
@@ -112,12 +114,13 @@ def collate(pairs: Rows) -> Batch:
     src_lengths = np.ones(rows, dtype=np.int64)
     tgt_in = np.full((rows, length), PAD_ID, dtype=np.int64)
     tgt_out = np.full((rows, length), PAD_ID, dtype=np.int64)
-    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+    weights = np.repeat(pair_weights, [len(target) + 1 for target in targets])
+    for row, (source, target, given) in enumerate(zip(sources, targets, inputs, strict=True)):
         src[row, : len(source)] = source
         src[row, len(source)] = EOS_ID
         src_lengths[row] = len(source) + 1
         tgt_in[row, 0] = BOS_ID
-        tgt_in[row, 1 : len(target) + 1] = target
+        tgt_in[row, 1 : len(given) + 1] = given
         tgt_out[row, : len(target)] = target
         tgt_out[row, len(target)] = EOS_ID
     flat = tgt_out.ravel()
@@ -128,5 +131,6 @@ def collate(pairs: Rows) -> Batch:
         tgt_in=torch.from_numpy(tgt_in),
         real=torch.from_numpy(real),
         tgt_out=torch.from_numpy(flat[real]),
+        weights=torch.from_numpy(weights),
         source_tokens=sum(map(len, sources)),
     )

@@ -74,6 +74,8 @@ def corpus_loss(network: Seq2Seq, corpus: Corpus) -> float:
         real = features.flatten(0, 1).index_select(0, batch.real.to(device))
         output = network.output
         gold = batch.tgt_out.to(device)
-        total += output_loss(real, output.weight, output.bias, gold, smoothing=0.0).nll.item()
+        weights = batch.weights.to(device)
+        loss = output_loss(real, output.weight, output.bias, gold, weights, smoothing=0.0)
+        total += loss.nll.item()
         pieces += len(gold)
     return total / pieces

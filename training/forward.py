@@ -10,11 +10,13 @@ from training.objective import Loss, output_loss
 
 
 def batch_loss(network: Seq2Seq, batch: Batch, *, smoothing: float, dtype: torch.dtype) -> Loss:
-    """Summed losses of a batch, under autocast where `dtype` is not fp32."""
+    """Summed losses of a batch, weighted, under autocast where `dtype` is not fp32."""
     low = dtype != torch.float32
     with torch.autocast(network.device.type, dtype=dtype, enabled=low):
         memory = network.encode(batch.src, batch.src_lengths)
         features, _ = network.unroll(batch.tgt_in, network.start(memory), memory)
         real = features.flatten(0, 1).index_select(0, batch.real)  # (M, F)
         output = network.output
-        return output_loss(real, output.weight, output.bias, batch.tgt_out, smoothing=smoothing)
+        return output_loss(
+            real, output.weight, output.bias, batch.tgt_out, batch.weights, smoothing=smoothing
+        )

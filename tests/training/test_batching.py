@@ -15,6 +15,7 @@ def rows(sources: list[list[int]], targets: list[list[int]]) -> Rows:
         [np.array(ids, np.int32) for ids in sources],
         [np.array(ids, np.int32) for ids in targets],
         np.arange(len(sources), dtype=np.float32),
+        [np.array(ids, np.int32) + 100 for ids in targets],
     )
 
 
@@ -65,8 +66,9 @@ def test_collate_shifts_pads_and_fills_rows() -> None:
     assert batch.src.shape == (ROW_MULTIPLE, padded(4))
     assert batch.src[:3, :4].tolist() == [[7, 8, 9, EOS_ID], [5, EOS_ID, 0, 0], [EOS_ID, 0, 0, 0]]
     assert batch.src_lengths.tolist() == [4, 2] + [1] * (ROW_MULTIPLE - 2)
-    assert batch.tgt_in[:3, :3].tolist() == [[BOS_ID, 6, 0], [BOS_ID, 4, 10], [PAD_ID] * 3]
+    assert batch.tgt_in[:3, :3].tolist() == [[BOS_ID, 106, 0], [BOS_ID, 104, 110], [PAD_ID] * 3]
     assert batch.tgt_out.tolist() == [6, EOS_ID, 4, 10, EOS_ID]
+    assert batch.weights.tolist() == [0, 0, 1, 1, 1]
     assert batch.real.tolist() == [0, 1, *(batch.tgt_in.shape[1] + np.arange(3))]
     assert batch.source_tokens == 4
 
@@ -75,7 +77,7 @@ def test_collate_shifts_pads_and_fills_rows() -> None:
 def test_parts_are_nearly_equal_slices_that_are_together_all_rows(total: int, count: int) -> None:
     whole = rows([[number] for number in range(total)], [[-number] for number in range(total)])
     parts = [whole.part(number, count) for number in range(count)]
-    for column in range(3):
+    for column in range(4):
         joined = [x.item() for part in parts for x in part[column]]
         assert joined == [x.item() for x in whole[column]]
     sizes = [len(part.sources) for part in parts]
