@@ -1,13 +1,11 @@
 """`dragoman-average`: one checkpoint whose weights are the mean of those of several."""
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from model.cli import OK, command_parser, positive, run_command
-from model.config import ModelConfig
 from model.errors import CheckpointError, ConfigError
 
 NAME = "dragoman-average"
@@ -60,6 +58,7 @@ def average(directories: Sequence[Path], output: Path) -> str:
     import torch
 
     from model.checkpoint import derive_checkpoint, load_checkpoint
+    from training.architecture import check_same_architecture
     from training.card import with_average
 
     if len(directories) < 2:
@@ -87,25 +86,6 @@ def average(directories: Sequence[Path], output: Path) -> str:
     derive_checkpoint(last.path, output, weights=weights, card=with_average(last.card, averaged))
     listed = ", ".join(f"{step:,}" for step in steps)
     return f"{output}: the mean of {len(steps)} checkpoints, of steps {listed}"
-
-
-def check_same_architecture(one: ModelConfig, other: ModelConfig, name: str) -> None:
-    """Make sure that weights of `one`, which is called `name`, mean the same in `other`.
-
-    Raises:
-        ConfigError: naming each difference. Dropout rates make none, and the longest sentence.
-    """
-    free = {"dropout", "embedding_dropout", "word_dropout", "max_length"}
-    keys = [field.name for field in dataclasses.fields(ModelConfig) if field.name not in free]
-    differences = [
-        f"model.{key} is {getattr(one, key)}, not {getattr(other, key)}"
-        for key in keys
-        if getattr(one, key) != getattr(other, key)
-    ]
-    if differences:
-        raise ConfigError(
-            f"{name}: another architecture: {'; '.join(differences)}. The sizes must be the same."
-        )
 
 
 def chosen(paths: Sequence[Path], last: int | None, best: int | None) -> list[Path]:

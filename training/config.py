@@ -13,6 +13,7 @@ from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 from model.text.lines import atomic_output
+from training.objective_config import FinetuneConfig, ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,10 +159,13 @@ class TrainConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     search: SearchOptions = field(default_factory=SearchOptions)
     shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
+        self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
         if self.optimizer.warmup_steps > self.run.max_steps:
             raise ConfigError(
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "
