@@ -27,6 +27,9 @@ def model_card(
     ]
     if data.attribution:
         lines.append(f"- Attribution: {data.attribution}")
+    if config.finetune.init_from is not None:
+        name = config.finetune.init_from
+        lines.append(f"- Begun with the weights of {name}: what its card says of data holds too")
     lines += ["", "## Metrics on the dev set", ""]
     if evaluation is None:
         lines.append("Saved between two validations: see metrics.jsonl of the run.")

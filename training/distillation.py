@@ -40,16 +40,20 @@ def teacher_distribution(teacher: Seq2Seq, batch: Batch) -> Callable[[slice], Te
 
     What the teacher read is kept as features (M, F), not as (M, V) probabilities.
     """
+    device = batch.src.device.type
+    autocast = torch.autocast(
+        device, dtype=torch.get_autocast_dtype(device), enabled=torch.is_autocast_enabled(device)
+    )
     with torch.no_grad():
         memory = teacher.encode(batch.src, batch.src_lengths)
         features, weights = teacher.unroll(batch.tgt_in, teacher.start(memory), memory)
-        real = features.flatten(0, 1).index_select(0, batch.real)
-        attention = weights.flatten(0, 1).index_select(0, batch.real)
+        real = features.flatten(0, 1).index_select(0, batch.real).unsqueeze(0)  # (1, M, F)
+        attention = weights.flatten(0, 1).index_select(0, batch.real).unsqueeze(0)
 
     def probabilities(rows: slice) -> Tensor:
-        with torch.no_grad():
-            chunk = real[rows].unsqueeze(0), attention[rows].unsqueeze(0)
-            return teacher.log_scores(*chunk, memory)[0].float().softmax(dim=-1)
+        with torch.no_grad(), autocast:
+            scores = teacher.log_scores(real[:, rows], attention[:, rows], memory)[0]
+        return scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(dim=-1)
 
     return probabilities
 

@@ -10,14 +10,29 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import ModelConfig
 from model.errors import ConfigError
 from model.text.tokenizer import EOS_ID, Tokenizer
 from training.architecture import check_same_architecture
+from training.objective_config import FinetuneConfig
 
 PIECE_ROWS = ("output.weight", "output.bias", "source_embedding.weight", "target_embedding.weight")
 """Parameters that have one row for each piece of the vocabulary."""
+
+
+def starting_weights(
+    config: FinetuneConfig, model: ModelConfig, tokenizer: Tokenizer
+) -> dict[str, Tensor] | None:
+    """The weights that a run begins with; None if it begins with random ones.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it is damaged.
+        ConfigError: see `initial_weights`.
+    """
+    if config.init_from is None:
+        return None
+    return initial_weights(load_checkpoint(config.init_from), model, tokenizer)
 
 
 def initial_weights(
@@ -58,12 +73,6 @@ def piece_sources(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
         else:
             sources.append(everything if id in byte_pieces else old.spell(piece) or everything)
     return sources
-
-
-def new_pieces(old: Tokenizer, new: Tokenizer) -> int:
-    """How many pieces of `new` are none of `old`."""
-    known = {old.piece(id) for id in range(old.vocab_size)}
-    return sum(new.piece(id) not in known for id in range(new.vocab_size))
 
 
 def frozen_names(names: Sequence[str], patterns: Collection[str]) -> set[str]:

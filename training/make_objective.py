@@ -34,7 +34,9 @@ def make_objective(
         max_steps=config.run.max_steps,
         teacher=load_teacher(wanted.teacher, tokenizer).to(device) if wanted.teacher else None,
         aligner=(
-            learn_aligner(sources, targets, tokenizer.vocab_size, config.shortlist.max_links, device)
+            learn_aligner(
+                sources, targets, tokenizer.vocab_size, config.shortlist.max_links, device
+            )
             if wanted.guided_alignment
             else None
         ),

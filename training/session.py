@@ -20,6 +20,7 @@ from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
+from training.finetune import starting_weights
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
@@ -58,6 +59,7 @@ class Session:
         else:
             self.tokenizer = make_tokenizer(config, train)
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
+        weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
         chosen = state[1].get("precision") if state else None  # as measured when the run began
         self.dtype = training_dtype(self.config, self.device, chosen)
@@ -67,7 +69,12 @@ class Session:
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
         self.data_digest = self.train_corpus.digest()
         self.trainer = Trainer(
-            self.config, self.train_corpus, self.tokenizer, device=self.device, dtype=self.dtype
+            self.config,
+            self.train_corpus,
+            self.tokenizer,
+            device=self.device,
+            dtype=self.dtype,
+            weights=weights,
         )
         self.learned = self.learn_shortlist() if config.shortlist.candidates else None
         self.best_bleu = -1.0
@@ -263,13 +270,15 @@ class Session:
 
 
 def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
-    """The tokenizer that the config names, or one learned from the training text.
+    """The tokenizer that the config names, that of the model to begin with, or a learned one.
 
     Raises:
         DataError: the named file cannot be read.
-        CheckpointError: it is no SentencePiece model.
+        CheckpointError: it is no SentencePiece model, or there is no such model to begin with.
     """
-    settings = config.tokenizer
+    settings, begun_from = config.tokenizer, config.finetune.init_from
+    if settings.model is None and begun_from is not None:
+        return load_checkpoint(begun_from).tokenizer
     if settings.model is None:
         lines = all_lines(train)
         return Tokenizer(learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size))

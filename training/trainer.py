@@ -1,7 +1,7 @@
 """Trainer: one update after another, and everything that a resumed run needs to go on exactly."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +12,11 @@ from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
 from training.batching import Batch, Ids, Rows, collate, plan_epoch
+from training.building import build_network
 from training.config import TrainConfig
 from training.corpus import Corpus, lengths
 from training.forward import batch_loss
+from training.make_objective import make_objective
 from training.objective import Loss
 from training.sampling import SubwordSampler
 from training.schedule import learning_rate
@@ -48,21 +50,29 @@ class Trainer:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """`config.model.vocab_size` must be the tokenizer's. `dtype` is that of autocast."""
+        """`config.model.vocab_size` must be the tokenizer's.
+
+        Args:
+            dtype: that of autocast.
+            weights: to begin with; random ones if None.
+        """
+        self.objective = make_objective(config, corpus.sources, corpus.targets, tokenizer, device)
         torch.manual_seed(config.run.seed)
         self.config = config
         self.corpus = corpus
         self.samplers = _samplers(config, corpus, tokenizer)
         self.device = device
         self.dtype = dtype
-        self.network = Seq2Seq(config.model).to(device)
-        self.network.train()
+        self.network = build_network(config, weights).to(device)
         self.names = [name for name, _ in self.network.named_parameters()]
         self.parameters = [parameter for _, parameter in self.network.named_parameters()]
         self.average = [parameter.detach().clone() for parameter in self.parameters]
+        named = zip(self.names, self.parameters, strict=True)
+        self.trained = {name: p for name, p in named if p.requires_grad}  # the others are frozen
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            self.trained.values(),
             lr=config.optimizer.learning_rate,
             betas=(0.9, 0.98),
             weight_decay=config.optimizer.weight_decay,
@@ -114,7 +124,7 @@ class Trainer:
         batch = collate(rows).to(self.device)
         pieces = len(batch.tgt_out)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(batch, smoothing=settings.label_smoothing)
+        loss = self.loss(batch)
         (loss.smoothed / pieces).backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
         mean, nll = loss.smoothed.item() / pieces, loss.nll.item() / pieces
@@ -130,9 +140,9 @@ class Trainer:
             target_tokens=pieces,
         )
 
-    def loss(self, batch: Batch, *, smoothing: float) -> Loss:
+    def loss(self, batch: Batch) -> Loss:
         """Summed losses of a batch, under autocast where the run's precision is bf16."""
-        return batch_loss(self.network, batch, smoothing=smoothing, dtype=self.dtype)
+        return batch_loss(self.network, batch, self.objective, step=self.steps, dtype=self.dtype)
 
     def averaged(self) -> Seq2Seq:
         """A copy of the network with the averaged weights, for evaluation."""
@@ -155,7 +165,7 @@ class Trainer:
         for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
             tensors[f"raw/{name}"] = parameter.detach().cpu()
             tensors[f"average/{name}"] = average.cpu()
-            for key, value in self.optimizer.state[parameter].items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value.cpu()
         values = {
             "steps": self.steps,
@@ -182,7 +192,7 @@ class Trainer:
             number: {
                 key: tensors[f"optimizer/{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
             }
-            for number, name in enumerate(self.names)
+            for number, name in enumerate(self.trained)
             if f"optimizer/step/{name}" in tensors
         }
         self.optimizer.load_state_dict(loaded)

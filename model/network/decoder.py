@@ -127,7 +127,9 @@ class Decoder(nn.Module):
         for number, layer in enumerate(self.layers[1:], start=1):
             below = top if context is None else torch.cat([top, context], dim=-1)
             output, cell = layer.step(
-                self._dropped(below, number - 1, masks), state.hidden[:, number], state.cell[:, number]
+                self._dropped(below, number - 1, masks),
+                state.hidden[:, number],
+                state.cell[:, number],
             )
             hidden.append(output)
             cells.append(cell)
