@@ -6,7 +6,6 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -84,17 +83,18 @@ def pairs_form(options: SearchOptions, score: Score | None) -> Form:
     """How a line becomes a pair of TSV: with the best hypothesis, or the nearest by `score`."""
 
     def parse(number: int, line: str) -> Record:
-        columns = line.split("\t")
-        if score is not None and len(columns) < 2:
+        text, tab, rest = line.partition("\t")
+        if score is not None and line.strip() and not tab:
             raise DataError("no tab. --nearest needs source, a tab, reference.")
+        reference = rest.partition("\t")[0]
 
         def pair(translation: Translation) -> str:
-            texts = [one_line(one.translation) for one in translation.hypotheses]
+            found = [one_line(one.translation) for one in translation.hypotheses]
             if score is not None:
-                texts.sort(key=lambda text: -score(text, columns[1]))  # of equal ones the best
-            return columns[0] + "\t" + texts[0].replace("\t", " ")
+                found.sort(key=lambda one: -score(one, reference))  # of equal ones the best
+            return text + "\t" + found[0].replace("\t", " ")
 
-        return Record(columns[0], options, pair)
+        return Record(text, options, pair)
 
     return Form(name="text", unit="line", parse=parse, blank=b"\t\n")
 
