@@ -145,7 +145,7 @@ def job_manifest(
     source: Path,
     model: LoadedModel,
     options: SearchOptions,
-    nearest: Literal["bleu", "chrf"] | None,
+    nearest: str | None,
 ) -> Manifest:
     """What the output depends on. The field tells such a job from one of dragoman-translate."""
     records = count_records(source, "text")
