@@ -2,8 +2,8 @@
 
     DRAGOMAN_DATA=... python -m benchmarks.recipes recipes.jsonl
 
-Each run gets `--seconds` of one core, start and saving included, whatever its recipe: a recipe whose
-updates take longer makes fewer. How many fit is measured first, in a run of a few updates for each
+Each run gets `--seconds` of one core, start and saving included, whatever its recipe: where updates
+take longer, there are fewer. How many fit is measured first, in a run of a few updates for each
 recipe. Two runs at a time, each pinned to a core. The file is written as results come; the same
 command goes on where it was interrupted, and prints the table of docs/recipes.md at the end.
 """

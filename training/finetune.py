@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -86,7 +87,7 @@ def frozen_names(names: Sequence[str], patterns: Collection[str]) -> set[str]:
     for pattern in patterns:
         matched = [name for name in names if fnmatchcase(name, pattern)]
         if not matched:
-            nearest = difflib.get_close_matches(pattern, names, n=1, cutoff=0.0)[0]
+            nearest = max(names, key=partial(_likeness, pattern))
             raise ConfigError(
                 f"finetune.freeze: {pattern!r} matches no parameter. Did you mean {nearest!r}? "
                 "With tied embeddings, output.weight is all three."
@@ -98,3 +99,8 @@ def frozen_names(names: Sequence[str], patterns: Collection[str]) -> set[str]:
             "train. Leave one out."
         )
     return frozen
+
+
+def _likeness(pattern: str, name: str) -> float:
+    """How much of a name is like a pattern, as far as that goes."""
+    return difflib.SequenceMatcher(None, pattern, name[: len(pattern)]).ratio()

@@ -176,6 +176,7 @@ def _sampled(
         engine = Engine(
             network,
             device=network.device,
+            dtype=torch.float32,
             max_source=longest,
             max_length=room_for(SearchOptions(), longest),
         )

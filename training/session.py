@@ -153,6 +153,7 @@ class Session:
         if self.learned:
             say(self.learned.describe())
         size = sum(parameter.numel() for parameter in self.trainer.parameters)
+        learned = sum(parameter.numel() for parameter in self.trainer.trained.values())
         precision = str(self.dtype).removeprefix("torch.")
         say(
             f"model: {size:,} parameters, {self.tokenizer.vocab_size:,} pieces; "
@@ -162,6 +163,8 @@ class Session:
             say(f"resumed at step {self.trainer.steps:,}")
         elif self.resume:
             say(f"nothing to resume in {self.run}: starting")
+        elif begun_from := self.config.finetune.init_from:
+            say(f"begun with the weights of {begun_from}; {size - learned:,} of them are frozen")
 
     def log(self, update: Update) -> None:
         """Show every update; write every `log_every`-th to the metrics."""

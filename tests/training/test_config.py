@@ -56,7 +56,6 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("objective.risk=meteor", "Choose one of: bleu, chrf, rouge"),
         ("objective.risk_samples=1", "not in 2 to 64"),
         ("objective.risk_sharpness=0", "not above 0"),
-        ("objective={risk_weight: 1, rdrop: 1}", "leaves nothing to rdrop"),
         ("finetune.freeze=[encoder.*]", "random weights would stay as they are"),
         ("optimizer.warmup_steps=11", "above run.max_steps 10"),
         ("data.train={source: x}", "either source and target, or tsv"),
@@ -72,6 +71,12 @@ def test_refusals_name_the_mend(override: str, message: str) -> None:
         parse_config(TEXT, [override])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_loss_of_risk_alone_leaves_nothing_to_other_terms() -> None:
+    with pytest.raises(ConfigError, match="leaves nothing to rdrop"):
+        parse_config(TEXT, ["objective.risk_weight=1", "objective.rdrop=1"])
+    assert parse_config(TEXT, ["objective.risk_weight=1"]).objective.risk_weight == 1
 
 
 @pytest.mark.parametrize("name", ["rdrop=5", "variational_dropout=true"])

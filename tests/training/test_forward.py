@@ -187,5 +187,7 @@ def test_all_terms_together_are_determined_by_the_seed(
     nothing = loss(model, collate(Rows.unweighted([], [])), objective)
     assert nothing.item() == 0
     assert all(not gradient.any() for gradient in gradients(model, nothing))
+    assert objective.teacher is not None
+    objective.teacher.float()
     low = batch_loss(model.float(), batch, objective, step=1, dtype=torch.bfloat16)
     assert torch.isfinite(low.smoothed)
