@@ -1,6 +1,6 @@
 """What the objective of a config needs before the first update: teacher, alignments, risk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -17,29 +17,28 @@ from training.translation_table import learn_table, num_links
 
 def make_objective(
     config: TrainConfig,
-    sources: Sequence[Ids],
-    targets: Sequence[Ids],
+    pairs: Callable[[], tuple[Sequence[Ids], Sequence[Ids]]],
     tokenizer: Tokenizer,
     device: torch.device,
 ) -> Objective:
-    """The objective of `config`, with alignments learned from `sources` and `targets`.
+    """The objective of `config`.
+
+    Args:
+        pairs: gives the sources and targets that alignments are learned from.
 
     Raises:
         CheckpointError, ConfigError: the teacher cannot be loaded or has another tokenizer.
     """
-    wanted = config.objective
+    wanted, aligner = config.objective, None
+    if wanted.guided_alignment:
+        links, size = config.shortlist.max_links, tokenizer.vocab_size
+        aligner = learn_aligner(*pairs(), vocab_size=size, max_links=links, device=device)
     return Objective(
         smoothing=config.optimizer.label_smoothing,
         config=wanted,
         max_steps=config.run.max_steps,
         teacher=load_teacher(wanted.teacher, tokenizer).to(device) if wanted.teacher else None,
-        aligner=(
-            learn_aligner(
-                sources, targets, tokenizer.vocab_size, config.shortlist.max_links, device
-            )
-            if wanted.guided_alignment
-            else None
-        ),
+        aligner=aligner,
         measure=RiskMeasure.of(wanted, tokenizer) if wanted.risk_weight else None,
     )
 
@@ -47,6 +46,7 @@ def make_objective(
 def learn_aligner(
     sources: Sequence[Ids],
     targets: Sequence[Ids],
+    *,
     vocab_size: int,
     max_links: int,
     device: torch.device,

@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from model.decoding.precision import precision_of, resolve_device
 from model.errors import DataError
 from model.run import point, prune
 from model.text.tokenizer import Tokenizer
+from training.batching import Ids
 from training.card import model_card, with_coverage
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
 from training.finetune import starting_weights
+from training.make_objective import make_objective
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
@@ -74,6 +77,7 @@ class Session:
             self.tokenizer,
             device=self.device,
             dtype=self.dtype,
+            objective=make_objective(self.config, self.pairs, self.tokenizer, self.device),
             weights=weights,
         )
         self.learned = self.learn_shortlist() if config.shortlist.candidates else None
@@ -91,6 +95,10 @@ class Session:
             self.best_bleu = values["best_bleu"]
             self.without_better = values["without_better"]
         save_config(config, run / "config.yaml")
+
+    def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
+        """What alignments are learned from."""
+        return self.train_corpus.sources, self.train_corpus.targets
 
     def learn_shortlist(self) -> LearnedShortlist:
         """The shortlist of this run: the same at every resumption."""

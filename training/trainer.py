@@ -15,8 +15,7 @@ from training.batching import Batch, Ids, Rows, collate, plan_epoch
 from training.building import build_network
 from training.config import TrainConfig
 from training.corpus import Corpus, lengths
-from training.forward import batch_loss
-from training.make_objective import make_objective
+from training.forward import Objective, batch_loss
 from training.objective import Loss
 from training.sampling import SubwordSampler
 from training.schedule import learning_rate
@@ -50,17 +49,19 @@ class Trainer:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        objective: Objective | None = None,
         weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         """`config.model.vocab_size` must be the tokenizer's.
 
         Args:
             dtype: that of autocast.
+            objective: see `make_objective`; the smoothed likelihood alone if None.
             weights: to begin with; random ones if None.
         """
-        self.objective = make_objective(config, corpus.sources, corpus.targets, tokenizer, device)
         torch.manual_seed(config.run.seed)
         self.config = config
+        self.objective = objective or Objective(smoothing=config.optimizer.label_smoothing)
         self.corpus = corpus
         self.samplers = _samplers(config, corpus, tokenizer)
         self.device = device
