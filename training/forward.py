@@ -105,5 +105,6 @@ def _loss_of_logits(network: Seq2Seq, batch: Batch, objective: Objective, real: 
             loss = loss + config.distillation * divergence
         return loss
 
-    features = real.view(-1, len(batch.tgt_out), real.shape[1])  # (B, M, F)
+    passes = 2 if config.rdrop else 1
+    features = real.view(passes, len(batch.tgt_out), real.shape[1])  # (B, M, F)
     return chunked_loss(features, network.output, of_rows)

@@ -95,8 +95,12 @@ def test_a_run_with_more_pieces_trains_and_keeps_the_old_vectors(
     lines = ["one two red blue house hat Haus ein zwei rot blau Hut Tannenbaum"] * 5
     model = learn_tokenizer(lines, kind="bpe", vocab_size=310)
     (tmp_path / "more.model").write_bytes(model)
-    changes = (f"finetune.init_from={trained}", "tokenizer.model=more.model")
-    changes += ("finetune.freeze=[output.weight]", "run.max_steps=2")
+    changes = (
+        f"finetune.init_from={trained}",
+        "tokenizer.model=more.model",
+        "finetune.freeze=[output.weight]",
+        "run.max_steps=2",
+    )
     assert train(tiny_config, tmp_path / "second", *changes) == 0
     second = load_checkpoint(tmp_path / "second")
     assert second.tokenizer.model == model
