@@ -125,6 +125,8 @@ class RunConfig:
     max_steps: int
     batch_tokens: int = 2000
     """Source and target pieces in a batch, padding included."""
+    accumulate: int = 1
+    """Parts of a batch that a process computes one after another, to need less memory."""
     eval_every: int = 500
     """Steps between validations, each of which also saves a checkpoint."""
     log_every: int = 50
@@ -139,7 +141,7 @@ class RunConfig:
     """Dev sentences whose translations each validation logs."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch_tokens", "eval_every", "log_every"):
+        for name in ("max_steps", "batch_tokens", "accumulate", "eval_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
         for name in ("patience", "seed", "threads", "sample_lines"):

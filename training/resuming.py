@@ -1,8 +1,11 @@
 """Resuming: what a run that goes on must agree on, and when there is nothing left to do."""
 
+from pathlib import Path
+
 from model.config import to_dict
-from model.errors import ConfigError
+from model.errors import CheckpointError, ConfigError
 from training.config import TrainConfig
+from training.distributed import World
 
 
 def is_finished(config: TrainConfig, steps: int, without_better: int) -> bool:
@@ -33,4 +36,18 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
         raise ConfigError(
             f"the run was begun with another config: {'; '.join(differences)}. Use its own "
             "config.yaml, or train into a new --output."
+        )
+
+
+def check_same_step(run: Path, steps: int, world: World) -> None:
+    """Every process must begin at the same step.
+
+    Raises:
+        CheckpointError: this one found another checkpoint than the first.
+    """
+    first = world.shared(lambda: steps)
+    if steps != first:
+        raise CheckpointError(
+            f"{run}: process {world.rank} finds step {steps:,} there, the first process {first:,}. "
+            "Put --output on a file system that all machines share."
         )

@@ -10,6 +10,7 @@ from model.text.tokenizer import Tokenizer
 from training.batching import Rows, collate
 from training.config import load_config
 from training.corpus import encode_corpus, read_pairs
+from training.distributed import World
 from training.trainer import MAX_SKIPPED, Trainer, TrainingDiverged
 
 
@@ -19,7 +20,9 @@ def trainer(path: Path, tokenizer: Tokenizer, *overrides: str) -> Trainer:
     config = dataclasses.replace(config, model=model)
     pairs = read_pairs(config.data.train, config.data)
     corpus = encode_corpus(pairs, tokenizer, max_length=50)
-    return Trainer(config, corpus, tokenizer, device=torch.device("cpu"), dtype=torch.float32)
+    return Trainer(
+        config, corpus, tokenizer, device=torch.device("cpu"), dtype=torch.float32, world=World()
+    )
 
 
 def test_an_update_is_clipped_adamw_on_the_mean_loss(
