@@ -10,22 +10,22 @@ from torch.nn.parallel import DistributedDataParallel
 from model.network.seq2seq import Seq2Seq
 from training.batching import Batch, Rows, collate
 from training.distributed import World
-from training.forward import batch_loss
+from training.forward import Objective, batch_loss
 from training.objective import Loss
 
 
 class BatchLoss(nn.Module):
     """From a batch to its loss: what processes that train together wrap and synchronise."""
 
-    def __init__(self, network: Seq2Seq, *, smoothing: float, dtype: torch.dtype) -> None:
+    def __init__(self, network: Seq2Seq, objective: Objective, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = network
-        self.smoothing = smoothing
+        self.objective = objective
         self.dtype = dtype
 
-    def forward(self, batch: Batch) -> Loss:
-        """Summed losses of the batch."""
-        return batch_loss(self.network, batch, smoothing=self.smoothing, dtype=self.dtype)
+    def forward(self, batch: Batch, step: int) -> Loss:
+        """Summed losses of the batch in update `step`."""
+        return batch_loss(self.network, batch, self.objective, step=step, dtype=self.dtype)
 
 
 class Parts:
@@ -62,7 +62,7 @@ class Parts:
             torch.manual_seed(part_seed(self.seed, step, number))
             waits = self.synchronised and number < first + self.accumulate - 1
             with self.synchronised.no_sync() if self.synchronised and waits else nullcontext():
-                loss: Loss = self.loss(batch)
+                loss: Loss = self.loss(batch, step)
                 (loss.smoothed * scale).backward()  # type: ignore[no-untyped-call]
             sums += torch.stack([loss.smoothed.detach(), loss.nll])
         return self.world.sum(sums)

@@ -25,7 +25,7 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
     """
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
     differences = []
-    for section in ("data", "tokenizer", "model", "search", "run"):
+    for section in ("data", "tokenizer", "model", "objective", "finetune", "search", "run"):
         now, before = to_dict(getattr(given, section)), to_dict(getattr(stored, section))
         differences += [
             f"{section}.{key} was {before[key]!r} and is {now[key]!r}"

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from model.decoding.precision import precision_of
 from model.errors import DataError
 from model.run import point, prune
 from model.text.tokenizer import Tokenizer
+from training.batching import Ids
 from training.card import model_card, with_coverage
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
+from training.finetune import starting_weights
 from training.lifeline import Lifeline
+from training.make_objective import make_objective
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
@@ -62,6 +66,7 @@ class Session:
             self.tokenizer = world.shared(lambda: make_tokenizer(config, train))
         self.config_given = config
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
+        weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
         chosen = state[1].get("precision") if state else None  # as measured when the run began
         self.dtype = world.shared(lambda: training_dtype(self.config, self.device, chosen))
@@ -77,6 +82,8 @@ class Session:
             device=self.device,
             dtype=self.dtype,
             world=world,
+            objective=make_objective(self.config, self.pairs, self.tokenizer, self.device),
+            weights=weights,
         )
         self.learned: LearnedShortlist | None = None
         self.best_bleu = -1.0
@@ -93,6 +100,10 @@ class Session:
             self.best_bleu = values["best_bleu"]
             self.without_better = values["without_better"]
         check_same_step(run, self.trainer.steps, world)
+
+    def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
+        """What alignments are learned from."""
+        return self.train_corpus.sources, self.train_corpus.targets
 
     def learn_shortlist(self) -> LearnedShortlist:
         """The shortlist of this run: the same at every resumption."""
@@ -181,6 +192,7 @@ class Session:
         if self.learned:
             say(self.learned.describe())
         size = sum(parameter.numel() for parameter in self.trainer.parameters)
+        learned = sum(parameter.numel() for parameter in self.trainer.trained.values())
         precision = str(self.dtype).removeprefix("torch.")
         say(
             f"model: {size:,} parameters, {self.tokenizer.vocab_size:,} pieces; "
@@ -191,6 +203,8 @@ class Session:
             say(f"resumed at step {self.trainer.steps:,}")
         elif self.resume:
             say(f"nothing to resume in {self.run}: starting")
+        elif begun_from := self.config.finetune.init_from:
+            say(f"begun with the weights of {begun_from}; {size - learned:,} of them are frozen")
 
     def log(self, update: Update) -> None:
         """Show every update; write every `log_every`-th to the metrics."""
@@ -295,17 +309,19 @@ class Session:
         if best:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
-        prune(self.run)
+        prune(self.run, self.config.run.keep)
 
 
 def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
-    """The tokenizer that the config names, or one learned from the training text.
+    """The tokenizer that the config names, that of the model to begin with, or a learned one.
 
     Raises:
         DataError: the named file cannot be read.
-        CheckpointError: it is no SentencePiece model.
+        CheckpointError: it is no SentencePiece model, or there is no such model to begin with.
     """
-    settings = config.tokenizer
+    settings, begun_from = config.tokenizer, config.finetune.init_from
+    if settings.model is None and begun_from is not None:
+        return load_checkpoint(begun_from).tokenizer
     if settings.model is None:
         lines = all_lines(train)
         return Tokenizer(learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size))

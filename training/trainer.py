@@ -13,9 +13,11 @@ from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
 from training.batching import Ids, Rows, plan_epoch
+from training.building import build_network
 from training.config import TrainConfig
 from training.corpus import Corpus, lengths
 from training.distributed import World
+from training.forward import Objective
 from training.guard import Guard
 from training.parallel import BatchLoss, Parts
 from training.sampling import SubwordSampler
@@ -49,29 +51,38 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype,
         world: World,
+        objective: Objective | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """`config.model.vocab_size` must be the tokenizer's. `dtype` is that of autocast."""
+        """`config.model.vocab_size` must be the tokenizer's.
+
+        Args:
+            dtype: that of autocast.
+            objective: see `make_objective`; the smoothed likelihood alone if None.
+            weights: to begin with; random ones if None.
+        """
         torch.manual_seed(config.run.seed)
         self.config = config
         self.corpus = corpus
         self.samplers = _samplers(config, corpus, tokenizer)
         self.device = device
         self.dtype = dtype
-        self.network = Seq2Seq(config.model).to(device)
-        self.network.train()
+        self.network = build_network(config, weights).to(device)
         self.names = [name for name, _ in self.network.named_parameters()]
         self.parameters = [parameter for _, parameter in self.network.named_parameters()]
         self.average = [parameter.detach().clone() for parameter in self.parameters]
+        named = zip(self.names, self.parameters, strict=True)
+        self.trained = {name: p for name, p in named if p.requires_grad}  # the others are frozen
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            self.trained.values(),
             lr=config.optimizer.learning_rate,
             betas=(0.9, 0.98),
             weight_decay=config.optimizer.weight_decay,
             fused=True,
         )
-        smoothing = config.optimizer.label_smoothing
+        objective = objective or Objective(smoothing=config.optimizer.label_smoothing)
         self.parts = Parts(
-            BatchLoss(self.network, smoothing=smoothing, dtype=dtype),
+            BatchLoss(self.network, objective, dtype),
             world,
             accumulate=config.run.accumulate,
             seed=config.run.seed,
@@ -178,7 +189,7 @@ class Trainer:
         for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
             tensors[f"raw/{name}"] = parameter.detach().cpu()
             tensors[f"average/{name}"] = average.cpu()
-            for key, value in self.optimizer.state[parameter].items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value.cpu()
         values = {
             "steps": self.steps,
@@ -222,7 +233,7 @@ class Trainer:
             number: {
                 key: tensors[f"optimizer/{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
             }
-            for number, name in enumerate(self.names)
+            for number, name in enumerate(self.trained)
             if f"optimizer/step/{name}" in tensors
         }
         self.optimizer.load_state_dict(loaded)

@@ -39,7 +39,7 @@ def test_an_update_is_clipped_adamw_on_the_mean_loss(
     reference = torch.optim.AdamW(
         two.network.parameters(), lr=0.005, betas=(0.9, 0.98), weight_decay=0.01
     )
-    loss = two.parts.loss(batch).smoothed / len(batch.tgt_out)
+    loss = two.parts.loss(batch, 1).smoothed / len(batch.tgt_out)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(two.network.parameters(), 0.5)
     reference.step()
