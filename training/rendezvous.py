@@ -10,7 +10,8 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
-from torch.distributed import DistStoreError, PrefixStore, Store, TCPStore
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
+from torch.distributed import DistStoreError
 
 LEADER = "dragoman/leader"
 ANSWERED_WITHIN = timedelta(seconds=1)  # by a leader that lives; else a new one is looked for
@@ -35,7 +36,8 @@ def _lead(store: Store, size: int) -> str:
     name = uuid4().hex
     store.set(LEADER, name)
     for rank in range(1, size):
-        store.set(f"{name}/welcome/{rank}", store.get(f"{name}/hello/{rank}"))  # `get` waits
+        hello = store.get(f"{name}/hello/{rank}")  # waits for it
+        store.set(f"{name}/welcome/{rank}", hello.decode())
     return name
 
 
