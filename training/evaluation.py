@@ -10,7 +10,7 @@ from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
 from model.translator import Translator
-from training.batching import collate
+from training.batching import Rows, collate
 from training.corpus import Corpus
 from training.objective import output_loss
 
@@ -67,12 +67,15 @@ def corpus_loss(network: Seq2Seq, corpus: Corpus) -> float:
     total, pieces = 0.0, 0
     for start in range(0, len(order), ROWS):
         rows = order[start : start + ROWS]
-        batch = collate([corpus.sources[r] for r in rows], [corpus.targets[r] for r in rows])
+        pairs = [corpus.sources[r] for r in rows], [corpus.targets[r] for r in rows]
+        batch = collate(Rows.unweighted(*pairs))
         memory = network.encode(batch.src.to(device), batch.src_lengths.to(device))
         features, _ = network.unroll(batch.tgt_in.to(device), network.start(memory), memory)
         real = features.flatten(0, 1).index_select(0, batch.real.to(device))
         output = network.output
         gold = batch.tgt_out.to(device)
-        total += output_loss(real, output.weight, output.bias, gold, smoothing=0.0).nll.item()
+        weights = batch.weights.to(device)
+        loss = output_loss(real, output.weight, output.bias, gold, weights, smoothing=0.0)
+        total += loss.nll.item()
         pieces += len(gold)
     return total / pieces
