@@ -13,6 +13,7 @@ from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 from model.text.lines import atomic_output
+from training.choosing import ValidationConfig
 from training.objective_config import FinetuneConfig, ObjectiveConfig
 
 
@@ -134,7 +135,7 @@ class RunConfig:
     keep: int = 0
     """Latest checkpoints that stay, besides the best and the last one: for `dragoman-average`."""
     patience: int = 0
-    """Stop after this many validations without a better BLEU; 0 = never."""
+    """Stop after this many validations without a better one (see validation.best); 0 = never."""
     seed: int = 1
     threads: int = 0
     """CPU threads; 0 = one for each core that the process may use."""
@@ -163,6 +164,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
     search: SearchOptions = field(default_factory=SearchOptions)
     shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 

@@ -1,6 +1,5 @@
 """One training session: data, tokenizer and trainer put together, the loop, and what it saves."""
 
-import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from model.run import point, prune
 from model.text.tokenizer import Tokenizer
 from training.batching import Ids
 from training.card import model_card, with_coverage
+from training.choosing import LABELS, Best
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
 from training.distributed import World
@@ -86,8 +86,7 @@ class Session:
             weights=weights,
         )
         self.learned: LearnedShortlist | None = None
-        self.best_bleu = -1.0
-        self.without_better = 0  # validations since the best one
+        self.best = Best(config.validation.best)
         self.skipped_shown = 0
         if state:
             tensors, values = state
@@ -97,8 +96,8 @@ class Session:
                     "back, or train into a new --output."
                 )
             self.trainer.load_state(tensors, values["trainer"])
-            self.best_bleu = values["best_bleu"]
-            self.without_better = values["without_better"]
+            self.best.score = values["best_score"]
+            self.best.without_better = values["without_better"]
         check_same_step(run, self.trainer.steps, world)
 
     def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
@@ -158,7 +157,7 @@ class Session:
                 if world.leads:
                     with self.progress.paused():
                         self.validate()
-                self.without_better = world.shared(lambda: self.without_better)
+                self.best.without_better = world.shared(lambda: self.best.without_better)
                 lifeline.saved()
             stop = world.highest(received[0] if received else 0)
             if stop and not self.finished:
@@ -176,13 +175,14 @@ class Session:
         )
         if steps < self.config.run.max_steps:
             self.progress.message(
-                f"no better BLEU in {self.config.run.patience} validations: stopped at step {steps}"
+                f"no better {LABELS[self.best.metric]} in {self.config.run.patience} validations: "
+                f"stopped at step {steps}"
             )
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return is_finished(self.config, self.trainer.steps, self.without_better)
+        return is_finished(self.config, self.trainer.steps, self.best.without_better)
 
     def describe(self) -> None:
         """What is trained on what, before the first update."""
@@ -243,25 +243,12 @@ class Session:
     def validate(self) -> None:
         """Evaluate the averaged weights on the dev set, log, save, and move the links."""
         started = time.perf_counter()
-        trainer = self.trainer
+        step = self.trainer.steps
         result = self.evaluate(self.dev_corpus)
-        better = result.bleu > self.best_bleu
-        self.best_bleu = max(self.best_bleu, result.bleu)
-        self.without_better = 0 if better else self.without_better + 1
-        self.metrics.log(
-            trainer.steps,
-            {
-                "dev_loss": result.loss,
-                "dev_ppl": result.ppl,
-                "dev_bleu": result.bleu,
-                "dev_chrf": result.chrf,
-                "bleu_signature": result.bleu_signature,
-                "chrf_signature": result.chrf_signature,
-            },
-        )
+        better = self.best.offer(result.value(self.best.metric))
+        self.metrics.log(step, result.figures())
         self.progress.message(
-            f"step {trainer.steps:,}  dev loss {result.loss:.3f}  ppl {result.ppl:.2f}  "
-            f"BLEU {result.bleu:.2f}  chrF {result.chrf:.2f}{'  best so far' if better else ''}  "
+            f"step {step:,}  {result.describe()}{'  best so far' if better else ''}  "
             f"({time.perf_counter() - started:.0f} s)"
         )
         self.show_samples(result)
@@ -274,15 +261,15 @@ class Session:
             corpus,
             self.tokenizer,
             self.config.search,
+            metrics=self.config.validation.metrics,
+            samples=self.config.run.sample_lines,
             dtype=self.dtype,
         )
 
     def show_samples(self, result: Evaluation) -> None:
         """A few dev sentences with their translations."""
-        pairs = self.dev_corpus.pairs
-        rows = zip(pairs.sources, result.translations, strict=True)
-        for source, translation in itertools.islice(rows, self.config.run.sample_lines):
-            self.progress.message(f"  {source}\n  -> {translation}")
+        for sample in result.samples:
+            self.progress.message(f"  {sample.source}\n  -> {sample.translation.text}")
 
     def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
         """Write a checkpoint; `last` points to it, and `best` if it is."""
@@ -300,8 +287,8 @@ class Session:
             training_state=tensors,
             training_meta={
                 "trainer": values,
-                "best_bleu": self.best_bleu,
-                "without_better": self.without_better,
+                "best_score": self.best.score,
+                "without_better": self.best.without_better,
                 "data_digest": self.data_digest,
                 "precision": precision_of(self.dtype),
             },

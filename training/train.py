@@ -67,7 +67,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
         if not world.leads:
             return 0
         save_report(run / "metrics.jsonl", run / "report.png")
-    print(f"best BLEU {session.best_bleu:.2f} on the dev set. Translate: dragoman-translate {run}")
+    print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
     return 0
 
 
