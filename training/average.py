@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model.cli import OK, command_parser, positive, run_command
 from model.errors import CheckpointError, ConfigError
+from training.choosing import rank
 
 NAME = "dragoman-average"
 
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     choice = command.add_mutually_exclusive_group()
     choice.add_argument("--last", metavar="N", type=positive, help="the N latest that RUN kept")
     choice.add_argument(
-        "--best", metavar="N", type=positive, help="the N with the highest dev BLEU that RUN kept"
+        "--best", metavar="N", type=positive, help="the N best on the dev set that RUN kept"
     )
     return command
 
@@ -104,7 +105,7 @@ def chosen(paths: Sequence[Path], last: int | None, best: int | None) -> list[Pa
     (run,) = paths
     # Of several copies of one step the latest: dragoman-shortlist makes copies.
     kept = list({_step(path): path for path in checkpoints_of(run)}.values())
-    known = kept if best is None else _by_bleu(run, kept)
+    known = kept if best is None else _by_quality(run, kept)
     count = last or best or len(kept)
     if count > len(known):
         raise CheckpointError(
@@ -118,15 +119,22 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.split("-")[1])
 
 
-def _by_bleu(run: Path, kept: Sequence[Path]) -> list[Path]:
-    """Those of `kept` that a validation has measured, by rising BLEU."""
+def _by_quality(run: Path, kept: Sequence[Path]) -> list[Path]:
+    """Those of `kept` that a validation has measured, the best by the run's `validation.best` last.
+
+    Raises:
+        CheckpointError: nothing tells the best.
+    """
+    from training.config import load_config
     from training.metrics import read_metrics, series
 
     metrics = run / "metrics.jsonl"
     if not metrics.exists():
         raise CheckpointError(f"{metrics}: missing, so nobody knows the best. Use --last.")
-    bleu = dict(zip(*series(read_metrics(metrics), "dev_bleu"), strict=True))
-    return sorted((path for path in kept if _step(path) in bleu), key=lambda p: bleu[_step(p)])
+    metric = load_config(run / "config.yaml").validation.best
+    scores = dict(zip(*series(read_metrics(metrics), f"dev_{metric}"), strict=True))
+    measured = [path for path in kept if _step(path) in scores]
+    return sorted(measured, key=lambda path: rank(metric, scores[_step(path)]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

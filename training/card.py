@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from model.config import to_dict
+from training.choosing import LABELS
 from training.config import TrainConfig
 from training.corpus import CorpusReport
 from training.evaluation import Evaluation
@@ -35,10 +36,10 @@ def model_card(
         lines.append("Saved between two validations: see metrics.jsonl of the run.")
     else:
         lines += [
-            f"- BLEU {evaluation.bleu:.2f} (`{evaluation.bleu_signature}`)",
-            f"- chrF {evaluation.chrf:.2f} (`{evaluation.chrf_signature}`)",
-            f"- Perplexity {evaluation.ppl:.2f} a piece",
+            f"- {LABELS[name]} {score.value:.2f} (`{score.signature}`)"
+            for name, score in evaluation.scores.items()
         ]
+        lines.append(f"- Perplexity {evaluation.ppl:.2f} a piece")
     lines += ["", "## Architecture", ""]
     lines += [f"- {name}: {value}" for name, value in to_dict(config.model).items()]
     return "\n".join(lines) + "\n"

@@ -3,7 +3,6 @@
 # Shapes: N sentences, S source length, C candidates of all sentences together, K the most of one,
 # T target length, M target pieces of all candidates, F feature size.
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,6 +21,7 @@ from model.text.tokenizer import EOS_ID, Tokenizer
 from training.batching import Batch, Ids, Rows, collate
 from training.objective import CHUNK, output_loss
 from training.objective_config import ObjectiveConfig, Risk
+from training.rouge import rouge_l
 
 Score = Callable[[str, str], float]
 """How good a translation (first) is where another (second) is the right one, 0 to 1."""
@@ -63,20 +63,6 @@ def score_named(name: Risk) -> Score:
     return lambda candidate, reference: (
         float(metric.sentence_score(candidate, [reference]).score) / 100
     )
-
-
-def rouge_l(candidate: str, reference: str) -> float:
-    """F1 of the longest common subsequence of lower-cased words (Lin 2004, section 3.1)."""
-    one, other = (re.findall(r"\w+", text.lower()) for text in (candidate, reference))
-    longest = [0] * (len(other) + 1)
-    for word in one:
-        before = longest
-        longest = [0]
-        for place, its in enumerate(other):
-            same = before[place] + 1 if its == word else 0
-            longest.append(max(same, before[place + 1], longest[-1]))
-    common = longest[-1]
-    return 2 * common / (len(one) + len(other)) if common else 0.0
 
 
 def expected_risk(log_prob: Tensor, risk: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ CARD = "# A card\n\n## Metrics on the dev set\n\n- BLEU 1.00\n\n## Architecture\
 
 
 @pytest.fixture
-def run(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+def run(tiny_checkpoint: Path, tiny_config: Path, tmp_path: Path) -> Path:
     """Four checkpoints, steps 1 to 4, whose weights are those of a network plus 1, 2, 4 and 8."""
     model = load_checkpoint(tiny_checkpoint)
     for step in (1, 2, 3, 4):
@@ -35,9 +35,11 @@ def run(tiny_checkpoint: Path, tmp_path: Path) -> Path:
         )
         point(tmp_path / "run", "best" if step == 1 else "last", directory)
         prune(tmp_path / "run", keep=9)
-    lines = [{"step": s, "dev_bleu": b} for s, b in ((1, 30.0), (2, 10.0), (3, 20.0))]
+    scores = ((1, 30.0, 4.0), (2, 10.0, 2.0), (3, 20.0, 3.0))
+    lines = [{"step": s, "dev_bleu": b, "dev_loss": loss} for s, b, loss in scores]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "run" / "metrics.jsonl").write_text(text, encoding="utf-8")
+    tiny_config.rename(tmp_path / "run" / "config.yaml")
     return tmp_path / "run"
 
 
@@ -56,6 +58,15 @@ def test_weights_are_the_mean_of_the_chosen(
         torch.testing.assert_close(found[name], parameter + added)
     assert averaged.tokenizer.model == first.tokenizer.model
     assert len(Translator.load(output).translate(["a house"])) == 1
+
+
+def test_the_best_are_those_by_the_metric_of_the_run(run: Path, tiny_checkpoint: Path) -> None:
+    with (run / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write("validation: {best: loss}\n")
+    assert main([str(run), "--best", "2", "--output", str(run.parent / "averaged")]) == 0
+    first, averaged = load_checkpoint(tiny_checkpoint), load_checkpoint(run.parent / "averaged")
+    for one, mean in zip(first.network.parameters(), averaged.network.parameters(), strict=True):
+        torch.testing.assert_close(mean, one + 3)  # the means of steps 2 and 3
 
 
 def test_the_card_tells_what_was_averaged_and_no_foreign_score(run: Path, tmp_path: Path) -> None:
