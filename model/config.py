@@ -62,9 +62,7 @@ def _convert(hint: Any, value: object, path: str) -> object:
     """`value` as the annotation `hint` wants it; a whole number is accepted for a float."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in get_args(hint):
-            return None
-        return _convert(next(a for a in get_args(hint) if a is not type(None)), value, path)
+        return _one_of(get_args(hint), value, path)
     if origin is Literal:
         if value not in get_args(hint) or isinstance(value, bool):
             allowed = ", ".join(str(choice) for choice in get_args(hint))
@@ -81,6 +79,20 @@ def _convert(hint: Any, value: object, path: str) -> object:
             raise ConfigError(_wrong_type(path, value, "a mapping of keys to values"))
         return from_dict(typing.cast(type[object], hint), value, f"{path}.")
     return _scalar(hint, value, path)
+
+
+def _one_of(hints: tuple[Any, ...], value: object, path: str) -> object:
+    """`value` as a union wants it: a type, and then None or the words of a Literal."""
+    if value is None and type(None) in hints:
+        return None
+    first, *others = (hint for hint in hints if hint is not type(None))
+    words = [word for hint in others for word in get_args(hint)]
+    if value in words:
+        return value
+    try:
+        return _convert(first, value, path)
+    except ConfigError as error:
+        raise ConfigError(str(error) + "".join(f" Or write {word}." for word in words)) from None
 
 
 def _scalar(hint: Any, value: object, path: str) -> object:

@@ -125,8 +125,8 @@ class RunConfig:
     """Length, rhythm and hardware of the run."""
 
     max_steps: int
-    batch_tokens: int = 2000
-    """Source and target pieces in a batch, padding included."""
+    batch_tokens: int | Literal["auto"] = 2000
+    """Source and target pieces in a batch, padding included; auto = as many as the memory holds."""
     accumulate: int = 1
     """Parts of a batch that a process computes one after another, to need less memory."""
     eval_every: int = 500
@@ -146,11 +146,17 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "batch_tokens", "accumulate", "eval_every", "log_every"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) != "auto" and getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
         for name in ("keep", "patience", "seed", "threads", "sample_lines"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
+
+    @property
+    def tokens(self) -> int:
+        """`batch_tokens`, which is known by the time that batches are made."""
+        assert self.batch_tokens != "auto"
+        return self.batch_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,6 +176,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
+        if self.run.batch_tokens == "auto" and (
+            self.objective.teacher or self.objective.risk_weight
+        ):
+            raise ConfigError(
+                "run.batch_tokens: auto does not know what objective.teacher and "
+                "objective.risk_weight need. Give a number."
+            )
         if self.optimizer.warmup_steps > self.run.max_steps:
             raise ConfigError(
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "

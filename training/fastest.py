@@ -46,8 +46,7 @@ def training_dtype(
 
 def fastest_training(config: TrainConfig, folder: Path | None = None) -> Precision:
     """fp32 or bf16, whichever is faster for a forward and a backward pass."""
-    batch_tokens = min(config.run.batch_tokens, MOST_TOKENS)
-    sizes = {"training": to_dict(config.model), "batch_tokens": batch_tokens}
+    sizes = {"training": to_dict(config.model), "batch_tokens": _tokens(config)}
     return quickest(
         ("fp32", "bf16"),
         lambda precision: seconds_of_update(config, precision),
@@ -72,8 +71,12 @@ def seconds_of_update(config: TrainConfig, precision: Precision) -> float:
     return statistics.median(taken[WARM_UP:])
 
 
+def _tokens(config: TrainConfig) -> int:
+    wanted = config.run.batch_tokens  # auto depends on the precision: it is found later
+    return MOST_TOKENS if wanted == "auto" else min(wanted, MOST_TOKENS)
+
+
 def _batch(config: TrainConfig) -> Batch:
-    tokens = min(config.run.batch_tokens, MOST_TOKENS)
-    rows = max(tokens // (2 * LENGTH + 2), 1)
+    rows = max(_tokens(config) // (2 * LENGTH + 2), 1)
     sentences = [np.full(LENGTH, config.model.vocab_size - 1, np.int32)] * rows
     return collate(Rows.unweighted(sentences, sentences))

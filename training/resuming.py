@@ -1,10 +1,11 @@
 """Resuming: what a run that goes on must agree on, and when there is nothing left to do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from model.config import to_dict
 from model.errors import CheckpointError, ConfigError
-from training.config import TrainConfig
+from training.config import TrainConfig, load_config
 from training.distributed import World
 
 
@@ -25,6 +26,8 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
     """
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
     free |= {"validation.metrics"}
+    if given.run.batch_tokens == "auto":
+        free |= {"run.batch_tokens"}  # it goes on with what was found
     differences = []
     sections = ("data", "tokenizer", "model", "objective", "finetune", "validation")
     for section in (*sections, "search", "run"):
@@ -39,6 +42,22 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
             f"the run was begun with another config: {'; '.join(differences)}. Use its own "
             "config.yaml, or train into a new --output."
         )
+
+
+def with_batch_tokens(config: TrainConfig, tokens: int) -> TrainConfig:
+    """`config` with the number that `run.batch_tokens: auto` has come to."""
+    return replace(config, run=replace(config.run, batch_tokens=tokens))
+
+
+def with_found_batch_tokens(config: TrainConfig, run: Path) -> TrainConfig:
+    """`config` with the `run.batch_tokens` that `run` was begun with, if it asks for auto.
+
+    Also a run that was killed before its first checkpoint must train the same again.
+    """
+    path = run / "config.yaml"
+    if config.run.batch_tokens != "auto" or not path.exists():
+        return config
+    return with_batch_tokens(config, load_config(path).run.tokens)
 
 
 def check_same_step(run: Path, steps: int, world: World) -> None:

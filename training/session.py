@@ -22,12 +22,19 @@ from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
 from training.finetune import starting_weights
+from training.largest import largest_batch_tokens
 from training.lifeline import Lifeline
 from training.make_objective import make_objective
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
-from training.resuming import check_same_config, check_same_step, is_finished
+from training.resuming import (
+    check_same_config,
+    check_same_step,
+    is_finished,
+    with_batch_tokens,
+    with_found_batch_tokens,
+)
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
 from training.trainer import Trainer, Update
@@ -59,17 +66,22 @@ class Session:
             read_pairs(files, config.data) for files in (config.data.train, config.data.dev)
         )
         state = load_training_state(run) if resume and (run / "last").exists() else None
+        if resume:
+            config = with_found_batch_tokens(config, run)
         if state:
             check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
             self.tokenizer = world.shared(lambda: make_tokenizer(config, train))
-        self.config_given = config
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
         chosen = state[1].get("precision") if state else None  # as measured when the run began
         self.dtype = world.shared(lambda: training_dtype(self.config, self.device, chosen))
+        if config.run.batch_tokens == "auto":
+            found = largest_batch_tokens(self.config, self.device, self.dtype, world)
+            config, self.config = (with_batch_tokens(c, found) for c in (config, self.config))
+        self.config_given = config
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
@@ -196,7 +208,8 @@ class Session:
         precision = str(self.dtype).removeprefix("torch.")
         say(
             f"model: {size:,} parameters, {self.tokenizer.vocab_size:,} pieces; "
-            f"{self.device}, {precision}, {torch.get_num_threads()} threads"
+            f"{self.device}, {precision}, {torch.get_num_threads()} threads, "
+            f"batches of {self.config.run.tokens:,} tokens"
             + (f", {self.world.size} processes" if self.world.size > 1 else "")
         )
         if self.trainer.steps:

@@ -26,6 +26,7 @@ EXAMPLE = """\
 examples:
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
+  dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en --dry-run
 """
 
 
@@ -35,6 +36,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("config", metavar="CONFIG", type=Path, help="YAML file, see configs/")
     command.add_argument("--output", metavar="RUN", type=Path, required=True, help="run directory")
     command.add_argument("--resume", action="store_true", help="go on from the last save")
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="tell sizes, memory and an estimate of the time, and stop; writes nothing",
+    )
     command.add_argument(
         "overrides", metavar="section.key=value", nargs="*", help="change a key of the config"
     )
@@ -68,6 +74,17 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
             return 0
         save_report(run / "metrics.jsonl", run / "report.png")
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
+    return 0
+
+
+def tell(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
+    """Print what the training into `run` would be like."""
+    from training.dry_run import dry_run
+    from training.session import Session
+
+    lines = dry_run(Session(config, run, resume=resume, world=world))
+    if world.leads:
+        print("\n".join(lines))
     return 0
 
 
@@ -109,6 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_intermixed_args(argv)
         config = load_config(arguments.config, arguments.overrides)
         with joined(config.run.device) as world:
+            if arguments.dry_run:
+                return tell(config, arguments.output, resume=arguments.resume, world=world)
             return train(config, arguments.output, resume=arguments.resume, world=world)
 
     return run_command("dragoman-train", command)

@@ -102,7 +102,7 @@ class Trainer:
             plan = plan_epoch(
                 lengths(sources),
                 lengths(targets),
-                batch_tokens=run.batch_tokens,
+                batch_tokens=run.tokens,
                 generator=np.random.default_rng([run.seed, self.epoch]),
             )
             for rows in plan[self.batches_done :]:

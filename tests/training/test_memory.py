@@ -1,4 +1,4 @@
-"""Freed memory goes back to the system."""
+"""What is held, needed and available; freed memory goes back to the system."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from training.memory import release_unused, resident_bytes
+from training.memory import available_bytes, peak_bytes, release_unused, resident_bytes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -51,3 +51,24 @@ def test_few_of_the_programs_for_shapes_are_kept(given: dict[str, str], kept: bo
     first, second = output.split("pass\n")[1:]
     assert "create:cache_miss" in first
     assert ("create:cache_miss" not in second) is kept
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_peak_of_a_piece_of_work_is_what_it_held_at_once() -> None:
+    device = torch.device("cpu")
+
+    def work() -> None:
+        for _ in range(3):  # one after another
+            torch.ones(25_000_000)
+
+    for _ in range(2):  # an earlier peak does not count
+        assert peak_bytes(work, device) == pytest.approx(100e6, rel=0.1)
+    assert peak_bytes(lambda: None, device) < 10e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_taken_is_no_longer_available() -> None:
+    before = available_bytes(torch.device("cpu"))
+    kept = torch.ones(500_000_000)
+    assert before - available_bytes(torch.device("cpu")) > 1e9
+    assert len(kept)

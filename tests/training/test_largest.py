@@ -1,0 +1,89 @@
+"""`run.batch_tokens: auto`: the largest batch that the memory holds, found once and kept."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.errors import ConfigError
+from training.config import load_config
+from training.distributed import World
+from training.largest import MOST_TOKENS, largest_batch_tokens, largest_rows
+from training.train import main
+
+
+@pytest.mark.parametrize(
+    ("need", "room", "most", "rows"),
+    [
+        (lambda rows: 10.0 * rows, 10_000, 10_000, 992),  # 1,000 in multiples of 16
+        (lambda rows: 500 + 10.0 * rows, 10_000, 10_000, 944),
+        (lambda rows: 10.0 * rows, 10_000, 100, 100),
+        (lambda rows: 10.0 * rows, 100, 100, 0),
+        (lambda rows: 10.0 * rows, 100, 5, 5),
+        (lambda rows: math.inf if rows > 200 else 1.0, 100, 10_000, 128),
+    ],
+)
+def test_rows_grow_as_far_as_room_and_limit_allow(
+    need: Callable[[int], float], room: float, most: int, rows: int
+) -> None:
+    asked: list[int] = []
+
+    def recorded(rows: int) -> float:
+        asked.append(rows)
+        return need(rows)
+
+    assert largest_rows(recorded, room, most) == rows
+    assert asked == sorted(asked)
+    assert all(need(rows) <= room for rows in asked[:-1])
+
+
+def test_a_line_so_far_above_the_room_is_not_tried() -> None:
+    """On a CPU the attempt itself would end the process."""
+    asked: list[int] = []
+
+    def need(rows: int) -> float:
+        asked.append(rows)
+        return 10.0 * rows
+
+    largest_rows(need, 1_999, 10_000)
+    assert 10 * max(asked) <= 1_999
+
+
+def test_what_is_found_is_a_whole_batch_for_each_part(tiny_config: Path) -> None:
+    config = load_config(tiny_config, ["run.batch_tokens=auto", "model.max_length=199"])
+    one = largest_batch_tokens(config, torch.device("cpu"), torch.float32, World())
+    assert one == MOST_TOKENS // 400 * 400
+    parts = replace(config, run=replace(config.run, accumulate=4))
+    four = largest_batch_tokens(parts, torch.device("cpu"), torch.float32, World())
+    assert four == MOST_TOKENS // 1600 * 1600
+
+
+def test_it_is_stored_and_a_resumed_run_goes_on_with_it(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(tiny_config), "--output", str(tmp_path / "run"), "model.max_length=20"]
+    command += ["run.batch_tokens=auto"]
+    assert main([*command, "run.max_steps=2"]) == 0
+    stored = tmp_path / "run" / "config.yaml"
+    found = load_config(stored).run.tokens
+    assert 130_000 < found <= MOST_TOKENS
+    assert f"batches of {found:,} tokens" in capsys.readouterr().err
+    text = stored.read_text(encoding="utf-8")
+    stored.write_text(text.replace(f"batch_tokens: {found}", "batch_tokens: 400"), encoding="utf-8")
+    assert main([*command, "run.max_steps=4", "--resume"]) == 0
+    assert load_config(stored).run.tokens == 400
+    assert "batches of 400 tokens" in capsys.readouterr().err
+    assert main([*command, "run.max_steps=4", "--resume"]) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_auto_is_no_number_and_knows_its_limits(tiny_config: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'most' .* whole number\. Or write auto"):
+        load_config(tiny_config, ["run.batch_tokens=most"])
+    with pytest.raises(ConfigError, match="batch_tokens: 0 is too small"):
+        load_config(tiny_config, ["run.batch_tokens=0"])
+    with pytest.raises(ConfigError, match="auto does not know"):
+        load_config(tiny_config, ["run.batch_tokens=auto", "objective.risk_weight=0.5"])

@@ -1,0 +1,107 @@
+"""`dragoman-train --dry-run`: how large, how much memory and how long, before a run is begun."""
+
+import itertools
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+from training.batching import Rows
+from training.memory import available_bytes, peak_bytes
+from training.session import REHEARSED, Session
+from training.trainer import Trainer
+
+WARM_UP, COUNTED = 5, 30  # updates
+WEIGHT_BYTES = 4  # fp32
+STATE_BYTES = 4 * WEIGHT_BYTES  # raw weight, average and two moments: what a resume needs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """What a run does, and how fast, by its first updates."""
+
+    update_s: float
+    validation_s: float
+    pairs: float
+    """In a batch, on average."""
+    tokens: float
+    """Source and target pieces in a batch, padding excluded, on average."""
+
+    def total_s(self, updates: int, eval_every: int) -> float:
+        """Seconds of so many updates with their validations."""
+        return updates * self.update_s + -(-updates // eval_every) * self.validation_s
+
+
+def dry_run(session: Session) -> list[str]:
+    """Lines about the run that `session` would train; every process must call this.
+
+    The run's first updates are made and some sentences translated. Nothing is written.
+    """
+    trainer, run = session.trainer, session.config.run
+    left = run.max_steps - trainer.steps
+    room = available_bytes(session.device)
+    batches = list(itertools.islice(trainer.batches(), WARM_UP + COUNTED))
+    paces: list[Pace] = []
+    peak = peak_bytes(lambda: paces.append(measured(session, batches)), session.device)
+    (pace,) = paces
+    passes = left * pace.pairs / session.train_corpus.report.kept
+    return [
+        session.train_corpus.report.describe("train"),
+        *sizes(trainer),
+        f"memory: {gigabytes(peak)} at the most in {len(batches)} updates and a validation, of "
+        f"{gigabytes(room)} on {session.device} before them",
+        f"batches: {run.tokens:,} tokens at most with padding, on average {pace.pairs:,.0f} pairs "
+        f"with {pace.tokens:,.0f} tokens; {left:,} updates are {passes:,.1f} passes over the data",
+        f"speed: {pace.update_s:.3f} s an update, {pace.tokens / pace.update_s:,.0f} tokens/s",
+        f"time: about {duration(pace.total_s(left, run.eval_every))} for {left:,} updates and "
+        f"validations of at most {pace.validation_s:.0f} s, every {run.eval_every:,} updates",
+    ]
+
+
+def measured(session: Session, batches: list[Rows]) -> Pace:
+    """Of an update the mean; of a validation what it takes before the network has learned to stop.
+
+    Until then most translations are as long as is allowed, so that a validation takes longer than
+    it ever will again.
+    """
+    for rows in batches[:WARM_UP]:
+        session.trainer.update(rows)
+    started = time.perf_counter()
+    updates = [session.trainer.update(rows) for rows in batches[WARM_UP:]]
+    update_s = (time.perf_counter() - started) / len(updates)
+    first = session.dev_corpus.first(REHEARSED)
+    started = time.perf_counter()
+    if session.world.leads:
+        session.evaluate(first)
+    validation_s = (time.perf_counter() - started) / len(first.sources)
+    return Pace(
+        update_s=update_s,
+        validation_s=validation_s * len(session.dev_corpus.sources),
+        pairs=sum(len(rows.sources) for rows in batches) / len(batches),
+        tokens=sum(u.source_tokens + u.target_tokens for u in updates) / len(updates),
+    )
+
+
+def sizes(trainer: Trainer) -> list[str]:
+    """Of the network by its parts, and of what is saved."""
+    parts = Counter[str]()
+    for name, parameter in zip(trainer.names, trainer.parameters, strict=True):
+        parts[name.partition(".")[0]] += parameter.numel()
+    total = parts.total()
+    named = ", ".join(f"{name} {size:,}" for name, size in parts.most_common())
+    return [
+        f"parameters: {total:,} ({named})",
+        f"saved: {gigabytes(total * WEIGHT_BYTES)} of weights a model, "
+        f"{gigabytes(total * (WEIGHT_BYTES + STATE_BYTES))} a checkpoint, which also holds what a "
+        "resume needs",
+    ]
+
+
+def gigabytes(size: float) -> str:
+    """`size` bytes for people."""
+    return f"{size / 1e9:.2f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Rounded to minutes; to seconds below an hour."""
+    return str(timedelta(seconds=round(seconds) if seconds < 3600 else 60 * round(seconds / 60)))
