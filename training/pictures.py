@@ -5,7 +5,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -14,9 +17,14 @@ from torch import Tensor
 from model.text.lines import atomic_output
 from model.text.tokenizer import SPACE_MARK
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHOWN_SPACE = "\u2423"  # open box; SentencePiece's bar would lie on the letter below it
 CELL = 2  # columns: about a square
 LABEL = 14  # columns or rows that a piece may take
+MOST_NAMED = 80  # source pieces of a picture; of more, columns are narrow and have numbers
+DOTS_PER_INCH = 130
 
 _ASCII = [Text(shade * CELL) for shade in " .:-=+*#%@"]
 # Of the 256 colours that terminals agree on: dark blue, purple, red, orange, pale yellow.
@@ -54,24 +62,46 @@ def save_attention(
     Raises:
         DataError: `path` cannot be written.
     """
+    figure = _figure(source, target, weights, title)
+    with atomic_output(path) as file:
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
+
+
+def attention_image(
+    source: Sequence[str], target: Sequence[str], weights: Tensor, *, title: str
+) -> NDArray[np.uint8]:
+    """The pixels (height, width, 3) of a picture of `weights` (T, S)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(_figure(source, target, weights, title))
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3]
+
+
+def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title: str) -> "Figure":
     # Takes a second, and most commands draw nothing.
     from matplotlib.figure import Figure
 
-    size = (2.2 + 0.34 * len(source), 1.8 + 0.3 * len(target))
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    named = len(source) <= MOST_NAMED
+    width = 0.34 * len(source) if named else min(0.34 * MOST_NAMED, 0.08 * len(source))
+    size = (2.2 + width, 1.8 + 0.3 * len(target))
+    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(weights.tolist(), cmap="magma", vmin=0, aspect="auto")
     axes.xaxis.tick_top()
     # A piece may be "$": no formulas.
-    columns, rows = [_shown(piece) for piece in source], [_shown(piece) for piece in target]
-    axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
+    rows = [_shown(piece) for piece in target]
+    if named:
+        columns = [_shown(piece) for piece in source]
+        axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
+    else:
+        axes.set_xlabel(f"number of the source piece, of {len(source)}")
     axes.set_yticks(range(len(rows)), rows, parse_math=False)
     axes.tick_params(length=0)
     # Not wrap=True, which looks for formulas whatever parse_math says.
     axes.set_title(fill(title, width=round(10 * size[0])), parse_math=False)
     figure.colorbar(image, label="attention weight")
-    with atomic_output(path) as file:
-        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
+    return figure
 
 
 def _draw(
