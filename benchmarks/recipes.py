@@ -2,23 +2,22 @@
 
     DRAGOMAN_DATA=... python -m benchmarks.recipes recipes.jsonl
 
-Each run gets `--seconds` of one core, start and saving included, whatever its recipe: where updates
-take longer, there are fewer. How many fit is measured first, in a run of a few updates for each
-recipe. Two runs at a time, each pinned to a core. The file is written as results come; the same
-command goes on where it was interrupted, and prints the table of docs/recipes.md at the end.
+Each run gets `--seconds` of CPU time on one core, start and saving included, whatever its recipe:
+where updates take longer, there are fewer. How many fit is measured first, by two short runs. CPU
+time, because others may use the machine too. Two runs at a time, each pinned to a core.
+The file is written as results come; the same command goes on where it was interrupted, and prints
+the table of docs/recipes.md at the end.
 """
 
 import argparse
 import json
 import math
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,9 +59,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", type=Path, metavar="FILE", help="jsonl, made or added to")
-    parser.add_argument("--seconds", type=float, default=300, help="for each run (%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=300, help="CPU time of a run (%(default)s)"
+    )
     parser.add_argument("--at-once", type=int, default=2, help="runs at a time (%(default)s)")
-    parser.add_argument("--trial", type=int, default=40, help="updates of the first measurement")
+    parser.add_argument("--trial", type=int, default=20, help="updates of the shorter trial")
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--table", action="store_true", help="only print the table so far")
     arguments = parser.parse_args()
@@ -97,11 +98,13 @@ class Bench:
         """How many updates of `recipe` fit into the time of a run."""
         if any("rate" in line and line["recipe"] == recipe for line in read_results(self.path)):
             return
-        with tempfile.TemporaryDirectory() as folder:
-            seconds, errors = self.train(recipe, 1, self.trial, Path(folder))
-        (rate,) = re.findall(r"([\d.]+) updates/s, ", errors)
-        overhead = seconds - self.trial / float(rate)
-        self.add({"recipe": recipe, "rate": float(rate), "overhead": overhead})
+        taken = []
+        for steps in (self.trial, 3 * self.trial):
+            with tempfile.TemporaryDirectory() as folder:
+                taken.append(self.train(recipe, 1, steps, Path(folder)))
+        rate = 2 * self.trial / (taken[1] - taken[0])
+        overhead = taken[0] - self.trial / rate
+        self.add({"recipe": recipe, "rate": round(rate, 3), "overhead": round(overhead, 1)})
 
     def run(self, recipe: str, seed: int) -> None:
         """Train, score, and write the result."""
@@ -113,12 +116,12 @@ class Bench:
         rate, overhead = float(str(measured["rate"])), float(str(measured["overhead"]))
         steps = max(int((self.seconds * SPARE - overhead) * rate), 2 * KEPT)
         with tempfile.TemporaryDirectory() as folder:
-            seconds, _ = self.train(recipe, seed, steps, Path(folder))
+            seconds = self.train(recipe, seed, steps, Path(folder))
             scores = evaluate(recipe, Path(folder))
         self.add({**same, "steps": steps, "seconds": round(seconds, 1), **scores})
 
-    def train(self, recipe: str, seed: int, steps: int, folder: Path) -> tuple[float, str]:
-        """Seconds of a training, and what it said."""
+    def train(self, recipe: str, seed: int, steps: int, folder: Path) -> float:
+        """CPU seconds of a training."""
         # Only averaging needs checkpoints before the last one.
         every = max(steps // (4 * KEPT), 1) if recipe == "averaging" else steps
         dev = short_dev(folder)
@@ -128,16 +131,16 @@ class Bench:
         command.append(f"optimizer.warmup_steps={max(steps // 10, 1)}")
         core = self.cores.get()
         try:
-            started = time.monotonic()
-            finished = subprocess.run(
-                ["taskset", "-c", str(core), *command], capture_output=True, text=True, check=False
-            )
-            seconds = time.monotonic() - started
+            with (folder / "log").open("w") as log:
+                pinned = ["taskset", "-c", str(core), *command]
+                process = subprocess.Popen(pinned, stdout=log, stderr=log)
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
         finally:
             self.cores.put(core)
-        if finished.returncode:
-            raise RuntimeError(f"{' '.join(command)}\n{finished.stderr}")
-        return seconds, finished.stderr
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)}\n{(folder / 'log').read_text()}")
+        return usage.ru_utime + usage.ru_stime
 
     def add(self, result: Result) -> None:
         """Append a line to the file and show it."""
@@ -163,7 +166,8 @@ def evaluate(recipe: str, folder: Path) -> Result:
     if recipe == "averaging":
         model = folder / "averaged"
         names = [str(folder / "run"), "--last", str(KEPT), "--output", str(model)]
-        subprocess.run([sys.executable, "-m", "training.average", *names], check=True)
+        averaging = [sys.executable, "-m", "training.average", *names]
+        subprocess.run(averaging, check=True, stdout=subprocess.DEVNULL)
     command = [sys.executable, "-m", "training.evaluate", str(model), "--bootstrap", "0"]
     for flag, name in VAL.items():
         command += [f"--{flag}", str(Path(os.environ["DRAGOMAN_DATA"], name))]

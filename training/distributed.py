@@ -17,6 +17,7 @@ from torch import Tensor
 
 from model.decoding.precision import resolve_device
 from model.errors import ConfigError, DragomanError
+from training.rendezvous import connect, meeting
 
 PATIENCE = timedelta(hours=24)
 """The others wait so long while the first process learns a vocabulary, validates or saves."""
@@ -108,7 +109,13 @@ def joined(device: str) -> Iterator[World]:
         return
     cuda = resolve_device(device).type == "cuda"
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=meeting(connect(PATIENCE), world.rank, world.size),
+            rank=world.rank,
+            world_size=world.size,
+            timeout=PATIENCE,
+        )
         yield world
     except RuntimeError as error:
         if not _is_lost_peer(error):
