@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("torch", "numpy", "sentencepiece", "safetensors", "sacrebleu")
+PACKAGES = ("dragoman", "torch", "numpy", "sentencepiece", "safetensors", "sacrebleu")
 
 
 def environment(device: torch.device) -> dict[str, str]:
@@ -38,16 +38,19 @@ def processor(cpuinfo: Path) -> str:
     return platform.machine()
 
 
-def git_state(folder: Path) -> dict[str, str]:
-    """Commit and changed files of the repository that `folder` lies in; nothing if in none.
+def git_state(file: Path) -> dict[str, str]:
+    """Commit and changed files of the repository that keeps `file`; nothing if none does.
 
-    A repository without a commit counts as none, and so does one that git will not read.
+    So a package that was installed into a folder of somebody's repository is none of it. A
+    repository without a commit counts as none, and so does one that git will not read.
     """
+    folder = file.parent
+    kept = _git(folder, "ls-files", "--error-unmatch", str(file))
     commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
+    if kept is None or commit is None:
         return {}
     changed = (_git(folder, "status", "--porcelain") or "").splitlines()
-    return {"commit": commit, "state": f"{len(changed)} files changed" if changed else "clean"}
+    return {"git commit": commit, "files changed since": str(len(changed))}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

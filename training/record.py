@@ -8,6 +8,7 @@ from typing import TypedDict, cast
 
 from model.errors import CheckpointError
 from model.text.lines import atomic_output
+from training.corpus import CorpusReport
 
 NAME = "record.json"
 
@@ -69,6 +70,19 @@ def read_record(run: Path) -> Record:
     if not isinstance(found, dict) or set(found) != set(Record.__annotations__):
         raise CheckpointError(f"{path}: damaged. Remove it: only the report needs it.")
     return cast(Record, found)
+
+
+def corpus_row(name: str, report: CorpusReport) -> CorpusRow:
+    """What the report says of a corpus."""
+    reasons = {"blank": report.blank, "too long": report.too_long}
+    return CorpusRow(
+        name=name,
+        lines=report.lines,
+        kept=report.kept,
+        dropped={reason: count for reason, count in reasons.items() if count},
+        source_pieces=report.source_pieces,
+        target_pieces=report.target_pieces,
+    )
 
 
 def record_start(

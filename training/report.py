@@ -15,8 +15,8 @@ from training.record import CorpusRow, Record, Visit, read_record
 NAME = "report.html"
 
 STYLE = """\
-:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d2430; --soft: #5d6675; --line: #dfe2e6;
-  --c1: #1f6fb5; --c2: #c65a06; --c3: #9db9d6; --c4: #2f8a4d; --c5: #8a4fb0; }
+:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d2430; --soft: #5d6675;
+  --line: #dfe2e6; --c1: #1f6fb5; --c2: #c65a06; --c3: #9db9d6; --c4: #2f8a4d; --c5: #8a4fb0; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171c; --ink: #e6e8eb; --soft: #9aa3b0;
   --line: #2c323b; --c1: #6cb2f2; --c2: #f2a25c; --c3: #48617c; --c4: #73c98f; --c5: #c79be6; } }
 body { margin: 0 auto; padding: 1.5rem; max-width: 72rem; background: var(--paper);
@@ -115,6 +115,9 @@ def _summary(config: TrainConfig, lines: Sequence[Line]) -> str:
     _, skipped = series(lines, "skipped_updates")
     if skipped and skipped[-1]:
         words.append(f"{skipped[-1]:,.0f} updates skipped, loss or gradient not finite")
+    _, rollbacks = series(lines, "rollbacks")
+    if rollbacks and rollbacks[-1]:
+        words.append(f"returned {rollbacks[-1]:,.0f} times to an earlier state, as it diverged")
     return "; ".join(words) + "."
 
 
@@ -171,7 +174,7 @@ def _visits(visits: Sequence[Visit]) -> str:
         for visit in visits
     ]
     earlier = "".join(f"{one}<hr>" for one in shown[:-1])
-    folded = _folded(f"{len(shown) - 1} earlier starts", earlier) if earlier else ""
+    folded = _folded(f"Earlier starts: {len(shown) - 1}", earlier) if earlier else ""
     return "".join(shown[-1:]) + folded
 
 
