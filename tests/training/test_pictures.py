@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console
 
-from training.pictures import AttentionHeatMap, attention_text, save_attention
+from training.pictures import AttentionHeatMap, attention_image, attention_text, save_attention
 
 SOURCE = ["▁acht", "▁Euro", "</s>"]
 TARGET = ["▁€", "8", "</s>"]
@@ -128,3 +128,13 @@ def test_the_file_shows_target_rows_and_source_columns(tmp_path: Path, piece: st
     assert max(image.shape) < 1000
     assert middle[1] < image.shape[0] / 2 and largest[1] < image.shape[0] / 2
     assert middle[0] > image.shape[1] / 2
+
+
+def test_pixels_show_what_the_file_shows() -> None:
+    weights = torch.zeros(6, 6)
+    weights[0, 4:] = torch.tensor([0.5, 1.0])
+    image = attention_image(["$x"] * 6, ["$x"] * 6, weights, title="$x")
+
+    assert image.dtype == np.uint8 and image.shape[2] == 3
+    column, row = centre(image / np.float32(255), 0.5)
+    assert row < image.shape[0] / 2 < column

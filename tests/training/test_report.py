@@ -31,7 +31,7 @@ class Element(NamedTuple):
 
 
 class Page(HTMLParser):
-    """A report as a browser reads it: all elements in order. Refuses a tag that is not closed where it should be."""
+    """A report as a browser reads it: all elements in order, each closed where it should be."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
