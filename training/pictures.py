@@ -2,7 +2,9 @@
 
 # Shapes: T target pieces, S source pieces.
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -63,7 +65,7 @@ def save_attention(
         DataError: `path` cannot be written.
     """
     figure = _figure(source, target, weights, title)
-    with atomic_output(path) as file:
+    with atomic_output(path) as file, _boxes_for_letters_without_font():
         figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
 
 
@@ -74,7 +76,8 @@ def attention_image(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(_figure(source, target, weights, title))
-    canvas.draw()
+    with _boxes_for_letters_without_font():
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3]
 
 
@@ -99,9 +102,17 @@ def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title
     axes.set_yticks(range(len(rows)), rows, parse_math=False)
     axes.tick_params(length=0)
     # Not wrap=True, which looks for formulas whatever parse_math says.
-    axes.set_title(fill(title, width=round(10 * size[0])), parse_math=False)
+    axes.set_title(fill(_shown(title), width=round(10 * size[0])), parse_math=False)
     figure.colorbar(image, label="attention weight")
     return figure
+
+
+@contextmanager
+def _boxes_for_letters_without_font() -> Iterator[None]:
+    """Inside, matplotlib draws them so in silence: its warnings would fill the log of a training."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+        yield
 
 
 def _draw(

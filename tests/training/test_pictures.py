@@ -116,7 +116,7 @@ def centre(image: NDArray[np.float32], level: float) -> tuple[float, float]:
     return columns.mean(), rows.mean()
 
 
-@pytest.mark.parametrize("piece", ["▁$", "$x^$", "▁Straße"])
+@pytest.mark.parametrize("piece", ["▁$", "$x^$", "▁Straße", "語", "a\x17"])
 def test_the_file_shows_target_rows_and_source_columns(tmp_path: Path, piece: str) -> None:
     weights = torch.zeros(6, 6)
     weights[0, 4:] = torch.tensor([0.5, 1.0])
