@@ -140,8 +140,8 @@ def _line(curve: Curve, points: Points, across: _Axis, up: _Axis) -> str:
     places = [(f"{_x(across, step):.1f}", f"{_y(up, value):.1f}") for step, value in points]
     path = " ".join(f"{x},{y}" for x, y in places)
     marks = "".join(
-        f'<circle cx="{x}" cy="{y}" r="2.5"><title>{escape(curve.label)}, step {step:,}: {value:,.6g}'
-        "</title></circle>"
+        f'<circle cx="{x}" cy="{y}" r="2.5"><title>{escape(curve.label)}, '
+        f"step {step:,}: {value:,.6g}</title></circle>"
         for (x, y), (step, value) in zip(places, points, strict=True)
         if len(points) <= FEW
     )

@@ -77,8 +77,9 @@ def attention_image(
 
     canvas = FigureCanvasAgg(_figure(source, target, weights, title))
     with _boxes_for_letters_without_font():
-        canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[:, :, :3]
+        canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    return np.asarray(pixels, dtype=np.uint8)[:, :, :3]
 
 
 def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title: str) -> "Figure":
@@ -109,7 +110,7 @@ def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title
 
 @contextmanager
 def _boxes_for_letters_without_font() -> Iterator[None]:
-    """Inside, matplotlib draws them so in silence: its warnings would fill the log of a training."""
+    """Inside, matplotlib draws boxes in silence: its warnings would fill the log of a training."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         yield

@@ -136,5 +136,5 @@ def test_pixels_show_what_the_file_shows() -> None:
     image = attention_image(["$x"] * 6, ["$x"] * 6, weights, title="$x")
 
     assert image.dtype == np.uint8 and image.shape[2] == 3
-    column, row = centre(image / np.float32(255), 0.5)
+    column, row = centre(np.divide(image, 255, dtype=np.float32), 0.5)
     assert row < image.shape[0] / 2 < column
