@@ -7,7 +7,6 @@ data.
 
 # Shapes: N sentences, S source length, T target length, M real target pieces.
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +22,45 @@ ROW_MULTIPLE = 16
 Ids = NDArray[np.int32]
 
 
+class Rows(NamedTuple):
+    """The pairs of a batch as they come from the data: ids without BOS and EOS."""
+
+    sources: list[Ids]
+    targets: list[Ids]
+    weights: NDArray[np.float32]  # (N,) of each pair in the loss; 1 where none were given
+    inputs: list[Ids]  # the targets as the decoder reads them: some words may be hidden from it
+
+    @classmethod
+    def unweighted(cls, sources: list[Ids], targets: list[Ids]) -> "Rows":
+        """These pairs, each with weight 1 and nothing hidden."""
+        return cls(sources, targets, np.ones(len(sources), np.float32), targets)
+
+    @property
+    def source_tokens(self) -> int:
+        """Source pieces, without EOS."""
+        return sum(map(len, self.sources))
+
+    @property
+    def target_tokens(self) -> int:
+        """Target pieces with EOS: as many as are predicted."""
+        return sum(map(len, self.targets)) + len(self.targets)
+
+    @property
+    def target_weight(self) -> float:
+        """The sum of the weights of the target pieces."""
+        pieces = np.array([len(target) + 1 for target in self.targets], np.float64)
+        return float(pieces @ self.weights)
+
+    def part(self, number: int, count: int) -> "Rows":
+        """Slice `number` of `count`: neighbours, and as many in each as can be.
+
+        All slices together are all rows. One is empty only if there are fewer rows than slices.
+        """
+        total = len(self.sources)
+        cut = slice(number * total // count, (number + 1) * total // count)
+        return Rows(self.sources[cut], self.targets[cut], self.weights[cut], self.inputs[cut])
+
+
 class Batch(NamedTuple):
     """Padded ids. Rows that only fill the shape have one source piece and no target piece."""
 
@@ -31,12 +69,13 @@ class Batch(NamedTuple):
     tgt_in: Tensor  # (N, T) BOS + pieces
     real: Tensor  # (M,) flat positions in (N, T) that hold a target piece
     tgt_out: Tensor  # (M,) pieces + EOS at those positions
-    source_tokens: int  # pieces without EOS and padding
+    weights: Tensor  # (M,) fp32, of each of them in the loss
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on `device`."""
-        src, src_lengths, tgt_in, real, tgt_out = (x.to(device) for x in self[:5])
-        return Batch(src, src_lengths, tgt_in, real, tgt_out, self.source_tokens)
+        """The batch on `device`; a GPU fetches it while it computes what came before."""
+        if device.type != "cuda":
+            return Batch(*(x.to(device) for x in self))
+        return Batch(*(x.pin_memory().to(device, non_blocking=True) for x in self))
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -80,22 +119,24 @@ def plan_epoch(
     return [batches[number] for number in shuffled]
 
 
-def collate(sources: Sequence[Ids], targets: Sequence[Ids]) -> Batch:
-    """The padded batch of these sentences (ids without BOS and EOS)."""
-    rows = _round_up(len(sources), ROW_MULTIPLE)
-    size = _round_up(max(map(len, sources)) + 1, LENGTH_MULTIPLE)
-    length = _round_up(max(map(len, targets)) + 1, LENGTH_MULTIPLE)
+def collate(pairs: Rows) -> Batch:
+    """The padded batch of these pairs; of none, a batch of rows that only fill the shape."""
+    sources, targets, pair_weights, inputs = pairs
+    rows = max(_round_up(len(sources), ROW_MULTIPLE), ROW_MULTIPLE)
+    size = _round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
+    length = _round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)
     src = np.full((rows, size), PAD_ID, dtype=np.int64)
     src[len(sources) :, 0] = EOS_ID
     src_lengths = np.ones(rows, dtype=np.int64)
     tgt_in = np.full((rows, length), PAD_ID, dtype=np.int64)
     tgt_out = np.full((rows, length), PAD_ID, dtype=np.int64)
-    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+    weights = np.repeat(pair_weights, [len(target) + 1 for target in targets])
+    for row, (source, target, given) in enumerate(zip(sources, targets, inputs, strict=True)):
         src[row, : len(source)] = source
         src[row, len(source)] = EOS_ID
         src_lengths[row] = len(source) + 1
         tgt_in[row, 0] = BOS_ID
-        tgt_in[row, 1 : len(target) + 1] = target
+        tgt_in[row, 1 : len(given) + 1] = given
         tgt_out[row, : len(target)] = target
         tgt_out[row, len(target)] = EOS_ID
     flat = tgt_out.ravel()
@@ -106,5 +147,5 @@ def collate(sources: Sequence[Ids], targets: Sequence[Ids]) -> Batch:
         tgt_in=torch.from_numpy(tgt_in),
         real=torch.from_numpy(real),
         tgt_out=torch.from_numpy(flat[real]),
-        source_tokens=sum(map(len, sources)),
+        weights=torch.from_numpy(weights),
     )

@@ -22,7 +22,7 @@ ROW_MULTIPLE = 32
 
 
 class Loss(NamedTuple):
-    """Sums over the target pieces, in nats."""
+    """Weighted sums over the target pieces, in nats."""
 
     smoothed: Tensor  # () what training minimises
     nll: Tensor  # () the unsmoothed negative log-likelihood
@@ -32,8 +32,9 @@ class _OutputLoss(torch.autograd.Function):
     """Output layer and loss in one: the gradient of a softmax is known when the softmax is.
 
     No (M, V) tensor outlives its chunk, in either direction. With p = softmax(logits), c = e/(V-1)
-    and y the gold piece, the gradient of the logits is p - (1 - e) [v = y] - c [v != PAD]. The
-    constant c needs no pass over (M, V): its products with features and weights are plain sums.
+    and y the gold piece, the gradient of the logits is p - (1 - e) [v = y] - c [v != PAD], times
+    the weight of the piece. Neither the constant c nor the weights need a pass over (M, V): what c
+    adds to the products are plain sums, and a weight scales a whole row of features.
     """
 
     @staticmethod
@@ -43,6 +44,7 @@ class _OutputLoss(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         target: Tensor,
+        weights: Tensor,
         smoothing: float,
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
@@ -62,28 +64,29 @@ class _OutputLoss(torch.autograd.Function):
             real = len(gold)
             fill = (0, 0, 0, -real % ROW_MULTIPLE)
             gold = F.pad(gold, fill)
+            given = weights[start : start + CHUNK, None].to(wide)  # (m, 1)
             rows = F.pad(features[start : start + CHUNK].to(dtype), fill)
             logits = F.linear(rows, low_weight, low_bias)
             p = logits.softmax(dim=-1, dtype=wide)
             # A gold piece whose probability underflows costs 87 nats, not infinitely many.
             log_p_gold = p.gather(1, gold).clamp_min(torch.finfo(torch.float32).tiny).log()
             normaliser = logits.gather(1, gold).to(wide) - log_p_gold  # log sum exp, (m, 1)
-            nll -= log_p_gold[:real].sum()
-            mean += (weight.shape[0] - 1) * normaliser[:real].sum()
-            mean -= (rows.to(wide) @ weight_sum).sum() + real * bias_sum
+            nll -= (log_p_gold[:real] * given).sum()
+            mean += (weight.shape[0] - 1) * (normaliser[:real] * given).sum()
+            mean -= ((rows[:real].to(wide) @ weight_sum + bias_sum) * given[:, 0]).sum()
             if not any(ctx.needs_input_grad):  # type: ignore[attr-defined]
                 continue
             p.scatter_add_(1, gold, p.new_full(gold.shape, smoothing - 1))
             p[:, PAD_ID] += uniform
             p[real:] = 0
             low = p.to(dtype)
-            grad_features[start : start + CHUNK] = (low @ low_weight)[:real]
-            grad_weight += low.t() @ rows
-            grad_bias += p.sum(0)
-        all_but_constant = uniform * weight.sum(0)
-        grad_features -= all_but_constant.to(grad_features.dtype)
-        grad_weight -= uniform * features.to(grad_weight.dtype).sum(0)
-        grad_bias -= uniform * len(target)
+            grad_features[start : start + CHUNK] = (low @ low_weight)[:real] * given
+            grad_weight += low.t() @ (rows * F.pad(given, fill).to(dtype))
+            grad_bias += F.pad(given[:, 0], fill[2:]) @ p
+        constant = uniform * weights.to(wide)  # (M,)
+        grad_features -= (constant[:, None] * weight.sum(0)).to(grad_features.dtype)
+        grad_weight -= (constant @ features.to(wide)).to(grad_weight.dtype)
+        grad_bias -= constant.sum()
         ctx.save_for_backward(grad_features, grad_weight, grad_bias)
         smoothed = (1 - smoothing) * nll + uniform * mean
         ctx.mark_non_differentiable(nll)
@@ -92,7 +95,7 @@ class _OutputLoss(torch.autograd.Function):
     @staticmethod
     def backward(
         ctx: FunctionCtx, *gradients: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+    ) -> tuple[Tensor, Tensor, Tensor, None, None, None, None]:
         grad_features, grad_weight, grad_bias = ctx.saved_tensors  # type: ignore[attr-defined]
         scale = gradients[0]
         return (
@@ -102,20 +105,28 @@ class _OutputLoss(torch.autograd.Function):
             None,
             None,
             None,
+            None,
         )
 
 
 def output_loss(
-    features: Tensor, weight: Tensor, bias: Tensor, target: Tensor, *, smoothing: float
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    weights: Tensor,
+    *,
+    smoothing: float,
 ) -> Loss:
     """Loss of predicting `target` (M,) by `features` (M, F) @ weight (V, F)^T + bias (V,).
 
-    Under autocast the products run in its dtype; softmax and sums are in fp32 at least.
+    Each target piece counts `weights` (M,) times. Under autocast the products run in its dtype;
+    softmax and sums are in fp32 at least.
     """
     device = features.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
     with torch.autocast(device, enabled=False):
         losses = _OutputLoss.apply(  # type: ignore[no-untyped-call]
-            features, weight, bias, target, smoothing, dtype
+            features, weight, bias, target, weights, smoothing, dtype
         )
     return Loss(*losses)

@@ -1,9 +1,7 @@
 """One training session: data, tokenizer and trainer put together, the loop, and what it saves."""
 
-import itertools
-import os
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,19 +9,25 @@ import torch
 
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
 from model.decoding.engine import check_room, room_for
-from model.decoding.precision import precision_of, resolve_device
+from model.decoding.precision import precision_of
 from model.errors import DataError
 from model.run import point, prune
 from model.text.tokenizer import Tokenizer
+from training.batching import Ids
 from training.card import model_card, with_coverage
+from training.choosing import LABELS, Best
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
+from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
+from training.finetune import starting_weights
+from training.lifeline import Lifeline
+from training.make_objective import make_objective
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
-from training.resuming import check_same_config, is_finished
+from training.resuming import check_same_config, check_same_step, is_finished
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
 from training.trainer import Trainer, Update
@@ -37,17 +41,20 @@ after a thousand updates. The memory of a validation is then taken from the begi
 class Session:
     """A run directory being trained. `train` may be called once."""
 
-    def __init__(self, config: TrainConfig, run: Path, *, resume: bool) -> None:
+    def __init__(self, config: TrainConfig, run: Path, *, resume: bool, world: World) -> None:
         """Read the data, learn or load the tokenizer, build the trainer; `resume` loads its state.
+
+        Nothing is written yet.
 
         Raises:
             ConfigError, DataError, CheckpointError: as their names say.
         """
         self.run = run
         self.resume = resume
+        self.world = world
         bound_kernel_cache()
-        torch.set_num_threads(config.run.threads or usable_cores())
-        self.device = resolve_device(config.run.device)
+        torch.set_num_threads(world.threads(config.run.threads))
+        self.device = world.device(config.run.device)
         train, dev = (
             read_pairs(files, config.data) for files in (config.data.train, config.data.dev)
         )
@@ -56,22 +63,30 @@ class Session:
             check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
-            self.tokenizer = make_tokenizer(config, train)
+            self.tokenizer = world.shared(lambda: make_tokenizer(config, train))
+        self.config_given = config
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
+        weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
         chosen = state[1].get("precision") if state else None  # as measured when the run began
-        self.dtype = training_dtype(self.config, self.device, chosen)
+        self.dtype = world.shared(lambda: training_dtype(self.config, self.device, chosen))
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
         self.data_digest = self.train_corpus.digest()
         self.trainer = Trainer(
-            self.config, self.train_corpus, self.tokenizer, device=self.device, dtype=self.dtype
+            self.config,
+            self.train_corpus,
+            self.tokenizer,
+            device=self.device,
+            dtype=self.dtype,
+            world=world,
+            objective=make_objective(self.config, self.pairs, self.tokenizer, self.device),
+            weights=weights,
         )
-        self.learned = self.learn_shortlist() if config.shortlist.candidates else None
-        self.best_bleu = -1.0
-        self.without_better = 0  # validations since the best one
+        self.learned: LearnedShortlist | None = None
+        self.best = Best(config.validation.best)
         self.skipped_shown = 0
         if state:
             tensors, values = state
@@ -81,9 +96,13 @@ class Session:
                     "back, or train into a new --output."
                 )
             self.trainer.load_state(tensors, values["trainer"])
-            self.best_bleu = values["best_bleu"]
-            self.without_better = values["without_better"]
-        save_config(config, run / "config.yaml")
+            self.best.score = values["best_score"]
+            self.best.without_better = values["without_better"]
+        check_same_step(run, self.trainer.steps, world)
+
+    def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
+        """What alignments are learned from."""
+        return self.train_corpus.sources, self.train_corpus.targets
 
     def learn_shortlist(self) -> LearnedShortlist:
         """The shortlist of this run: the same at every resumption."""
@@ -98,10 +117,16 @@ class Session:
 
         Raises:
             Interrupted: after SIGINT or SIGTERM, when the state is saved.
-            TrainingDiverged: see `Trainer.update`.
+            TrainingDiverged: see `Guard.roll_back`.
         """
-        trainer, run = self.trainer, self.config.run
-        start = trainer.steps
+        if not self.world.leads:
+            with stop_signals() as received:
+                self.loop(received)
+            return
+        save_config(self.config_given, self.run / "config.yaml")
+        if self.config.shortlist.candidates:
+            self.learned = self.learn_shortlist()
+        run, start = self.config.run, self.trainer.steps
         with (
             MetricsLog(self.run, resume_step=start or None) as self.metrics,
             TrainingProgress(
@@ -111,32 +136,53 @@ class Session:
         ):
             self.describe()
             self.evaluate(self.dev_corpus.first(REHEARSED))  # what fails should fail now
-            batches = trainer.batches()
-            while not self.finished:
-                self.log(trainer.update(next(batches)))
-                due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
-                if due:
+            self.loop(received)
+            self.conclude()
+
+    def loop(self, received: list[int]) -> None:
+        """Every process's updates; the first one also logs, validates and saves."""
+        trainer, run, world = self.trainer, self.config.run, self.world
+        batches = trainer.batches()
+        lifeline = Lifeline(trainer, self.run)
+        while not self.finished:
+            update = trainer.update(next(batches))
+            if world.leads:
+                self.log(update)
+            if trainer.guard.diverged:
+                returned = lifeline.roll_back()
+                if world.leads:
+                    self.progress.message(returned)
+            due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
+            if due:
+                if world.leads:
                     with self.progress.paused():
                         self.validate()
-                if received and not self.finished:
-                    if not due:
-                        self.save(evaluation=None)
-                    raise Interrupted(received[0])
-            rates = self.progress.totals
+                self.best.without_better = world.shared(lambda: self.best.without_better)
+                lifeline.saved()
+            stop = world.highest(received[0] if received else 0)
+            if stop and not self.finished:
+                if world.leads and not due:
+                    self.save(evaluation=None)
+                raise Interrupted(stop)
+
+    def conclude(self) -> None:
+        """The speed on average, and why the run ended."""
+        rates, steps = self.progress.totals, self.trainer.steps
+        self.progress.message(
+            f"{rates.updates_per_s:.2f} updates/s, "
+            f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
+            "average, validation apart"
+        )
+        if steps < self.config.run.max_steps:
             self.progress.message(
-                f"{rates.updates_per_s:.2f} updates/s, "
-                f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
-                "average, validation apart"
+                f"no better {LABELS[self.best.metric]} in {self.config.run.patience} validations: "
+                f"stopped at step {steps}"
             )
-            if trainer.steps < run.max_steps:
-                self.progress.message(
-                    f"no better BLEU in {run.patience} validations: stopped at step {trainer.steps}"
-                )
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return is_finished(self.config, self.trainer.steps, self.without_better)
+        return is_finished(self.config, self.trainer.steps, self.best.without_better)
 
     def describe(self) -> None:
         """What is trained on what, before the first update."""
@@ -146,15 +192,19 @@ class Session:
         if self.learned:
             say(self.learned.describe())
         size = sum(parameter.numel() for parameter in self.trainer.parameters)
+        learned = sum(parameter.numel() for parameter in self.trainer.trained.values())
         precision = str(self.dtype).removeprefix("torch.")
         say(
             f"model: {size:,} parameters, {self.tokenizer.vocab_size:,} pieces; "
             f"{self.device}, {precision}, {torch.get_num_threads()} threads"
+            + (f", {self.world.size} processes" if self.world.size > 1 else "")
         )
         if self.trainer.steps:
             say(f"resumed at step {self.trainer.steps:,}")
         elif self.resume:
             say(f"nothing to resume in {self.run}: starting")
+        elif begun_from := self.config.finetune.init_from:
+            say(f"begun with the weights of {begun_from}; {size - learned:,} of them are frozen")
 
     def log(self, update: Update) -> None:
         """Show every update; write every `log_every`-th to the metrics."""
@@ -193,25 +243,12 @@ class Session:
     def validate(self) -> None:
         """Evaluate the averaged weights on the dev set, log, save, and move the links."""
         started = time.perf_counter()
-        trainer = self.trainer
+        step = self.trainer.steps
         result = self.evaluate(self.dev_corpus)
-        better = result.bleu > self.best_bleu
-        self.best_bleu = max(self.best_bleu, result.bleu)
-        self.without_better = 0 if better else self.without_better + 1
-        self.metrics.log(
-            trainer.steps,
-            {
-                "dev_loss": result.loss,
-                "dev_ppl": result.ppl,
-                "dev_bleu": result.bleu,
-                "dev_chrf": result.chrf,
-                "bleu_signature": result.bleu_signature,
-                "chrf_signature": result.chrf_signature,
-            },
-        )
+        better = self.best.offer(result.value(self.best.metric))
+        self.metrics.log(step, result.figures())
         self.progress.message(
-            f"step {trainer.steps:,}  dev loss {result.loss:.3f}  ppl {result.ppl:.2f}  "
-            f"BLEU {result.bleu:.2f}  chrF {result.chrf:.2f}{'  best so far' if better else ''}  "
+            f"step {step:,}  {result.describe()}{'  best so far' if better else ''}  "
             f"({time.perf_counter() - started:.0f} s)"
         )
         self.show_samples(result)
@@ -224,15 +261,15 @@ class Session:
             corpus,
             self.tokenizer,
             self.config.search,
+            metrics=self.config.validation.metrics,
+            samples=self.config.run.sample_lines,
             dtype=self.dtype,
         )
 
     def show_samples(self, result: Evaluation) -> None:
         """A few dev sentences with their translations."""
-        pairs = self.dev_corpus.pairs
-        rows = zip(pairs.sources, result.translations, strict=True)
-        for source, translation in itertools.islice(rows, self.config.run.sample_lines):
-            self.progress.message(f"  {source}\n  -> {translation}")
+        for sample in result.samples:
+            self.progress.message(f"  {sample.source}\n  -> {sample.translation.text}")
 
     def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
         """Write a checkpoint; `last` points to it, and `best` if it is."""
@@ -250,8 +287,8 @@ class Session:
             training_state=tensors,
             training_meta={
                 "trainer": values,
-                "best_bleu": self.best_bleu,
-                "without_better": self.without_better,
+                "best_score": self.best.score,
+                "without_better": self.best.without_better,
                 "data_digest": self.data_digest,
                 "precision": precision_of(self.dtype),
             },
@@ -259,17 +296,19 @@ class Session:
         if best:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
-        prune(self.run)
+        prune(self.run, self.config.run.keep)
 
 
 def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
-    """The tokenizer that the config names, or one learned from the training text.
+    """The tokenizer that the config names, that of the model to begin with, or a learned one.
 
     Raises:
         DataError: the named file cannot be read.
-        CheckpointError: it is no SentencePiece model.
+        CheckpointError: it is no SentencePiece model, or there is no such model to begin with.
     """
-    settings = config.tokenizer
+    settings, begun_from = config.tokenizer, config.finetune.init_from
+    if settings.model is None and begun_from is not None:
+        return load_checkpoint(begun_from).tokenizer
     if settings.model is None:
         lines = all_lines(train)
         return Tokenizer(learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size))
@@ -278,10 +317,3 @@ def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
         return Tokenizer(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: the tokenizer cannot be read ({error.strerror}).") from None
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

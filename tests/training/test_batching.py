@@ -1,12 +1,22 @@
 """Batches: every sentence once, budget kept, few shapes, padding told from pieces."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from training.batching import LENGTH_MULTIPLE, ROW_MULTIPLE, collate, plan_epoch
+from training.batching import LENGTH_MULTIPLE, ROW_MULTIPLE, Rows, collate, plan_epoch
 
 Lengths = NDArray[np.int64]
+
+
+def rows(sources: list[list[int]], targets: list[list[int]]) -> Rows:
+    return Rows(
+        [np.array(ids, np.int32) for ids in sources],
+        [np.array(ids, np.int32) for ids in targets],
+        np.arange(len(sources), dtype=np.float32),
+        [np.array(ids, np.int32) + 100 for ids in targets],
+    )
 
 
 def lengths(seed: int) -> tuple[Lengths, Lengths]:
@@ -52,14 +62,34 @@ def test_a_sentence_above_the_budget_gets_a_batch_of_its_own() -> None:
 
 
 def test_collate_shifts_pads_and_fills_rows() -> None:
-    batch = collate(
-        [np.array([7, 8, 9], np.int32), np.array([5], np.int32)],
-        [np.array([6], np.int32), np.array([4, 10], np.int32)],
-    )
+    batch = collate(rows([[7, 8, 9], [5]], [[6], [4, 10]]))
     assert batch.src.shape == (ROW_MULTIPLE, padded(4))
     assert batch.src[:3, :4].tolist() == [[7, 8, 9, EOS_ID], [5, EOS_ID, 0, 0], [EOS_ID, 0, 0, 0]]
     assert batch.src_lengths.tolist() == [4, 2] + [1] * (ROW_MULTIPLE - 2)
-    assert batch.tgt_in[:3, :3].tolist() == [[BOS_ID, 6, 0], [BOS_ID, 4, 10], [PAD_ID] * 3]
+    assert batch.tgt_in[:3, :3].tolist() == [[BOS_ID, 106, 0], [BOS_ID, 104, 110], [PAD_ID] * 3]
     assert batch.tgt_out.tolist() == [6, EOS_ID, 4, 10, EOS_ID]
+    assert batch.weights.tolist() == [0, 0, 1, 1, 1]
     assert batch.real.tolist() == [0, 1, *(batch.tgt_in.shape[1] + np.arange(3))]
-    assert batch.source_tokens == 4
+
+
+@pytest.mark.parametrize(("total", "count"), [(7, 1), (7, 3), (6, 3), (2, 5)])
+def test_parts_are_nearly_equal_slices_that_are_together_all_rows(total: int, count: int) -> None:
+    whole = rows([[number] for number in range(total)], [[-number] for number in range(total)])
+    parts = [whole.part(number, count) for number in range(count)]
+    for column in range(4):
+        joined = [x.item() for part in parts for x in part[column]]
+        assert joined == [x.item() for x in whole[column]]
+    sizes = [len(part.sources) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_batch_of_no_pairs_only_fills_the_smallest_shape() -> None:
+    batch = collate(rows([], []))
+    assert batch.src.shape == (ROW_MULTIPLE, LENGTH_MULTIPLE)
+    assert batch.src[:, 0].tolist() == [EOS_ID] * ROW_MULTIPLE
+    assert (len(batch.tgt_out), len(batch.real)) == (0, 0)
+
+
+def test_pieces_and_weights_of_rows_are_counted() -> None:
+    pairs = rows([[7, 8, 9], [5]], [[6], [4, 10]])  # weights 0 and 1
+    assert (pairs.source_tokens, pairs.target_tokens, pairs.target_weight) == (4, 5, 3.0)
