@@ -16,9 +16,9 @@ NAME = "report.html"
 
 STYLE = """\
 :root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d2430; --soft: #5d6675;
-  --line: #dfe2e6; --c1: #1f6fb5; --c2: #c65a06; --c3: #9db9d6; --c4: #2f8a4d; --c5: #8a4fb0; }
+  --line: #dfe2e6; --c1: #1f6fb5; --c2: #c65a06; --c3: #7f9fc0; --c4: #2f8a4d; --c5: #8a4fb0; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171c; --ink: #e6e8eb; --soft: #9aa3b0;
-  --line: #2c323b; --c1: #6cb2f2; --c2: #f2a25c; --c3: #48617c; --c4: #73c98f; --c5: #c79be6; } }
+  --line: #2c323b; --c1: #6cb2f2; --c2: #f2a25c; --c3: #6f8fae; --c4: #73c98f; --c5: #c79be6; } }
 body { margin: 0 auto; padding: 1.5rem; max-width: 72rem; background: var(--paper);
   color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 h1 { margin: 0; font-size: 1.6rem; } h2 { margin: 2.2rem 0 0.6rem; font-size: 1.1rem; }
@@ -106,8 +106,8 @@ def _summary(config: TrainConfig, lines: Sequence[Line]) -> str:
     words = [f"{max(steps, default=0):,} of {config.run.max_steps:,} steps"]
     metric = config.validation.best
     if best := best_line(lines, metric):
-        value = _number(best, f"dev_{metric}")
-        words.append(f"best {LABELS[metric]} {value:.4g} at step {best['step']:,}")
+        value = _figure(best, f"dev_{metric}")
+        words.append(f"best {LABELS[metric]} {value} at step {best['step']:,}")
     rates = [series(lines, f"{side}_tokens_per_s")[1] for side in ("source", "target")]
     if all(rates):
         source, target = (sum(rate) / len(rate) for rate in rates)
@@ -129,7 +129,7 @@ def _validations(lines: Sequence[Line], metric: str) -> str:
     names = [name for name in dict.fromkeys(names) if any(name in line for line in measured)]
     head = ["step", *(LABELS.get(name[4:], "perplexity") for name in names)]
     rows = [
-        ([f"{line['step']:,}", *(_figure(line.get(name)) for name in names)], line is best)
+        ([f"{line['step']:,}", *(_figure(line, name) for name in names)], line is best)
         for line in measured
     ]
     signatures = {
@@ -142,8 +142,10 @@ def _validations(lines: Sequence[Line], metric: str) -> str:
     return _table(head, rows) + f"<p class=soft>Best by {LABELS[metric]}: in bold.{codes}</p>"
 
 
-def _figure(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else ""
+def _figure(line: Line, name: str) -> str:
+    value = line.get(name)
+    digits = 3 if name == "dev_loss" else 2
+    return f"{value:.{digits}f}" if isinstance(value, int | float) else ""
 
 
 def _samples(record: Record) -> str:

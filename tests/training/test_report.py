@@ -122,8 +122,8 @@ def test_the_tables_say_what_was_measured(finished: Path) -> None:
     rows = page.texts("tr")
     assert rows[0] == "steplossperplexityBLEUchrF"
     for row, line in zip(rows[1:3], validations, strict=True):
-        names = ("step", "dev_loss", "dev_ppl", "dev_bleu", "dev_chrf")
-        assert row == "".join(f"{line[name]:.4g}" for name in names)
+        figures = [f"{line[name]:.2f}" for name in ("dev_ppl", "dev_bleu", "dev_chrf")]
+        assert row == "".join([str(line["step"]), f"{line['dev_loss']:.3f}", *figures])
     (best,) = (e.text for e in page.elements if e.attributes.get("class") == "best")
     assert best.startswith(str(load_checkpoint(finished).step))
     assert f"BLEU: {validations[0]['bleu_signature']}" in page.texts("code")
