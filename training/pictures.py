@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import fill
+from textwrap import fill, shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 SHOWN_SPACE = "\u2423"  # open box; SentencePiece's bar would lie on the letter below it
 CELL = 2  # columns: about a square
 LABEL = 14  # columns or rows that a piece may take
-MOST_NAMED = 80  # source pieces of a picture; of more, columns are narrow and have numbers
+MOST_NAMED = 80  # pieces on a side of a picture; of more, cells are narrow and have numbers
 DOTS_PER_INCH = 130
+DOTS_PER_INCH_OF_SAMPLES = 65  # every validation of a training adds some
+TITLE = 300  # letters that are shown
 
 _ASCII = [Text(shade * CELL) for shade in " .:-=+*#%@"]
 # Of the 256 colours that terminals agree on: dark blue, purple, red, orange, pale yellow.
@@ -75,7 +77,9 @@ def attention_image(
     """The pixels (height, width, 3) of a picture of `weights` (T, S)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(_figure(source, target, weights, title))
+    figure = _figure(source, target, weights, title)
+    figure.set_dpi(DOTS_PER_INCH_OF_SAMPLES)
+    canvas = FigureCanvasAgg(figure)
     with _boxes_for_letters_without_font():
         canvas.draw()  # type: ignore[no-untyped-call]
     pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
@@ -86,26 +90,33 @@ def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title
     # Takes a second, and most commands draw nothing.
     from matplotlib.figure import Figure
 
-    named = len(source) <= MOST_NAMED
-    width = 0.34 * len(source) if named else min(0.34 * MOST_NAMED, 0.08 * len(source))
-    size = (2.2 + width, 1.8 + 0.3 * len(target))
+    size = (2.2 + _side(len(source), 0.34), 1.8 + _side(len(target), 0.3))
     figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(weights.tolist(), cmap="magma", vmin=0, aspect="auto")
     axes.xaxis.tick_top()
     # A piece may be "$": no formulas.
-    rows = [_shown(piece) for piece in target]
-    if named:
+    if len(source) <= MOST_NAMED:
         columns = [_shown(piece) for piece in source]
         axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
     else:
         axes.set_xlabel(f"number of the source piece, of {len(source)}")
-    axes.set_yticks(range(len(rows)), rows, parse_math=False)
+    if len(target) <= MOST_NAMED:
+        rows = [_shown(piece) for piece in target]
+        axes.set_yticks(range(len(rows)), rows, parse_math=False)
+    else:
+        axes.set_ylabel(f"number of the target piece, of {len(target)}")
     axes.tick_params(length=0)
     # Not wrap=True, which looks for formulas whatever parse_math says.
-    axes.set_title(fill(_shown(title), width=round(10 * size[0])), parse_math=False)
+    text = shorten(_shown(title), TITLE, placeholder="…")
+    axes.set_title(fill(text, width=round(10 * size[0])), parse_math=False)
     figure.colorbar(image, label="attention weight")
     return figure
+
+
+def _side(count: int, cell: float) -> float:
+    """Inches that `count` pieces take in a row, if the name of one takes `cell`."""
+    return cell * count if count <= MOST_NAMED else min(cell * MOST_NAMED, 0.08 * count)
 
 
 @contextmanager

@@ -138,3 +138,13 @@ def test_pixels_show_what_the_file_shows() -> None:
     assert image.dtype == np.uint8 and image.shape[2] == 3
     column, row = centre(np.divide(image, 255, dtype=np.float32), 0.5)
     assert row < image.shape[0] / 2 < column
+
+
+def test_long_texts_have_pictures_of_a_size_that_a_training_can_keep() -> None:
+    short = attention_image(["a"] * 20, ["b"] * 20, torch.eye(20), title="b")
+    long = attention_image(["a"] * 400, ["b"] * 400, torch.eye(400), title="b " * 400)
+
+    assert max(short.shape) < 700
+    assert max(long.shape) < 2000
+    column, row = centre(np.divide(long, 255, dtype=np.float32), 1.0)
+    assert abs(row / long.shape[0] - 0.5) < 0.1 and abs(column / long.shape[1] - 0.5) < 0.1
