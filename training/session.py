@@ -15,17 +15,18 @@ from model.run import point, prune
 from model.text.tokenizer import Tokenizer
 from training.batching import Ids
 from training.card import model_card, with_coverage
-from training.choosing import LABELS, Best
+from training.choosing import Best
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
 from training.finetune import starting_weights
+from training.journal import Journal
 from training.largest import largest_batch_tokens
 from training.lifeline import Lifeline
 from training.make_objective import make_objective
-from training.memory import bound_kernel_cache, release_unused, resident_bytes
+from training.memory import bound_kernel_cache
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
 from training.resuming import (
@@ -37,7 +38,7 @@ from training.resuming import (
 )
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
-from training.trainer import Trainer, Update
+from training.trainer import Trainer
 from training.vocabulary import learn_tokenizer
 
 REHEARSED = 64
@@ -99,7 +100,6 @@ class Session:
         )
         self.learned: LearnedShortlist | None = None
         self.best = Best(config.validation.best)
-        self.skipped_shown = 0
         if state:
             tensors, values = state
             if values["data_digest"] != self.data_digest:
@@ -140,16 +140,25 @@ class Session:
             self.learned = self.learn_shortlist()
         run, start = self.config.run, self.trainer.steps
         with (
-            MetricsLog(self.run, resume_step=start or None) as self.metrics,
+            MetricsLog(self.run, resume_step=start or None) as metrics,
             TrainingProgress(
                 max_steps=run.max_steps, start_step=start, log_every=run.log_every
             ) as self.progress,
             stop_signals() as received,
         ):
+            self.journal = Journal(
+                self.run, self.config, self.trainer, metrics=metrics, progress=self.progress
+            )
             self.describe()
+            self.journal.begin(
+                {"train": self.train_corpus.report, "dev": self.dev_corpus.report},
+                {"model": self.size(), "precision": precision_of(self.dtype)}
+                | {"processes": str(self.world.size)},
+                self.device,
+            )
             self.evaluate(self.dev_corpus.first(REHEARSED))  # what fails should fail now
             self.loop(received)
-            self.conclude()
+            self.journal.end()
 
     def loop(self, received: list[int]) -> None:
         """Every process's updates; the first one also logs, validates and saves."""
@@ -159,7 +168,7 @@ class Session:
         while not self.finished:
             update = trainer.update(next(batches))
             if world.leads:
-                self.log(update)
+                self.journal.updated(update)
             if trainer.guard.diverged:
                 returned = lifeline.roll_back()
                 if world.leads:
@@ -177,20 +186,6 @@ class Session:
                     self.save(evaluation=None)
                 raise Interrupted(stop)
 
-    def conclude(self) -> None:
-        """The speed on average, and why the run ended."""
-        rates, steps = self.progress.totals, self.trainer.steps
-        self.progress.message(
-            f"{rates.updates_per_s:.2f} updates/s, "
-            f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
-            "average, validation apart"
-        )
-        if steps < self.config.run.max_steps:
-            self.progress.message(
-                f"no better {LABELS[self.best.metric]} in {self.config.run.patience} validations: "
-                f"stopped at step {steps}"
-            )
-
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
@@ -203,13 +198,9 @@ class Session:
         say(self.dev_corpus.report.describe("dev"))
         if self.learned:
             say(self.learned.describe())
-        size = sum(parameter.numel() for parameter in self.trainer.parameters)
-        learned = sum(parameter.numel() for parameter in self.trainer.trained.values())
-        precision = str(self.dtype).removeprefix("torch.")
         say(
-            f"model: {size:,} parameters, {self.tokenizer.vocab_size:,} pieces; "
-            f"{self.device}, {precision}, {torch.get_num_threads()} threads, "
-            f"batches of {self.config.run.tokens:,} tokens"
+            f"model: {self.size()}; {self.device}, {precision_of(self.dtype)}, "
+            f"{torch.get_num_threads()} threads, batches of {self.config.run.tokens:,} tokens"
             + (f", {self.world.size} processes" if self.world.size > 1 else "")
         )
         if self.trainer.steps:
@@ -217,54 +208,20 @@ class Session:
         elif self.resume:
             say(f"nothing to resume in {self.run}: starting")
         elif begun_from := self.config.finetune.init_from:
-            say(f"begun with the weights of {begun_from}; {size - learned:,} of them are frozen")
+            frozen = sum(p.numel() for p in self.trainer.parameters if not p.requires_grad)
+            say(f"begun with the weights of {begun_from}; {frozen:,} of them are frozen")
 
-    def log(self, update: Update) -> None:
-        """Show every update; write every `log_every`-th to the metrics."""
-        steps = self.trainer.steps
-        self.progress.update(
-            steps,
-            loss=update.loss,
-            learning_rate=update.learning_rate,
-            source_tokens=update.source_tokens,
-            target_tokens=update.target_tokens,
-        )
-        if self.trainer.skipped > self.skipped_shown:
-            self.skipped_shown = self.trainer.skipped
-            self.progress.message(
-                f"step {steps:,}: loss or gradient not finite, update skipped "
-                f"({self.skipped_shown} so far)"
-            )
-        if steps % self.config.run.log_every:
-            return
-        release_unused()
-        rates = self.progress.recent
-        self.metrics.log(
-            steps,
-            {
-                "loss": update.loss,
-                "nll": update.nll,
-                "learning_rate": update.learning_rate,
-                "gradient_norm": update.gradient_norm,
-                "source_tokens_per_s": rates.source_tokens_per_s,
-                "target_tokens_per_s": rates.target_tokens_per_s,
-                "skipped_updates": float(self.trainer.skipped),
-                "memory_bytes": float(resident_bytes()),
-            },
-        )
+    def size(self) -> str:
+        """How large the model is."""
+        parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
+        return f"{parameters:,} parameters, {self.tokenizer.vocab_size:,} pieces"
 
     def validate(self) -> None:
         """Evaluate the averaged weights on the dev set, log, save, and move the links."""
         started = time.perf_counter()
-        step = self.trainer.steps
         result = self.evaluate(self.dev_corpus)
         better = self.best.offer(result.value(self.best.metric))
-        self.metrics.log(step, result.figures())
-        self.progress.message(
-            f"step {step:,}  {result.describe()}{'  best so far' if better else ''}  "
-            f"({time.perf_counter() - started:.0f} s)"
-        )
-        self.show_samples(result)
+        self.journal.validated(result, better=better, seconds=time.perf_counter() - started)
         self.save(evaluation=result, best=better)
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
@@ -278,11 +235,6 @@ class Session:
             samples=self.config.run.sample_lines,
             dtype=self.dtype,
         )
-
-    def show_samples(self, result: Evaluation) -> None:
-        """A few dev sentences with their translations."""
-        for sample in result.samples:
-            self.progress.message(f"  {sample.source}\n  -> {sample.translation.text}")
 
     def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
         """Write a checkpoint; `last` points to it, and `best` if it is."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Train a translation model from two text files, line i of one translating line i of the other.
 
-RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.png. Ctrl-C saves;
+RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.html. Ctrl-C saves;
 the same command with --resume goes on. Translate with: dragoman-translate RUN
 """
 
@@ -54,7 +54,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
     """
     from model.run import lock_run
-    from training.curves import save_report
+    from training.report import save_report
     from training.session import Session
     from training.signals import Interrupted
 
@@ -72,7 +72,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
             return 128 + stop.number
         if not world.leads:
             return 0
-        save_report(run / "metrics.jsonl", run / "report.png")
+        save_report(run)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
     return 0
 
@@ -95,18 +95,17 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
         CheckpointError: there is, and the run exists but is not to be resumed.
     """
     from model.checkpoint import load_training_meta
-    from training.curves import save_report
+    from training.report import NAME, save_report
     from training.resuming import check_same_config, is_finished
 
-    report = run / "report.png"
     if not (run / "last").exists():
         return False
     meta = load_training_meta(run)
     done = meta["trainer"]["steps"]
     if is_finished(config, done, meta["without_better"]):
         check_same_config(config, load_config(run / "config.yaml"))
-        if not report.exists():  # killed between the last save and the report
-            save_report(run / "metrics.jsonl", report)
+        if not (run / NAME).exists():  # killed between the last save and the report
+            save_report(run)
         print(f"{run} is finished at step {done:,}. Raise run.max_steps to go on.")
         return True
     if not resume:

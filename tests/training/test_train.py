@@ -48,7 +48,7 @@ def test_a_run_leaves_everything_that_it_promises(
 ) -> None:
     run = tmp_path / "run"
     assert train(tiny_config, run) == 0
-    assert (run / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert (run / "report.html").read_bytes().startswith(b"<!doctype html>")
     assert list((run / "tensorboard").iterdir())
     kept = {path.name for path in (run / "checkpoints").iterdir()}
     assert "step-000008" in kept
@@ -224,10 +224,10 @@ def test_patience_survives_a_resume_and_ends_the_run(
     assert train(tiny_config, run, *settings, "run.max_steps=2") == 0
     assert train(tiny_config, run, *settings, "--resume", "run.max_steps=50") == 0
     assert load_checkpoint(run / "last").step == 4
-    (run / "report.png").unlink()
+    (run / "report.html").unlink()
     assert train(tiny_config, run, *settings, "run.max_steps=50") == 0
     assert "is finished at step 4" in capsys.readouterr().out
-    assert (run / "report.png").exists()
+    assert (run / "report.html").exists()
 
 
 def test_tsv_and_gzip_train_as_two_files_do(tiny_config: Path, tmp_path: Path) -> None:
