@@ -53,12 +53,14 @@ def test_a_line_so_far_above_the_room_is_not_tried() -> None:
 
 
 def test_what_is_found_is_a_whole_batch_for_each_part(tiny_config: Path) -> None:
-    config = load_config(tiny_config, ["run.batch_tokens=auto", "model.max_length=199"])
+    config = load_config(
+        tiny_config, ["run.batch_tokens=auto", "model.max_length=49", "model.input_feeding=false"]
+    )
     one = largest_batch_tokens(config, torch.device("cpu"), torch.float32, World())
-    assert one == MOST_TOKENS // 400 * 400
+    assert one == MOST_TOKENS // 100 * 100
     parts = replace(config, run=replace(config.run, accumulate=4))
     four = largest_batch_tokens(parts, torch.device("cpu"), torch.float32, World())
-    assert four == MOST_TOKENS // 1600 * 1600
+    assert four == MOST_TOKENS // 400 * 400
 
 
 def test_it_is_stored_and_a_resumed_run_goes_on_with_it(
