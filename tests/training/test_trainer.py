@@ -1,6 +1,9 @@
 """One update of the trainer, against the update written out, and its guards."""
 
 import dataclasses
+import math
+import resource
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from training.corpus import encode_corpus, read_pairs
 from training.distributed import World
 from training.guard import IN_A_ROW
 from training.parallel import part_seed
-from training.trainer import Trainer
+from training.trainer import BatchTooLarge, Trainer
 
 
 def trainer(path: Path, tokenizer: Tokenizer, *overrides: str) -> Trainer:
@@ -125,6 +128,29 @@ def test_dropout_depends_on_seed_step_and_part_alone(
     assert torch.equal(first, two.parts.gradients(rows, step=1))
     assert not torch.equal(first, two.parts.gradients(rows, step=2))
     assert len({part_seed(s, t, n) for s in (1, 2) for t in (1, 2) for n in (0, 1)}) == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of address space")
+def test_a_batch_that_does_not_fit_is_described_and_the_trainer_goes_on(
+    tiny_config: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    running = trainer(tiny_config, tiny_tokenizer, "run.accumulate=2", "model.input_feeding=false")
+    small = next(running.batches())
+    running.update(small)
+    long = np.full(60, 5, np.int32)
+    large = Rows.unweighted([long] * 40_000, [long] * 40_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, hard))
+    try:
+        with pytest.raises(BatchTooLarge) as raised:
+            running.update(large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    message = str(raised.value)
+    assert "step 2: no memory left for a batch of 40,000 pairs of up to 60 + 60 pieces" in message
+    assert "run.accumulate=4" in message
+    assert math.isfinite(running.update(small).loss)
 
 
 def test_a_return_restores_weights_and_optimizer_and_halves_the_rate(
