@@ -64,7 +64,9 @@ def _convert(hint: Any, value: object, path: str) -> object:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in get_args(hint):
             return None
-        return _convert(next(a for a in get_args(hint) if a is not type(None)), value, path)
+        choices = [choice for choice in get_args(hint) if choice is not type(None)]
+        fitting = (choice for choice in choices[1:] if _fits(choice, value))
+        return _convert(next(fitting, choices[0]), value, path)
     if origin is Literal:
         if value not in get_args(hint) or isinstance(value, bool):
             allowed = ", ".join(str(choice) for choice in get_args(hint))
@@ -81,6 +83,15 @@ def _convert(hint: Any, value: object, path: str) -> object:
             raise ConfigError(_wrong_type(path, value, "a mapping of keys to values"))
         return from_dict(typing.cast(type[object], hint), value, f"{path}.")
     return _scalar(hint, value, path)
+
+
+def _fits(hint: Any, value: object) -> bool:
+    """Whether `value` looks like what this alternative of a union is written as."""
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple)
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    return isinstance(value, str if hint is Path else hint) and not isinstance(value, bool)
 
 
 def _scalar(hint: Any, value: object, path: str) -> object:
@@ -128,7 +139,8 @@ class ModelConfig:
     """On the outputs between layers and on the attentional vector."""
     embedding_dropout: float = 0.3
     word_dropout: float = 0.0
-    """Probability that the network sees UNK in place of an input piece, on both sides."""
+    """Probability that training shows the network UNK in place of an input piece, on both sides.
+    The data is read so; the network itself does not know of it."""
     max_length: int = 100
     """Most pieces in a sentence: training leaves longer pairs out, translation cuts lines."""
 

@@ -4,7 +4,7 @@ import re
 
 from model.config import to_dict
 from training.config import TrainConfig
-from training.corpus import CorpusReport
+from training.corpus_report import CorpusReport
 from training.evaluation import Evaluation
 from training.shortlist import Coverage
 

@@ -21,6 +21,7 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
         ConfigError: naming each difference.
     """
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
+    free.add("data.cache_dir")
     differences = []
     for section in ("data", "tokenizer", "model", "search", "run"):
         now, before = to_dict(getattr(given, section)), to_dict(getattr(stored, section))

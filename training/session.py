@@ -1,8 +1,6 @@
 """One training session: data, tokenizer and trainer put together, the loop, and what it saves."""
 
 import itertools
-import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +12,9 @@ from model.decoding.engine import check_room, room_for
 from model.decoding.precision import precision_of, resolve_device
 from model.errors import DataError
 from model.run import point, prune
-from model.text.tokenizer import Tokenizer
 from training.card import model_card, with_coverage
 from training.config import TrainConfig, load_config, save_config
-from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
+from training.corpus import Corpus, encode_corpus, read_pairs
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
 from training.memory import bound_kernel_cache, release_unused, resident_bytes
@@ -27,7 +24,13 @@ from training.resuming import check_same_config, is_finished
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
 from training.trainer import Trainer, Update
-from training.vocabulary import learn_tokenizer
+from training.training_data import (
+    load_training_data,
+    make_stream,
+    make_tokenizer,
+    shortlist_pairs,
+    usable_cores,
+)
 
 REHEARSED = 64
 """Dev sentences that are translated before the first update: what cannot work should fail then, not
@@ -48,26 +51,27 @@ class Session:
         bound_kernel_cache()
         torch.set_num_threads(config.run.threads or usable_cores())
         self.device = resolve_device(config.run.device)
-        train, dev = (
-            read_pairs(files, config.data) for files in (config.data.train, config.data.dev)
-        )
+        dev = read_pairs(config.data.dev, config.data)
         state = load_training_state(run) if resume and (run / "last").exists() else None
         if state:
             check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
-            self.tokenizer = make_tokenizer(config, train)
+            self.tokenizer = make_tokenizer(config)
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         self.config = replace(config, model=model)
         chosen = state[1].get("precision") if state else None  # as measured when the run began
         self.dtype = training_dtype(self.config, self.device, chosen)
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
-        self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
+        self.data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
-        self.data_digest = self.train_corpus.digest()
+        self.data_digest = self.data.digest()
         self.trainer = Trainer(
-            self.config, self.train_corpus, self.tokenizer, device=self.device, dtype=self.dtype
+            self.config,
+            make_stream(self.config, self.data, self.tokenizer),
+            device=self.device,
+            dtype=self.dtype,
         )
         self.learned = self.learn_shortlist() if config.shortlist.candidates else None
         self.best_bleu = -1.0
@@ -87,11 +91,9 @@ class Session:
 
     def learn_shortlist(self) -> LearnedShortlist:
         """The shortlist of this run: the same at every resumption."""
-        corpus, samplers = self.train_corpus, self.trainer.samplers
-        targets = samplers[1].epoch(0) if samplers else corpus.targets
-        return learn_measured(
-            corpus.sources, targets, self.dev_corpus, self.tokenizer, self.config.shortlist
-        )
+        settings = self.config.shortlist
+        pairs = shortlist_pairs(self.trainer.stream, most_links=settings.max_links)
+        return learn_measured(*pairs, self.dev_corpus, self.tokenizer, settings)
 
     def train(self) -> None:
         """Train up to `max_steps`, or until patience runs out; validate and save on the way.
@@ -141,7 +143,8 @@ class Session:
     def describe(self) -> None:
         """What is trained on what, before the first update."""
         say = self.progress.message
-        say(self.train_corpus.report.describe("train"))
+        for line in self.data.describe():
+            say(line)
         say(self.dev_corpus.report.describe("dev"))
         if self.learned:
             say(self.learned.describe())
@@ -237,7 +240,7 @@ class Session:
     def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
         """Write a checkpoint; `last` points to it, and `best` if it is."""
         tensors, values = self.trainer.state()
-        card = model_card(self.config, self.trainer.steps, self.train_corpus.report, evaluation)
+        card = model_card(self.config, self.trainer.steps, self.data.report, evaluation)
         directory = save_checkpoint(
             self.run,
             self.trainer.steps,
@@ -260,28 +263,3 @@ class Session:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
         prune(self.run)
-
-
-def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
-    """The tokenizer that the config names, or one learned from the training text.
-
-    Raises:
-        DataError: the named file cannot be read.
-        CheckpointError: it is no SentencePiece model.
-    """
-    settings = config.tokenizer
-    if settings.model is None:
-        lines = all_lines(train)
-        return Tokenizer(learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size))
-    path = config.data.path(settings.model)
-    try:
-        return Tokenizer(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: the tokenizer cannot be read ({error.strerror}).") from None
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -4,20 +4,17 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import Tokenizer
-from training.batching import Batch, Ids, Rows, collate, plan_epoch
+from training.batching import Batch, Rows, collate
 from training.config import TrainConfig
-from training.corpus import Corpus, lengths
 from training.forward import batch_loss
 from training.objective import Loss
-from training.sampling import SubwordSampler
 from training.schedule import learning_rate
+from training.stream import PairStream, Position
 
 MAX_SKIPPED = 10  # updates in a row without a finite loss, after which a run has diverged
 
@@ -43,8 +40,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        corpus: Corpus,
-        tokenizer: Tokenizer,
+        stream: PairStream,
         *,
         device: torch.device,
         dtype: torch.dtype,
@@ -52,8 +48,7 @@ class Trainer:
         """`config.model.vocab_size` must be the tokenizer's. `dtype` is that of autocast."""
         torch.manual_seed(config.run.seed)
         self.config = config
-        self.corpus = corpus
-        self.samplers = _samplers(config, corpus, tokenizer)
+        self.stream = stream
         self.device = device
         self.dtype = dtype
         self.network = Seq2Seq(config.model).to(device)
@@ -69,30 +64,12 @@ class Trainer:
             fused=True,
         )
         self.steps = 0
-        self.epoch = 0
-        self.batches_done = 0  # of this epoch
         self.skipped = 0
         self.skipped_in_a_row = 0
 
     def batches(self) -> Iterator[Rows]:
-        """Endless global batches, reshuffled every epoch, from where the run stands."""
-        while True:
-            sources, targets = self._segmentations()
-            run = self.config.run
-            plan = plan_epoch(
-                lengths(sources),
-                lengths(targets),
-                batch_tokens=run.batch_tokens,
-                generator=np.random.default_rng([run.seed, self.epoch]),
-            )
-            for rows in plan[self.batches_done :]:
-                # Counted before the batch is used: a checkpoint is taken after its update.
-                self.batches_done += 1
-                yield Rows.unweighted(
-                    [sources[row] for row in rows], [targets[row] for row in rows]
-                )
-            self.epoch += 1
-            self.batches_done = 0
+        """Endless global batches, from where the run stands."""
+        return self.stream.batches()
 
     def update(self, rows: Rows) -> Update:
         """Forward, backward, clip, step. A non-finite loss or gradient changes no weight.
@@ -159,8 +136,7 @@ class Trainer:
                 tensors[f"optimizer/{key}/{name}"] = value.cpu()
         values = {
             "steps": self.steps,
-            "epoch": self.epoch,
-            "batches_done": self.batches_done,
+            "position": list(self.stream.position),
             "skipped": self.skipped,
             "skipped_in_a_row": self.skipped_in_a_row,
         }
@@ -187,24 +163,9 @@ class Trainer:
         }
         self.optimizer.load_state_dict(loaded)
         self.steps = values["steps"]
-        self.epoch = values["epoch"]
-        self.batches_done = values["batches_done"]
+        self.stream.position = Position(*values["position"])
         self.skipped = values["skipped"]
         self.skipped_in_a_row = values["skipped_in_a_row"]
-
-    def _segmentations(self) -> tuple[list[Ids], list[Ids]]:
-        """This epoch's ids of sources and targets.
-
-        A pair that sampling makes longer than the model takes keeps its ordinary ids.
-        """
-        ordinary = self.corpus.sources, self.corpus.targets
-        if not self.samplers:
-            return ordinary
-        sources, targets = (sampler.epoch(self.epoch) for sampler in self.samplers)
-        longest = np.maximum(lengths(sources), lengths(targets))
-        for row in np.flatnonzero(longest > self.config.model.max_length):
-            sources[row], targets[row] = ordinary[0][row], ordinary[1][row]
-        return sources, targets
 
     def _finite(self, loss: float, norm: float) -> bool:
         if math.isfinite(loss) and math.isfinite(norm):
@@ -224,15 +185,3 @@ class Trainer:
         """average += (1 - decay) * (weights - average); a young average follows faster."""
         decay = min(self.config.optimizer.ema, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
-
-
-def _samplers(config: TrainConfig, corpus: Corpus, tokenizer: Tokenizer) -> list[SubwordSampler]:
-    """One for the sources and one for the targets; none if the config asks for no sampling."""
-    alpha, seed = config.tokenizer.sampling, config.run.seed
-    if not alpha:
-        return []
-    sides = corpus.pairs.sources, corpus.pairs.targets
-    return [
-        SubwordSampler(tokenizer, lines, alpha=alpha, seed=2 * seed + number)
-        for number, lines in enumerate(sides)
-    ]

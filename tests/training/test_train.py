@@ -220,7 +220,7 @@ def test_tsv_and_gzip_train_as_two_files_do(tiny_config: Path, tmp_path: Path) -
     (tmp_path / "train.tsv.gz").write_bytes(gzip.compress(tsv.encode()))
     end = "run.max_steps=4"
     assert train(tiny_config, tmp_path / "two", end) == 0
-    assert train(tiny_config, tmp_path / "one", end, "data.train={tsv: train.tsv.gz}") == 0
+    assert train(tiny_config, tmp_path / "one", end, "data.train=[{files: train.tsv.gz}]") == 0
     assert_equal_states(tmp_path / "one", tmp_path / "two")
 
 
