@@ -1,6 +1,4 @@
 """Encoding of a chunk of records: parsed, filtered and turned into ids. It may run in any process.
-
-No torch here: a process that only encodes should start fast.
 """
 
 import hashlib

@@ -1,7 +1,5 @@
 """Sentences held as one array of ids, with what is needed to part them again."""
 
-# No torch here: processes that only encode should start fast.
-
 from itertools import pairwise
 from typing import NamedTuple
 
