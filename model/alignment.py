@@ -4,7 +4,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.text.tokenizer import SPACE_MARK
@@ -32,10 +34,14 @@ def word_weights(weights: Tensor, source: Sequence[str], target: Sequence[str]) 
         weights: (T, S) or, with EOS on both sides, (T + 1, S + 1): the soft alignment of pieces.
         source, target: the pieces.
     """
-    to_source = _membership(word_numbers(source)).to(weights.dtype)
-    to_target = _membership(word_numbers(target)).to(weights.dtype)
-    mean = to_target / to_target.sum(dim=0)
-    return mean.T @ weights[: len(target), : len(source)] @ to_source
+    soft = weights[: len(target), : len(source)].float().numpy()
+    if not soft.size:
+        return torch.zeros(word_count(target), word_count(source))
+    to_source, _ = _starts(source)
+    to_target, lengths = _starts(target)
+    received = np.add.reduceat(soft, to_source, axis=1)
+    given = np.add.reduceat(received, to_target, axis=0)
+    return torch.from_numpy(given / lengths[:, None])
 
 
 def hard(weights: Tensor) -> tuple[int, ...]:
@@ -43,7 +49,12 @@ def hard(weights: Tensor) -> tuple[int, ...]:
     return tuple(weights.argmax(dim=1).tolist()) if weights.numel() else ()
 
 
-def _membership(numbers: Sequence[int]) -> Tensor:
-    """(pieces, words) 1 where the piece belongs to the word, else 0."""
-    words = torch.arange(max(numbers, default=-1) + 1)
-    return (torch.tensor(numbers, dtype=torch.long).unsqueeze(1) == words).long()
+def word_count(pieces: Sequence[str]) -> int:
+    """How many words the pieces make."""
+    return max(word_numbers(pieces), default=-1) + 1
+
+
+def _starts(pieces: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The first piece of each word, and how many it has."""
+    lengths = np.bincount(word_numbers(pieces))
+    return np.cumsum(lengths) - lengths, lengths.astype(np.float32)

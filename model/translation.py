@@ -110,10 +110,14 @@ def plan_text(text: str, tokenizer: Tokenizer, limit: int) -> Plan:
     core = text.strip()
     start = len(text) - len(text.lstrip())
     plan: Plan = [text[:start]]
-    for segment in split_long(core, tokenizer, limit):
-        src = tuple(tokenizer.encode(segment.text))
-        blank = not src or segment.text.isspace()
-        plan += [segment.text if blank else src, segment.separator]
+    whole = tokenizer.encode(core)
+    if len(whole) <= limit:  # nearly always: it need not be encoded again
+        plan += [tuple(whole) or core, ""]
+    else:
+        for segment in split_long(core, tokenizer, limit):
+            src = tuple(tokenizer.encode(segment.text))
+            blank = not src or segment.text.isspace()
+            plan += [segment.text if blank else src, segment.separator]
     return [*plan, text[start + len(core) :]]
 
 
@@ -123,11 +127,17 @@ def plan_sources(plan: Plan) -> list[tuple[int, ...]]:
 
 
 def assemble(
-    plan: Plan, found: Sequence[Sequence[Hypothesis]], n_best: int, tokenizer: Tokenizer
+    plan: Plan,
+    found: Sequence[Sequence[Hypothesis]],
+    n_best: int,
+    tokenizer: Tokenizer,
+    *,
+    aligned: bool = True,
 ) -> Translation:
     """The translation of a text from the hypotheses `found` for each of its sources.
 
-    No two of its hypotheses have the same text: of these the best is kept.
+    No two of its hypotheses have the same text: of these the best is kept. Whoever does not want
+    their alignments saves the time with `aligned=False`; they are empty then.
 
     Raises:
         RequestError: for one of the sources nothing was found.
@@ -138,7 +148,7 @@ def assemble(
             "Raise max_length_b, or leave some of them out."
         )
     parts = [
-        _distinct(src, hypotheses, tokenizer)
+        _distinct(src, hypotheses, tokenizer, aligned)
         for src, hypotheses in zip(plan_sources(plan), found, strict=True)
     ]
     texts: dict[str, TextHypothesis] = {}
@@ -172,12 +182,14 @@ class _Told(NamedTuple):
 
 
 def _distinct(
-    src: tuple[int, ...], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer
+    src: tuple[int, ...], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, aligned: bool
 ) -> list[_Told]:
     """The best hypothesis of each text, in their order."""
     best: dict[str, Hypothesis] = {}
     for hypothesis in hypotheses:
         best.setdefault(tokenizer.decode(hypothesis.pieces), hypothesis)
+    if not aligned:
+        return [_Told(hypothesis, text, (), (), 0) for text, hypothesis in best.items()]
     source = [tokenizer.piece(id) for id in src]
     return [_tell(source, hypothesis, text, tokenizer) for text, hypothesis in best.items()]
 

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.admission import Admission
 from service.catalogue import Catalogue
+from service.direct import Direct
 from service.errors import add_error_handlers
 from service.keys import Keys
 from service.measuring import REQUEST_ID, Measuring
@@ -26,6 +27,9 @@ from service.routes.translate import translate_router
 from service.settings import Settings
 from service.tracing import tracing_of
 from service.worker import Worker
+
+BUSY = (translate_router, summarize_router, score_router)
+"""The routes that give work to a model."""
 
 
 def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
@@ -62,6 +66,8 @@ def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
         docs_url=None,  # their scripts come from the network of somebody else
         redoc_url=None,
     )
+    busy = [router(catalogue, reception) for router in BUSY]
+    app.add_middleware(Direct, routers=busy)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -74,8 +80,8 @@ def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
     app.add_middleware(Measuring, metrics=metrics, tracing=tracing, log_texts=settings.log_texts)
     add_error_handlers(app)
     app.include_router(health_router(workers, lambda: catalogue.draining, metrics))
-    for router in (translate_router, summarize_router, score_router, models_router):
-        app.include_router(router(catalogue, reception))
+    for router in (*busy, models_router(catalogue, reception)):
+        app.include_router(router)
     app.include_router(page_router())
     describe(app, settings.max_body_bytes, keys_needed=keys.needed)
     app.state.admission = admission  # for whoever runs the application inside another

@@ -252,7 +252,7 @@ class Crew:
             job.translations[text] = (
                 Unassembled(plan, found)
                 if len(found) > MANY
-                else assemble(plan, found, job.options.n_best, self._tokenizer)
+                else assemble(plan, found, job.options.n_best, self._tokenizer, aligned=job.aligned)
             )
         except RequestError as error:
             self._fail(job, error)

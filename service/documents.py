@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import sentencex
 
-from model.alignment import word_numbers
+from model.alignment import word_count
 from model.translation import TextHypothesis, Translation, best_combinations
 
 LONG = 200
@@ -83,7 +83,7 @@ class Document:
             alignment += [offset + place for place in hypothesis.alignment]
             words += [word_offset + place for place in hypothesis.word_alignment]
             offset += len(translation.source_pieces)
-            word_offset += max(word_numbers(translation.source_pieces), default=-1) + 1
+            word_offset += word_count(translation.source_pieces)
         return TextHypothesis(
             translation="".join(text),
             score=sum((h.score for h in chosen), start=0.0),

@@ -168,6 +168,11 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
+    return refusal(request, error)
+
+
+def refusal(request: Request, error: Exception) -> JSONResponse:
+    """`error_response`, with the reason written down in the request's record."""
     record_of(request.scope).reason = kind_of(error).type
     return error_response(error)
 

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, RequestError
@@ -52,8 +53,12 @@ async def generate(
     options: SearchOptions,
     terms: Terms,
     admitted: Admitted,
+    *,
+    aligned: bool,
 ) -> list[Translation]:
     """What `worker` makes of each document; all their sentences are in flight together.
+
+    `aligned` asks for their alignments.
 
     Raises:
         RequestError: constraints for a document of several sentences; and as `Worker.translate`.
@@ -61,27 +66,34 @@ async def generate(
     _check(documents, options)
     sentences = [sentence for document in documents for sentence in document.sentences]
     terms = dataclasses.replace(terms, document=len(sentences) > DOCUMENT)
+    translate = partial(worker.translate, terms=terms, admitted=admitted, aligned=aligned)
     if options.prefix and any(len(document.sentences) > 1 for document in documents):
         # Each document begins with the prefix, and not each of its sentences.
         firsts = [sentence for each in documents for sentence in each.sentences[:1]]
         others = [sentence for each in documents for sentence in each.sentences[1:]]
         plain = dataclasses.replace(options, prefix="")
-        first = iter(await worker.translate(firsts, options, terms, admitted))
-        other = iter(await worker.translate(others, plain, terms, admitted))
+        first = iter(await translate(firsts, options))
+        other = iter(await translate(others, plain))
         found = [
             next(other) if number else next(first)
             for document in documents
             for number in range(len(document.sentences))
         ]
     else:
-        found = await worker.translate(sentences, options, terms, admitted) if sentences else []
+        found = await translate(sentences, options) if sentences else []
     if any(len(document.sentences) > 1 for document in documents):
         return await asyncio.to_thread(_joined, documents, found, options.n_best)
     return _joined(documents, found, options.n_best)
 
 
 async def generate_stream(
-    worker: Worker, document: Document, options: SearchOptions, terms: Terms, admitted: Admitted
+    worker: Worker,
+    document: Document,
+    options: SearchOptions,
+    terms: Terms,
+    admitted: Admitted,
+    *,
+    aligned: bool,
 ) -> AsyncGenerator[str | Translation, None]:
     """Prefixes of what `worker` makes of the document, and then all of it.
 
@@ -91,7 +103,7 @@ async def generate_stream(
     sentences = document.sentences
     terms = dataclasses.replace(terms, document=len(sentences) > DOCUMENT)
     if len(document.parts) == len(sentences) == 1:
-        stream = worker.stream(sentences[0], options, terms, admitted)
+        stream = worker.stream(sentences[0], options, terms, admitted, aligned=aligned)
         try:
             async for item in stream:
                 yield item
@@ -104,7 +116,7 @@ async def generate_stream(
     while len(found) < len(sentences):
         chunk = sentences[len(found) : len(found) + count]
         asked = dataclasses.replace(options, prefix="") if found else options
-        found += await worker.translate(chunk, asked, terms, admitted)
+        found += await worker.translate(chunk, asked, terms, admitted, aligned=aligned)
         count *= 2
         yield document.beginning(found)
     yield await asyncio.to_thread(document.join, found, options.n_best)

@@ -129,9 +129,11 @@ class Job:
         options: SearchOptions,
         *,
         stream: bool,
+        aligned: bool,
         plans: dict[int, Plan],
     ) -> None:
         """`plans` has those of the texts that were taken apart already."""
+        self.aligned = aligned
         self.ticket = ticket
         self.texts, self.options, self.stream = texts, options, stream
         self.given = plans

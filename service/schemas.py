@@ -133,12 +133,14 @@ class Options(BaseModel):
         Raises:
             ConfigError: together they make no sense, such as `n_best` above `beam_size`.
         """
+        if not self.model_fields_set:
+            return defaults
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name in self.model_fields_set
             if (value := getattr(self, name)) is not None
         }
-        return dataclasses.replace(defaults, **given) if given else defaults
+        return dataclasses.replace(defaults, **given)
 
     @property
     def phrases(self) -> list[str]:

@@ -134,9 +134,17 @@ class Worker:
         self._thread.stop(drain_s)
 
     async def translate(
-        self, texts: Sequence[str], options: SearchOptions, terms: Terms, admitted: Admitted
+        self,
+        texts: Sequence[str],
+        options: SearchOptions,
+        terms: Terms,
+        admitted: Admitted,
+        *,
+        aligned: bool = True,
     ) -> list[Translation]:
         """The translations of `texts`, in their order. If cancelled, they leave the engine.
+
+        Their alignments take time; with `aligned=False` they are empty.
 
         Raises:
             RequestError: `options` allow more target pieces than the engine has room for, or
@@ -145,19 +153,25 @@ class Worker:
             ShuttingDown: `stop` was called.
             EngineFailed: this request makes the engine fail.
         """
-        job = await self._job(texts, options, terms, admitted, stream=False)
+        job = await self._job(texts, options, terms, admitted, stream=False, aligned=aligned)
         self._thread.submit(partial(self._crew.board, job))
         reached(Phase.SUBMITTED)
         try:
             answer = await job.ticket.answer
-            translations = [await self._whole(each, options) for each in answer]
+            translations = [await self._whole(each, job) for each in answer]
             _phases(job.ticket)
             return translations
         finally:
             self._see_off(job)
 
     async def stream(
-        self, text: str, options: SearchOptions, terms: Terms, admitted: Admitted
+        self,
+        text: str,
+        options: SearchOptions,
+        terms: Terms,
+        admitted: Admitted,
+        *,
+        aligned: bool = True,
     ) -> AsyncIterator[str | Translation]:
         """The beginning of the translation, longer each time, and then all of it.
 
@@ -166,14 +180,14 @@ class Worker:
         Raises:
             RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
-        job = await self._job([text], options, terms, admitted, stream=True)
+        job = await self._job([text], options, terms, admitted, stream=True, aligned=aligned)
         self._thread.submit(partial(self._crew.board, job))
         reached(Phase.SUBMITTED)
         try:
             while (prefix := await job.ticket.news.get()) is not None:
                 yield prefix
             (answer,) = await job.ticket.answer
-            translation = await self._whole(answer, options)
+            translation = await self._whole(answer, job)
             _phases(job.ticket)
             yield translation
         finally:
@@ -231,6 +245,7 @@ class Worker:
         admitted: Admitted,
         *,
         stream: bool,
+        aligned: bool,
     ) -> Job:
         """A job for the engine's thread, with the plans of those texts that would hold it up."""
         check_room(options, self.limit, self._max_length)
@@ -241,17 +256,17 @@ class Worker:
                 plans[number] = await asyncio.to_thread(plan_text, text, self.tokenizer, self.limit)
         self._thread.check_open()
         ticket: Ticket[list[Translation | Unassembled]] = Ticket(terms, admitted, self._outbox)
-        return Job(ticket, texts, options, stream=stream, plans=plans)
+        return Job(ticket, texts, options, stream=stream, aligned=aligned, plans=plans)
 
-    async def _whole(
-        self, answer: Translation | Unassembled, options: SearchOptions
-    ) -> Translation:
+    async def _whole(self, answer: Translation | Unassembled, job: Job) -> Translation:
         """A text put together, if that is not done."""
         if isinstance(answer, Translation):
             return answer
-        return await asyncio.to_thread(
-            assemble, answer.plan, answer.found, options.n_best, self.tokenizer
+        n_best = job.options.n_best
+        put_together = partial(
+            assemble, answer.plan, answer.found, n_best, self.tokenizer, aligned=job.aligned
         )
+        return await asyncio.to_thread(put_together)
 
     def _see_off(self, work: Job | Pairs) -> None:
         """The client waits no longer: with its answer, or because it has left."""

@@ -51,6 +51,8 @@ class Tokenizer:
         self._to_model = control + rest  # our id -> the model's id, -1 where it has no such control
         self._from_model = {theirs: ours for ours, theirs in enumerate(self._to_model)}
         self.vocab_size = len(self._to_model)
+        # Asked for every piece of every answer: a list is several times as fast as the processor.
+        self._names = [*_CONTROL_NAMES, *map(processor.id_to_piece, rest)]
         adds_space = any(SPACE_MARK in piece for piece in processor.encode("a", out_type=str))
         self._prefix = "" if adds_space else " "
         # The bytes of the space mark; none in a model that cannot tell it from a space.
@@ -71,9 +73,7 @@ class Tokenizer:
 
     def piece(self, id: int) -> str:
         """The piece as SentencePiece writes it, with U+2581 for a space. For display."""
-        if id <= EOS_ID:
-            return _CONTROL_NAMES[id]
-        return self._processor.id_to_piece(self._to_model[id])
+        return self._names[id]
 
     def byte_ids(self, character: str) -> list[int]:
         """The byte pieces that spell the character; none if the model has no byte pieces."""

@@ -81,7 +81,12 @@ class TextWork:
             documents, read = await prepare()
             self._check_attention(documents)
             found = await generate(
-                self._worker, documents, self._options, self.terms, self._admitted
+                self._worker,
+                documents,
+                self._options,
+                self.terms,
+                self._admitted,
+                aligned="alignment" in self._body.return_,
             )
         return await self._told(found, read)
 
@@ -94,7 +99,12 @@ class TextWork:
             (document,), read = await prepare()
             self._check_attention([document])
             pieces = generate_stream(
-                self._worker, document, self._options, self.terms, self._admitted
+                self._worker,
+                document,
+                self._options,
+                self.terms,
+                self._admitted,
+                aligned="alignment" in self._body.return_,
             )
             try:
                 async for item in pieces:

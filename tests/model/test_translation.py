@@ -2,6 +2,7 @@
 
 import itertools
 import unicodedata
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,6 +104,16 @@ def test_alignment_leaves_out_both_ends_of_sentence(tiny_tokenizer: Tokenizer) -
     assert only.token_log_probs == (-0.5, -1.5)  # that of EOS is left out
     assert only.weights is not None
     assert only.weights.equal(rows)
+
+
+def test_whoever_wants_no_alignment_gets_none_and_else_the_same(tiny_tokenizer: Tokenizer) -> None:
+    plan = plan_text("Hund rot", tiny_tokenizer, LIMIT)
+    (src,) = plan_sources(plan)
+    found = [[hypothesis(-1, src[:2], torch.ones(3, len(src) + 1).tolist())]]
+    full, bare = (assemble(plan, found, 1, tiny_tokenizer, aligned=a) for a in (True, False))
+    (aligned,), (plain,) = full.hypotheses, bare.hypotheses
+    assert (len(aligned.alignment), plain.alignment, plain.word_alignment) == (2, (), ())
+    assert replace(aligned, alignment=(), word_alignment=()) == plain
 
 
 def test_parts_are_joined_with_their_separators_sums_and_offsets(
