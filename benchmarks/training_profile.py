@@ -15,6 +15,7 @@ from pathlib import Path
 from torch.profiler import ProfilerActivity, profile
 
 from training.config import load_config
+from training.distributed import World
 from training.session import Session
 
 CONFIG = Path("configs/multi30k_en_de.yaml")
@@ -25,7 +26,9 @@ def main() -> int:
     """Print tokens/s without the profiler, then one line for each operator."""
     overrides = ["model.input_feeding=false", "run.threads=1", *sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Session(load_config(CONFIG, overrides), Path(folder), resume=False).trainer
+        trainer = Session(
+            load_config(CONFIG, overrides), Path(folder), resume=False, world=World()
+        ).trainer
         batches = trainer.batches()
         for batch in itertools.islice(batches, WARM_UP):
             trainer.update(batch)

@@ -52,6 +52,35 @@ def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
     return directory
 
 
+def publish_as(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` as a checkpoint `directory` that belongs to no run, complete or not at all.
+
+    Raises:
+        CheckpointError: it exists, or the file system refused. Nothing is left then.
+    """
+    if directory.exists():
+        raise CheckpointError(f"{directory}: exists. Choose another --output, or remove it.")
+    temporary = _temporary(directory)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)  # one that a kill has left
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        _write(temporary, files)
+        temporary.rename(directory)
+        _sync(directory.parent)
+    except OSError as error:
+        raise CheckpointError(
+            f"{directory}: cannot be written: {error.strerror}. Make room or choose another place."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def checkpoints_of(run: Path) -> list[Path]:
+    """The checkpoint directories of `run`, oldest first; none if it is no run."""
+    found = [path for path in (run / "checkpoints").glob("step-*") if _number(path)]
+    return sorted(found, key=_number)
+
+
 def point(run: Path, link: Link, step_dir: Path) -> None:
     """Make `link` of `run` point to `step_dir`, one of its checkpoints, in one atomic step.
 
@@ -71,13 +100,15 @@ def point(run: Path, link: Link, step_dir: Path) -> None:
         ) from error
 
 
-def prune(run: Path) -> None:
-    """Delete every checkpoint of `run` that neither `best` nor `last` points to."""
+def prune(run: Path, keep: int = 0) -> None:
+    """Delete the checkpoints of `run`, but those of `best` and `last`, and the `keep` latest."""
     kept = {target for link in LINKS if (target := _target(run, link))}
     assert kept, "point a link to the checkpoint before pruning"
     checkpoints = run / "checkpoints"
-    for directory in checkpoints.iterdir():
-        if re.match(r"step-\d", directory.name) and directory not in kept:
+    known = checkpoints_of(run)
+    kept |= set(known[max(len(known) - keep, 0) :])
+    for directory in known:
+        if directory not in kept:
             # A reader or a kill half-way through must not find a complete name on half a directory.
             directory.rename(_temporary(directory))
     _sweep(checkpoints)
@@ -150,6 +181,12 @@ def _target(run: Path, link: Link) -> Path | None:
     if path.is_symlink():
         return run / path.readlink()
     return path if path.is_dir() else None
+
+
+def _number(directory: Path) -> tuple[int, ...]:
+    """Step and copy, for "step-000500-2"; nothing for other names."""
+    match = re.fullmatch(r"step-(\d+)(?:-(\d+))?", directory.name)
+    return (int(match[1]), int(match[2] or 1)) if match else ()
 
 
 def _free_name(checkpoints: Path, step: int) -> str:

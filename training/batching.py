@@ -35,6 +35,22 @@ class Rows(NamedTuple):
         """These pairs, each with weight 1 and nothing hidden."""
         return cls(sources, targets, np.ones(len(sources), np.float32), targets)
 
+    @property
+    def source_tokens(self) -> int:
+        """Source pieces, without EOS."""
+        return sum(map(len, self.sources))
+
+    @property
+    def target_tokens(self) -> int:
+        """Target pieces with EOS: as many as are predicted."""
+        return sum(map(len, self.targets)) + len(self.targets)
+
+    @property
+    def target_weight(self) -> float:
+        """The sum of the weights of the target pieces."""
+        pieces = np.array([len(target) + 1 for target in self.targets], np.float64)
+        return float(pieces @ self.weights)
+
     def part(self, number: int, count: int) -> "Rows":
         """Slice `number` of `count`: neighbours, and as many in each as can be.
 
@@ -54,12 +70,12 @@ class Batch(NamedTuple):
     real: Tensor  # (M,) flat positions in (N, T) that hold a target piece
     tgt_out: Tensor  # (M,) pieces + EOS at those positions
     weights: Tensor  # (M,) fp32, of each of them in the loss
-    source_tokens: int  # pieces without EOS and padding
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on `device`."""
-        src, src_lengths, tgt_in, real, tgt_out, weights = (x.to(device) for x in self[:6])
-        return Batch(src, src_lengths, tgt_in, real, tgt_out, weights, self.source_tokens)
+        """The batch on `device`; a GPU fetches it while it computes what came before."""
+        if device.type != "cuda":
+            return Batch(*(x.to(device) for x in self))
+        return Batch(*(x.pin_memory().to(device, non_blocking=True) for x in self))
 
 
 def _round_up(value: int, multiple: int) -> int:
@@ -132,5 +148,4 @@ def collate(pairs: Rows) -> Batch:
         real=torch.from_numpy(real),
         tgt_out=torch.from_numpy(flat[real]),
         weights=torch.from_numpy(weights),
-        source_tokens=sum(map(len, sources)),
     )

@@ -1,8 +1,10 @@
 """The model card: what a checkpoint is, what it was trained on, and how good it is."""
 
 import re
+from collections.abc import Sequence
 
 from model.config import to_dict
+from training.choosing import LABELS
 from training.config import TrainConfig
 from training.corpus_report import CorpusReport
 from training.evaluation import Evaluation
@@ -26,15 +28,18 @@ def model_card(
     ]
     if data.attribution:
         lines.append(f"- Attribution: {data.attribution}")
+    if config.finetune.init_from is not None:
+        name = config.finetune.init_from
+        lines.append(f"- Begun with the weights of {name}: what its card says of data holds too")
     lines += ["", "## Metrics on the dev set", ""]
     if evaluation is None:
         lines.append("Saved between two validations: see metrics.jsonl of the run.")
     else:
         lines += [
-            f"- BLEU {evaluation.bleu:.2f} (`{evaluation.bleu_signature}`)",
-            f"- chrF {evaluation.chrf:.2f} (`{evaluation.chrf_signature}`)",
-            f"- Perplexity {evaluation.ppl:.2f} a piece",
+            f"- {LABELS[name]} {score.value:.2f} (`{score.signature}`)"
+            for name, score in evaluation.scores.items()
         ]
+        lines.append(f"- Perplexity {evaluation.ppl:.2f} a piece")
     lines += ["", "## Architecture", ""]
     lines += [f"- {name}: {value}" for name, value in to_dict(config.model).items()]
     return "\n".join(lines) + "\n"
@@ -42,5 +47,17 @@ def model_card(
 
 def with_coverage(card: str, coverage: Coverage) -> str:
     """`card` with a section on the shortlist, in place of the one that it may have."""
-    rest = re.sub(r"\n## Shortlist\n.*?(?=\n## |\Z)", "", card, flags=re.DOTALL)
-    return f"{rest.rstrip()}\n\n## Shortlist\n\n- {coverage.describe()}\n"
+    return f"{_without(card, 'Shortlist')}\n\n## Shortlist\n\n- {coverage.describe()}\n"
+
+
+def with_average(card: str, averaged: Sequence[str]) -> str:
+    """`card` for the mean of the weights of these checkpoints, whose scores are not its own."""
+    lines = [_without(card, "Metrics on the dev set"), "", "## Average", ""]
+    lines.append("Not measured. The mean of the weights of these checkpoints:")
+    lines += ["", *(f"- {one}" for one in averaged)]
+    return "\n".join(lines) + "\n"
+
+
+def _without(card: str, section: str) -> str:
+    pattern = rf"\n## {re.escape(section)}\n.*?(?=\n## |\Z)"
+    return re.sub(pattern, "", card, flags=re.DOTALL).rstrip()

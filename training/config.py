@@ -12,7 +12,9 @@ from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
 from model.text.lines import atomic_output
+from training.choosing import ValidationConfig
 from training.data_config import DataConfig
+from training.objective_config import FinetuneConfig, ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,11 +83,15 @@ class RunConfig:
     max_steps: int
     batch_tokens: int = 2000
     """Source and target pieces in a batch, padding included."""
+    accumulate: int = 1
+    """Parts of a batch that a process computes one after another, to need less memory."""
     eval_every: int = 500
     """Steps between validations, each of which also saves a checkpoint."""
     log_every: int = 50
+    keep: int = 0
+    """Latest checkpoints that stay, besides the best and the last one: for `dragoman-average`."""
     patience: int = 0
-    """Stop after this many validations without a better BLEU; 0 = never."""
+    """Stop after this many validations without a better one (see validation.best); 0 = never."""
     seed: int = 1
     threads: int = 0
     """CPU threads; 0 = one for each core that the process may use."""
@@ -95,10 +101,10 @@ class RunConfig:
     """Dev sentences whose translations each validation logs."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch_tokens", "eval_every", "log_every"):
+        for name in ("max_steps", "batch_tokens", "accumulate", "eval_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
-        for name in ("patience", "seed", "threads", "sample_lines"):
+        for name in ("keep", "patience", "seed", "threads", "sample_lines"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
 
@@ -112,10 +118,14 @@ class TrainConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
     search: SearchOptions = field(default_factory=SearchOptions)
     shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
+        self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
         if self.optimizer.warmup_steps > self.run.max_steps:
             raise ConfigError(
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "

@@ -14,6 +14,7 @@ from model.translation import Translation
 from model.translator import Translator
 from training.config import load_config
 from training.demo_corpus import Pair, generate
+from training.distributed import World
 from training.pictures import AttentionHeatMap, save_attention
 from training.train import train
 
@@ -79,7 +80,7 @@ def demo() -> int:
         highlight=False,
     )
     try:
-        status = train(config, RUN, resume=(RUN / "last").exists())
+        status = train(config, RUN, resume=(RUN / "last").exists(), world=World())
     except ConfigError as error:
         raise ConfigError(f"{error} Or remove {RUN} for a new demo.") from None
     if status:

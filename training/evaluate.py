@@ -1,7 +1,8 @@
-"""dragoman-evaluate: BLEU, chrF and length of the translations of a test set."""
+"""dragoman-evaluate: BLEU, chrF, length and ROUGE of the outputs for a test set."""
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from model.cli import (
     command_parser,
     load_model,
     open_output,
+    positive,
     run_command,
     search_options,
 )
@@ -23,25 +25,29 @@ from model.progress import line_progress
 from model.report import add_report_argument, table, write_report
 from model.text.lines import read_lines
 from model.translator import WINDOW, Translator, windows
-from training.scoring import CorpusScores, Score, score_corpus
+from training.choosing import LABELS, Metric
+from training.scoring import Score, length_ratio, score_corpus
 
 NAME = "dragoman-evaluate"
 
 DESCRIPTION = """\
-Translate a test set and score the translations against a reference: BLEU, chrF and the ratio of
-their lengths, by sacrebleu, with 95 % intervals of its bootstrap and the signatures to report
-beside them. With --hypotheses, score a file that is already there, and give no RUN. With
---baseline, compare with the translations of another system by a paired bootstrap."""
+Translate or summarize a test set and score what comes out against a reference: BLEU, chrF and the
+ratio of the lengths, by sacrebleu, with 95 % intervals of its bootstrap and the signatures to
+report beside them; with --rouge ROUGE-1, ROUGE-2 and ROUGE-L too. With --hypotheses, score a file
+that is already there, and give no RUN. With --lead, score the first words of each source, which is
+the usual baseline for summaries. With --baseline, compare with the outputs of another system by a
+paired bootstrap."""
 
 EXAMPLE = """\
 examples:
   dragoman-evaluate runs/demo --source test.de --reference test.en --output out.en
-  dragoman-evaluate --hypotheses out.en --reference test.en --baseline other.en"""
+  dragoman-evaluate --hypotheses out.en --reference test.en --baseline other.en
+  dragoman-evaluate --lead 10 --source test.abstract --reference test.title --rouge"""
 
 DRAWS = 1000
 
-LABELS = {"bleu": "BLEU", "chrf": "chrF", "length_ratio": "length ratio"}
-DIGITS = {"bleu": 2, "chrf": 2, "length_ratio": 3}
+TRANSLATION: tuple[Metric, ...] = ("bleu", "chrf")
+SUMMARY: tuple[Metric, ...] = ("rouge_1", "rouge_2", "rouge_l")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
         default=DRAWS,
         help="draws for the intervals; 0 is none (default: %(default)s)",
     )
+    parser.add_argument(
+        "--rouge", action="store_true", help="ROUGE-1, -2 and -L too, for summaries"
+    )
+    parser.add_argument(
+        "--lead",
+        metavar="N",
+        type=positive,
+        help="score the first N words of each source line, in place of the outputs of a RUN",
+    )
     add_report_argument(parser)
     add_search_arguments(parser)
     return parser
@@ -101,16 +116,42 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         figures["hypotheses"] = str(arguments.hypotheses)
     else:
         sources = _lines_beside(arguments.source, reference, len(references))
-        model = load_model(NAME, arguments)
-        hypotheses = _translate(model, arguments, sources)
-        figures |= {"checkpoint": str(model.checkpoint.path), "digest": model.checkpoint.digest}
-    scores = score_corpus(hypotheses, references, bootstrap=draws, baseline=baseline)
-    figures |= asdict(scores)
+        if arguments.lead is not None:
+            hypotheses = [" ".join(text.split()[: arguments.lead]) for text in sources]
+            figures |= {"lead": arguments.lead}
+        else:
+            model = load_model(NAME, arguments)
+            hypotheses = _translate(model, arguments, sources)
+            figures |= {"checkpoint": str(model.checkpoint.path), "digest": model.checkpoint.digest}
+        if arguments.output is not None:
+            with open_output(arguments.output) as output:
+                output.writelines(f"{line}\n".encode() for line in hypotheses)
+    metrics = TRANSLATION + SUMMARY if arguments.rouge else TRANSLATION
+    scores = _scores(hypotheses, references, metrics, draws, baseline)
+    figures |= {name: asdict(score) for name, score in scores.items()}
     if baseline is not None:
-        other = score_corpus(baseline, references, bootstrap=draws)
-        figures["baseline"] = {"file": str(arguments.baseline)} | asdict(other)
+        other = _scores(baseline, references, metrics, draws)
+        figures["baseline"] = {"file": str(arguments.baseline)} | {
+            name: asdict(score) for name, score in other.items()
+        }
     write_report(_text(scores, other), figures, arguments.json)
     return OK
+
+
+def _scores(
+    hypotheses: list[str],
+    references: list[str],
+    metrics: Sequence[Metric],
+    draws: int,
+    baseline: list[str] | None = None,
+) -> dict[str, Score]:
+    """The metrics by name, and the ratio of the lengths last."""
+    scores = score_corpus(
+        hypotheses, references, metrics=metrics, bootstrap=draws, baseline=baseline
+    )
+    signature = scores["bleu"].signature
+    ratio = length_ratio(hypotheses, references, bootstrap=draws, signature=signature)
+    return {**scores, "length_ratio": ratio}
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -120,13 +161,18 @@ def _check(arguments: argparse.Namespace) -> None:
         ConfigError: there are two or none, or flags without a meaning beside the others.
     """
     if arguments.hypotheses is not None:
-        for name in ("run", "source", "output"):
+        for name in ("run", "source", "output", "lead"):
             if getattr(arguments, name) is not None:
                 flag = "RUN" if name == "run" else f"--{name}"
                 raise ConfigError(
                     f"{flag}: --hypotheses is scored as it is, nothing is translated. "
                     "Leave out one of the two."
                 )
+    elif arguments.lead is not None:
+        if arguments.run is not None:
+            raise ConfigError("RUN: --lead scores words of the source. Leave out one of the two.")
+        if arguments.source is None:
+            raise ConfigError("--lead: of what? Give --source.")
     elif arguments.run is None or arguments.source is None:
         raise ConfigError(
             "nothing to score. Give RUN and --source, or translations with --hypotheses."
@@ -158,7 +204,7 @@ def _lines_beside(path: Path, reference: Path, count: int) -> list[str]:
 
 
 def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[str]) -> list[str]:
-    """What dragoman-translate would write for `sources`; into --output too."""
+    """What dragoman-translate would write for `sources`."""
     checkpoint = model.checkpoint
     options = search_options(arguments, checkpoint.search)
     translator = Translator(
@@ -174,32 +220,30 @@ def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[
         for window in windows(sources, WINDOW):
             found = translator.search_window([(text, options) for text in window], advance)
             hypotheses += [one_line(translation.text) for translation in found]
-    if arguments.output is not None:
-        with open_output(arguments.output) as output:
-            output.writelines(f"{line}\n".encode() for line in hypotheses)
     return hypotheses
 
 
-def _text(scores: CorpusScores, baseline: CorpusScores | None) -> str:
+def _text(scores: dict[str, Score], baseline: dict[str, Score] | None) -> str:
     """A table, and below it the signatures."""
     header = ["", "score", "95 % interval"]
     if baseline is not None:
         header += ["baseline", "difference", "p"]
     rows, signatures = [], []
-    for name, label in LABELS.items():
-        score: Score = getattr(scores, name)
-        digits = DIGITS[name]
-        row = [label, f"{score.value:.{digits}f}", _interval(score, digits)]
+    for name, score in scores.items():
+        digits = 3 if name == "length_ratio" else 2
+        row = [LABELS[name], f"{score.value:.{digits}f}", _interval(score, digits)]
         if baseline is not None:
-            other: Score = getattr(baseline, name)
+            other = baseline[name]
             row += [
                 f"{other.value:.{digits}f}",
                 f"{score.value - other.value:+.{digits}f}",
                 "" if score.p_value is None else f"{score.p_value:.4f}",
             ]
         rows.append(row)
-        signatures.append(f"{label}: {score.signature}\n")
-    return table(header, rows) + "\n" + "".join(signatures[:2])
+        if name in ("bleu", "chrf", "rouge_1"):  # the others have one of these
+            label = "ROUGE" if name == "rouge_1" else LABELS[name]
+            signatures.append(f"{label}: {score.signature}\n")
+    return table(header, rows) + "\n" + "".join(signatures)
 
 
 def _interval(score: Score, digits: int) -> str:

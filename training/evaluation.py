@@ -1,37 +1,63 @@
-"""Evaluation of a network on the dev set: loss by teacher forcing, BLEU and chrF of beam search."""
+"""Evaluation of a network on the dev set: loss by teacher forcing, metrics of what is searched."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import sacrebleu
 import torch
 
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
+from model.translation import Translation
 from model.translator import Translator
 from training.batching import Rows, collate
+from training.choosing import LABELS, Metric
 from training.corpus import Corpus
 from training.objective import output_loss
+from training.scoring import Score, score_corpus
 
 ROWS = 64  # sentences in a batch of teacher forcing
 
 
+class Sample(NamedTuple):
+    """One dev sentence, for people to look at."""
+
+    source: str
+    reference: str
+    translation: Translation
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """Scores of one network on one corpus. BLEU and chrF are sacrebleu's, 0 to 100."""
+    """Scores of one network on one corpus."""
 
     loss: float  # nats per target piece, not smoothed
-    bleu: float
-    chrf: float
-    bleu_signature: str
-    chrf_signature: str
+    scores: Mapping[str, Score]
     translations: list[str]
+    samples: list[Sample]
 
     @property
     def ppl(self) -> float:
         """Perplexity per target piece."""
         return math.exp(min(self.loss, 100.0))
+
+    def value(self, name: str) -> float:
+        """The loss, or one of the scores."""
+        return self.loss if name == "loss" else self.scores[name].value
+
+    def figures(self) -> dict[str, float | str]:
+        """What metrics.jsonl has of it."""
+        figures: dict[str, float | str] = {"dev_loss": self.loss, "dev_ppl": self.ppl}
+        figures |= {f"dev_{name}": score.value for name, score in self.scores.items()}
+        return figures | {f"{name}_signature": s.signature for name, s in self.scores.items()}
+
+    def describe(self) -> str:
+        """Part of a line of the log."""
+        words = [f"dev loss {self.loss:.3f}", f"ppl {self.ppl:.2f}"]
+        words += [f"{LABELS[name]} {score.value:.2f}" for name, score in self.scores.items()]
+        return "  ".join(words)
 
 
 def evaluate(
@@ -40,22 +66,25 @@ def evaluate(
     tokenizer: Tokenizer,
     search: SearchOptions,
     *,
+    metrics: Sequence[Metric],
+    samples: int,
     dtype: torch.dtype,
 ) -> Evaluation:
-    """Scores of `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`."""
+    """Scores of `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`.
+
+    The first `samples` sentences are searched once more, to keep their attention weights alone.
+    """
     device = next(network.parameters()).device
     loss = corpus_loss(network, corpus)
     translator = Translator(network, tokenizer, search, device=device, dtype=dtype)
-    translations = translator.translate(corpus.pairs.sources)
-    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
-    references = [corpus.pairs.targets]
+    sources, references = corpus.pairs.sources, corpus.pairs.targets
+    translations = translator.translate(sources)
+    found = translator.search(sources[:samples])
     return Evaluation(
         loss=loss,
-        bleu=float(bleu.corpus_score(translations, references).score),
-        chrf=float(chrf.corpus_score(translations, references).score),
-        bleu_signature=str(bleu.get_signature()),
-        chrf_signature=str(chrf.get_signature()),
+        scores=score_corpus(translations, references, metrics=metrics, bootstrap=0),
         translations=translations,
+        samples=[Sample(*row) for row in zip(sources, references, found, strict=False)],
     )
 
 

@@ -19,7 +19,7 @@ from model.network.seq2seq import Seq2Seq
 from model.remembered import quickest
 from training.batching import Batch, Rows, collate
 from training.config import TrainConfig
-from training.forward import batch_loss
+from training.forward import Objective, batch_loss
 
 LENGTH = 15  # pieces of a measured sentence on either side; 16 with EOS
 MOST_TOKENS = 4096  # of the measured batch: enough to tell, and over in seconds
@@ -61,12 +61,12 @@ def seconds_of_update(config: TrainConfig, precision: Precision) -> float:
     # The measurement must not advance the random numbers of the run.
     with torch.random.fork_rng(devices=[]):
         network = Seq2Seq(config.model).train()
-        batch = _batch(config)
+        batch, objective = _batch(config), Objective(smoothing=0.1)
         taken = []
         for _ in range(WARM_UP + REPEATS):
             network.zero_grad(set_to_none=True)
             started = time.perf_counter()
-            loss = batch_loss(network, batch, smoothing=0.1, dtype=BY_NAME[precision])
+            loss = batch_loss(network, batch, objective, step=1, dtype=BY_NAME[precision])
             loss.smoothed.backward()  # type: ignore[no-untyped-call]
             taken.append(time.perf_counter() - started)
     return statistics.median(taken[WARM_UP:])

@@ -73,7 +73,7 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
             f"{run}: not a run, it has no links best and last. Give the output directory of "
             "dragoman-train; copy one with its links (cp -a)."
         )
-    alpha = load_config(run / "config.yaml").tokenizer.sampling
+    trained = load_config(run / "config.yaml")
     pairs = hold_out(aligned_lines(source, target))
     with lock_run(run):
         checkpoints = {link: load_checkpoint(resolve(run, (link,))) for link in links}
@@ -81,7 +81,7 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
         tokenizer, length = model.tokenizer, model.config.max_length
         train, dev = (encode_corpus(part, tokenizer, max_length=length) for part in pairs)
         targets = train.targets
-        if alpha:
+        if alpha := trained.tokenizer.sampling:
             rows = np.arange(len(targets), dtype=np.uint64)
             keys = line_keys(0, 0, 0, np.zeros_like(rows), rows)
             sampler = SubwordSampler(tokenizer, alpha=alpha, seed=0)
@@ -93,7 +93,7 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
                 card = with_coverage(old.card, learned.coverage)
                 published[old.path] = add_shortlist(run, old.path, learned.shortlist, card=card)
             point(run, link, published[old.path])
-        prune(run)
+        prune(run, trained.run.keep)
     return learned.describe()
 
 

@@ -9,6 +9,9 @@ from time import time
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model.errors import CheckpointError
 from model.text.lines import atomic_output
 
@@ -59,6 +62,21 @@ class MetricsLog:
             for name, value in values.items():
                 if not isinstance(value, str):
                     self._tensorboard.add_scalar(_tag(name), value, step)
+            self._tensorboard.flush()
+
+    def show(self, step: int, number: int, text: str, picture: NDArray[np.uint8] | None) -> None:
+        """Give TensorBoard a sample of `step`: `text`, and `picture` (height, width, 3) if any.
+
+        Raises:
+            CheckpointError: the file system refused.
+        """
+        # Markdown takes indented text as it is.
+        quoted = "\n".join(f"    {line}" for line in text.splitlines())
+        with _refusals(self._path):
+            self._tensorboard.add_text(f"samples/{number}", quoted, step)
+            if picture is not None:
+                name = f"attention/{number}"
+                self._tensorboard.add_image(name, picture, step, dataformats="HWC")
             self._tensorboard.flush()
 
     def close(self) -> None:

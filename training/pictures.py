@@ -2,10 +2,15 @@
 
 # Shapes: T target pieces, S source pieces.
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from textwrap import fill
+from textwrap import fill, shorten
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -14,9 +19,16 @@ from torch import Tensor
 from model.text.lines import atomic_output
 from model.text.tokenizer import SPACE_MARK
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHOWN_SPACE = "\u2423"  # open box; SentencePiece's bar would lie on the letter below it
 CELL = 2  # columns: about a square
 LABEL = 14  # columns or rows that a piece may take
+MOST_NAMED = 80  # pieces on a side of a picture; of more, cells are narrow and have numbers
+DOTS_PER_INCH = 130
+DOTS_PER_INCH_OF_SAMPLES = 65  # every validation of a training adds some
+TITLE = 300  # letters that are shown
 
 _ASCII = [Text(shade * CELL) for shade in " .:-=+*#%@"]
 # Of the 256 colours that terminals agree on: dark blue, purple, red, orange, pale yellow.
@@ -54,24 +66,65 @@ def save_attention(
     Raises:
         DataError: `path` cannot be written.
     """
+    figure = _figure(source, target, weights, title)
+    with atomic_output(path) as file, _boxes_for_letters_without_font():
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
+
+
+def attention_image(
+    source: Sequence[str], target: Sequence[str], weights: Tensor, *, title: str
+) -> NDArray[np.uint8]:
+    """The pixels (height, width, 3) of a picture of `weights` (T, S)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = _figure(source, target, weights, title)
+    figure.set_dpi(DOTS_PER_INCH_OF_SAMPLES)
+    canvas = FigureCanvasAgg(figure)
+    with _boxes_for_letters_without_font():
+        canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    return np.asarray(pixels, dtype=np.uint8)[:, :, :3]
+
+
+def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title: str) -> "Figure":
     # Takes a second, and most commands draw nothing.
     from matplotlib.figure import Figure
 
-    size = (2.2 + 0.34 * len(source), 1.8 + 0.3 * len(target))
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    size = (2.2 + _side(len(source), 0.34), 1.8 + _side(len(target), 0.3))
+    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(weights.tolist(), cmap="magma", vmin=0, aspect="auto")
     axes.xaxis.tick_top()
     # A piece may be "$": no formulas.
-    columns, rows = [_shown(piece) for piece in source], [_shown(piece) for piece in target]
-    axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
-    axes.set_yticks(range(len(rows)), rows, parse_math=False)
+    if len(source) <= MOST_NAMED:
+        columns = [_shown(piece) for piece in source]
+        axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
+    else:
+        axes.set_xlabel(f"number of the source piece, of {len(source)}")
+    if len(target) <= MOST_NAMED:
+        rows = [_shown(piece) for piece in target]
+        axes.set_yticks(range(len(rows)), rows, parse_math=False)
+    else:
+        axes.set_ylabel(f"number of the target piece, of {len(target)}")
     axes.tick_params(length=0)
     # Not wrap=True, which looks for formulas whatever parse_math says.
-    axes.set_title(fill(title, width=round(10 * size[0])), parse_math=False)
+    text = shorten(_shown(title), TITLE, placeholder="…")
+    axes.set_title(fill(text, width=round(10 * size[0])), parse_math=False)
     figure.colorbar(image, label="attention weight")
-    with atomic_output(path) as file:
-        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
+    return figure
+
+
+def _side(count: int, cell: float) -> float:
+    """Inches that `count` pieces take in a row, if the name of one takes `cell`."""
+    return cell * count if count <= MOST_NAMED else min(cell * MOST_NAMED, 0.08 * count)
+
+
+@contextmanager
+def _boxes_for_letters_without_font() -> Iterator[None]:
+    """Inside, matplotlib draws boxes in silence: its warnings would fill the log of a training."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+        yield
 
 
 def _draw(

@@ -1,12 +1,15 @@
 """Resuming: what a run that goes on must agree on, and when there is nothing left to do."""
 
+from pathlib import Path
+
 from model.config import to_dict
-from model.errors import ConfigError
+from model.errors import CheckpointError, ConfigError
 from training.config import TrainConfig
+from training.distributed import World
 
 
 def is_finished(config: TrainConfig, steps: int, without_better: int) -> bool:
-    """Whether a run has done `max_steps`, or waited `patience` validations for a better BLEU."""
+    """Whether a run has done `max_steps`, or waited `patience` validations for a better one."""
     run = config.run
     return steps >= run.max_steps or 0 < run.patience <= without_better
 
@@ -15,15 +18,16 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
     """A resumed run keeps its network, its data and their order.
 
     The optimizer may change (after a divergence), and so may the length and rhythm of the run. So
-    may the shortlist, which the training does not use.
+    may the shortlist, which the training does not use, and the metrics that are only looked at.
 
     Raises:
         ConfigError: naming each difference.
     """
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
-    free.add("data.cache_dir")
+    free |= {"data.cache_dir", "validation.metrics"}
     differences = []
-    for section in ("data", "tokenizer", "model", "search", "run"):
+    sections = ("data", "tokenizer", "model", "objective", "finetune", "validation")
+    for section in (*sections, "search", "run"):
         now, before = to_dict(getattr(given, section)), to_dict(getattr(stored, section))
         differences += [
             f"{section}.{key} was {before[key]!r} and is {now[key]!r}"
@@ -34,4 +38,18 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
         raise ConfigError(
             f"the run was begun with another config: {'; '.join(differences)}. Use its own "
             "config.yaml, or train into a new --output."
+        )
+
+
+def check_same_step(run: Path, steps: int, world: World) -> None:
+    """Every process must begin at the same step.
+
+    Raises:
+        CheckpointError: this one found another checkpoint than the first.
+    """
+    first = world.shared(lambda: steps)
+    if steps != first:
+        raise CheckpointError(
+            f"{run}: process {world.rank} finds step {steps:,} there, the first process {first:,}. "
+            "Put --output on a file system that all machines share."
         )

@@ -1,15 +1,20 @@
-"""Scoring of a corpus against references, with sacrebleu (Post 2018) and its bootstrap.
+"""Scoring of a corpus against references: sacrebleu's metrics (Post 2018) and ROUGE, bootstrapped.
 
 A bootstrap (Koehn 2004) draws the lines of the corpus anew, with replacement, many times: how much
 a score varies among the draws tells how much it depends on the choice of the lines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import sacrebleu
+from numpy.typing import NDArray
 from sacrebleu.significance import PairedTest, Result, estimate_ci
+
+from training.choosing import Metric
+from training.rouge import SIGNATURE, rouge_l, rouge_n
 
 SEED = 12345  # sacrebleu's, unless the environment has another (SACREBLEU_SEED)
 
@@ -36,40 +41,55 @@ class Score:
     the two were equally good. None without a baseline."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CorpusScores:
-    """What one system reaches on one corpus."""
-
-    bleu: Score
-    """0 to 100."""
-    chrf: Score
-    """0 to 100."""
-    length_ratio: Score
-    """Tokens of the hypotheses by tokens of the references, as BLEU counts them."""
-
-
 def score_corpus(
     hypotheses: Sequence[str],
     references: Sequence[str],
     *,
+    metrics: Sequence[Metric],
     bootstrap: int,
     baseline: Sequence[str] | None = None,
-) -> CorpusScores:
-    """Scores of `hypotheses`, all three lists of the same length, one at least.
+) -> dict[str, Score]:
+    """Scores of `hypotheses`, 0 to 100, all three lists of the same length, one at least.
 
     Args:
         bootstrap: draws; 0 for none, and then there can be no baseline. The seed is sacrebleu's.
         baseline: the hypotheses of another system, to compare with.
     """
-    bleu, chrf = (
-        _score(metric, hypotheses, references, bootstrap, baseline)
-        for metric in (sacrebleu.BLEU(), sacrebleu.CHRF())
-    )
-    ratio = _length_ratio(hypotheses, references, bootstrap, bleu.signature)
-    return CorpusScores(bleu=bleu, chrf=chrf, length_ratio=ratio)
+    texts = hypotheses, references, bootstrap, baseline
+    scores: dict[str, Score] = {}
+    for name in metrics:
+        if name == "bleu":
+            scores[name] = _by_sacrebleu(sacrebleu.BLEU(), *texts)
+        elif name == "chrf":
+            scores[name] = _by_sacrebleu(sacrebleu.CHRF(), *texts)
+        else:
+            scores[name] = _by_rouge(name, *texts)
+    return scores
 
 
-def _score(
+def length_ratio(
+    hypotheses: Sequence[str], references: Sequence[str], *, bootstrap: int, signature: str
+) -> Score:
+    """Tokens of the hypotheses by tokens of the references, as BLEU, of `signature`, counts them.
+
+    The interval is that of the draws of lines that sacrebleu makes with its usual seed.
+    """
+    counter = sacrebleu.BLEU(effective_order=True)  # what it asks for where sentences are alone
+    pairs = zip(hypotheses, references, strict=True)
+    counts = [counter.sentence_score(hypothesis, [reference]) for hypothesis, reference in pairs]
+    lengths = np.array([(count.sys_len, count.ref_len) for count in counts])
+
+    def ratio(rows: np.ndarray) -> float:
+        hypothesis, reference = rows.sum(0).tolist()
+        return hypothesis / reference if reference else 0.0
+
+    interval = None
+    if bootstrap:
+        interval = _interval(np.array([ratio(lengths[d]) for d in _draws(bootstrap, len(lengths))]))
+    return Score(value=ratio(lengths), interval=interval, signature=signature)
+
+
+def _by_sacrebleu(
     metric: sacrebleu.BLEU | sacrebleu.CHRF,
     hypotheses: Sequence[str],
     references: Sequence[str],
@@ -97,23 +117,50 @@ def _score(
     )
 
 
-def _length_ratio(
-    hypotheses: Sequence[str], references: Sequence[str], bootstrap: int, signature: str
+def _by_rouge(
+    name: Metric,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    bootstrap: int,
+    baseline: Sequence[str] | None,
 ) -> Score:
-    """Ratio of sums, with the draws of lines that sacrebleu makes with its usual seed."""
-    counter = sacrebleu.BLEU(effective_order=True)  # what it asks for where sentences are alone
+    """The mean over the lines, and what sacrebleu's bootstrap makes of such a metric."""
+    lines = _line_scores(name, hypotheses, references)
+    first, rest = SIGNATURE.split("|", 1)
+    signature = f"{first}|bs:{bootstrap}|seed:{SEED}|{rest}" if bootstrap else SIGNATURE
+    if not bootstrap:
+        return Score(value=float(lines.mean()), interval=None, signature=signature)
+    draws = _draws(bootstrap, len(lines))
+    means = lines[draws].mean(1)
+    p_value = None
+    if baseline is not None:
+        theirs = _line_scores(name, baseline, references)
+        differences = np.abs(means - theirs[draws].mean(1))
+        beyond = differences - differences.mean() > abs(lines.mean() - theirs.mean())
+        p_value = 1.0 if hypotheses == baseline else float(beyond.sum() + 1) / (bootstrap + 1)
+    return Score(
+        value=float(lines.mean()),
+        interval=_interval(means),
+        signature=signature,
+        p_value=p_value,
+    )
+
+
+def _line_scores(
+    name: Metric, hypotheses: Sequence[str], references: Sequence[str]
+) -> NDArray[np.float64]:
+    score: Callable[[str, str], float] = rouge_l
+    if name != "rouge_l":
+        score = partial(rouge_n, n=int(name.removeprefix("rouge_")))
     pairs = zip(hypotheses, references, strict=True)
-    counts = [counter.sentence_score(hypothesis, [reference]) for hypothesis, reference in pairs]
-    lengths = np.array([(count.sys_len, count.ref_len) for count in counts])
+    return 100 * np.array([score(candidate, reference) for candidate, reference in pairs])
 
-    def ratio(rows: np.ndarray) -> float:
-        hypothesis, reference = rows.sum(0).tolist()
-        return hypothesis / reference if reference else 0.0
 
-    interval = None
-    if bootstrap:
-        rng = np.random.default_rng(SEED)
-        draws = rng.choice(len(lengths), size=(bootstrap, len(lengths)))
-        mean, half_width = estimate_ci(np.array([ratio(lengths[draw]) for draw in draws]))
-        interval = Interval(mean=float(mean), half_width=float(half_width))
-    return Score(value=ratio(lengths), interval=interval, signature=signature)
+def _draws(bootstrap: int, lines: int) -> NDArray[np.int64]:
+    """Lines (bootstrap, lines) drawn with replacement, as sacrebleu draws them."""
+    return np.random.default_rng(SEED).choice(lines, size=(bootstrap, lines))
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    mean, half_width = estimate_ci(values)
+    return Interval(mean=float(mean), half_width=float(half_width))

@@ -1,7 +1,7 @@
 """One training session: data, tokenizer and trainer put together, the loop, and what it saves."""
 
-import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,28 +9,29 @@ import torch
 
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
 from model.decoding.engine import check_room, room_for
-from model.decoding.precision import precision_of, resolve_device
+from model.decoding.precision import precision_of
 from model.errors import DataError
 from model.run import point, prune
+from training.batching import Ids
 from training.card import model_card, with_coverage
+from training.choosing import Best
 from training.config import TrainConfig, load_config, save_config
 from training.corpus import Corpus, encode_corpus, read_pairs
+from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
-from training.memory import bound_kernel_cache, release_unused, resident_bytes
+from training.finetune import starting_weights
+from training.journal import Journal
+from training.lifeline import Lifeline
+from training.make_objective import make_objective
+from training.memory import bound_kernel_cache
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
-from training.resuming import check_same_config, is_finished
+from training.resuming import check_same_config, check_same_step, is_finished
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
-from training.trainer import Trainer, Update
-from training.training_data import (
-    load_training_data,
-    make_stream,
-    make_tokenizer,
-    shortlist_pairs,
-    usable_cores,
-)
+from training.trainer import Trainer
+from training.training_data import even_pairs, load_training_data, make_stream, make_tokenizer
 
 REHEARSED = 64
 """Dev sentences that are translated before the first update: what cannot work should fail then, not
@@ -40,43 +41,50 @@ after a thousand updates. The memory of a validation is then taken from the begi
 class Session:
     """A run directory being trained. `train` may be called once."""
 
-    def __init__(self, config: TrainConfig, run: Path, *, resume: bool) -> None:
+    def __init__(self, config: TrainConfig, run: Path, *, resume: bool, world: World) -> None:
         """Read the data, learn or load the tokenizer, build the trainer; `resume` loads its state.
+
+        Nothing is written yet.
 
         Raises:
             ConfigError, DataError, CheckpointError: as their names say.
         """
         self.run = run
         self.resume = resume
+        self.world = world
         bound_kernel_cache()
-        torch.set_num_threads(config.run.threads or usable_cores())
-        self.device = resolve_device(config.run.device)
+        torch.set_num_threads(world.threads(config.run.threads))
+        self.device = world.device(config.run.device)
         dev = read_pairs(config.data.dev, config.data)
         state = load_training_state(run) if resume and (run / "last").exists() else None
         if state:
             check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
-            self.tokenizer = make_tokenizer(config)
+            self.tokenizer = world.shared(lambda: make_tokenizer(config))
+        self.config_given = config
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
+        weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
         chosen = state[1].get("precision") if state else None  # as measured when the run began
-        self.dtype = training_dtype(self.config, self.device, chosen)
+        self.dtype = world.shared(lambda: training_dtype(self.config, self.device, chosen))
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
         self.data_digest = self.data.digest()
+        self.stream = make_stream(self.config, self.data, self.tokenizer)
         self.trainer = Trainer(
             self.config,
-            make_stream(self.config, self.data, self.tokenizer),
+            self.stream,
             device=self.device,
             dtype=self.dtype,
+            world=world,
+            objective=make_objective(self.config, self.pairs, self.tokenizer, self.device),
+            weights=weights,
         )
-        self.learned = self.learn_shortlist() if config.shortlist.candidates else None
-        self.best_bleu = -1.0
-        self.without_better = 0  # validations since the best one
-        self.skipped_shown = 0
+        self.learned: LearnedShortlist | None = None
+        self.best = Best(config.validation.best)
         if state:
             tensors, values = state
             if values["data_digest"] != self.data_digest:
@@ -85,14 +93,19 @@ class Session:
                     "back, or train into a new --output."
                 )
             self.trainer.load_state(tensors, values["trainer"])
-            self.best_bleu = values["best_bleu"]
-            self.without_better = values["without_better"]
-        save_config(config, run / "config.yaml")
+            self.best.score = values["best_score"]
+            self.best.without_better = values["without_better"]
+        check_same_step(run, self.trainer.steps, world)
+
+    def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
+        """What alignments are learned from."""
+        most = self.config.shortlist.max_links
+        return even_pairs(self.stream, most_links=most, sampled=False)
 
     def learn_shortlist(self) -> LearnedShortlist:
         """The shortlist of this run: the same at every resumption."""
         settings = self.config.shortlist
-        pairs = shortlist_pairs(self.trainer.stream, most_links=settings.max_links)
+        pairs = even_pairs(self.stream, most_links=settings.max_links, sampled=True)
         return learn_measured(*pairs, self.dev_corpus, self.tokenizer, settings)
 
     def train(self) -> None:
@@ -100,45 +113,68 @@ class Session:
 
         Raises:
             Interrupted: after SIGINT or SIGTERM, when the state is saved.
-            TrainingDiverged: see `Trainer.update`.
+            TrainingDiverged: see `Guard.roll_back`.
         """
-        trainer, run = self.trainer, self.config.run
-        start = trainer.steps
+        if not self.world.leads:
+            with stop_signals() as received:
+                self.loop(received)
+            return
+        save_config(self.config_given, self.run / "config.yaml")
+        if self.config.shortlist.candidates:
+            self.learned = self.learn_shortlist()
+        run, start = self.config.run, self.trainer.steps
         with (
-            MetricsLog(self.run, resume_step=start or None) as self.metrics,
+            MetricsLog(self.run, resume_step=start or None) as metrics,
             TrainingProgress(
                 max_steps=run.max_steps, start_step=start, log_every=run.log_every
             ) as self.progress,
             stop_signals() as received,
         ):
+            self.journal = Journal(
+                self.run, self.config, self.trainer, metrics=metrics, progress=self.progress
+            )
             self.describe()
+            self.journal.begin(
+                dict(zip(self.data.names, self.data.reports, strict=True))
+                | {"dev": self.dev_corpus.report},
+                {"model": self.size(), "precision": precision_of(self.dtype)}
+                | {"processes": str(self.world.size)},
+                self.device,
+            )
             self.evaluate(self.dev_corpus.first(REHEARSED))  # what fails should fail now
-            batches = trainer.batches()
-            while not self.finished:
-                self.log(trainer.update(next(batches)))
-                due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
-                if due:
+            self.loop(received)
+            self.journal.end()
+
+    def loop(self, received: list[int]) -> None:
+        """Every process's updates; the first one also logs, validates and saves."""
+        trainer, run, world = self.trainer, self.config.run, self.world
+        batches = trainer.batches()
+        lifeline = Lifeline(trainer, self.run)
+        while not self.finished:
+            update = trainer.update(next(batches))
+            if world.leads:
+                self.journal.updated(update)
+            if trainer.guard.diverged:
+                returned = lifeline.roll_back()
+                if world.leads:
+                    self.progress.message(returned)
+            due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
+            if due:
+                if world.leads:
                     with self.progress.paused():
                         self.validate()
-                if received and not self.finished:
-                    if not due:
-                        self.save(evaluation=None)
-                    raise Interrupted(received[0])
-            rates = self.progress.totals
-            self.progress.message(
-                f"{rates.updates_per_s:.2f} updates/s, "
-                f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
-                "average, validation apart"
-            )
-            if trainer.steps < run.max_steps:
-                self.progress.message(
-                    f"no better BLEU in {run.patience} validations: stopped at step {trainer.steps}"
-                )
+                self.best.without_better = world.shared(lambda: self.best.without_better)
+                lifeline.saved()
+            stop = world.highest(received[0] if received else 0)
+            if stop and not self.finished:
+                if world.leads and not due:
+                    self.save(evaluation=None)
+                raise Interrupted(stop)
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return is_finished(self.config, self.trainer.steps, self.without_better)
+        return is_finished(self.config, self.trainer.steps, self.best.without_better)
 
     def describe(self) -> None:
         """What is trained on what, before the first update."""
@@ -148,76 +184,30 @@ class Session:
         say(self.dev_corpus.report.describe("dev"))
         if self.learned:
             say(self.learned.describe())
-        size = sum(parameter.numel() for parameter in self.trainer.parameters)
-        precision = str(self.dtype).removeprefix("torch.")
         say(
-            f"model: {size:,} parameters, {self.tokenizer.vocab_size:,} pieces; "
-            f"{self.device}, {precision}, {torch.get_num_threads()} threads"
+            f"model: {self.size()}; {self.device}, {precision_of(self.dtype)}, "
+            f"{torch.get_num_threads()} threads"
+            + (f", {self.world.size} processes" if self.world.size > 1 else "")
         )
         if self.trainer.steps:
             say(f"resumed at step {self.trainer.steps:,}")
         elif self.resume:
             say(f"nothing to resume in {self.run}: starting")
+        elif begun_from := self.config.finetune.init_from:
+            frozen = sum(p.numel() for p in self.trainer.parameters if not p.requires_grad)
+            say(f"begun with the weights of {begun_from}; {frozen:,} of them are frozen")
 
-    def log(self, update: Update) -> None:
-        """Show every update; write every `log_every`-th to the metrics."""
-        steps = self.trainer.steps
-        self.progress.update(
-            steps,
-            loss=update.loss,
-            learning_rate=update.learning_rate,
-            source_tokens=update.source_tokens,
-            target_tokens=update.target_tokens,
-        )
-        if self.trainer.skipped > self.skipped_shown:
-            self.skipped_shown = self.trainer.skipped
-            self.progress.message(
-                f"step {steps:,}: loss or gradient not finite, update skipped "
-                f"({self.skipped_shown} so far)"
-            )
-        if steps % self.config.run.log_every:
-            return
-        release_unused()
-        rates = self.progress.recent
-        self.metrics.log(
-            steps,
-            {
-                "loss": update.loss,
-                "nll": update.nll,
-                "learning_rate": update.learning_rate,
-                "gradient_norm": update.gradient_norm,
-                "source_tokens_per_s": rates.source_tokens_per_s,
-                "target_tokens_per_s": rates.target_tokens_per_s,
-                "skipped_updates": float(self.trainer.skipped),
-                "memory_bytes": float(resident_bytes()),
-            },
-        )
+    def size(self) -> str:
+        """How large the model is."""
+        parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
+        return f"{parameters:,} parameters, {self.tokenizer.vocab_size:,} pieces"
 
     def validate(self) -> None:
         """Evaluate the averaged weights on the dev set, log, save, and move the links."""
         started = time.perf_counter()
-        trainer = self.trainer
         result = self.evaluate(self.dev_corpus)
-        better = result.bleu > self.best_bleu
-        self.best_bleu = max(self.best_bleu, result.bleu)
-        self.without_better = 0 if better else self.without_better + 1
-        self.metrics.log(
-            trainer.steps,
-            {
-                "dev_loss": result.loss,
-                "dev_ppl": result.ppl,
-                "dev_bleu": result.bleu,
-                "dev_chrf": result.chrf,
-                "bleu_signature": result.bleu_signature,
-                "chrf_signature": result.chrf_signature,
-            },
-        )
-        self.progress.message(
-            f"step {trainer.steps:,}  dev loss {result.loss:.3f}  ppl {result.ppl:.2f}  "
-            f"BLEU {result.bleu:.2f}  chrF {result.chrf:.2f}{'  best so far' if better else ''}  "
-            f"({time.perf_counter() - started:.0f} s)"
-        )
-        self.show_samples(result)
+        better = self.best.offer(result.value(self.best.metric))
+        self.journal.validated(result, better=better, seconds=time.perf_counter() - started)
         self.save(evaluation=result, best=better)
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
@@ -227,15 +217,10 @@ class Session:
             corpus,
             self.tokenizer,
             self.config.search,
+            metrics=self.config.validation.metrics,
+            samples=self.config.run.sample_lines,
             dtype=self.dtype,
         )
-
-    def show_samples(self, result: Evaluation) -> None:
-        """A few dev sentences with their translations."""
-        pairs = self.dev_corpus.pairs
-        rows = zip(pairs.sources, result.translations, strict=True)
-        for source, translation in itertools.islice(rows, self.config.run.sample_lines):
-            self.progress.message(f"  {source}\n  -> {translation}")
 
     def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
         """Write a checkpoint; `last` points to it, and `best` if it is."""
@@ -253,8 +238,8 @@ class Session:
             training_state=tensors,
             training_meta={
                 "trainer": values,
-                "best_bleu": self.best_bleu,
-                "without_better": self.without_better,
+                "best_score": self.best.score,
+                "without_better": self.best.without_better,
                 "data_digest": self.data_digest,
                 "precision": precision_of(self.dtype),
             },
@@ -262,4 +247,4 @@ class Session:
         if best:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
-        prune(self.run)
+        prune(self.run, self.config.run.keep)

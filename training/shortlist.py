@@ -78,7 +78,7 @@ def learn_shortlist(
     A corpus of more than `max_links` links is sampled evenly. The same arguments give the same
     shortlist.
     """
-    rows = _even_rows(num_links(sources, targets), config.max_links)
+    rows = even_rows(num_links(sources, targets), config.max_links)
     sources, targets = [sources[row] for row in rows], [targets[row] for row in rows]
     size = tokenizer.vocab_size
     table = learn_table(sources, targets, vocab_size=size, iterations=ITERATIONS)
@@ -108,7 +108,7 @@ def measure_coverage(
     )
 
 
-def _even_rows(links: NDArray[np.int64], max_links: int) -> NDArray[np.int64]:
+def even_rows(links: NDArray[np.int64], max_links: int) -> NDArray[np.int64]:
     """Rows at even distances that have about `max_links` links together, at least one row."""
     kept = min(len(links), max(1, len(links) * max_links // int(links.sum())))
     return np.arange(kept) * len(links) // kept

@@ -123,13 +123,11 @@ class PairStream:
         sources, targets = pairs.source.split(), pairs.target.split()
         if self.sampler:
             limits = (self.settings.max_length - len(corpus.tag), self.settings.max_length)
-            sampled = [
-                self.sampled(side, keys(use))
-                for side, use in zip((sources, targets), _SEGMENTS, strict=True)
-            ]
-            for place, both in enumerate(zip(*sampled, strict=True)):
-                if all(len(ids) <= limit for ids, limit in zip(both, limits, strict=True)):
-                    sources[place], targets[place] = both
+            drawn = (self._segmented(sources, keys(_SEGMENTS[0])),)
+            drawn += (self._segmented(targets, keys(_SEGMENTS[1])),)
+            for place, (source, target) in enumerate(zip(*drawn, strict=True)):
+                if len(source) <= limits[0] and len(target) <= limits[1]:
+                    sources[place], targets[place] = source, target
         inputs = targets
         if self.settings.word_dropout:
             sources = self._hidden(sources, keys(_HIDDEN[0]))
@@ -139,13 +137,18 @@ class PairStream:
             sources = [np.concatenate([tag, ids]) for ids in sources]
         return Rows(sources, targets, pairs.weights, inputs)
 
-    def sampled(self, side: list[Ids], keys: NDArray[np.uint64]) -> list[Ids]:
-        """Other segmentations of these sentences, if the run samples any; else the same.
-
-        No text is needed: the ids of a tokenizer that can be sampled from hold all of it.
-        """
+    def sampled(self, number: int, rows: NDArray[np.int64], targets: list[Ids]) -> list[Ids]:
+        """The targets in these rows of corpus `number`, segmented as in the first pass."""
         if not self.sampler:
-            return side
+            return targets
+        lines = rows.astype(np.uint64)
+        first = np.zeros_like(lines)
+        keys = line_keys(self.settings.seed, _SEGMENTS[1], number, first, lines)
+        return self._segmented(targets, keys)
+
+    def _segmented(self, side: Sequence[Ids], keys: NDArray[np.uint64]) -> list[Ids]:
+        """Other segmentations. The ids of a tokenizer that can be sampled hold the whole text."""
+        assert self.sampler is not None
         return self.sampler.sample(map(self._text, side), keys).split()
 
     def _text(self, ids: Ids) -> str:

@@ -4,17 +4,22 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.cli import command_parser, run_command
 from model.errors import CheckpointError
 from training.config import TrainConfig, load_config
 
+if TYPE_CHECKING:
+    from training.distributed import World
+
 DESCRIPTION = """\
 Train a translation model from parallel text: files of which line i of one translates line i of the
 other, or files with columns.
 
-RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.png. Ctrl-C saves;
+RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.html. Ctrl-C saves;
 the same command with --resume goes on. Translate with: dragoman-translate RUN
 """
 
@@ -43,52 +48,70 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def train(config: TrainConfig, run: Path, *, resume: bool) -> int:
+def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
     """Train into `run`; the status is 0, or 128 + the number of the signal that stopped it.
 
     Raises:
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
     """
-    from model.checkpoint import load_training_meta
     from model.run import lock_run
-    from training.curves import save_report
-    from training.resuming import check_same_config, is_finished
+    from training.report import save_report
     from training.session import Session
     from training.signals import Interrupted
 
-    report = run / "report.png"
-    if (run / "last").exists():
-        meta = load_training_meta(run)
-        done = meta["trainer"]["steps"]
-        if is_finished(config, done, meta["without_better"]):
-            check_same_config(config, load_config(run / "config.yaml"))
-            if not report.exists():  # killed between the last save and the report
-                save_report(run / "metrics.jsonl", report)
-            print(f"{run} is finished at step {done:,}. Raise run.max_steps to go on.")
-            return 0
-        if not resume:
-            raise CheckpointError(
-                f"{run} holds a run at step {done:,}. Add --resume to go on, or choose another "
-                "--output."
-            )
-    with lock_run(run):
-        session = Session(config, run, resume=resume)
+    if world.shared(lambda: already_finished(config, run, resume=resume)):
+        return 0
+    with lock_run(run) if world.leads else nullcontext():
+        session = Session(config, run, resume=resume, world=world)
         try:
             session.train()
         except Interrupted as stop:
             name = signal.Signals(stop.number).name
             saved = f"{name}: saved at step {session.trainer.steps:,}. Go on with --resume."
-            print(saved, file=sys.stderr)
+            if world.leads:
+                print(saved, file=sys.stderr)
             return 128 + stop.number
-        save_report(run / "metrics.jsonl", report)
-    print(f"best BLEU {session.best_bleu:.2f} on the dev set. Translate: dragoman-translate {run}")
+        if not world.leads:
+            return 0
+        save_report(run)
+    print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
     return 0
+
+
+def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
+    """Whether there is nothing to do for this config, which is then said.
+
+    Raises:
+        CheckpointError: there is, and the run exists but is not to be resumed.
+    """
+    from model.checkpoint import load_training_meta
+    from training.report import NAME, save_report
+    from training.resuming import check_same_config, is_finished
+
+    if not (run / "last").exists():
+        return False
+    meta = load_training_meta(run)
+    done = meta["trainer"]["steps"]
+    if is_finished(config, done, meta["without_better"]):
+        check_same_config(config, load_config(run / "config.yaml"))
+        if not (run / NAME).exists():  # killed between the last save and the report
+            save_report(run)
+        print(f"{run} is finished at step {done:,}. Raise run.max_steps to go on.")
+        return True
+    if not resume:
+        raise CheckpointError(
+            f"{run} holds a run at step {done:,}. Add --resume to go on, or choose another "
+            "--output."
+        )
+    return False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
 
     def command() -> int:
+        from training.distributed import joined
+
         line = parser()
         arguments = line.parse_intermixed_args(argv)
         if arguments.output is None and not arguments.check_data:
@@ -99,7 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(check_data(config))
             return 0
-        return train(config, arguments.output, resume=arguments.resume)
+        with joined(config.run.device) as world:
+            return train(config, arguments.output, resume=arguments.resume, world=world)
 
     return run_command("dragoman-train", command)
 

@@ -1,26 +1,28 @@
 """Trainer: one update after another, and everything that a resumed run needs to go on exactly."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from model.decoding.exhaustion import is_out_of_memory
 from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
-from training.batching import Batch, Rows, collate
+from training.batching import Rows
+from training.building import build_network
 from training.config import TrainConfig
-from training.forward import batch_loss
-from training.objective import Loss
+from training.distributed import World
+from training.forward import Objective
+from training.guard import Guard
+from training.parallel import BatchLoss, Parts
 from training.schedule import learning_rate
 from training.stream import PairStream, Position
 
-MAX_SKIPPED = 10  # updates in a row without a finite loss, after which a run has diverged
 
-
-class TrainingDiverged(DragomanError):
-    """The loss was not finite for many updates in a row."""
+class BatchTooLarge(DragomanError):
+    """An update did not fit into memory."""
 
 
 class Update(NamedTuple):
@@ -44,28 +46,46 @@ class Trainer:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        world: World,
+        objective: Objective | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """`config.model.vocab_size` must be the tokenizer's. `dtype` is that of autocast."""
+        """`config.model.vocab_size` must be the tokenizer's.
+
+        Args:
+            dtype: that of autocast.
+            objective: see `make_objective`; the smoothed likelihood alone if None.
+            weights: to begin with; random ones if None.
+        """
         torch.manual_seed(config.run.seed)
         self.config = config
         self.stream = stream
         self.device = device
         self.dtype = dtype
-        self.network = Seq2Seq(config.model).to(device)
-        self.network.train()
+        self.network = build_network(config, weights).to(device)
         self.names = [name for name, _ in self.network.named_parameters()]
         self.parameters = [parameter for _, parameter in self.network.named_parameters()]
         self.average = [parameter.detach().clone() for parameter in self.parameters]
+        named = zip(self.names, self.parameters, strict=True)
+        self.trained = {name: p for name, p in named if p.requires_grad}  # the others are frozen
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            self.trained.values(),
             lr=config.optimizer.learning_rate,
             betas=(0.9, 0.98),
             weight_decay=config.optimizer.weight_decay,
             fused=True,
         )
+        objective = objective or Objective(smoothing=config.optimizer.label_smoothing)
+        self.parts = Parts(
+            BatchLoss(self.network, objective, dtype),
+            world,
+            accumulate=config.run.accumulate,
+            seed=config.run.seed,
+            device=device,
+        )
+        self.guard = Guard(config.optimizer.learning_rate)
         self.steps = 0
         self.skipped = 0
-        self.skipped_in_a_row = 0
 
     def batches(self) -> Iterator[Rows]:
         """Endless global batches, from where the run stands."""
@@ -75,41 +95,57 @@ class Trainer:
         """Forward, backward, clip, step. A non-finite loss or gradient changes no weight.
 
         Raises:
-            TrainingDiverged: `MAX_SKIPPED` updates in a row were not finite.
+            BatchTooLarge: there was not enough memory.
         """
-        settings, run = self.config.optimizer, self.config.run
+        try:
+            return self._update(rows)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise self._too_large(rows) from error
+
+    def _update(self, rows: Rows) -> Update:
+        settings = self.config.optimizer
         self.steps += 1
-        rate = learning_rate(
+        rate = self.guard.rate_factor * learning_rate(
             self.steps,
             kind=settings.schedule,
             peak=settings.learning_rate,
             warmup_steps=settings.warmup_steps,
-            max_steps=run.max_steps,
+            max_steps=self.config.run.max_steps,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = collate(rows).to(self.device)
-        pieces = len(batch.tgt_out)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(batch, smoothing=settings.label_smoothing)
-        (loss.smoothed / pieces).backward()  # type: ignore[no-untyped-call]
+        sums = self.parts.gradients(rows, self.steps)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
-        mean, nll = loss.smoothed.item() / pieces, loss.nll.item() / pieces
-        if self._finite(mean, norm.item()):
+        # One transfer, for which the device must have finished.
+        loss, nll, norm_now = torch.cat([sums / rows.target_weight, norm.view(1)]).tolist()
+        if math.isfinite(loss) and math.isfinite(norm_now):
             self.optimizer.step()
             self._move_average()
+            self.guard.watch(nll)
+        else:
+            self.skipped += 1
+            self.guard.watch(math.nan)
         return Update(
-            loss=mean,
+            loss=loss,
             nll=nll,
             learning_rate=rate,
-            gradient_norm=norm.item(),
-            source_tokens=batch.source_tokens,
-            target_tokens=pieces,
+            gradient_norm=norm_now,
+            source_tokens=rows.source_tokens,
+            target_tokens=rows.target_tokens,
         )
 
-    def loss(self, batch: Batch, *, smoothing: float) -> Loss:
-        """Summed losses of a batch, under autocast where the run's precision is bf16."""
-        return batch_loss(self.network, batch, smoothing=smoothing, dtype=self.dtype)
+    def _too_large(self, rows: Rows) -> BatchTooLarge:
+        run = self.config.run
+        source, target = (max(map(len, side)) for side in (rows.sources, rows.targets))
+        return BatchTooLarge(
+            f"step {self.steps}: no memory left for a batch of {len(rows.sources):,} pairs of up "
+            f"to {source} + {target} pieces (run.batch_tokens: {run.batch_tokens}, in "
+            f"{self.parts.count} parts). Go on with --resume run.accumulate={2 * run.accumulate}, "
+            "which computes the same in smaller parts, or train anew with fewer run.batch_tokens."
+        )
 
     def averaged(self) -> Seq2Seq:
         """A copy of the network with the averaged weights, for evaluation."""
@@ -126,27 +162,41 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and plain values of everything a resume needs; `load_state` takes them."""
-        tensors = {"rng/cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            tensors["rng/cuda"] = torch.cuda.get_rng_state(self.device)
+        tensors: dict[str, Tensor] = {}
         for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
             tensors[f"raw/{name}"] = parameter.detach().cpu()
             tensors[f"average/{name}"] = average.cpu()
-            for key, value in self.optimizer.state[parameter].items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value.cpu()
         values = {
             "steps": self.steps,
             "position": list(self.stream.position),
             "skipped": self.skipped,
-            "skipped_in_a_row": self.skipped_in_a_row,
+            "guard": self.guard.state(),
         }
         return tensors, values
 
-    def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    def load_state(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Continue from what `state` returned: the next batch and update are the very next ones."""
-        torch.set_rng_state(tensors["rng/cpu"])
-        if self.device.type == "cuda" and "rng/cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["rng/cuda"], self.device)
+        self._load_tensors(tensors)
+        self.steps = values["steps"]
+        self.stream.position = Position(*values["position"])
+        self.skipped = values["skipped"]
+        if "guard" in values:  # older checkpoints have none
+            self.guard.load_state(values["guard"])
+
+    def roll_back(self, tensors: Mapping[str, Tensor]) -> None:
+        """Return to weights, average and optimizer of an earlier `state`, and halve the rate.
+
+        Steps are counted on, and the data go on where they stand: not into the bad stretch again.
+
+        Raises:
+            TrainingDiverged: see `Guard.roll_back`.
+        """
+        self.guard.roll_back(self.steps)
+        self._load_tensors(tensors)
+
+    def _load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
             for name, parameter, average in zip(
                 self.names, self.parameters, self.average, strict=True
@@ -158,28 +208,10 @@ class Trainer:
             number: {
                 key: tensors[f"optimizer/{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
             }
-            for number, name in enumerate(self.names)
+            for number, name in enumerate(self.trained)
             if f"optimizer/step/{name}" in tensors
         }
         self.optimizer.load_state_dict(loaded)
-        self.steps = values["steps"]
-        self.stream.position = Position(*values["position"])
-        self.skipped = values["skipped"]
-        self.skipped_in_a_row = values["skipped_in_a_row"]
-
-    def _finite(self, loss: float, norm: float) -> bool:
-        if math.isfinite(loss) and math.isfinite(norm):
-            self.skipped_in_a_row = 0
-            return True
-        self.skipped += 1
-        self.skipped_in_a_row += 1
-        if self.skipped_in_a_row == MAX_SKIPPED:
-            raise TrainingDiverged(
-                f"the loss was not finite for {MAX_SKIPPED} updates in a row, up to step "
-                f"{self.steps}. Lower optimizer.learning_rate or optimizer.clip_norm, and go on "
-                "from the last checkpoint with --resume."
-            )
-        return False
 
     def _move_average(self) -> None:
         """average += (1 - decay) * (weights - average); a young average follows faster."""

@@ -1,13 +1,12 @@
 """The training data of a run: its tokenizer, its cached corpora, and what is to be told of them."""
 
 import hashlib
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from model.checkpoint import load_checkpoint
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
 from training.batching import Ids
@@ -15,8 +14,8 @@ from training.cache import cached_corpus, tag_ids
 from training.config import TrainConfig
 from training.corpus import all_lines, sample_pairs
 from training.corpus_report import CorpusReport, together
-from training.counted import line_keys
 from training.data_config import CorpusConfig, DataConfig
+from training.distributed import usable_cores
 from training.order import BLOCK
 from training.stream import PairStream, StreamSettings, TrainingCorpus
 from training.vocabulary import learn_tokenizer
@@ -26,13 +25,15 @@ LEARNED_FROM = 1_000_000
 
 
 def make_tokenizer(config: TrainConfig) -> Tokenizer:
-    """The tokenizer that the config names, or one learned from the training text.
+    """The tokenizer that the config names, that of the model to begin with, or a learned one.
 
     Raises:
         DataError: the named file cannot be read.
-        CheckpointError: it is no SentencePiece model.
+        CheckpointError: it is no SentencePiece model, or there is no such model to begin with.
     """
-    settings, corpora = config.tokenizer, config.data.train
+    settings, corpora, begun_from = config.tokenizer, config.data.train, config.finetune.init_from
+    if settings.model is None and begun_from is not None:
+        return load_checkpoint(begun_from).tokenizer
     if settings.model is None:
         lines = all_lines(sample_pairs(corpora, config.data, most=LEARNED_FROM))
         tags = sorted({corpus.tag for corpus in (*corpora, config.data.dev) if corpus.tag})
@@ -112,10 +113,13 @@ def make_stream(config: TrainConfig, data: TrainingData, tokenizer: Tokenizer) -
     return PairStream(data.corpora, tokenizer, settings)
 
 
-def shortlist_pairs(stream: PairStream, *, most_links: int) -> tuple[list[Ids], list[Ids]]:
-    """Sources as decoding segments them and targets as the training does, at even distances.
+def even_pairs(
+    stream: PairStream, *, most_links: int, sampled: bool
+) -> tuple[list[Ids], list[Ids]]:
+    """Pairs at even distances of all corpora, about as many as have `most_links` links together.
 
-    There are about as many as have `most_links` links together; see `num_links`.
+    The sources are segmented as decoding does it, and the targets, if `sampled`, as the training
+    does. What a link is: see `num_links`.
     """
     total, links = 0, 0
     for corpus in stream.corpora:
@@ -128,21 +132,17 @@ def shortlist_pairs(stream: PairStream, *, most_links: int) -> tuple[list[Ids], 
     targets: list[Ids] = []
     first = 0
     for number, corpus in enumerate(stream.corpora):
-        size = len(corpus.cached)
-        rows = wanted[(wanted >= first) & (wanted < first + size)] - first
-        first += size
+        rows = wanted[(wanted >= first) & (wanted < first + len(corpus.cached))] - first
+        first += len(corpus.cached)
         tag = np.array(corpus.tag, np.int32)
         for block in np.split(rows, np.flatnonzero(np.diff(rows // BLOCK)) + 1):
             if not len(block):
                 continue
-            start = int(block[0])
-            pairs = corpus.cached.read(start, int(block[-1]) + 1)
-            kept_rows = np.isin(np.arange(start, int(block[-1]) + 1), block)
-            source, target, _ = pairs.only(kept_rows)
-            sources += [np.concatenate([tag, ids]) for ids in source.split()]
-            lines = block.astype(np.uint64)
-            keys = line_keys(stream.settings.seed, 1, number, np.zeros_like(lines), lines)
-            targets += stream.sampled(target.split(), keys)
+            start, stop = int(block[0]), int(block[-1]) + 1
+            pairs = corpus.cached.read(start, stop).only(np.isin(np.arange(start, stop), block))
+            sources += [np.concatenate([tag, ids]) for ids in pairs.source.split()]
+            kept_targets = pairs.target.split()
+            targets += stream.sampled(number, block, kept_targets) if sampled else kept_targets
     return sources, targets
 
 
@@ -151,10 +151,3 @@ def corpus_names(corpora: Sequence[CorpusConfig]) -> list[str]:
     if len(corpora) == 1:
         return ["train"]
     return [f"train[{number}]" for number in range(len(corpora))]
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -94,7 +94,11 @@ class Decoder(nn.Module):
         )
 
     def step(
-        self, embedded: Tensor, state: DecoderState, memory: Memory
+        self,
+        embedded: Tensor,
+        state: DecoderState,
+        memory: Memory,
+        masks: Sequence[Tensor] | None = None,
     ) -> tuple[DecoderState, Tensor, Tensor]:
         """One target piece for every row.
 
@@ -102,6 +106,8 @@ class Decoder(nn.Module):
             embedded: (N, K, E) the previous pieces.
             state: R = N*K rows, the hypotheses of a sentence side by side.
             memory: of the N sentences.
+            masks: of dropout, (R, D) for each layer above the first and for the attentional
+                vector; drawn for this step alone if None.
 
         Returns:
             The next state, features (N, K, F) and attention weights (N, K, S).
@@ -121,7 +127,9 @@ class Decoder(nn.Module):
         for number, layer in enumerate(self.layers[1:], start=1):
             below = top if context is None else torch.cat([top, context], dim=-1)
             output, cell = layer.step(
-                self.dropout(below), state.hidden[:, number], state.cell[:, number]
+                self._dropped(below, number - 1, masks),
+                state.hidden[:, number],
+                state.cell[:, number],
             )
             hidden.append(output)
             cells.append(cell)
@@ -129,7 +137,8 @@ class Decoder(nn.Module):
         if context is None:
             context, weights = self._attend(top, memory, sentences, queries)
         combined = torch.cat([top, context], dim=-1)
-        vector = self.dropout(linear(combined, self.combine.weight, self.combine.bias).tanh())
+        vector = linear(combined, self.combine.weight, self.combine.bias).tanh()
+        vector = self._dropped(vector, len(self.layers) - 1, masks)
         state = DecoderState(
             hidden=torch.stack(hidden, dim=1)[:rows],
             cell=torch.stack(cells, dim=1)[:rows],
@@ -160,11 +169,18 @@ class Decoder(nn.Module):
         self, embedded: Tensor, state: DecoderState, memory: Memory
     ) -> tuple[Tensor, Tensor]:
         features, weights = [], []
+        masks = None
+        if self.dropout.active and self.dropout.over_time:
+            size = len(embedded), self.layers[0].hidden_size
+            masks = [self.dropout.mask(size, embedded) for _ in self.layers]
         for piece in embedded.unbind(1):
-            state, feature, weight = self.step(piece.unsqueeze(1), state, memory)
+            state, feature, weight = self.step(piece.unsqueeze(1), state, memory, masks)
             features.append(feature)
             weights.append(weight)
         return torch.cat(features, dim=1), torch.cat(weights, dim=1)
+
+    def _dropped(self, x: Tensor, number: int, masks: Sequence[Tensor] | None) -> Tensor:
+        return self.dropout(x) if masks is None else x * masks[number].to(x.dtype)
 
     def _attend(
         self, query: Tensor, memory: Memory, sentences: int, queries: int

@@ -87,6 +87,13 @@ class Tokenizer:
         pieces = enumerate(self._to_model[EOS_ID + 1 :], EOS_ID + 1)
         return [ours for ours, theirs in pieces if self._processor.is_byte(theirs)]
 
+    def spell(self, piece: str) -> list[int]:
+        """The ids of the pieces that spell a piece of another model, as SentencePiece writes it."""
+        text = piece.replace(SPACE_MARK, " ")
+        if not self._prefix:  # the model adds a space by itself
+            text = text.removeprefix(" ")
+        return [self._from_model[theirs] for theirs in self._processor.encode(text)]
+
     def subwords(self) -> dict[str, tuple[int, float]]:
         """Id and score of each piece that stands for its own text: no control and no byte piece.
 

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from model.errors import CheckpointError
-from model.run import Link, lock_run, point, prune, publish, resolve
+from model.run import (
+    Link,
+    checkpoints_of,
+    lock_run,
+    point,
+    prune,
+    publish,
+    publish_as,
+    resolve,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,6 +157,30 @@ def test_prune_keeps_what_links_point_to_and_what_is_not_a_checkpoint(tmp_path: 
     prune(tmp_path)
 
     assert names(tmp_path) == {"step-000002", "step-000003", "my own copy"}
+
+
+def test_prune_keeps_the_latest_too_if_asked(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 999_999, 1_000_000):
+        directory = publish(tmp_path, step, OLD)
+        point(tmp_path, "last", directory)
+        if step == 1:
+            point(tmp_path, "best", directory)
+    prune(tmp_path, keep=3)
+    assert names(tmp_path) == {"step-000001", "step-000003", "step-999999", "step-1000000"}
+    assert [path.name for path in checkpoints_of(tmp_path)][-1] == "step-1000000"
+
+
+def test_a_directory_of_its_own_appears_once_and_whole(tmp_path: Path) -> None:
+    (tmp_path / ".averaged.tmp").mkdir()  # what a kill has left
+    (tmp_path / ".averaged.tmp" / "half").write_bytes(b"half")
+    publish_as(tmp_path / "averaged", NEW)
+    assert contents(tmp_path / "averaged") == NEW
+    with pytest.raises(CheckpointError, match="exists"):
+        publish_as(tmp_path / "averaged", OLD)
+    assert contents(tmp_path / "averaged") == NEW
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        publish_as(tmp_path / "file" / "averaged", NEW)
 
 
 def test_links_survive_moving_the_run(tmp_path: Path) -> None:

@@ -70,7 +70,6 @@ def test_collate_shifts_pads_and_fills_rows() -> None:
     assert batch.tgt_out.tolist() == [6, EOS_ID, 4, 10, EOS_ID]
     assert batch.weights.tolist() == [0, 0, 1, 1, 1]
     assert batch.real.tolist() == [0, 1, *(batch.tgt_in.shape[1] + np.arange(3))]
-    assert batch.source_tokens == 4
 
 
 @pytest.mark.parametrize(("total", "count"), [(7, 1), (7, 3), (6, 3), (2, 5)])
@@ -88,4 +87,9 @@ def test_a_batch_of_no_pairs_only_fills_the_smallest_shape() -> None:
     batch = collate(rows([], []))
     assert batch.src.shape == (ROW_MULTIPLE, LENGTH_MULTIPLE)
     assert batch.src[:, 0].tolist() == [EOS_ID] * ROW_MULTIPLE
-    assert (len(batch.tgt_out), len(batch.real), batch.source_tokens) == (0, 0, 0)
+    assert (len(batch.tgt_out), len(batch.real)) == (0, 0)
+
+
+def test_pieces_and_weights_of_rows_are_counted() -> None:
+    pairs = rows([[7, 8, 9], [5]], [[6], [4, 10]])  # weights 0 and 1
+    assert (pairs.source_tokens, pairs.target_tokens, pairs.target_weight) == (4, 5, 3.0)

@@ -51,6 +51,15 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("shortlist.candidates=-1", "shortlist.candidates: -1 is too small. Use 0 or more"),
         ("shortlist.max_links=0", "Use 1 or more"),
         ("shortlist.candidate=5", "Did you mean 'candidates'"),
+        ("objective.rdrop=-1", "objective.rdrop: -1.0 is not in 0 to 100"),
+        ("objective.distillation=0.5", "without objective.teacher it has no effect"),
+        ("objective.teacher=[a]", "without objective.distillation it has no effect"),
+        ("objective.teacher=a", "must be a list"),
+        ("objective.scheduled_sampling=2", "not in 0 to 1"),
+        ("objective.risk=meteor", "Choose one of: bleu, chrf, rouge"),
+        ("objective.risk_samples=1", "not in 2 to 64"),
+        ("objective.risk_sharpness=0", "not above 0"),
+        ("finetune.freeze=[encoder.*]", "random weights would stay as they are"),
         ("optimizer.warmup_steps=11", "above run.max_steps 10"),
         ("data.train=[{source: x}]", "needs both source and target"),
         ("data.train=[{source: x, target: y, files: z}]", "name one of source and target, files"),
@@ -77,6 +86,20 @@ def test_refusals_name_the_mend(override: str, message: str) -> None:
         parse_config(TEXT, [override])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_loss_of_risk_alone_leaves_nothing_to_other_terms() -> None:
+    with pytest.raises(ConfigError, match="leaves nothing to rdrop"):
+        parse_config(TEXT, ["objective.risk_weight=1", "objective.rdrop=1"])
+    assert parse_config(TEXT, ["objective.risk_weight=1"]).objective.risk_weight == 1
+
+
+@pytest.mark.parametrize("name", ["rdrop=5", "variational_dropout=true"])
+def test_objectives_of_dropout_need_dropout(name: str) -> None:
+    without = ["model.dropout=0", "model.embedding_dropout=0"]
+    with pytest.raises(ConfigError, match="no effect without dropout"):
+        parse_config(TEXT, [f"objective.{name}", *without])
+    assert parse_config(TEXT, [f"objective.{name}", "model.dropout=0"]).objective
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "run: {max_steps: 5}"])
@@ -117,7 +140,8 @@ def flatten(values: dict[str, object], prefix: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "multi30k_en_de", "multi30k_en_de_small", "tatoeba_de_en"]
+    "name",
+    ["arxiv_titles", "demo", "multi30k_en_de", "multi30k_en_de_small", "tatoeba_de_en"],
 )
 def test_shipped_configs_load_and_comment_every_key(name: str) -> None:
     path = Path(__file__).parents[2] / "configs" / f"{name}.yaml"
@@ -132,7 +156,13 @@ def test_one_config_shows_every_key() -> None:
     path = Path(__file__).parents[2] / "configs" / "multi30k_en_de.yaml"
     shown = flatten(yaml.safe_load(path.read_text(encoding="utf-8")))
     known = flatten(to_dict(load_config(path)))
-    optional = {"model.vocab_size", "data.data_dir", "data.cache_dir", "tokenizer.model"}
+    optional = {
+        "model.vocab_size",
+        "finetune.init_from",
+        "data.data_dir",
+        "data.cache_dir",
+        "tokenizer.model",
+    }
     assert {key for key in known - optional if not key.startswith("data.dev.")} <= shown
 
 

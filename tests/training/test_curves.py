@@ -1,97 +1,124 @@
-"""The report of a run: a PNG whose panels hold the curves that there are."""
+"""Curves of a run: an SVG whose lines go through the right points."""
 
-import json
-import warnings
-from pathlib import Path
+from xml.etree import ElementTree
 
-import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
-from matplotlib.image import imread
-from numpy.typing import NDArray
 
-from model.errors import DataError
-from training.curves import save_report
+from training.curves import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    PANELS,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Curve,
+    Panel,
+    draw,
+    points_of,
+)
+from training.metrics import Line
 
-TRAIN = {
-    "loss": 5.0,
-    "nll": 4.0,
-    "learning_rate": 1e-3,
-    "source_tokens_per_s": 1650.0,
-    "target_tokens_per_s": 1810.0,
-}
-DEV = {"dev_loss": 4.5, "dev_bleu": 12.5, "dev_chrf": 33.0}
+LOSSES = Panel("Loss", (Curve("nll", "train", 1), Curve("dev_loss", "dev", 2)), False)
+RATE = Panel("Rate", (Curve("learning_rate", "rate", 1),), True)
 
-
-def write(path: Path, lines: list[dict[str, float | None]]) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
-def curves_in_quarters(png: Path) -> list[set[str]]:
-    """For each panel, in reading order, the colours of the curves that are drawn in it."""
-    image = imread(png)[:, :, :3]
-    rows, columns = (size // 2 for size in image.shape[:2])
-    quarters = [
-        image[top : top + rows, left : left + columns] for top in (0, rows) for left in (0, columns)
-    ]
-    colours = ("tab:blue", "tab:orange", "lightsteelblue")
-    return [{c for c in colours if _has(quarter, to_rgb(c))} for quarter in quarters]
+Places = list[tuple[float, float]]
 
 
-def _has(image: NDArray[np.float32], colour: tuple[float, float, float]) -> bool:
-    return bool((np.abs(image - colour).max(axis=2) < 0.01).sum() > 20)
+def parsed(panel: Panel, lines: list[Line]) -> ElementTree.Element:
+    return ElementTree.fromstring(draw(panel, lines))
 
 
-def test_every_panel_has_its_curves(tmp_path: Path) -> None:
-    steps = range(10, 2010, 10)
-    lines: list[dict[str, float | None]] = [{"step": step, **TRAIN} for step in steps]
-    lines[100:100] = [{"step": 500, **DEV}, {"step": 1000, **DEV, "dev_bleu": 13.0}]
-    save_report(write(tmp_path / "run" / "metrics.jsonl", lines), tmp_path / "report.png")
+def drawn(panel: Panel, lines: list[Line]) -> dict[str, Places]:
+    """The points of the line of each colour."""
+    found = {}
+    for group in parsed(panel, lines).iter("g"):
+        line = group.find("polyline")
+        assert line is not None
+        places = [place.split(",") for place in line.get("points", "").split()]
+        found[group.get("class", "")] = [(float(x), float(y)) for x, y in places]
+    return found
 
-    assert curves_in_quarters(tmp_path / "report.png") == [
-        {"tab:blue", "tab:orange", "lightsteelblue"},
-        {"tab:blue", "tab:orange"},
-        {"tab:blue"},
-        {"tab:blue", "tab:orange"},
+
+def test_lines_go_from_corner_to_corner() -> None:
+    lines: list[Line] = [
+        {"step": 0, "nll": 4.0},
+        {"step": 50, "nll": 3.0},
+        {"step": 50, "dev_loss": 2.0},
+        {"step": 100, "nll": 2.0},
     ]
 
+    left, right, top, bottom = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
+    middle = (left + right) / 2, (top + bottom) / 2
+    assert drawn(LOSSES, lines) == {
+        "c1": [(left, top), middle, (right, bottom)],
+        "c2": [(middle[0], bottom)],
+    }
 
-def test_a_run_without_validation_has_an_empty_dev_panel(tmp_path: Path) -> None:
-    lines: list[dict[str, float | None]] = [{"step": 50, **TRAIN}]  # one point must show
-    save_report(write(tmp_path / "$x^$" / "metrics.jsonl", lines), tmp_path / "report.png")
 
-    assert curves_in_quarters(tmp_path / "report.png") == [
-        {"tab:blue", "lightsteelblue"},
-        set(),
-        {"tab:blue"},
-        {"tab:blue", "tab:orange"},
+def test_a_panel_from_zero_shows_how_large_a_change_is() -> None:
+    lines: list[Line] = [{"step": 0, "learning_rate": 4.0}, {"step": 1, "learning_rate": 3.0}]
+
+    (_, first), (_, second) = drawn(RATE, lines)["c1"]
+    assert first == TOP
+    assert second == pytest.approx(TOP + (HEIGHT - TOP - BOTTOM) / 4, abs=0.1)
+
+
+def test_numbers_at_the_axes_are_round() -> None:
+    lines: list[Line] = [{"step": 7, "nll": 0.137}, {"step": 9007, "nll": 0.352}]
+
+    texts = [element.text for element in parsed(LOSSES, lines).iter("text")]
+    assert texts == ["0.15", "0.2", "0.25", "0.3", "0.35", "2,000", "4,000", "6,000", "8,000"]
+
+
+def test_one_point_alone_shows() -> None:
+    figure = parsed(LOSSES, [{"step": 50, "nll": 4.25}])
+
+    (circle,) = figure.iter("circle")
+    assert circle.findtext("title") == "train, step 50: 4.25"
+
+
+def test_a_value_of_zero_alone_shows() -> None:
+    assert len(drawn(RATE, [{"step": 0, "learning_rate": 0.0}])["c1"]) == 1
+
+
+def test_only_curves_that_there_are_have_a_key() -> None:
+    figure = parsed(LOSSES, [{"step": 50, "nll": 4.25}])
+
+    assert [key.text for key in figure.iter("span")] == ["train"]
+    assert [key.get("class") for key in figure.iter("span")] == ["key c1"]
+
+
+@pytest.mark.parametrize("lines", [[], [{"step": 1, "nll": None}], [{"step": 1, "other": 2}]])
+def test_a_panel_without_values_says_so(lines: list[Line]) -> None:
+    figure = parsed(LOSSES, lines)
+
+    assert figure.findtext("p") == "no values yet"
+    assert figure.find("svg") is None
+
+
+def test_a_long_run_is_thinned_and_keeps_its_peaks() -> None:
+    lines: list[Line] = [{"step": step, "nll": 2.0} for step in range(100_000)]
+    lines[55_555]["nll"], lines[77_777]["nll"] = 9.0, 1.0
+
+    points = points_of(LOSSES.curves[0], lines)
+    assert len(points) <= 800
+    assert (55_555, 9.0) in points and (77_777, 1.0) in points
+    assert points == sorted(points)
+
+
+def test_every_metric_of_a_validation_has_a_colour_of_its_own() -> None:
+    quality = next(panel for panel in PANELS if panel.title.startswith("Quality"))
+
+    assert [curve.name for curve in quality.curves] == [
+        *("dev_bleu", "dev_chrf", "dev_rouge_1", "dev_rouge_2", "dev_rouge_l"),
     ]
+    assert [curve.colour for curve in quality.curves] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("lines", [[], [{"step": 1, "loss": None}]])
-def test_a_run_without_numbers_has_an_empty_report(
-    tmp_path: Path, lines: list[dict[str, float | None]]
-) -> None:
-    save_report(write(tmp_path / "run" / "metrics.jsonl", lines), tmp_path / "report.png")
+def test_titles_are_text() -> None:
+    panel = Panel('<b> & "', (Curve("nll", "<i>", 1),), False)
+    figure = parsed(panel, [{"step": 1, "nll": 2.0}])
 
-    assert curves_in_quarters(tmp_path / "report.png") == [set()] * 4
-
-
-def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    metrics = write(tmp_path / "run" / "metrics.jsonl", [{"step": 1, **TRAIN}])
-
-    with pytest.raises(DataError, match=r"gone/report\.png: cannot be written"):
-        save_report(metrics, tmp_path / "gone" / "report.png")
-
-
-def test_drawing_leaves_no_global_state(tmp_path: Path) -> None:
-    metrics = write(tmp_path / "run" / "metrics.jsonl", [{"step": 1, **TRAIN}])
-    import matplotlib.pyplot as plt
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        save_report(metrics, tmp_path / "report.png")
-
-    assert plt.get_fignums() == []
+    assert figure.findtext("figcaption/b") == '<b> & "'
+    assert not list(figure.iter("i"))

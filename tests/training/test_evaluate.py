@@ -100,6 +100,25 @@ def test_no_bootstrap(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "bs:" not in shown
 
 
+def test_rouge_of_the_first_words(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The fourth line is right, and one word of two in the last one is one of three there."""
+    (here / "test.de").write_text("a b c\n\nx y\n10 dogs bark\nred rote red\n")
+    files = ["--lead", "2", "--source", "test.de", "--reference", "test.en.gz", "--rouge"]
+    assert main([*files, "--output", "lead.en"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (here / "lead.en").read_text() == "a b\n\nx y\n10 dogs\nred rote\n"
+    labels = ["BLEU", "chrF", "ROUGE-1", "ROUGE-2", "ROUGE-L", "length"]
+    assert [line.split()[0] for line in lines[1:7]] == labels
+    assert float(lines[3].split()[1]) == round(100 * (1 + 2 / 5) / 5, 2)
+    assert lines[-1].startswith("ROUGE: nrefs:1|bs:1000|seed:12345|case:lower|tok:letters-digits")
+    found = figures(
+        ["--hypotheses", "other.en", "--baseline", "lead.en", "--rouge", *files[4:6]], capsys
+    )
+    assert found["baseline"]["rouge_l"]["value"] == pytest.approx(28)
+    assert found["rouge_l"]["p_value"] < 1
+    assert "rouge_l" not in figures(["--hypotheses", "other.en", *files[4:6]], capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -109,6 +128,10 @@ def test_no_bootstrap(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("RUN --hypotheses other.en", "RUN: --hypotheses is scored as it is,"),
         ("--source test.de --hypotheses other.en", "--source: --hypotheses is scored"),
         ("--output o --hypotheses other.en", "--output: --hypotheses is scored"),
+        ("--lead 3 --hypotheses other.en", "--lead: --hypotheses is scored as it is,"),
+        ("--lead 3", "--lead: of what? Give --source."),
+        ("RUN --lead 3 --source test.de", "RUN: --lead scores words of the source."),
+        ("--lead 0 --source test.de", "argument --lead: "),
         (
             "--hypotheses other.en --baseline other.en --bootstrap 0",
             "--bootstrap 0: --baseline is compared by draws. Use 2 or more.",

@@ -12,6 +12,7 @@ from model.score import score_pairs
 from model.translator import Translator
 from training.corpus import TextPairs, encode_corpus
 from training.evaluation import corpus_loss, evaluate
+from training.rouge import rouge_l
 
 
 def test_loss_equals_forced_decoding_and_scores_equal_sacrebleu(tiny_checkpoint: Path) -> None:
@@ -25,6 +26,8 @@ def test_loss_equals_forced_decoding_and_scores_equal_sacrebleu(tiny_checkpoint:
         corpus,
         checkpoint.tokenizer,
         checkpoint.search,
+        metrics=["chrf", "rouge_l", "bleu"],
+        samples=2,
         dtype=torch.float32,
     )
     scored = score_pairs(
@@ -38,5 +41,19 @@ def test_loss_equals_forced_decoding_and_scores_equal_sacrebleu(tiny_checkpoint:
     assert result.ppl == pytest.approx(math.exp(result.loss))
     expected = Translator.load(tiny_checkpoint, precision="fp32").translate(pairs.sources)
     assert result.translations == expected
-    assert result.bleu == sacrebleu.corpus_bleu(expected, [pairs.targets]).score
-    assert result.chrf == sacrebleu.corpus_chrf(expected, [pairs.targets]).score
+    bleu = sacrebleu.corpus_bleu(expected, [pairs.targets]).score
+    chrf = sacrebleu.corpus_chrf(expected, [pairs.targets]).score
+    rouge = 100 * sum(map(rouge_l, expected, pairs.targets)) / 3
+    assert [result.value(name) for name in ("loss", "bleu", "chrf", "rouge_l")] == [
+        *(result.loss, bleu, chrf),
+        pytest.approx(rouge),
+    ]
+    figures = result.figures()
+    assert list(figures)[:5] == ["dev_loss", "dev_ppl", "dev_chrf", "dev_rouge_l", "dev_bleu"]
+    assert figures["dev_bleu"] == bleu
+    assert "case:mixed" in str(figures["bleu_signature"])
+    assert "measure:f1" in str(figures["rouge_l_signature"])
+    assert f"chrF {chrf:.2f}  ROUGE-L {rouge:.2f}  BLEU {bleu:.2f}" in result.describe()
+    assert [sample.source for sample in result.samples] == pairs.sources[:2]
+    assert [sample.reference for sample in result.samples] == pairs.targets[:2]
+    assert [sample.translation.text for sample in result.samples] == expected[:2]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
     EventAccumulator,
@@ -71,6 +72,24 @@ def test_tensorboard_has_the_numbers_at_once_by_train_and_dev(tmp_path: Path) ->
 
         assert tensorboard(tmp_path, "train/loss") == [(50, 4.25)]
         assert tensorboard(tmp_path, "dev/bleu") == [(100, 12.5)]
+
+
+def test_tensorboard_has_samples_as_they_were_written(tmp_path: Path) -> None:
+    picture = np.zeros((4, 6, 3), dtype=np.uint8)
+    with MetricsLog(tmp_path, resume_step=None) as log:
+        log.show(50, 1, "source: *a*\noutput: <b>", picture)
+        log.show(50, 2, "blank", None)
+        log.show(60, 1, "later", picture)
+
+        events = EventAccumulator(str(tmp_path / "tensorboard"))
+        events.Reload()
+        images = [(i.step, i.width, i.height) for i in events.Images("attention/1")]
+        texts = events.Tensors("samples/1/text_summary")
+    assert images == [(50, 6, 4), (60, 6, 4)]
+    assert events.Tags()["images"] == ["attention/1"]
+    assert [text.step for text in texts] == [50, 60]
+    quoted = texts[0].tensor_proto.string_val[0].decode()
+    assert quoted == "    source: *a*\n    output: <b>"  # which Markdown shows as it is
 
 
 def test_a_resumed_run_reads_as_one_run(tmp_path: Path) -> None:

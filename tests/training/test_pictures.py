@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console
 
-from training.pictures import AttentionHeatMap, attention_text, save_attention
+from training.pictures import AttentionHeatMap, attention_image, attention_text, save_attention
 
 SOURCE = ["▁acht", "▁Euro", "</s>"]
 TARGET = ["▁€", "8", "</s>"]
@@ -116,7 +116,7 @@ def centre(image: NDArray[np.float32], level: float) -> tuple[float, float]:
     return columns.mean(), rows.mean()
 
 
-@pytest.mark.parametrize("piece", ["▁$", "$x^$", "▁Straße"])
+@pytest.mark.parametrize("piece", ["▁$", "$x^$", "▁Straße", "語", "a\x17"])
 def test_the_file_shows_target_rows_and_source_columns(tmp_path: Path, piece: str) -> None:
     weights = torch.zeros(6, 6)
     weights[0, 4:] = torch.tensor([0.5, 1.0])
@@ -128,3 +128,23 @@ def test_the_file_shows_target_rows_and_source_columns(tmp_path: Path, piece: st
     assert max(image.shape) < 1000
     assert middle[1] < image.shape[0] / 2 and largest[1] < image.shape[0] / 2
     assert middle[0] > image.shape[1] / 2
+
+
+def test_pixels_show_what_the_file_shows() -> None:
+    weights = torch.zeros(6, 6)
+    weights[0, 4:] = torch.tensor([0.5, 1.0])
+    image = attention_image(["$x"] * 6, ["$x"] * 6, weights, title="$x")
+
+    assert image.dtype == np.uint8 and image.shape[2] == 3
+    column, row = centre(np.divide(image, 255, dtype=np.float32), 0.5)
+    assert row < image.shape[0] / 2 < column
+
+
+def test_long_texts_have_pictures_of_a_size_that_a_training_can_keep() -> None:
+    short = attention_image(["a"] * 20, ["b"] * 20, torch.eye(20), title="b")
+    long = attention_image(["a"] * 400, ["b"] * 400, torch.eye(400), title="b " * 400)
+
+    assert max(short.shape) < 700
+    assert max(long.shape) < 2000
+    column, row = centre(np.divide(long, 255, dtype=np.float32), 1.0)
+    assert abs(row / long.shape[0] - 0.5) < 0.1 and abs(column / long.shape[1] - 0.5) < 0.1

@@ -23,6 +23,7 @@ from model.errors import ConfigError
 from model.text.tokenizer import Tokenizer
 from training.config import load_config
 from training.corpus import TextPairs, encode_corpus
+from training.distributed import World
 from training.sampling import MAX_POOL, SubwordSampler, merge_with_dropout, sample_lattice
 from training.trainer import Trainer
 from training.vocabulary import learn_tokenizer
@@ -246,7 +247,9 @@ def test_a_pair_made_too_long_is_trained_on_in_its_ordinary_pieces(
     pairs = TextPairs(sources=[source] * 30, targets=[target] * 30)
     corpus = encode_corpus(pairs, bpe, max_length=max_length)
     ordinary = {tuple(corpus.sources[0].tolist())}
-    trainer = Trainer(config, corpus, bpe, device=torch.device("cpu"), dtype=torch.float32)
+    trainer = Trainer(
+        config, corpus, bpe, device=torch.device("cpu"), dtype=torch.float32, world=World()
+    )
     seen = {tuple(ids.tolist()) for ids in next(trainer.batches()).sources}
     assert all(len(ids) <= max_length for ids in seen)
     assert (seen == ordinary) == (spare == 0)

@@ -9,7 +9,9 @@ import pytest
 import sacrebleu
 from sacrebleu.significance import PairedTest, _bootstrap_resample, estimate_ci
 
-from training.scoring import Score, score_corpus
+from training.choosing import Metric
+from training.rouge import rouge_l, rouge_n
+from training.scoring import Score, length_ratio, score_corpus
 
 WORDS = ["the", "a", "dog", "man", "woman", "runs", "sleeps", "sees", "small", "house", "."]
 
@@ -34,9 +36,9 @@ SYSTEM[3] = ""
 
 @pytest.mark.parametrize("bootstrap", [0, 2, 300])
 def test_scores_and_intervals_are_those_of_sacrebleu(bootstrap: int) -> None:
-    scores = score_corpus(SYSTEM, REFERENCES, bootstrap=bootstrap)
+    scores = score_corpus(SYSTEM, REFERENCES, metrics=["bleu", "chrf"], bootstrap=bootstrap)
     pairs: list[tuple[Score, sacrebleu.BLEU | sacrebleu.CHRF]]
-    pairs = [(scores.bleu, sacrebleu.BLEU()), (scores.chrf, sacrebleu.CHRF())]
+    pairs = [(scores["bleu"], sacrebleu.BLEU()), (scores["chrf"], sacrebleu.CHRF())]
     for score, metric in pairs:
         expected = metric.corpus_score(SYSTEM, [REFERENCES], n_bootstrap=max(bootstrap, 1))
         assert score.value == expected.score
@@ -53,7 +55,7 @@ def test_scores_and_intervals_are_those_of_sacrebleu(bootstrap: int) -> None:
 
 def test_length_ratio_and_its_interval_on_the_same_draws() -> None:
     bleu = sacrebleu.BLEU()
-    ratio = score_corpus(SYSTEM, REFERENCES, bootstrap=200).length_ratio
+    ratio = length_ratio(SYSTEM, REFERENCES, bootstrap=200, signature="x")
     assert ratio.value == bleu.corpus_score(SYSTEM, [REFERENCES]).ratio
     statistics = bleu._extract_corpus_statistics(SYSTEM, [REFERENCES])
     draws: list[Any] = list(_bootstrap_resample(statistics, bleu, 200)[1])
@@ -61,13 +63,16 @@ def test_length_ratio_and_its_interval_on_the_same_draws() -> None:
     assert ratio.interval is not None
     assert ratio.interval.mean == pytest.approx(mean)
     assert ratio.interval.half_width == pytest.approx(half_width)
-    assert score_corpus(SYSTEM, REFERENCES, bootstrap=0).length_ratio.interval is None
+    assert ratio.signature == "x"
+    alone = length_ratio(SYSTEM, REFERENCES, bootstrap=0, signature="x")
+    assert (alone.value, alone.interval) == (ratio.value, None)
 
 
 def test_blank_references() -> None:
-    scores = score_corpus(["a", ""], ["", ""], bootstrap=10)
-    assert scores.length_ratio.value == 0
-    assert scores.bleu.value == 0
+    everything: list[Metric] = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
+    scores = score_corpus(["a", ""], ["", ""], metrics=everything, bootstrap=10)
+    assert length_ratio(["a", ""], ["", ""], bootstrap=10, signature="x").value == 0
+    assert [scores[name].value for name in everything if name != "chrf"] == [0, 0, 0, 0]
 
 
 def test_the_paired_bootstrap_is_that_of_sacrebleu() -> None:
@@ -75,16 +80,56 @@ def test_the_paired_bootstrap_is_that_of_sacrebleu() -> None:
     metrics = {"BLEU": sacrebleu.BLEU(), "chrF2": sacrebleu.CHRF()}
     test = PairedTest(systems, metrics, [REFERENCES], test_type="bs", n_samples=250)
     expected: dict[str, Any] = dict(test()[1])
-    scores = score_corpus(SYSTEM, REFERENCES, bootstrap=250, baseline=BASELINE)
-    assert scores.bleu.p_value == expected["BLEU"][1].p_value
-    assert scores.chrf.p_value == expected["chrF2"][1].p_value
-    assert scores.bleu.p_value is not None
-    assert scores.bleu.p_value < 0.05
-    assert scores.length_ratio.p_value is None
-    alone = score_corpus(SYSTEM, REFERENCES, bootstrap=250)
-    assert (scores.bleu.value, scores.bleu.interval) == (alone.bleu.value, alone.bleu.interval)
+    both: list[Metric] = ["bleu", "chrf"]
+    scores = score_corpus(SYSTEM, REFERENCES, metrics=both, bootstrap=250, baseline=BASELINE)
+    assert scores["bleu"].p_value == expected["BLEU"][1].p_value
+    assert scores["chrf"].p_value == expected["chrF2"][1].p_value
+    assert scores["bleu"].p_value is not None
+    assert scores["bleu"].p_value < 0.05
+    alone = score_corpus(SYSTEM, REFERENCES, metrics=both, bootstrap=250)["bleu"]
+    assert (scores["bleu"].value, scores["bleu"].interval) == (alone.value, alone.interval)
 
 
 def test_a_system_does_not_differ_from_itself() -> None:
-    scores = score_corpus(SYSTEM, REFERENCES, bootstrap=50, baseline=list(SYSTEM))
-    assert scores.bleu.p_value == scores.chrf.p_value == 1.0
+    everything: list[Metric] = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
+    scores = score_corpus(
+        SYSTEM, REFERENCES, metrics=everything, bootstrap=50, baseline=list(SYSTEM)
+    )
+    assert [score.p_value for score in scores.values()] == [1.0] * 5
+
+
+class Rouge(sacrebleu.CHRF):
+    """ROUGE-1 as sacrebleu would bootstrap it: a mean of sums over lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_refs = 1
+
+    def _compute_score_from_stats(self, stats: list[int]) -> Any:
+        return sacrebleu.metrics.chrf.CHRFScore(float(stats[0]) / stats[1], 6, 0, 2)
+
+    def _extract_corpus_statistics(self, hypotheses: Any, references: Any) -> Any:
+        pairs = zip(hypotheses, references[0], strict=True)
+        return [[100 * rouge_n(one, other, 1), 1] for one, other in pairs]
+
+
+def test_rouge_is_the_mean_of_the_lines_bootstrapped_as_sacrebleu_does() -> None:
+    three: list[Metric] = ["rouge_1", "rouge_2", "rouge_l"]
+    scores = score_corpus(SYSTEM, REFERENCES, metrics=three, bootstrap=250, baseline=BASELINE)
+    pairs = list(zip(SYSTEM, REFERENCES, strict=True))
+    means = [
+        100 * np.mean([rouge_n(*pair, 1) for pair in pairs]),
+        100 * np.mean([rouge_n(*pair, 2) for pair in pairs]),
+        100 * np.mean([rouge_l(*pair) for pair in pairs]),
+    ]
+    assert [score.value for score in scores.values()] == pytest.approx(means)
+    systems: list[tuple[str, Sequence[str]]] = [("one", BASELINE), ("other", SYSTEM)]
+    test = PairedTest(systems, {"": Rouge()}, [REFERENCES], test_type="bs", n_samples=250)
+    signatures, results = test()
+    expected: Any = results[next(iter(signatures))][1]
+    found = scores["rouge_1"]
+    assert found.interval is not None
+    assert found.interval.mean == pytest.approx(expected.mean, rel=1e-5)
+    assert found.interval.half_width == pytest.approx(expected.ci, rel=1e-4)
+    assert found.p_value == pytest.approx(expected.p_value, abs=1e-9)
+    assert "bs:250|seed:12345" in found.signature

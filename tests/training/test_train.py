@@ -48,7 +48,7 @@ def test_a_run_leaves_everything_that_it_promises(
 ) -> None:
     run = tmp_path / "run"
     assert train(tiny_config, run) == 0
-    assert (run / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert (run / "report.html").read_bytes().startswith(b"<!doctype html>")
     assert list((run / "tensorboard").iterdir())
     kept = {path.name for path in (run / "checkpoints").iterdir()}
     assert "step-000008" in kept
@@ -155,6 +155,26 @@ def test_early_stopping_after_patience(tiny_config: Path, tmp_path: Path) -> Non
     assert load_checkpoint(tmp_path / "run").step == 1
 
 
+def test_the_best_by_another_metric_ends_the_run_and_stays_the_best(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At this learning rate the loss falls with every update, while BLEU stays at 0."""
+    run = tmp_path / "run"
+    changes = ["run.eval_every=1", "run.patience=2", "optimizer.learning_rate=0.0001"]
+    changes += ["validation.metrics=[rouge_l]", "validation.best=loss", "run.max_steps=5"]
+    assert train(tiny_config, run, *changes) == 0
+    validations = [line for line in read_metrics(run / "metrics.jsonl") if "dev_loss" in line]
+    losses = [float(str(line["dev_loss"])) for line in validations]
+    assert losses == sorted(losses, reverse=True)
+    assert load_checkpoint(run).step == 5
+    assert f"best loss {losses[-1]:.3f} on the dev set." in capsys.readouterr().out
+    assert "dev_rouge_l" in validations[0] and "dev_bleu" not in validations[0]
+    assert "ROUGE-L" in load_checkpoint(run).card
+    other = (*changes[:-1], "run.max_steps=6", "validation.best=rouge_l")
+    assert train(tiny_config, run, *other, "--resume") == 2
+    assert "validation.best was 'loss' and is 'rouge_l'" in capsys.readouterr().err
+
+
 def dev_steps(run: Path) -> list[object]:
     return [line["step"] for line in read_metrics(run / "metrics.jsonl") if "dev_bleu" in line]
 
@@ -204,10 +224,10 @@ def test_patience_survives_a_resume_and_ends_the_run(
     assert train(tiny_config, run, *settings, "run.max_steps=2") == 0
     assert train(tiny_config, run, *settings, "--resume", "run.max_steps=50") == 0
     assert load_checkpoint(run / "last").step == 4
-    (run / "report.png").unlink()
+    (run / "report.html").unlink()
     assert train(tiny_config, run, *settings, "run.max_steps=50") == 0
     assert "is finished at step 4" in capsys.readouterr().out
-    assert (run / "report.png").exists()
+    assert (run / "report.html").exists()
 
 
 def test_tsv_and_gzip_train_as_two_files_do(tiny_config: Path, tmp_path: Path) -> None:

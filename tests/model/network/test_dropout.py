@@ -2,7 +2,7 @@
 
 import torch
 
-from model.network.dropout import Dropout
+from model.network.dropout import Dropout, share_masks
 
 
 def test_share_of_zeros_and_expectation() -> None:
@@ -26,3 +26,14 @@ def test_identity_in_evaluation_and_at_rate_zero() -> None:
     x = torch.randn(3, 5)
     assert Dropout(0.3).eval()(x) is x
     assert Dropout(0.0)(x) is x
+
+
+def test_shared_masks_are_constant_over_time_and_differ_between_sequences() -> None:
+    torch.manual_seed(0)
+    dropout = Dropout(0.5)
+    share_masks(dropout)
+    masks = dropout(torch.ones(20, 7, 64))
+    assert torch.equal(masks, masks[:, :1].expand_as(masks))
+    assert not torch.equal(masks[0], masks[1])
+    assert abs((masks[:, 0] == 0).float().mean().item() - 0.5) < 0.05
+    assert not torch.equal(dropout(torch.ones(20, 7, 64)), masks)  # new ones in the next pass

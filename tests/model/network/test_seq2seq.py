@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from model.config import ModelConfig
+from model.network.dropout import share_masks
 from model.network.seq2seq import Seq2Seq
 
 
@@ -96,3 +97,22 @@ def test_bridge_ignores_padding() -> None:
     changed = memory._replace(values=memory.values.masked_fill(~memory.mask.unsqueeze(2), 9.0))
     for ours, theirs in zip(model.start(memory), model.start(changed), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_variational_dropout_drops_the_same_units_at_each_timestep(
+    input_feeding: bool, shared: bool
+) -> None:
+    """Without a way for time to differ, features do: dropped units are 0 in all or in some."""
+    model = network(input_feeding=input_feeding, tied=False)  # features are the dropped vector
+    if shared:
+        share_masks(model)
+    model.train()
+    memory = model.encode(SRC, LENGTHS)
+    tgt_in = torch.full((2, 12), 7)
+    features, _ = model.unroll(tgt_in, model.start(memory), memory)
+    dropped = features == 0  # (N, T, F)
+    assert dropped.any()
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped)) is shared
+    assert not torch.equal(dropped[0], dropped[1])

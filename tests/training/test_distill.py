@@ -1,0 +1,96 @@
+"""`dragoman-distill`: pairs to train on, the teacher's best or the hypothesis nearest to a text."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from model.decoding.options import SearchOptions
+from model.translator import Translator
+from training.config import CorpusFiles
+from training.distill import main
+from training.risk import score_named
+
+SOURCES = ["ein Haus", "", "der Hund läuft", "die Frau sieht den Mann"]
+
+
+def distill(run: Path, source: Path, output: Path, *more: str) -> int:
+    flags = ["--device", "cpu", "--precision", "fp32", "--threads", "1", *more]
+    return main([str(run), "--input", str(source), "--output", str(output), *flags])
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "in.txt"
+    path.write_text("".join(f"{line}\n" for line in SOURCES), encoding="utf-8")
+    return path
+
+
+def test_each_source_with_the_best_translation(
+    tiny_checkpoint: Path, source: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.tsv.gz"
+    assert distill(tiny_checkpoint, source, output) == 0
+    lines = gzip.decompress(output.read_bytes()).decode().split("\n")
+    assert lines.pop() == ""
+    pairs = [line.split("\t") for line in lines]
+    assert [pair[0] for pair in pairs] == SOURCES
+    translator = Translator.load(tiny_checkpoint, device="cpu", precision="fp32")
+    expected = [text.replace("\t", " ") for text in translator.translate(SOURCES)]
+    assert [pair[1] for pair in pairs] == expected
+    assert not (tmp_path / "out.tsv.gz.parts").exists()
+    assert CorpusFiles(tsv=output)
+
+
+def test_nearest_chooses_among_all_hypotheses(
+    tiny_checkpoint: Path, source: Path, tmp_path: Path
+) -> None:
+    translator = Translator.load(tiny_checkpoint, device="cpu", precision="fp32")
+    wide = SearchOptions(beam_size=4, n_best=4, max_length_a=1.0, max_length_b=3)
+    found = translator.search(SOURCES, wide)
+    texts = [[h.translation.replace("\t", " ") for h in one.hypotheses] for one in found]
+    references = [choices[-1] for choices in texts]  # the last of the beam is the right one
+    assert any(choices[0] != choices[-1] for choices in texts)
+    rows = zip(SOURCES, references, strict=True)
+    source.write_text("".join(f"{s}\t{r}\n" for s, r in rows), encoding="utf-8")
+    output = tmp_path / "out.tsv"
+    assert distill(tiny_checkpoint, source, output, "--nearest", "chrf", "--beam-size", "4") == 0
+    lines = output.read_text(encoding="utf-8").split("\n")[:-1]
+    score = score_named("chrf")
+    for line, choices, reference in zip(lines, texts, references, strict=True):
+        chosen = line.split("\t")[1]
+        assert score(chosen, reference) == max(score(text, reference) for text in choices)
+
+
+def test_a_job_that_fails_keeps_its_parts_for_the_same_job_only(
+    tiny_checkpoint: Path,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("model.jobs.manifest.SMALLEST_PART", 2)
+    output = tmp_path / "out.tsv"
+    source.write_bytes(
+        source.read_bytes().replace("läuft".encode(), b"l\xff")
+    )  # the second part fails
+    assert distill(tiny_checkpoint, source, output) == 2
+    assert "line 3" in capsys.readouterr().err
+    assert len(list((tmp_path / "out.tsv.parts").glob("0*"))) == 1
+    assert distill(tiny_checkpoint, source, output) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert distill(tiny_checkpoint, source, output, "--resume", "--nearest", "bleu") == 2
+    assert "begun with" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_refusals(
+    tiny_checkpoint: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert distill(tiny_checkpoint, source, source) == 2
+    assert "that is the input" in capsys.readouterr().err
+    output = tmp_path / "out.tsv"
+    assert distill(tiny_checkpoint, source, output, "--nearest", "bleu", "--beam-size", "1") == 2
+    assert "no choice" in capsys.readouterr().err
+    assert distill(tiny_checkpoint, source, output, "--nearest", "bleu") == 2
+    assert "in.txt, line 1: no tab" in capsys.readouterr().err

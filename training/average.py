@@ -1,0 +1,153 @@
+"""`dragoman-average`: one checkpoint whose weights are the mean of those of several."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from model.cli import OK, command_parser, positive, run_command
+from model.errors import CheckpointError, ConfigError
+from training.choosing import rank
+
+NAME = "dragoman-average"
+
+DESCRIPTION = """\
+Write the checkpoint whose weights are the mean of those of several checkpoints of one training
+(Sennrich et al. 2016, section 3.2). Of a RUN these are all that it kept (run.keep in its config),
+or those that --last or --best chooses. The rest of the checkpoint comes from the last one.
+"""
+
+EXAMPLE = """\
+examples:
+  dragoman-average runs/de-en --last 5 --output runs/de-en-averaged
+  dragoman-average runs/de-en/checkpoints/step-00{3000,3500,4000} --output averaged
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = command_parser(NAME, DESCRIPTION, EXAMPLE)
+    command.add_argument(
+        "paths",
+        metavar="RUN",
+        type=Path,
+        nargs="+",
+        help="output directory of dragoman-train, or two or more checkpoints",
+    )
+    command.add_argument(
+        "--output", metavar="DIR", type=Path, required=True, help="the new checkpoint directory"
+    )
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument("--last", metavar="N", type=positive, help="the N latest that RUN kept")
+    choice.add_argument(
+        "--best", metavar="N", type=positive, help="the N best on the dev set that RUN kept"
+    )
+    return command
+
+
+def average(directories: Sequence[Path], output: Path) -> str:
+    """Write the mean of the checkpoints `directories` as `output`; returns what to tell.
+
+        mean = 1/n sum_i theta_i
+
+    summed in float64. Only one of them is in memory at a time.
+
+    Raises:
+        CheckpointError: one is damaged, `output` exists or cannot be written.
+        ConfigError: there are fewer than two, or not all have one tokenizer and architecture.
+    """
+    import torch
+
+    from model.checkpoint import derive_checkpoint, load_checkpoint
+    from training.architecture import check_same_architecture
+    from training.card import with_average
+
+    if len(directories) < 2:
+        raise ConfigError(
+            f"{len(directories)} checkpoint: a mean needs two or more. Name them, or let the "
+            "training keep more by run.keep."
+        )
+    last = load_checkpoint(directories[-1])
+    sums = {name: p.detach().double() for name, p in last.network.named_parameters()}
+    steps, digests = [last.step], [last.digest]
+    for directory in reversed(directories[:-1]):
+        other = load_checkpoint(directory)
+        if other.tokenizer.model != last.tokenizer.model:
+            raise ConfigError(
+                f"{other.path}: another tokenizer than that of {last.path}. Name checkpoints of "
+                "one training."
+            )
+        check_same_architecture(other.config, last.config, str(other.path))
+        for name, parameter in other.network.named_parameters():
+            sums[name] += parameter.detach()
+        steps.insert(0, other.step)
+        digests.insert(0, other.digest)
+    weights = {name: (value / len(steps)).to(torch.float32) for name, value in sums.items()}
+    averaged = [f"step {step:,}, digest {one}" for step, one in zip(steps, digests, strict=True)]
+    derive_checkpoint(last.path, output, weights=weights, card=with_average(last.card, averaged))
+    listed = ", ".join(f"{step:,}" for step in steps)
+    return f"{output}: the mean of {len(steps)} checkpoints, of steps {listed}"
+
+
+def chosen(paths: Sequence[Path], last: int | None, best: int | None) -> list[Path]:
+    """The checkpoint directories that the command line means, oldest first where RUN is one.
+
+    Raises:
+        ConfigError: `last` or `best` of what is not one run, or more than there are.
+        CheckpointError: a path is neither a run nor a checkpoint.
+    """
+    from model.run import checkpoints_of, resolve
+
+    if len(paths) > 1 or not (paths[0] / "checkpoints").is_dir():
+        if last or best:
+            raise ConfigError("--last, --best: they choose among the checkpoints of one RUN.")
+        return [resolve(path) for path in paths]
+    (run,) = paths
+    # Of several copies of one step the latest: dragoman-shortlist makes copies.
+    kept = list({_step(path): path for path in checkpoints_of(run)}.values())
+    known = kept if best is None else _by_quality(run, kept)
+    count = last or best or len(kept)
+    if count > len(known):
+        raise CheckpointError(
+            f"{run}: {len(known)} checkpoints to choose from, not {count}. Ask for fewer, or let "
+            "the training keep more by run.keep."
+        )
+    return sorted(known[len(known) - count :], key=_step)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])
+
+
+def _by_quality(run: Path, kept: Sequence[Path]) -> list[Path]:
+    """Those of `kept` that a validation has measured, the best by the run's `validation.best` last.
+
+    Raises:
+        CheckpointError: nothing tells the best.
+    """
+    from training.config import load_config
+    from training.metrics import read_metrics, series
+
+    metrics = run / "metrics.jsonl"
+    if not metrics.exists():
+        raise CheckpointError(f"{metrics}: missing, so nobody knows the best. Use --last.")
+    metric = load_config(run / "config.yaml").validation.best
+    scores = dict(zip(*series(read_metrics(metrics), f"dev_{metric}"), strict=True))
+    measured = [path for path in kept if _step(path) in scores]
+    return sorted(measured, key=lambda path: rank(metric, scores[_step(path)]))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+
+    def command() -> int:
+        arguments = parser().parse_args(argv)
+        directories = chosen(arguments.paths, arguments.last, arguments.best)
+        print(average(directories, arguments.output))
+        return OK
+
+    return run_command(NAME, command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

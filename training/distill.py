@@ -1,0 +1,181 @@
+"""`dragoman-distill`: training data in a teacher's words, by sequence-level distillation."""
+
+import argparse
+import dataclasses
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from model.cli import (
+    OK,
+    LoadedModel,
+    add_ensemble_argument,
+    add_model_arguments,
+    add_search_arguments,
+    add_shortlist_argument,
+    command_parser,
+    load_model,
+    run_command,
+    search_options,
+)
+from model.decoding.options import SearchOptions
+from model.errors import ConfigError, DataError
+from model.jobs.corpus import Files, translate_corpus
+from model.jobs.formats import Form, one_line
+from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
+from model.jobs.parts import folder_of, refuse_existing
+from model.jobs.record import Record
+from model.jobs.shard import Shard
+from model.jobs.source import count_records, fingerprint
+from model.translation import Translation
+from model.translator import Translator
+from training.risk import Score, score_named
+
+NAME = "dragoman-distill"
+
+DESCRIPTION = """\
+Translate the sources of training data by a trained model, or an ensemble, and write each with its
+translation as a line of TSV: `data.train: {tsv: OUTPUT}` trains a student on it (sequence-level
+distillation, Kim & Rush 2016, section 3.2). The input is text, or TSV, whose first column is
+translated.
+
+With --nearest, the second column of the input is the reference, and of all beam-size hypotheses the
+one most like it is written: a translation that the teacher finds probable and that is nearly right
+(sequence-level interpolation, section 3.3).
+
+What is done is kept in OUTPUT.parts until all is done: after a kill, --resume goes on with it.
+"""
+
+EXAMPLE = """\
+examples:
+  dragoman-distill runs/teacher --input train.de.gz --output distilled.tsv.gz
+  dragoman-distill runs/a --ensemble runs/b --input train.tsv --nearest bleu --output distilled.tsv
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = command_parser(NAME, DESCRIPTION, EXAMPLE)
+    add_model_arguments(command)
+    add_ensemble_argument(command)
+    add_shortlist_argument(command)
+    for name, text in (
+        ("input", "sources, one a line; unpacked if it ends in .gz or .zst"),
+        ("output", "TSV of sources and translations; packed if it ends in .gz or .zst"),
+    ):
+        command.add_argument(f"--{name}", metavar="FILE", type=Path, required=True, help=text)
+    command.add_argument(
+        "--nearest",
+        choices=["bleu", "chrf"],
+        help="write the hypothesis that is most like the second column by this score",
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
+    )
+    add_search_arguments(command)
+    return command
+
+
+def pairs_form(options: SearchOptions, score: Score | None) -> Form:
+    """How a line becomes a pair of TSV: with the best hypothesis, or the nearest by `score`."""
+
+    def parse(number: int, line: str) -> Record:
+        text, tab, rest = line.partition("\t")
+        if score is not None and line.strip() and not tab:
+            raise DataError("no tab. --nearest needs source, a tab, reference.")
+        reference = rest.partition("\t")[0]
+
+        def pair(translation: Translation) -> str:
+            found = [one_line(one.translation) for one in translation.hypotheses]
+            if score is not None:
+                found.sort(key=lambda one: -score(one, reference))  # of equal ones the best
+            return text + "\t" + found[0].replace("\t", " ")
+
+        return Record(text, options, pair)
+
+    return Form(name="text", unit="line", parse=parse, blank=b"\t\n")
+
+
+def distill(arguments: argparse.Namespace) -> None:
+    """Write the data that the command line asks for.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: as their names say.
+    """
+    files = Files(source=arguments.input, output=arguments.output, quarantine=None)
+    files.check()
+    if files.output.exists() and files.source.samefile(files.output):
+        raise ConfigError(f"--output {files.output}: that is the input. Give another name.")
+    folder = folder_of(files.output)
+    if not arguments.resume:
+        refuse_existing(folder)
+    begun = load_manifest(manifest_path(folder))
+    if begun is not None:
+        adopt(begun, arguments, manifest_path(folder))
+    model = load_model(NAME, arguments, arguments.ensemble)
+    options = search_options(arguments, model.checkpoint.search)
+    if arguments.nearest:
+        if options.beam_size == 1:
+            raise ConfigError("--nearest: beam_size is 1, so there is no choice. Raise it.")
+        options = dataclasses.replace(options, n_best=options.beam_size)
+    translator = Translator(
+        model.network,
+        model.checkpoint.tokenizer,
+        options,
+        device=model.device,
+        dtype=model.dtype,
+        shortlist=model.shortlist,
+    )
+    translate_corpus(
+        translator.search_each,
+        pairs_form(options, score_named(arguments.nearest) if arguments.nearest else None),
+        files,
+        job_manifest(files.source, model, options, arguments.nearest),
+        shard=Shard(),
+        resume=arguments.resume,
+        name=NAME,
+        say=lambda news: print(f"{NAME}: {news}", file=sys.stderr),
+    )
+
+
+def job_manifest(
+    source: Path,
+    model: LoadedModel,
+    options: SearchOptions,
+    nearest: str | None,
+) -> Manifest:
+    """What the output depends on. The field tells such a job from one of dragoman-translate."""
+    records = count_records(source, "text")
+    return Manifest(
+        dragoman=importlib.metadata.version("dragoman"),
+        model=model.checkpoint.digest,
+        ensemble=tuple(other.digest for other in model.others),
+        input=fingerprint(source),
+        records=records,
+        part_records=part_size(records),
+        format="text",
+        field=f"pairs, nearest by {nearest}" if nearest else "pairs",
+        search=options,
+        mbr=False,
+        precision=model.precision,
+        shortlist=model.shortlist is not None,
+        device=model.device.type,
+        threads=torch.get_num_threads(),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+
+    def command() -> int:
+        distill(parser().parse_args(argv))
+        return OK
+
+    return run_command(NAME, command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
