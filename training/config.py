@@ -13,7 +13,7 @@ from model.decoding.options import SearchOptions
 from model.errors import ConfigError
 from model.text.lines import atomic_output
 from training.choosing import ValidationConfig
-from training.data_config import DataConfig
+from training.data_config import DataConfig, as_corpora
 from training.objective_config import FinetuneConfig, ObjectiveConfig
 
 
@@ -152,11 +152,7 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
         _override(values, override)
     if "vocab_size" in values.get("model", {}):
         raise ConfigError("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
-    if isinstance(values.get("data", {}).get("train"), dict):
-        raise ConfigError(
-            "data.train: a single mapping, but it is a list of corpora. Put a dash before its "
-            "first key, or brackets around its braces."
-        )
+    values["data"] = as_corpora(values.get("data", {}))
     tokenizer = from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer.")
     model = {**values.get("model", {}), "vocab_size": tokenizer.vocab_size}
     return from_dict(TrainConfig, {**values, "model": model})

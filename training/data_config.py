@@ -5,6 +5,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from model.cache import cache_folder
 from model.errors import ConfigError, DataError
@@ -141,3 +142,25 @@ class DataConfig:
     def cache(self) -> Path:
         """The folder of the cached corpora."""
         return self.cache_dir or cache_folder() / "corpora"
+
+
+def as_corpora(data: dict[str, object]) -> dict[str, object]:
+    """The section `data` with corpora as they are written today.
+
+    Configs and checkpoints of version 0.1 have one corpus instead of a list, and the key `tsv`
+    instead of `files`.
+    """
+
+    def renamed(corpus: object) -> object:
+        if not isinstance(corpus, dict):
+            return corpus
+        return {"files" if key == "tsv" else key: value for key, value in corpus.items()}
+
+    changed = dict(data)
+    if isinstance(data.get("train"), dict):
+        changed["train"] = [data["train"]]
+    if isinstance(changed.get("train"), list):
+        changed["train"] = [renamed(corpus) for corpus in cast(list[object], changed["train"])]
+    if "dev" in data:
+        changed["dev"] = renamed(data["dev"])
+    return changed

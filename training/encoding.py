@@ -1,4 +1,4 @@
-"""Encoding of a chunk of records: parsed, filtered and turned into ids. It may run in any process."""
+"""Encoding of a chunk of records: parsed, filtered and turned into ids, in any process."""
 
 import hashlib
 import re

@@ -78,7 +78,7 @@ class SubwordSampler:
             running += [numbered.setdefault(word, len(numbered)) for word in _WORD.findall(text)]
             ends.append(len(running))
         words = np.array(running, dtype=np.int64)
-        word_counts = np.diff(np.array(ends, dtype=np.int64), prepend=0)
+        word_counts: NDArray[np.int64] = np.diff(np.array([0, *ends], dtype=np.int64))
         drawn = (numbers(keys, word_counts) >> _POOL_BITS).astype(np.int64)
         chosen = self._segmentations(words, drawn)
         counts = np.array(self._counts, dtype=np.int64)[chosen]
@@ -87,7 +87,7 @@ class SubwordSampler:
         # Running word i takes the places piece_ends[i] to piece_ends[i + 1].
         shift = np.repeat(starts - piece_ends[:-1], counts)
         ids = np.array(self._pieces, dtype=np.int32)[shift + np.arange(piece_ends[-1])]
-        return Side(ids, np.diff(piece_ends[np.array(ends, dtype=np.int64)], prepend=0))
+        return Side(ids, np.diff(piece_ends[np.array([0, *ends], dtype=np.int64)]))
 
     def _segmentations(
         self, words: NDArray[np.int64], drawn: NDArray[np.int64]
@@ -117,12 +117,11 @@ class SubwordSampler:
 
     def _forget(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._rows = np.empty(
-            (0, POOL), dtype=np.int32
-        )  # of each word's segmentations, -1: not yet
-        self._pieces = array("i")  # of all segmentations, one after the other
-        self._starts = array("q")
-        self._counts = array("q")
+        # Of each word's segmentations, -1: not yet.
+        self._rows: NDArray[np.int32] = np.empty((0, POOL), dtype=np.int32)
+        self._pieces: array[int] = array("i")  # of all segmentations, one after the other
+        self._starts: array[int] = array("q")
+        self._counts: array[int] = array("q")
 
 
 def merge_with_dropout(

@@ -123,8 +123,10 @@ class PairStream:
         sources, targets = pairs.source.split(), pairs.target.split()
         if self.sampler:
             limits = (self.settings.max_length - len(corpus.tag), self.settings.max_length)
-            drawn = (self._segmented(sources, keys(_SEGMENTS[0])),)
-            drawn += (self._segmented(targets, keys(_SEGMENTS[1])),)
+            drawn = [
+                self._segmented(side, keys(use))
+                for side, use in zip((sources, targets), _SEGMENTS, strict=True)
+            ]
             for place, (source, target) in enumerate(zip(*drawn, strict=True)):
                 if len(source) <= limits[0] and len(target) <= limits[1]:
                     sources[place], targets[place] = source, target
@@ -164,14 +166,15 @@ class PairStream:
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
     """The pairs of all parts, one after the other."""
-    source, target = (
-        Side(
-            np.concatenate([part[side].ids for part in parts]),
-            np.concatenate([part[side].lengths for part in parts]),
-        )
-        for side in (0, 1)
+    sources, targets, weights = zip(*parts, strict=True)
+    return Pairs(_one_side(sources), _one_side(targets), np.concatenate(weights))
+
+
+def _one_side(parts: Sequence[Side]) -> Side:
+    return Side(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
     )
-    return Pairs(source, target, np.concatenate([part.weights for part in parts]))
 
 
 def _lengths(sentences: Sequence[Ids]) -> NDArray[np.int64]:

@@ -71,7 +71,6 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("data.train=[x]", "must be a mapping"),
         ("data.train=x", "must be a list"),
         ("data.train=[]", "Name a corpus at least"),
-        ("data.train={source: x, target: y}", "Put a dash before its first key"),
         ("data.dev={files: x, weight: 2}", "weights are for training"),
         ("data.temperature=0", "must be above 0"),
         ("data.filters.max_ratio=0.5", "Use 0 .off., or 1"),
@@ -193,3 +192,12 @@ def test_globs_are_sorted_and_must_mean_something(tmp_path: Path) -> None:
     for absent in ("*.fr", "d.de"):
         with pytest.raises(DataError, match="Check the"):
             config.data.paths(Path(absent))
+
+
+def test_a_single_corpus_and_the_key_tsv_of_older_configs_mean_the_same_as_today() -> None:
+    today = parse_config(TEXT, ["data.train=[{files: a.tsv}]", "data.dev={files: b.tsv}"])
+    assert parse_config(TEXT, ["data.train={tsv: a.tsv}", "data.dev={tsv: b.tsv}"]) == today
+    pair = "{source: a, target: b}"
+    assert parse_config(TEXT, [f"data.train={pair}"]) == parse_config(
+        TEXT, [f"data.train=[{pair}]"]
+    )

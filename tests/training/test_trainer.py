@@ -10,22 +10,20 @@ import torch
 from model.text.tokenizer import Tokenizer
 from training.batching import Rows, collate
 from training.config import load_config
-from training.corpus import encode_corpus, read_pairs
 from training.distributed import World
 from training.guard import IN_A_ROW
 from training.parallel import part_seed
 from training.trainer import Trainer
+from training.training_data import load_training_data, make_stream
 
 
 def trainer(path: Path, tokenizer: Tokenizer, *overrides: str) -> Trainer:
     config = load_config(path, ["tokenizer.sampling=0.0", *overrides])
     model = dataclasses.replace(config.model, vocab_size=tokenizer.vocab_size)
     config = dataclasses.replace(config, model=model)
-    pairs = read_pairs(config.data.train, config.data)
-    corpus = encode_corpus(pairs, tokenizer, max_length=50)
-    return Trainer(
-        config, corpus, tokenizer, device=torch.device("cpu"), dtype=torch.float32, world=World()
-    )
+    data = load_training_data(config.data, tokenizer, max_length=50)
+    stream = make_stream(config, data, tokenizer)
+    return Trainer(config, stream, device=torch.device("cpu"), dtype=torch.float32, world=World())
 
 
 def test_an_update_is_clipped_adamw_on_the_mean_loss(
