@@ -66,19 +66,28 @@ class SubwordSampler:
         self._ids = {piece: (number,) for piece, (number, _) in tokenizer.subwords().items()}
         self._forget()
 
+    def _forget(self) -> None:
+        self._numbers: dict[str, int] = {}
+        # Of each word's segmentations, -1: not yet.
+        self._rows: NDArray[np.int32] = np.empty((0, POOL), dtype=np.int32)
+        self._pieces: array[int] = array("i")  # of all segmentations, one after the other
+        self._starts: array[int] = array("q")
+        self._counts: array[int] = array("q")
+
     def sample(self, lines: Iterable[str], keys: NDArray[np.uint64]) -> Side:
         """The ids of every line, without begin and end, as its key (N,) has it."""
         if len(self._numbers) > MOST_WORDS or len(self._starts) > MOST_SEGMENTATIONS:
             self._forget()
         running: list[int] = []
-        ends: list[int] = []
+        sizes: list[int] = []
         numbered = self._numbers
         for line in lines:
             text = " " + unicodedata.normalize("NFC", line) if line else ""
-            running += [numbered.setdefault(word, len(numbered)) for word in _WORD.findall(text)]
-            ends.append(len(running))
+            found = [numbered.setdefault(word, len(numbered)) for word in _WORD.findall(text)]
+            running += found
+            sizes.append(len(found))
         words = np.array(running, dtype=np.int64)
-        word_counts: NDArray[np.int64] = np.diff(np.array([0, *ends], dtype=np.int64))
+        word_counts = np.array(sizes, dtype=np.int64)
         drawn = (numbers(keys, word_counts) >> _POOL_BITS).astype(np.int64)
         chosen = self._segmentations(words, drawn)
         counts = np.array(self._counts, dtype=np.int64)[chosen]
@@ -87,7 +96,7 @@ class SubwordSampler:
         # Running word i takes the places piece_ends[i] to piece_ends[i + 1].
         shift = np.repeat(starts - piece_ends[:-1], counts)
         ids = np.array(self._pieces, dtype=np.int32)[shift + np.arange(piece_ends[-1])]
-        return Side(ids, np.diff(piece_ends[np.array([0, *ends], dtype=np.int64)]))
+        return Side(ids, np.diff(piece_ends[np.concatenate([[0], np.cumsum(word_counts)])]))
 
     def _segmentations(
         self, words: NDArray[np.int64], drawn: NDArray[np.int64]
@@ -95,7 +104,7 @@ class SubwordSampler:
         """Rows of the segmentations numbered `drawn` of `words`; those that are new are drawn."""
         missing = len(self._numbers) - len(self._rows)
         self._rows = np.pad(self._rows, ((0, missing), (0, 0)), constant_values=-1)
-        rows = self._rows[words, drawn]
+        rows: NDArray[np.int32] = self._rows[words, drawn]
         new = np.unique(words[rows < 0] * POOL + drawn[rows < 0])
         names = list(self._numbers) if len(new) else []
         for word, number in zip(*(x.tolist() for x in np.divmod(new, POOL)), strict=True):
@@ -114,14 +123,6 @@ class SubwordSampler:
         (pieces,) = self._draw(word.replace(" ", SPACE_MARK), 1, rng)
         spelt = self._tokenizer.byte_ids
         return [i for piece in pieces for i in self._ids.get(piece) or spelt(piece)]
-
-    def _forget(self) -> None:
-        self._numbers: dict[str, int] = {}
-        # Of each word's segmentations, -1: not yet.
-        self._rows: NDArray[np.int32] = np.empty((0, POOL), dtype=np.int32)
-        self._pieces: array[int] = array("i")  # of all segmentations, one after the other
-        self._starts: array[int] = array("q")
-        self._counts: array[int] = array("q")
 
 
 def merge_with_dropout(

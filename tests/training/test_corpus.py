@@ -7,8 +7,8 @@ import pytest
 
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
-from training.data_config import CorpusConfig, DataConfig
 from training.corpus import TextPairs, encode_corpus, hold_out, read_pairs
+from training.data_config import CorpusConfig, DataConfig
 
 
 def data(folder: Path) -> DataConfig:
