@@ -8,6 +8,7 @@ import pytest
 CONFIG = """
 data:
   data_dir: {folder}
+  cache_dir: {folder}/cache
   train: [{{source: train.de, target: train.en}}]
   dev: {{source: dev.de, target: dev.en}}
   source_language: German

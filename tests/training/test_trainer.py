@@ -133,11 +133,11 @@ def test_a_return_restores_weights_and_optimizer_and_halves_the_rate(
     running.update(next(batches))
     saved = {name: value.clone() for name, value in running.state()[0].items()}
     rate = running.update(next(batches)).learning_rate
-    position = running.batches_done
+    position = running.stream.position
     running.roll_back(saved)
     for name, value in running.state()[0].items():
         assert torch.equal(value, saved[name]), name
-    assert (running.steps, running.batches_done) == (2, position)
+    assert (running.steps, running.stream.position) == (2, position)
     assert running.update(next(batches)).learning_rate == pytest.approx(rate / 2, rel=0.01)
 
 
@@ -146,9 +146,9 @@ def test_an_epoch_uses_every_pair_once_and_the_next_is_shuffled(
 ) -> None:
     running = trainer(tiny_config, tiny_tokenizer)
     batches, first = running.batches(), next(running.batches())
-    running.batches_done = 0
+    running.stream.position = 0
     seen: list[Rows] = []
-    while sum(len(rows.sources) for rows in seen) < len(running.corpus.sources):
+    while sum(len(rows.sources) for rows in seen) < sum(running.stream.sizes):
         seen.append(next(batches))
     assert sorted(lines(*seen)) == sorted(ids.tobytes() for ids in running.corpus.targets)
     assert lines(seen[0]) == lines(first)
