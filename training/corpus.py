@@ -66,6 +66,8 @@ def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int
     Raises:
         DataError: see `read_pairs`.
     """
+    for corpus in corpora:
+        count_records(corpus, data)  # refuses files that do not belong together
     sources: list[str] = []
     targets: list[str] = []
     step = number = 1

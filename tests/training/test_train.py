@@ -387,7 +387,7 @@ def test_disk_full_while_saving_keeps_the_last_checkpoint(
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for flag, text in (("--help", "line i of one translating"), ("--version", "dragoman-train 0.")):
+    for flag, text in (("--help", "line i of one translates"), ("--version", "dragoman-train 0.")):
         with pytest.raises(SystemExit) as stop:
             main([flag])
         assert stop.value.code == 0
