@@ -259,7 +259,7 @@ def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
         (lambda d: (d / "train.de").unlink(), "train.de"),
         (lambda d: (d / "train.de").write_bytes(b""), "empty"),
         (lambda d: (d / "train.en").write_bytes(b"one\n"), "60 lines and"),
-        (lambda d: (d / "dev.en").write_bytes(b"ok\n\xc3\x28\n"), "dev.en, line 2"),
+        (lambda d: (d / "dev.en").write_bytes(b"ok\n\xc3\x28\n" + b"ok\n" * 6), "dev.en, line 2"),
         (lambda d: (d / "tiny.yaml").unlink(), "tiny.yaml"),
         (lambda d: (d / "tiny.yaml").write_bytes(b"data: ["), "not valid YAML"),
         (lambda d: (d / "tiny.yaml").write_bytes(b"model: 5"), "must be a mapping"),
