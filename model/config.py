@@ -82,17 +82,27 @@ def _convert(hint: Any, value: object, path: str) -> object:
 
 
 def _one_of(hints: tuple[Any, ...], value: object, path: str) -> object:
-    """`value` as a union wants it: a type, and then None or the words of a Literal."""
+    """`value` as that alternative of a union which it looks like, else as the first one."""
     if value is None and type(None) in hints:
         return None
-    first, *others = (hint for hint in hints if hint is not type(None))
-    words = [word for hint in others for word in get_args(hint)]
-    if value in words:
-        return value
+    choices = [hint for hint in hints if hint is not type(None)]
+    fitting = next((hint for hint in choices[1:] if _fits(hint, value)), None)
+    if fitting is not None:
+        return _convert(fitting, value, path)
     try:
-        return _convert(first, value, path)
+        return _convert(choices[0], value, path)
     except ConfigError as error:
+        words = [w for hint in choices[1:] if get_origin(hint) is Literal for w in get_args(hint)]
         raise ConfigError(str(error) + "".join(f" Or write {word}." for word in words)) from None
+
+
+def _fits(hint: Any, value: object) -> bool:
+    """Whether `value` looks like what this alternative of a union is written as."""
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple)
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    return isinstance(value, str if hint is Path else hint) and not isinstance(value, bool)
 
 
 def _scalar(hint: Any, value: object, path: str) -> object:
@@ -140,7 +150,8 @@ class ModelConfig:
     """On the outputs between layers and on the attentional vector."""
     embedding_dropout: float = 0.3
     word_dropout: float = 0.0
-    """Probability that the network sees UNK in place of an input piece, on both sides."""
+    """Probability that training shows the network UNK in place of an input piece, on both sides.
+    The data is read so; the network itself does not know of it."""
     max_length: int = 100
     """Most pieces in a sentence: training leaves longer pairs out, translation cuts lines."""
 

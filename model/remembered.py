@@ -3,13 +3,13 @@
 import contextlib
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
+from model.cache import cache_folder
 from model.decoding.formats import Precision
 from model.errors import DataError
 from model.text.lines import atomic_output
@@ -30,7 +30,7 @@ def quickest(
         sizes: what the answer depends on beside the machine, torch and its threads.
         folder: the user's cache if None.
     """
-    file = (folder or _cache_folder()) / "precision.json"
+    file = (folder or cache_folder()) / "precision.json"
     machine = _machine(sizes, candidates)
     known = _read(file)
     found = known.get(machine)
@@ -44,12 +44,6 @@ def quickest(
         with atomic_output(file) as output:
             output.write(json.dumps(known | {machine: best}, indent=1).encode())
     return best
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    # Not Path.home(), which raises where nobody has a home: then nothing can be kept there.
-    return Path(base or os.path.expanduser("~/.cache")) / "dragoman"
 
 
 def _machine(sizes: str, candidates: Sequence[Precision]) -> str:

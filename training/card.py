@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from model.config import to_dict
 from training.choosing import LABELS
 from training.config import TrainConfig
-from training.corpus import CorpusReport
+from training.corpus_report import CorpusReport
 from training.evaluation import Evaluation
 from training.shortlist import Coverage
 

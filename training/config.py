@@ -1,7 +1,6 @@
 """TrainConfig: everything a training run needs, one YAML file a run, checked at the edge."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,54 +10,11 @@ import yaml
 
 from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.options import SearchOptions
-from model.errors import ConfigError, DataError
+from model.errors import ConfigError
 from model.text.lines import atomic_output
 from training.choosing import ValidationConfig
+from training.data_config import DataConfig, as_corpora
 from training.objective_config import FinetuneConfig, ObjectiveConfig
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CorpusFiles:
-    """A parallel corpus: two files of aligned lines, or one TSV with them as first columns."""
-
-    source: Path | None = None
-    target: Path | None = None
-    tsv: Path | None = None
-
-    def __post_init__(self) -> None:
-        pair = self.source is not None and self.target is not None
-        if (self.tsv is not None) == pair or (self.source is None) != (self.target is None):
-            raise ConfigError("data: name either source and target, or tsv, for each corpus.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataConfig:
-    """Where the text lies, what it is, and which lines are left out."""
-
-    train: CorpusFiles
-    dev: CorpusFiles
-    data_dir: Path | None = None
-    """Base of relative paths; if left out, the variable DRAGOMAN_DATA, else the working folder."""
-    source_language: str
-    target_language: str
-    license: str
-    """Of the data, for the model's card."""
-    attribution: str = ""
-
-    def path(self, name: Path) -> Path:
-        """`name` under the base folder.
-
-        Raises:
-            DataError: it is not there, and no base folder is set.
-        """
-        base = self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
-        path = base / name
-        if not path.exists() and not self.data_dir and "DRAGOMAN_DATA" not in os.environ:
-            raise DataError(
-                f"{path}: no such file. Relative paths of a config start at data.data_dir, or at "
-                "the variable DRAGOMAN_DATA: set one of them."
-            )
-        return path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,6 +165,7 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
         _override(values, override)
     if "vocab_size" in values.get("model", {}):
         raise ConfigError("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
+    values["data"] = as_corpora(values.get("data", {}))
     tokenizer = from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer.")
     model = {**values.get("model", {}), "vocab_size": tokenizer.vocab_size}
     return from_dict(TrainConfig, {**values, "model": model})

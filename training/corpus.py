@@ -1,6 +1,5 @@
-"""Corpus: aligned lines read, checked, turned into ids, and described in a report."""
+"""Corpus: pairs in memory as text and as ids, for a dev set, and for text that is sampled."""
 
-import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,10 @@ from model.errors import DataError
 from model.text.lines import read_lines
 from model.text.tokenizer import Tokenizer
 from training.batching import Ids
-from training.config import CorpusFiles, DataConfig
+from training.corpus_report import CorpusReport
+from training.data_config import CorpusConfig, DataConfig
+from training.parsing import NotText, Pair
+from training.records import corpus_chunks, count_aligned, count_records
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,33 +23,6 @@ class TextPairs:
 
     sources: list[str]
     targets: list[str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CorpusReport:
-    """What was read and what was left out, for the person who starts the run."""
-
-    lines: int
-    kept: int
-    blank: int
-    too_long: int
-    source_pieces: float  # mean pieces of a kept line
-    target_pieces: float
-
-    def describe(self, name: str) -> str:
-        """One line for the log."""
-        dropped = (
-            f"dropped {self.blank} blank, {self.too_long} too long" if self.dropped else "all kept"
-        )
-        return (
-            f"{name}: {self.lines:,} lines, {dropped}; "
-            f"{self.source_pieces:.1f} source and {self.target_pieces:.1f} target pieces a line"
-        )
-
-    @property
-    def dropped(self) -> int:
-        """Lines left out, whatever the reason."""
-        return self.lines - self.kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,34 +43,44 @@ class Corpus:
             targets=self.targets[:count],
         )
 
-    def digest(self) -> str:
-        """SHA-256 of all ids: whether a resumed run reads what it read before."""
-        digest = hashlib.sha256()
-        for ids in itertools.chain(self.sources, self.targets):
-            digest.update(ids.tobytes() + b"|")
-        return digest.hexdigest()
 
-
-def read_pairs(files: CorpusFiles, data: DataConfig) -> TextPairs:
-    """The aligned lines of a corpus.
+def read_pairs(corpus: CorpusConfig, data: DataConfig) -> TextPairs:
+    """All pairs of a corpus, its tag before each source.
 
     Raises:
-        DataError: a file is missing, empty or not UTF-8; the line counts differ (both are named);
-            a TSV line has fewer than two columns.
+        DataError: a file is missing, empty, damaged or not UTF-8, has no such column, or has not as
+            many lines as its counterpart (both are named).
     """
-    if files.tsv is not None:
-        path = data.path(files.tsv)
-        pairs = TextPairs(sources=[], targets=[])
-        for number, line in enumerate(read_lines(path), start=1):
-            columns = line.split("\t")
-            if len(columns) < 2:
-                raise DataError(f"{path}, line {number}: no tab. Write source, a tab, target.")
-            pairs.sources.append(columns[0])
-            pairs.targets.append(columns[1])
-        _refuse_empty(path, pairs.sources)
-        return pairs
-    assert files.source is not None and files.target is not None  # CorpusFiles saw to it
-    return aligned_lines(data.path(files.source), data.path(files.target))
+    count_records(corpus, data)
+    pairs = TextPairs(sources=[], targets=[])
+    prefix = f"{corpus.tag} " if corpus.tag else ""
+    for pair in _pairs(corpus, data):
+        pairs.sources.append(prefix + pair.source)
+        pairs.targets.append(pair.target)
+    return pairs
+
+
+def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int) -> TextPairs:
+    """Pairs at even distances of all corpora together, `most` at most, in bounded memory.
+
+    Raises:
+        DataError: see `read_pairs`.
+    """
+    for corpus in corpora:
+        count_records(corpus, data)  # refuses files that do not belong together
+    sources: list[str] = []
+    targets: list[str] = []
+    step = number = 1
+    for pair in itertools.chain.from_iterable(_pairs(corpus, data) for corpus in corpora):
+        if number % step == 0:
+            sources.append(pair.source)
+            targets.append(pair.target)
+        if len(sources) > most:
+            # Those whose number is a multiple of the doubled step.
+            step *= 2
+            sources, targets = sources[1::2], targets[1::2]
+        number += 1
+    return TextPairs(sources=sources, targets=targets)
 
 
 def aligned_lines(source: Path, target: Path) -> TextPairs:
@@ -104,15 +89,8 @@ def aligned_lines(source: Path, target: Path) -> TextPairs:
     Raises:
         DataError: a file is missing, empty or not UTF-8; the line counts differ (both are named).
     """
-    pairs = TextPairs(sources=list(read_lines(source)), targets=list(read_lines(target)))
-    _refuse_empty(source, pairs.sources)
-    _refuse_empty(target, pairs.targets)
-    if len(pairs.sources) != len(pairs.targets):
-        raise DataError(
-            f"{source} has {len(pairs.sources)} lines and {target} has {len(pairs.targets)}. "
-            "Line i of one must translate line i of the other: align the files."
-        )
-    return pairs
+    count_aligned([source, target])
+    return TextPairs(sources=list(read_lines(source)), targets=list(read_lines(target)))
 
 
 def hold_out(pairs: TextPairs) -> tuple[TextPairs, TextPairs]:
@@ -126,11 +104,6 @@ def hold_out(pairs: TextPairs) -> tuple[TextPairs, TextPairs]:
         part.sources.append(source)
         part.targets.append(target)
     return most, few
-
-
-def _refuse_empty(path: Path, lines: list[str]) -> None:
-    if not lines:
-        raise DataError(f"{path}: the file is empty. Give it one sentence a line.")
 
 
 def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int | None) -> Corpus:
@@ -162,11 +135,11 @@ def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int | N
             f"none of {len(pairs.sources)} pairs is left: {blank} blank, {too_long} with more than "
             f"{max_length} pieces. Raise model.max_length or check the files."
         )
+    reasons = {"blank": blank, "too long": too_long}
     report = CorpusReport(
         lines=len(pairs.sources),
-        kept=len(sources),
-        blank=blank,
-        too_long=too_long,
+        dropped={reason: count for reason, count in reasons.items() if count},
+        examples={},
         source_pieces=float(lengths(sources).mean()),
         target_pieces=float(lengths(targets).mean()),
     )
@@ -181,6 +154,17 @@ def lengths(sentences: Sequence[Ids]) -> np.ndarray[tuple[int], np.dtype[np.int6
 def all_lines(pairs: TextPairs) -> Iterator[str]:
     """Both sides, source first: what a shared vocabulary is learned from."""
     return itertools.chain(pairs.sources, pairs.targets)
+
+
+def _pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
+    """The pairs that can be read; the filter of the encoding, if it is on, lets others go."""
+    for chunk in corpus_chunks(corpus, data):
+        for number, raw in enumerate(chunk.raws, chunk.first):
+            try:
+                yield chunk.parse(number, raw)
+            except NotText:
+                if not data.filters.encoding:
+                    raise
 
 
 def _ids(ids: list[int]) -> Ids:

@@ -38,7 +38,7 @@ NAME = "dragoman-distill"
 
 DESCRIPTION = """\
 Translate the sources of training data by a trained model, or an ensemble, and write each with its
-translation as a line of TSV: `data.train: {tsv: OUTPUT}` trains a student on it (sequence-level
+translation as a line of TSV: `data.train: [{files: OUTPUT}]` trains a student on it (sequence-level
 distillation, Kim & Rush 2016, section 3.2). The input is text, or TSV, whose first column is
 translated.
 

@@ -44,9 +44,9 @@ def dry_run(session: Session) -> list[str]:
     paces: list[Pace] = []
     peak = peak_bytes(lambda: paces.append(measured(session, batches)), session.device)
     (pace,) = paces
-    passes = left * pace.pairs / session.train_corpus.report.kept
+    passes = left * pace.pairs / session.data.report.kept
     return [
-        session.train_corpus.report.describe("train"),
+        *session.data.describe(),
         *sizes(trainer),
         f"memory: {gigabytes(peak)} at the most in {len(batches)} updates and a validation, of "
         f"{gigabytes(room)} on {session.device} before them",

@@ -7,7 +7,7 @@ import torch
 
 from training.choosing import LABELS
 from training.config import TrainConfig
-from training.corpus import CorpusReport
+from training.corpus_report import CorpusReport
 from training.environment import environment, git_state
 from training.evaluation import Evaluation
 from training.memory import release_unused, resident_bytes

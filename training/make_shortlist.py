@@ -57,10 +57,13 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
         ConfigError: its config.yaml is missing or damaged.
         DataError: a file cannot be read or does not fit its counterpart.
     """
+    import numpy as np
+
     from model.checkpoint import add_shortlist, load_checkpoint
     from model.run import LINKS, lock_run, point, prune, resolve
     from training.card import with_coverage
     from training.corpus import aligned_lines, encode_corpus, hold_out
+    from training.counted import line_keys
     from training.sampling import SubwordSampler
     from training.shortlist import learn_measured
 
@@ -79,7 +82,10 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
         train, dev = (encode_corpus(part, tokenizer, max_length=length) for part in pairs)
         targets = train.targets
         if alpha := trained.tokenizer.sampling:
-            targets = SubwordSampler(tokenizer, train.pairs.targets, alpha=alpha, seed=0).epoch(0)
+            rows = np.arange(len(targets), dtype=np.uint64)
+            keys = line_keys(0, 0, 0, np.zeros_like(rows), rows)
+            sampler = SubwordSampler(tokenizer, alpha=alpha, seed=0)
+            targets = sampler.sample(train.pairs.targets, keys).split()
         learned = learn_measured(train.sources, targets, dev, tokenizer, config)
         published: dict[Path, Path] = {}
         for link, old in checkpoints.items():

@@ -8,7 +8,7 @@ from typing import TypedDict, cast
 
 from model.errors import CheckpointError
 from model.text.lines import atomic_output
-from training.corpus import CorpusReport
+from training.corpus_report import CorpusReport
 
 NAME = "record.json"
 
@@ -74,12 +74,11 @@ def read_record(run: Path) -> Record:
 
 def corpus_row(name: str, report: CorpusReport) -> CorpusRow:
     """What the report says of a corpus."""
-    reasons = {"blank": report.blank, "too long": report.too_long}
     return CorpusRow(
         name=name,
         lines=report.lines,
         kept=report.kept,
-        dropped={reason: count for reason, count in reasons.items() if count},
+        dropped=report.dropped,
         source_pieces=report.source_pieces,
         target_pieces=report.target_pieces,
     )

@@ -25,7 +25,7 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
         ConfigError: naming each difference.
     """
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
-    free |= {"validation.metrics"}
+    free |= {"data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
         free |= {"run.batch_tokens"}  # it goes on with what was found
     differences = []

@@ -1,19 +1,21 @@
-"""Subword regularization: another segmentation of the same text in every epoch, reproducibly.
+"""Subword regularization: another segmentation of a line in every pass, reproducibly.
 
 BPE-dropout (Provilkov et al. 2020) for BPE models, sampling (Kudo 2018) for unigram models.
 SentencePiece has both, but its random numbers differ from one process to the next, so a resumed
 run could not go on exactly as the uninterrupted one.
 """
 
-# No piece crosses a space, so words are segmented one by one. Each distinct word gets a pool of
-# segmentations once, and an epoch only picks from the pools: numpy does that for a whole corpus.
+# No piece crosses a space, so words are segmented one by one. A word has a fixed set of numbered
+# segmentations, each drawn when it is first needed; a line only draws their numbers.
 
+import hashlib
 import math
 import random
 import re
 import unicodedata
+from array import array
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import accumulate, pairwise
 
@@ -22,9 +24,14 @@ from numpy.typing import NDArray
 
 from model.errors import ConfigError
 from model.text.tokenizer import SPACE_MARK, Tokenizer
-from training.batching import Ids
+from training.counted import numbers
+from training.pairs import Side
 
-MAX_POOL = 64  # segmentations of a frequent word; a rare one needs few
+POOL = 64  # numbered segmentations of a word, a power of two; several may be equal
+_POOL_BITS = np.uint64(64 - 6)
+
+MOST_WORDS, MOST_SEGMENTATIONS = 1 << 17, 1 << 20
+"""That are remembered (about 100 MB); with more of them, all are forgotten and drawn again."""
 
 # A word has the space before it, if there is one. The space mark as a character of the text is a
 # word of its own: it is spelt in bytes.
@@ -38,16 +45,14 @@ Draw = Callable[[str, int, random.Random], list[Pieces]]  # word, how many, wher
 
 
 class SubwordSampler:
-    """Random segmentations of fixed lines, which decode to the same text as the ordinary ones.
+    """Random segmentations of lines, which decode to the same text as the ordinary ones.
 
-    They depend on the arguments and the epoch only: not on the process, nor on what was drawn
+    They depend on the arguments and the line's key only: not on the process, nor on what was drawn
     before. (With a unigram model also on the last bit of the platform's exp and log.)
     """
 
-    def __init__(
-        self, tokenizer: Tokenizer, lines: Sequence[str], *, alpha: float, seed: int
-    ) -> None:
-        """Draw the pools of segmentations. `seed` is a whole number that is not negative.
+    def __init__(self, tokenizer: Tokenizer, *, alpha: float, seed: int) -> None:
+        """`seed` is that of the numbered segmentations.
 
         A BPE model leaves out each merge with probability `alpha`. A unigram model draws from a
         word's segmentations with their probabilities raised to the power `alpha`.
@@ -55,63 +60,69 @@ class SubwordSampler:
         Raises:
             ConfigError: the tokenizer is not one of ours: its pieces may cross spaces.
         """
-        draw = _draw_function(tokenizer, alpha)
+        self._draw = _draw_function(tokenizer, alpha)
+        self._tokenizer = tokenizer
         self._seed = seed
-        numbers: dict[str, int] = {}
+        self._ids = {piece: (number,) for piece, (number, _) in tokenizer.subwords().items()}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._numbers: dict[str, int] = {}
+        # Of each word's segmentations, -1: not yet.
+        self._rows: NDArray[np.int32] = np.empty((0, POOL), dtype=np.int32)
+        self._pieces: array[int] = array("i")  # of all segmentations, one after the other
+        self._starts: array[int] = array("q")
+        self._counts: array[int] = array("q")
+
+    def sample(self, lines: Iterable[str], keys: NDArray[np.uint64]) -> Side:
+        """The ids of every line, without begin and end, as its key (N,) has it."""
+        if len(self._numbers) > MOST_WORDS or len(self._starts) > MOST_SEGMENTATIONS:
+            self._forget()
         running: list[int] = []
-        ends: list[int] = []
+        sizes: list[int] = []
+        numbered = self._numbers
         for line in lines:
             text = " " + unicodedata.normalize("NFC", line) if line else ""
-            running += [numbers.setdefault(word, len(numbers)) for word in _WORD.findall(text)]
-            ends.append(len(running))
-        self._words = np.array(running, dtype=np.int32)  # of all lines, one after the other
-        self._line_ends = np.array(ends, dtype=np.int64)  # in running words
-        counts = np.bincount(self._words, minlength=len(numbers))
-        self._fill_pools(tokenizer, draw, dict(zip(numbers, counts.tolist(), strict=True)))
+            found = [numbered.setdefault(word, len(numbered)) for word in _WORD.findall(text)]
+            running += found
+            sizes.append(len(found))
+        words = np.array(running, dtype=np.int64)
+        word_counts = np.array(sizes, dtype=np.int64)
+        drawn = (numbers(keys, word_counts) >> _POOL_BITS).astype(np.int64)
+        chosen = self._segmentations(words, drawn)
+        counts = np.array(self._counts, dtype=np.int64)[chosen]
+        starts = np.array(self._starts, dtype=np.int64)[chosen]
+        piece_ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        # Running word i takes the places piece_ends[i] to piece_ends[i + 1].
+        shift = np.repeat(starts - piece_ends[:-1], counts)
+        ids = np.array(self._pieces, dtype=np.int32)[shift + np.arange(piece_ends[-1])]
+        return Side(ids, np.diff(piece_ends[np.concatenate([[0], np.cumsum(word_counts)])]))
 
-    def epoch(self, epoch: int) -> list[Ids]:
-        """The ids of every line, in order, without begin and end; other ones in each epoch."""
-        # The 1 keeps the numbers apart from those that shuffle the epoch's batches.
-        generator = np.random.default_rng([self._seed, epoch, 1])
-        drawn = generator.integers(self._pool_sizes[self._words])
-        chosen = self._pools[self._pool_starts[self._words] + drawn]
-        lengths = self._piece_counts[chosen]
-        ends = _with_zero(np.cumsum(lengths))
-        # Word k of the corpus takes the places ends[k] to ends[k + 1].
-        shift = np.repeat(self._piece_starts[chosen] - ends[:-1], lengths)
-        ids = self._pieces[shift + np.arange(ends[-1])]
-        bounds = _with_zero(ends[self._line_ends]).tolist()
-        return [ids[start:end] for start, end in pairwise(bounds)]
+    def _segmentations(
+        self, words: NDArray[np.int64], drawn: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Rows of the segmentations numbered `drawn` of `words`; those that are new are drawn."""
+        missing = len(self._numbers) - len(self._rows)
+        self._rows = np.pad(self._rows, ((0, missing), (0, 0)), constant_values=-1)
+        rows: NDArray[np.int32] = self._rows[words, drawn]
+        new = np.unique(words[rows < 0] * POOL + drawn[rows < 0])
+        names = list(self._numbers) if len(new) else []
+        for word, number in zip(*(x.tolist() for x in np.divmod(new, POOL)), strict=True):
+            self._rows[word, number] = len(self._starts)
+            self._starts.append(len(self._pieces))
+            self._pieces.extend(self._segmentation(names[word], number))
+            self._counts.append(len(self._pieces) - self._starts[-1])
+        return np.asarray(self._rows[words, drawn])
 
-    def _fill_pools(self, tokenizer: Tokenizer, draw: Draw, counts: dict[str, int]) -> None:
-        """Draw the pool of each word, which is longer for a word with a higher count."""
-        rng = random.Random(f"subwords {self._seed}")
-        ids = {piece: (number,) for piece, (number, _) in tokenizer.subwords().items()}
-        segmentations: list[list[int]] = []
-        pools: list[int] = []  # segmentation numbers; one drawn twice is there twice
-        sizes: list[int] = []
-        for word, count in counts.items():
-            if word == SPACE_MARK:
-                pools.append(len(segmentations))
-                sizes.append(1)
-                segmentations.append(tokenizer.mark_ids)
-                continue
-            size = min(MAX_POOL, 2 * count + 2)
-            known: dict[Pieces, int] = {}
-            for pieces in draw(word.replace(" ", SPACE_MARK), size, rng):
-                if pieces not in known:
-                    known[pieces] = len(segmentations)
-                    segmentations.append(
-                        [i for piece in pieces for i in ids.get(piece) or tokenizer.byte_ids(piece)]
-                    )
-                pools.append(known[pieces])
-            sizes.append(size)
-        self._pools = np.array(pools, dtype=np.int32)
-        self._pool_sizes = np.array(sizes, dtype=np.int64)
-        self._pool_starts = np.cumsum(self._pool_sizes) - self._pool_sizes
-        self._pieces = np.array([i for ids in segmentations for i in ids], dtype=np.int32)
-        self._piece_counts = np.array([len(ids) for ids in segmentations], dtype=np.int64)
-        self._piece_starts = np.cumsum(self._piece_counts) - self._piece_counts
+    def _segmentation(self, word: str, number: int) -> list[int]:
+        """The ids of segmentation `number` of `word`: a function of these and the seed."""
+        if word == SPACE_MARK:
+            return self._tokenizer.mark_ids
+        text = f"{self._seed} {number} {word}".encode()
+        rng = random.Random(hashlib.blake2b(text, digest_size=8).digest())
+        (pieces,) = self._draw(word.replace(" ", SPACE_MARK), 1, rng)
+        spelt = self._tokenizer.byte_ids
+        return [i for piece in pieces for i in self._ids.get(piece) or spelt(piece)]
 
 
 def merge_with_dropout(
@@ -217,7 +228,3 @@ def _draw_function(tokenizer: Tokenizer, alpha: float) -> Draw:
         longest=max(map(len, scores)),
         unknown=min(scores.values()) - _UNKNOWN_PENALTY,
     )
-
-
-def _with_zero(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, dtype=np.int64), values])

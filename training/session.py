@@ -12,12 +12,11 @@ from model.decoding.engine import check_room, room_for
 from model.decoding.precision import precision_of
 from model.errors import DataError
 from model.run import point, prune
-from model.text.tokenizer import Tokenizer
 from training.batching import Ids
 from training.card import model_card, with_coverage
 from training.choosing import Best
 from training.config import TrainConfig, load_config, save_config
-from training.corpus import Corpus, TextPairs, all_lines, encode_corpus, read_pairs
+from training.corpus import Corpus, encode_corpus, read_pairs
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
@@ -39,7 +38,7 @@ from training.resuming import (
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
 from training.trainer import Trainer
-from training.vocabulary import learn_tokenizer
+from training.training_data import even_pairs, load_training_data, make_stream, make_tokenizer
 
 REHEARSED = 64
 """Dev sentences that are translated before the first update: what cannot work should fail then, not
@@ -63,9 +62,7 @@ class Session:
         bound_kernel_cache()
         torch.set_num_threads(world.threads(config.run.threads))
         self.device = world.device(config.run.device)
-        train, dev = (
-            read_pairs(files, config.data) for files in (config.data.train, config.data.dev)
-        )
+        dev = read_pairs(config.data.dev, config.data)
         state = load_training_state(run) if resume and (run / "last").exists() else None
         if resume:
             config = with_found_batch_tokens(config, run)
@@ -73,7 +70,7 @@ class Session:
             check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
-            self.tokenizer = world.shared(lambda: make_tokenizer(config, train))
+            self.tokenizer = world.shared(lambda: make_tokenizer(config))
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
@@ -85,13 +82,13 @@ class Session:
         self.config_given = config
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
-        self.train_corpus = encode_corpus(train, self.tokenizer, max_length=model.max_length)
+        self.data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
-        self.data_digest = self.train_corpus.digest()
+        self.data_digest = self.data.digest()
+        self.stream = make_stream(self.config, self.data, self.tokenizer)
         self.trainer = Trainer(
             self.config,
-            self.train_corpus,
-            self.tokenizer,
+            self.stream,
             device=self.device,
             dtype=self.dtype,
             world=world,
@@ -114,15 +111,14 @@ class Session:
 
     def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
         """What alignments are learned from."""
-        return self.train_corpus.sources, self.train_corpus.targets
+        most = self.config.shortlist.max_links
+        return even_pairs(self.stream, most_links=most, sampled=False)
 
     def learn_shortlist(self) -> LearnedShortlist:
         """The shortlist of this run: the same at every resumption."""
-        corpus, samplers = self.train_corpus, self.trainer.samplers
-        targets = samplers[1].epoch(0) if samplers else corpus.targets
-        return learn_measured(
-            corpus.sources, targets, self.dev_corpus, self.tokenizer, self.config.shortlist
-        )
+        settings = self.config.shortlist
+        pairs = even_pairs(self.stream, most_links=settings.max_links, sampled=True)
+        return learn_measured(*pairs, self.dev_corpus, self.tokenizer, settings)
 
     def train(self) -> None:
         """Train up to `max_steps`, or until patience runs out; validate and save on the way.
@@ -151,7 +147,8 @@ class Session:
             )
             self.describe()
             self.journal.begin(
-                {"train": self.train_corpus.report, "dev": self.dev_corpus.report},
+                dict(zip(self.data.names, self.data.reports, strict=True))
+                | {"dev": self.dev_corpus.report},
                 {"model": self.size(), "precision": precision_of(self.dtype)}
                 | {"processes": str(self.world.size)},
                 self.device,
@@ -194,7 +191,8 @@ class Session:
     def describe(self) -> None:
         """What is trained on what, before the first update."""
         say = self.progress.message
-        say(self.train_corpus.report.describe("train"))
+        for line in self.data.describe():
+            say(line)
         say(self.dev_corpus.report.describe("dev"))
         if self.learned:
             say(self.learned.describe())
@@ -239,7 +237,7 @@ class Session:
     def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
         """Write a checkpoint; `last` points to it, and `best` if it is."""
         tensors, values = self.trainer.state()
-        card = model_card(self.config, self.trainer.steps, self.train_corpus.report, evaluation)
+        card = model_card(self.config, self.trainer.steps, self.data.report, evaluation)
         directory = save_checkpoint(
             self.run,
             self.trainer.steps,
@@ -262,23 +260,3 @@ class Session:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
         prune(self.run, self.config.run.keep)
-
-
-def make_tokenizer(config: TrainConfig, train: TextPairs) -> Tokenizer:
-    """The tokenizer that the config names, that of the model to begin with, or a learned one.
-
-    Raises:
-        DataError: the named file cannot be read.
-        CheckpointError: it is no SentencePiece model, or there is no such model to begin with.
-    """
-    settings, begun_from = config.tokenizer, config.finetune.init_from
-    if settings.model is None and begun_from is not None:
-        return load_checkpoint(begun_from).tokenizer
-    if settings.model is None:
-        lines = all_lines(train)
-        return Tokenizer(learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size))
-    path = config.data.path(settings.model)
-    try:
-        return Tokenizer(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: the tokenizer cannot be read ({error.strerror}).") from None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from training.distributed import World
 
 DESCRIPTION = """\
-Train a translation model from two text files, line i of one translating line i of the other.
+Train a translation model from parallel text: files of which line i of one translates line i of the
+other, or files with columns.
 
 RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.html. Ctrl-C saves;
 the same command with --resume goes on. Translate with: dragoman-translate RUN
@@ -27,6 +28,7 @@ examples:
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en --dry-run
+  dragoman-train configs/tatoeba_de_en.yaml --check-data
 """
 
 
@@ -34,12 +36,17 @@ def parser() -> argparse.ArgumentParser:
     """The command line; every other setting is a key of the config."""
     command = command_parser("dragoman-train", DESCRIPTION, EXAMPLE)
     command.add_argument("config", metavar="CONFIG", type=Path, help="YAML file, see configs/")
-    command.add_argument("--output", metavar="RUN", type=Path, required=True, help="run directory")
+    command.add_argument("--output", metavar="RUN", type=Path, help="run directory")
     command.add_argument("--resume", action="store_true", help="go on from the last save")
     command.add_argument(
         "--dry-run",
         action="store_true",
-        help="tell sizes, memory and an estimate of the time, and stop; writes nothing",
+        help="tell sizes, memory and an estimate of the time, and stop; writes nothing to RUN",
+    )
+    command.add_argument(
+        "--check-data",
+        action="store_true",
+        help="read the corpora, tell what is kept and what is left out and why, and stop",
     )
     command.add_argument(
         "overrides", metavar="section.key=value", nargs="*", help="change a key of the config"
@@ -122,8 +129,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> int:
         from training.distributed import joined
 
-        arguments = parser().parse_intermixed_args(argv)
+        line = parser()
+        arguments = line.parse_intermixed_args(argv)
+        if arguments.output is None and not arguments.check_data:
+            line.error("--output RUN is missing")
         config = load_config(arguments.config, arguments.overrides)
+        if arguments.check_data:
+            from training.check_data import check_data
+
+            print(check_data(config))
+            return 0
         with joined(config.run.device) as world:
             if arguments.dry_run:
                 return tell(config, arguments.output, resume=arguments.resume, world=world)

@@ -4,24 +4,21 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from model.decoding.exhaustion import is_out_of_memory
 from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import Tokenizer
-from training.batching import Ids, Rows, plan_epoch
+from training.batching import Rows
 from training.building import build_network
 from training.config import TrainConfig
-from training.corpus import Corpus, lengths
 from training.distributed import World
 from training.forward import Objective
 from training.guard import Guard
 from training.parallel import BatchLoss, Parts
-from training.sampling import SubwordSampler
 from training.schedule import learning_rate
+from training.stream import PairStream, Position
 
 
 class BatchTooLarge(DragomanError):
@@ -45,8 +42,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        corpus: Corpus,
-        tokenizer: Tokenizer,
+        stream: PairStream,
         *,
         device: torch.device,
         dtype: torch.dtype,
@@ -63,8 +59,7 @@ class Trainer:
         """
         torch.manual_seed(config.run.seed)
         self.config = config
-        self.corpus = corpus
-        self.samplers = _samplers(config, corpus, tokenizer)
+        self.stream = stream
         self.device = device
         self.dtype = dtype
         self.network = build_network(config, weights).to(device)
@@ -90,29 +85,11 @@ class Trainer:
         )
         self.guard = Guard(config.optimizer.learning_rate)
         self.steps = 0
-        self.epoch = 0
-        self.batches_done = 0  # of this epoch
         self.skipped = 0
 
     def batches(self) -> Iterator[Rows]:
-        """Endless global batches, reshuffled every epoch, from where the run stands."""
-        while True:
-            sources, targets = self._segmentations()
-            run = self.config.run
-            plan = plan_epoch(
-                lengths(sources),
-                lengths(targets),
-                batch_tokens=run.tokens,
-                generator=np.random.default_rng([run.seed, self.epoch]),
-            )
-            for rows in plan[self.batches_done :]:
-                # Counted before the batch is used: a checkpoint is taken after its update.
-                self.batches_done += 1
-                yield Rows.unweighted(
-                    [sources[row] for row in rows], [targets[row] for row in rows]
-                )
-            self.epoch += 1
-            self.batches_done = 0
+        """Endless global batches, from where the run stands."""
+        return self.stream.batches()
 
     def update(self, rows: Rows) -> Update:
         """Forward, backward, clip, step. A non-finite loss or gradient changes no weight.
@@ -193,8 +170,7 @@ class Trainer:
                 tensors[f"optimizer/{key}/{name}"] = value.cpu()
         values = {
             "steps": self.steps,
-            "epoch": self.epoch,
-            "batches_done": self.batches_done,
+            "position": list(self.stream.position),
             "skipped": self.skipped,
             "guard": self.guard.state(),
         }
@@ -204,8 +180,7 @@ class Trainer:
         """Continue from what `state` returned: the next batch and update are the very next ones."""
         self._load_tensors(tensors)
         self.steps = values["steps"]
-        self.epoch = values["epoch"]
-        self.batches_done = values["batches_done"]
+        self.stream.position = Position(*values["position"])
         self.skipped = values["skipped"]
         if "guard" in values:  # older checkpoints have none
             self.guard.load_state(values["guard"])
@@ -238,33 +213,7 @@ class Trainer:
         }
         self.optimizer.load_state_dict(loaded)
 
-    def _segmentations(self) -> tuple[list[Ids], list[Ids]]:
-        """This epoch's ids of sources and targets.
-
-        A pair that sampling makes longer than the model takes keeps its ordinary ids.
-        """
-        ordinary = self.corpus.sources, self.corpus.targets
-        if not self.samplers:
-            return ordinary
-        sources, targets = (sampler.epoch(self.epoch) for sampler in self.samplers)
-        longest = np.maximum(lengths(sources), lengths(targets))
-        for row in np.flatnonzero(longest > self.config.model.max_length):
-            sources[row], targets[row] = ordinary[0][row], ordinary[1][row]
-        return sources, targets
-
     def _move_average(self) -> None:
         """average += (1 - decay) * (weights - average); a young average follows faster."""
         decay = min(self.config.optimizer.ema, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
-
-
-def _samplers(config: TrainConfig, corpus: Corpus, tokenizer: Tokenizer) -> list[SubwordSampler]:
-    """One for the sources and one for the targets; none if the config asks for no sampling."""
-    alpha, seed = config.tokenizer.sampling, config.run.seed
-    if not alpha:
-        return []
-    sides = corpus.pairs.sources, corpus.pairs.targets
-    return [
-        SubwordSampler(tokenizer, lines, alpha=alpha, seed=2 * seed + number)
-        for number, lines in enumerate(sides)
-    ]

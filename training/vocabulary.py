@@ -26,12 +26,17 @@ _CHARACTER_COVERAGE = 0.9999
 
 
 def learn_tokenizer(
-    lines: Iterable[str], *, kind: Literal["bpe", "unigram"], vocab_size: int
+    lines: Iterable[str],
+    *,
+    kind: Literal["bpe", "unigram"],
+    vocab_size: int,
+    tags: Sequence[str] = (),
 ) -> bytes:
     """Learn a serialized SentencePiece model of exactly `vocab_size` pieces for `Tokenizer`.
 
     The lines are held in memory, nothing is written to disk, and equal lines give equal bytes.
-    `vocab_size` counts the 4 control pieces, the 256 bytes and every character that is kept.
+    `vocab_size` counts the 4 control pieces, the 256 bytes, every character that is kept and the
+    `tags`: words that become one piece wherever they stand after a space or begin a line.
 
     Raises:
         ConfigError: `vocab_size` does not suit the text; the nearest that does is named.
@@ -62,6 +67,7 @@ def learn_tokenizer(
             required_chars=SPACE_MARK,  # else a text of few spaces could leave it to the bytes
             character_coverage=_CHARACTER_COVERAGE,
             split_digits=True,
+            user_defined_symbols=[SPACE_MARK + tag for tag in tags],
             max_sentence_length=_LONGEST_STRETCH,
             minloglevel=2,
         )

@@ -20,7 +20,7 @@ def parse_json(
     Raises:
         DragomanError: it is not JSON, has no text, or its options are wrong or refused by `check`.
     """
-    fields = _parse_object(line)
+    fields = parse_object(line)
     text = fields.get(field)
     if not isinstance(text, str):
         example = json.dumps({field: "Hallo"}, ensure_ascii=False)
@@ -37,7 +37,12 @@ def parse_json(
     return Record(text, options, lambda translation: _line(fields, options, translation))
 
 
-def _parse_object(line: str) -> dict[str, object]:
+def parse_object(line: str) -> dict[str, object]:
+    """The fields of a line of JSON.
+
+    Raises:
+        DataError: it is not a JSON object, or not one that can be written again.
+    """
     try:
         fields = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:

@@ -14,7 +14,6 @@ from model.network.decoder import Decoder, DecoderState
 from model.network.dropout import Dropout
 from model.network.encoder import Encoder
 from model.network.memory import Memory
-from model.text.tokenizer import UNK_ID
 
 
 class Seq2Seq(nn.Module):
@@ -78,9 +77,4 @@ class Seq2Seq(nn.Module):
         return rows.view(*features.shape[:2], -1)
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
-        config = self.config
-        if self.training and config.word_dropout:
-            kept = torch.rand(ids.shape, device=ids.device) >= config.word_dropout
-            # The special pieces (ids up to EOS) carry structure, not words: they stay.
-            ids = torch.where(kept | (ids <= 3), ids, UNK_ID)
         return torch.as_tensor(self.embedding_dropout(embedding(ids) * self.input_scale))

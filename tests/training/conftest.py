@@ -8,7 +8,8 @@ import pytest
 CONFIG = """
 data:
   data_dir: {folder}
-  train: {{source: train.de, target: train.en}}
+  cache_dir: {folder}/cache
+  train: [{{source: train.de, target: train.en}}]
   dev: {{source: dev.de, target: dev.en}}
   source_language: German
   target_language: English

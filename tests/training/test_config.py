@@ -1,5 +1,7 @@
 """The training config: what it accepts, and what it says when it refuses."""
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,12 @@ import yaml
 from model.config import to_dict
 from model.errors import ConfigError, DataError
 from training.config import TrainConfig, load_config, parse_config
+from training.data_config import CorpusConfig
 
 TEXT = """
 data:
-  train: {source: a.de, target: a.en}
-  dev: {tsv: b.tsv}
+  train: [{source: a.de, target: a.en}]
+  dev: {files: b.tsv}
   source_language: de
   target_language: en
   license: CC0
@@ -58,8 +61,19 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("objective.risk_sharpness=0", "not above 0"),
         ("finetune.freeze=[encoder.*]", "random weights would stay as they are"),
         ("optimizer.warmup_steps=11", "above run.max_steps 10"),
-        ("data.train={source: x}", "either source and target, or tsv"),
-        ("data.train=x", "must be a mapping"),
+        ("data.train=[{source: x}]", "needs both source and target"),
+        ("data.train=[{source: x, target: y, files: z}]", "name one of source and target, files"),
+        ("data.train=[{}]", "name one of source and target, files"),
+        ("data.train=[{files: x, weight: 0}]", "weight 0.0 of a corpus must be above 0"),
+        ("data.train=[{files: x, tag: a b}]", "Use one word"),
+        ("data.train=[{source: x, target: y, weight_column: 3}]", "have no columns"),
+        ("data.train=[{files: x, sourcecolumn: 1}]", "Did you mean 'source_column'"),
+        ("data.train=[x]", "must be a mapping"),
+        ("data.train=x", "must be a list"),
+        ("data.train=[]", "Name a corpus at least"),
+        ("data.dev={files: x, weight: 2}", "weights are for training"),
+        ("data.temperature=0", "must be above 0"),
+        ("data.filters.max_ratio=0.5", "Use 0 (off), or 1"),
         ("max_steps=5", "section.key=value"),
         ("run.max_steps", "section.key=value"),
         ("run.max_steps.x=5", "not a section"),
@@ -145,7 +159,45 @@ def test_one_config_shows_every_key() -> None:
         "model.vocab_size",
         "finetune.init_from",
         "data.data_dir",
-        "data.train.tsv",
-        "data.dev.tsv",
+        "data.cache_dir",
+        "tokenizer.model",
     }
-    assert known - optional <= shown | {"tokenizer.model"}
+    assert {key for key in known - optional if not key.startswith("data.dev.")} <= shown
+
+
+def test_one_config_names_every_key_of_a_corpus() -> None:
+    path = Path(__file__).parents[2] / "configs" / "multi30k_en_de.yaml"
+    text = path.read_text(encoding="utf-8")
+    for field in dataclasses.fields(CorpusConfig):
+        assert re.search(rf"^    [- ] (# )?{field.name}: .*#", text, flags=re.MULTILINE), field.name
+
+
+def test_one_name_or_several_and_a_number_or_a_name_survive_a_round_trip() -> None:
+    given = "[{files: [a.tsv, b.tsv], source_column: 2, target_column: de}]"
+    config = parse_config(TEXT, [f"data.train={given}"])
+    assert config.data.train[0].files == (Path("a.tsv"), Path("b.tsv"))
+    assert (config.data.train[0].source_column, config.data.train[0].target_column) == (2, "de")
+    assert config.data.dev.files == Path("b.tsv")
+    values = to_dict(config)
+    values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
+    assert parse_config(yaml.safe_dump(values)) == config
+
+
+def test_globs_are_sorted_and_must_mean_something(tmp_path: Path) -> None:
+    config = parse_config(TEXT, [f"data.data_dir={tmp_path}"])
+    for name in ("b.de", "a.de", "c.en"):
+        (tmp_path / name).write_text("x\n")
+    found = config.data.paths((Path("*.de"), Path("c.en")))
+    assert [path.name for path in found] == ["a.de", "b.de", "c.en"]
+    for absent in ("*.fr", "d.de"):
+        with pytest.raises(DataError, match="Check the"):
+            config.data.paths(Path(absent))
+
+
+def test_a_single_corpus_and_the_key_tsv_of_older_configs_mean_the_same_as_today() -> None:
+    today = parse_config(TEXT, ["data.train=[{files: a.tsv}]", "data.dev={files: b.tsv}"])
+    assert parse_config(TEXT, ["data.train={tsv: a.tsv}", "data.dev={tsv: b.tsv}"]) == today
+    pair = "{source: a, target: b}"
+    assert parse_config(TEXT, [f"data.train={pair}"]) == parse_config(
+        TEXT, [f"data.train=[{pair}]"]
+    )

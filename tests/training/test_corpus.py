@@ -7,14 +7,14 @@ import pytest
 
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
-from training.config import CorpusFiles, DataConfig
 from training.corpus import TextPairs, encode_corpus, hold_out, read_pairs
+from training.data_config import CorpusConfig, DataConfig
 
 
 def data(folder: Path) -> DataConfig:
-    files = CorpusFiles(source=Path("a"), target=Path("b"))
+    files = CorpusConfig(source=Path("a"), target=Path("b"))
     return DataConfig(
-        train=files,
+        train=(files,),
         dev=files,
         data_dir=folder,
         source_language="de",
@@ -26,16 +26,16 @@ def data(folder: Path) -> DataConfig:
 def read(folder: Path, source: bytes, target: bytes) -> TextPairs:
     (folder / "a").write_bytes(source)
     (folder / "b").write_bytes(target)
-    return read_pairs(CorpusFiles(source=Path("a"), target=Path("b")), data(folder))
+    return read_pairs(CorpusConfig(source=Path("a"), target=Path("b")), data(folder))
 
 
 def test_two_files_tsv_and_gzip_read_the_same(tmp_path: Path) -> None:
     expected = TextPairs(sources=["eins", "zwei"], targets=["one", "two"])
     assert read(tmp_path, b"eins\nzwei\n", b"one\r\ntwo") == expected
     (tmp_path / "c.tsv").write_bytes(b"eins\tone\tignored\nzwei\ttwo\n")
-    assert read_pairs(CorpusFiles(tsv=Path("c.tsv")), data(tmp_path)) == expected
+    assert read_pairs(CorpusConfig(files=Path("c.tsv")), data(tmp_path)) == expected
     (tmp_path / "d.tsv.gz").write_bytes(gzip.compress(b"eins\tone\nzwei\ttwo\n"))
-    assert read_pairs(CorpusFiles(tsv=Path("d.tsv.gz")), data(tmp_path)) == expected
+    assert read_pairs(CorpusConfig(files=Path("d.tsv.gz")), data(tmp_path)) == expected
 
 
 def test_unequal_line_counts_name_both(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_empty_file_is_refused(tmp_path: Path, empty: str) -> None:
 def test_missing_file_and_bad_utf8_name_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="b"):
         (tmp_path / "a").write_bytes(b"x\n")
-        read_pairs(CorpusFiles(source=Path("a"), target=Path("b")), data(tmp_path))
+        read_pairs(CorpusConfig(source=Path("a"), target=Path("b")), data(tmp_path))
     with pytest.raises(DataError, match="line 2"):
         read(tmp_path, b"x\n\xff\n", b"x\ny\n")
 
@@ -60,7 +60,7 @@ def test_missing_file_and_bad_utf8_name_file_and_line(tmp_path: Path) -> None:
 def test_tsv_line_without_tab_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.tsv").write_bytes(b"eins\tone\nzwei two\n")
     with pytest.raises(DataError, match="line 2: no tab"):
-        read_pairs(CorpusFiles(tsv=Path("c.tsv")), data(tmp_path))
+        read_pairs(CorpusConfig(files=Path("c.tsv")), data(tmp_path))
 
 
 def test_blank_and_long_pairs_are_left_out_and_counted(tiny_tokenizer: Tokenizer) -> None:
@@ -71,7 +71,7 @@ def test_blank_and_long_pairs_are_left_out_and_counted(tiny_tokenizer: Tokenizer
     corpus = encode_corpus(pairs, tiny_tokenizer, max_length=30)
     report = corpus.report
     assert corpus.pairs.sources == ["the house"]
-    assert (report.lines, report.kept, report.blank, report.too_long) == (4, 1, 2, 1)
+    assert (report.lines, report.kept, report.dropped) == (4, 1, {"blank": 2, "too long": 1})
     assert tiny_tokenizer.decode(corpus.sources[0].tolist()) == "the house"
     assert report.describe("train").startswith("train: 4 lines, dropped 2 blank, 1 too long;")
 

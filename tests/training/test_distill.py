@@ -7,7 +7,7 @@ import pytest
 
 from model.decoding.options import SearchOptions
 from model.translator import Translator
-from training.config import CorpusFiles
+from training.data_config import CorpusConfig
 from training.distill import main
 from training.risk import score_named
 
@@ -39,7 +39,7 @@ def test_each_source_with_the_best_translation(
     expected = [text.replace("\t", " ") for text in translator.translate(SOURCES)]
     assert [pair[1] for pair in pairs] == expected
     assert not (tmp_path / "out.tsv.gz.parts").exists()
-    assert CorpusFiles(tsv=output)
+    assert CorpusConfig(files=output)
 
 
 def test_nearest_chooses_among_all_hypotheses(

@@ -25,7 +25,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 )
 def test_corpora_are_aligned_and_their_lines_round_trip(name: str, train: int, dev: int) -> None:
     config = load_config(CONFIGS / f"{name}.yaml")
-    pairs = read_pairs(config.data.train, config.data)
+    pairs = read_pairs(config.data.train[0], config.data)
     assert len(pairs.sources) == train
     assert len(read_pairs(config.data.dev, config.data).sources) == dev
     few = TextPairs(sources=pairs.sources[:2000], targets=pairs.targets[:2000])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from model.errors import CheckpointError, DataError
-from training.corpus import CorpusReport
+from training.corpus_report import CorpusReport
 from training.record import (
     SampleRow,
     corpus_row,
@@ -16,7 +16,11 @@ from training.record import (
 )
 
 REPORT = CorpusReport(
-    lines=100, kept=97, blank=3, too_long=0, source_pieces=12.5, target_pieces=11.0
+    lines=100,
+    dropped={"blank": 3},
+    examples={"blank": []},
+    source_pieces=12.5,
+    target_pieces=11.0,
 )
 SAMPLE = SampleRow(source="größer", reference="larger", translation="bigger")
 

@@ -7,25 +7,23 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
 import sentencepiece
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import training
 from model.errors import ConfigError
 from model.text.tokenizer import Tokenizer
 from training.config import load_config
-from training.corpus import TextPairs, encode_corpus
-from training.distributed import World
-from training.sampling import MAX_POOL, SubwordSampler, merge_with_dropout, sample_lattice
-from training.trainer import Trainer
+from training.counted import line_keys
+from training.sampling import POOL, SubwordSampler, merge_with_dropout, sample_lattice
+from training.training_data import load_training_data, make_stream
 from training.vocabulary import learn_tokenizer
 
 SENTENCES = [
@@ -56,13 +54,15 @@ PRINT_EPOCH = """
 import sys
 from pathlib import Path
 from model.text.tokenizer import Tokenizer
-from training.config import load_config
-from training.corpus import TextPairs, encode_corpus
+import numpy as np
+from training.counted import line_keys
 from training.sampling import SubwordSampler
 lines = sys.argv[3:]
+rows = np.arange(len(lines), dtype=np.uint64)
+keys = line_keys(5, 0, 0, np.full_like(rows, 3), rows)
 for path in sys.argv[1:3]:
-    sampler = SubwordSampler(Tokenizer(Path(path).read_bytes()), lines, alpha=0.3, seed=5)
-    for ids in sampler.epoch(3):
+    sampler = SubwordSampler(Tokenizer(Path(path).read_bytes()), alpha=0.3, seed=5)
+    for ids in sampler.sample(lines, keys).split():
         print(*ids)
 """
 
@@ -89,11 +89,18 @@ def tokenizer(request: pytest.FixtureRequest, bpe: Tokenizer, unigram: Tokenizer
     return bpe if request.param == "bpe" else unigram
 
 
+def keys(count: int, number: int, seed: int = 1) -> NDArray[np.uint64]:
+    rows = np.arange(count, dtype=np.uint64)
+    return line_keys(seed, 0, 0, np.full_like(rows, number), rows)
+
+
 def epoch(
-    tokenizer: Tokenizer, lines: list[str], *, alpha: float, number: int = 0
+    tokenizer: Tokenizer, lines: list[str], *, alpha: float, number: int = 0, seed: int = 1
 ) -> list[list[int]]:
-    sampler = SubwordSampler(tokenizer, lines, alpha=alpha, seed=1)
-    return [ids.tolist() for ids in sampler.epoch(number)]
+    sampler = SubwordSampler(tokenizer, alpha=alpha, seed=seed)
+    drawn = sampler.sample(lines, keys(len(lines), number, seed)).split()
+    assert all(ids.dtype == np.int32 for ids in drawn)
+    return [ids.tolist() for ids in drawn]
 
 
 def total(tokenizer: Tokenizer, ids: list[int]) -> float:
@@ -129,26 +136,26 @@ def test_unigram_with_a_large_alpha_is_the_best_segmentation(unigram: Tokenizer)
 def test_sampled_lines_decode_to_the_text(
     tokenizer: Tokenizer, lines: list[str], alpha: float, seed: int
 ) -> None:
-    sampled = SubwordSampler(tokenizer, lines, alpha=alpha, seed=seed).epoch(2)
-    assert [tokenizer.decode(ids.tolist()) for ids in sampled] == [
+    sampled = epoch(tokenizer, lines, alpha=alpha, number=2, seed=seed)
+    assert [tokenizer.decode(ids) for ids in sampled] == [
         unicodedata.normalize("NFC", line) for line in lines
     ]
-    assert all(ids.dtype == np.int32 for ids in sampled)
 
 
 def test_epochs_seeds_and_equal_lines_differ_and_earlier_draws_do_not_matter(
     tokenizer: Tokenizer,
 ) -> None:
-    first = SubwordSampler(tokenizer, SENTENCES * 9, alpha=0.3, seed=1)
-    again = SubwordSampler(tokenizer, SENTENCES * 9, alpha=0.3, seed=1)
-    other = SubwordSampler(tokenizer, SENTENCES * 9, alpha=0.3, seed=2)
-    three = [ids.tolist() for ids in first.epoch(3)]
+    lines = SENTENCES * 9
+    three = epoch(tokenizer, lines, alpha=0.3, number=3)
     assert len({tuple(ids) for ids in three[::3]}) > 1
-    assert [ids.tolist() for ids in first.epoch(4)] != three
-    assert [ids.tolist() for ids in other.epoch(3)] != three
+    assert epoch(tokenizer, lines, alpha=0.3, number=4) != three
+    assert epoch(tokenizer, lines, alpha=0.3, number=3, seed=2) != three
+    sampler = SubwordSampler(tokenizer, alpha=0.3, seed=1)
     for number in (9, 4, 3):
-        late = [ids.tolist() for ids in again.epoch(number)]
+        late = [ids.tolist() for ids in sampler.sample(lines, keys(27, number)).split()]
     assert late == three
+    backwards = sampler.sample(lines[::-1], keys(27, 3)[::-1]).split()
+    assert [ids.tolist() for ids in backwards][::-1] == three
 
 
 def test_another_process_draws_the_same(bpe: Tokenizer, unigram: Tokenizer, tmp_path: Path) -> None:
@@ -157,8 +164,8 @@ def test_another_process_draws_the_same(bpe: Tokenizer, unigram: Tokenizer, tmp_
     paths = [tmp_path / "bpe", tmp_path / "unigram"]
     for tokenizer, path in zip([bpe, unigram], paths, strict=True):
         path.write_bytes(tokenizer.model)
-        sampler = SubwordSampler(tokenizer, lines, alpha=0.3, seed=5)
-        expected += "".join(" ".join(map(str, ids)) + "\n" for ids in sampler.epoch(3))
+        drawn = epoch(tokenizer, lines, alpha=0.3, number=3, seed=5)
+        expected += "".join(" ".join(map(str, ids)) + "\n" for ids in drawn)
     ours = os.environ.get("PYTHONHASHSEED")
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_EPOCH, *map(str, paths), *lines],
@@ -207,20 +214,14 @@ def test_a_long_word_does_not_underflow(unigram: Tokenizer) -> None:
     assert unigram.decode(epoch(unigram, [line], alpha=0.9)[0]) == line
 
 
-def test_a_frequent_word_has_a_large_pool_and_a_rare_one_a_small_one(unigram: Tokenizer) -> None:
-    frequent, rare = "house" * 20, "street" * 20  # thousands of segmentations, all as likely
-    lines = [frequent] * 500 + [rare]
-    sampler = SubwordSampler(unigram, lines, alpha=0, seed=1)
-    seen: dict[str, set[tuple[int, ...]]] = {frequent: set(), rare: set()}
-    for number in range(40):
-        for line, ids in zip(lines, sampler.epoch(number), strict=True):
-            seen[line].add(tuple(ids.tolist()))
-    assert len(seen[frequent]) == MAX_POOL
-    assert len(seen[rare]) == 4
+def test_a_word_has_at_most_a_pool_of_segmentations(unigram: Tokenizer) -> None:
+    word = "house" * 20  # thousands of segmentations, all as likely
+    seen = {tuple(ids) for ids in epoch(unigram, [word] * 3000, alpha=0)}
+    assert len(seen) == POOL
 
 
 def test_no_lines_are_no_ids(bpe: Tokenizer) -> None:
-    assert SubwordSampler(bpe, [], alpha=0.1, seed=1).epoch(0) == []
+    assert epoch(bpe, [], alpha=0.1) == []
 
 
 def test_a_foreign_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_a_foreign_tokenizer_is_refused(tmp_path: Path) -> None:
     )
     foreign = Tokenizer((tmp_path / "foreign.model").read_bytes())
     with pytest.raises(ConfigError, match="a tokenizer that dragoman-train learned"):
-        SubwordSampler(foreign, SENTENCES, alpha=0.1, seed=1)
+        SubwordSampler(foreign, alpha=0.1, seed=1)
 
 
 @pytest.mark.parametrize("spare", [0, 40])
@@ -242,14 +243,12 @@ def test_a_pair_made_too_long_is_trained_on_in_its_ordinary_pieces(
 ) -> None:
     source, target = "the small dog", "der Mann sieht"
     max_length = max(len(bpe.encode(source)), len(bpe.encode(target))) + spare
-    config = load_config(tiny_config, ["tokenizer.sampling=0.9", f"model.max_length={max_length}"])
-    config = replace(config, model=replace(config.model, vocab_size=bpe.vocab_size))
-    pairs = TextPairs(sources=[source] * 30, targets=[target] * 30)
-    corpus = encode_corpus(pairs, bpe, max_length=max_length)
-    ordinary = {tuple(corpus.sources[0].tolist())}
-    trainer = Trainer(
-        config, corpus, bpe, device=torch.device("cpu"), dtype=torch.float32, world=World()
-    )
-    seen = {tuple(ids.tolist()) for ids in next(trainer.batches()).sources}
+    (tiny_config.parent / "train.de").write_text(f"{source}\n" * 30, encoding="utf-8")
+    (tiny_config.parent / "train.en").write_text(f"{target}\n" * 30, encoding="utf-8")
+    settings = ["tokenizer.sampling=0.9", f"model.max_length={max_length}", "model.word_dropout=0"]
+    config = load_config(tiny_config, settings)
+    data = load_training_data(config.data, bpe, max_length=max_length)
+    stream = make_stream(config, data, bpe)
+    seen = {tuple(ids.tolist()) for ids in next(stream.batches()).sources}
     assert all(len(ids) <= max_length for ids in seen)
-    assert (seen == ordinary) == (spare == 0)
+    assert (seen == {tuple(bpe.encode(source))}) == (spare == 0)

@@ -240,7 +240,7 @@ def test_tsv_and_gzip_train_as_two_files_do(tiny_config: Path, tmp_path: Path) -
     (tmp_path / "train.tsv.gz").write_bytes(gzip.compress(tsv.encode()))
     end = "run.max_steps=4"
     assert train(tiny_config, tmp_path / "two", end) == 0
-    assert train(tiny_config, tmp_path / "one", end, "data.train={tsv: train.tsv.gz}") == 0
+    assert train(tiny_config, tmp_path / "one", end, "data.train=[{files: train.tsv.gz}]") == 0
     assert_equal_states(tmp_path / "one", tmp_path / "two")
 
 
@@ -259,7 +259,7 @@ def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
         (lambda d: (d / "train.de").unlink(), "train.de"),
         (lambda d: (d / "train.de").write_bytes(b""), "empty"),
         (lambda d: (d / "train.en").write_bytes(b"one\n"), "60 lines and"),
-        (lambda d: (d / "dev.en").write_bytes(b"ok\n\xc3\x28\n"), "dev.en, line 2"),
+        (lambda d: (d / "dev.en").write_bytes(b"ok\n\xc3\x28\n" + b"ok\n" * 6), "dev.en, line 2"),
         (lambda d: (d / "tiny.yaml").unlink(), "tiny.yaml"),
         (lambda d: (d / "tiny.yaml").write_bytes(b"data: ["), "not valid YAML"),
         (lambda d: (d / "tiny.yaml").write_bytes(b"model: 5"), "must be a mapping"),
@@ -387,7 +387,7 @@ def test_disk_full_while_saving_keeps_the_last_checkpoint(
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for flag, text in (("--help", "line i of one translating"), ("--version", "dragoman-train 0.")):
+    for flag, text in (("--help", "line i of one translates"), ("--version", "dragoman-train 0.")):
         with pytest.raises(SystemExit) as stop:
             main([flag])
         assert stop.value.code == 0

@@ -13,22 +13,21 @@ import torch
 from model.text.tokenizer import Tokenizer
 from training.batching import Rows, collate
 from training.config import load_config
-from training.corpus import encode_corpus, read_pairs
 from training.distributed import World
 from training.guard import IN_A_ROW
 from training.parallel import part_seed
+from training.stream import Position
 from training.trainer import BatchTooLarge, Trainer
+from training.training_data import load_training_data, make_stream
 
 
 def trainer(path: Path, tokenizer: Tokenizer, *overrides: str) -> Trainer:
     config = load_config(path, ["tokenizer.sampling=0.0", *overrides])
     model = dataclasses.replace(config.model, vocab_size=tokenizer.vocab_size)
     config = dataclasses.replace(config, model=model)
-    pairs = read_pairs(config.data.train, config.data)
-    corpus = encode_corpus(pairs, tokenizer, max_length=50)
-    return Trainer(
-        config, corpus, tokenizer, device=torch.device("cpu"), dtype=torch.float32, world=World()
-    )
+    data = load_training_data(config.data, tokenizer, max_length=50)
+    stream = make_stream(config, data, tokenizer)
+    return Trainer(config, stream, device=torch.device("cpu"), dtype=torch.float32, world=World())
 
 
 def test_an_update_is_clipped_adamw_on_the_mean_loss(
@@ -161,11 +160,11 @@ def test_a_return_restores_weights_and_optimizer_and_halves_the_rate(
     running.update(next(batches))
     saved = {name: value.clone() for name, value in running.state()[0].items()}
     rate = running.update(next(batches)).learning_rate
-    position = running.batches_done
+    position = running.stream.position
     running.roll_back(saved)
     for name, value in running.state()[0].items():
         assert torch.equal(value, saved[name]), name
-    assert (running.steps, running.batches_done) == (2, position)
+    assert (running.steps, running.stream.position) == (2, position)
     assert running.update(next(batches)).learning_rate == pytest.approx(rate / 2, rel=0.01)
 
 
@@ -174,14 +173,14 @@ def test_an_epoch_uses_every_pair_once_and_the_next_is_shuffled(
 ) -> None:
     running = trainer(tiny_config, tiny_tokenizer)
     batches, first = running.batches(), next(running.batches())
-    running.batches_done = 0
+    running.stream.position = Position()
     seen: list[Rows] = []
-    while sum(len(rows.sources) for rows in seen) < len(running.corpus.sources):
+    while sum(len(rows.sources) for rows in seen) < sum(running.stream.sizes):
         seen.append(next(batches))
-    assert sorted(lines(*seen)) == sorted(ids.tobytes() for ids in running.corpus.targets)
+    assert sorted(lines(*seen)) == sorted(lines(running.stream.window(0, 0)))
     assert lines(seen[0]) == lines(first)
     second = next(batches)
-    assert running.epoch == 1
+    assert running.stream.position.epoch == 1
     assert not any(lines(second) == lines(rows) for rows in seen)
 
 

@@ -99,29 +99,6 @@ def test_bridge_ignores_padding() -> None:
         assert torch.equal(ours, theirs)
 
 
-def test_word_dropout_hides_words_from_the_network_but_never_special_pieces() -> None:
-    torch.manual_seed(0)
-    config = ModelConfig(
-        vocab_size=13,
-        embedding_size=6,
-        encoder_size=8,
-        decoder_size=8,
-        dropout=0.0,
-        embedding_dropout=0.0,
-        word_dropout=0.5,
-    )
-    model = Seq2Seq(config)
-    ids = torch.tensor([[7] * 50, [3] * 50])
-    embedded = model._embed(model.source_embedding, ids)
-    unk, word, eos = (model.source_embedding.weight[i] * model.input_scale for i in (1, 7, 3))
-    is_unk = (embedded[0] == unk).all(-1)
-    assert 5 < is_unk.sum() < 45
-    assert (is_unk | (embedded[0] == word).all(-1)).all()
-    assert (embedded[1] == eos).all()
-    model.eval()
-    assert (model._embed(model.source_embedding, ids)[0] == word).all()
-
-
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("input_feeding", [False, True])
 def test_variational_dropout_drops_the_same_units_at_each_timestep(

@@ -1,0 +1,130 @@
+"""Encoding of a chunk of records: parsed, filtered and turned into ids, in any process."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.text.tokenizer import Tokenizer
+from training.corpus_report import EXAMPLES
+from training.data_config import FilterConfig
+from training.pairs import Pairs, Side
+from training.parsing import NotText, Pair
+from training.records import Chunk
+
+# Control characters but for tab, and what stands for bytes that could not be read: signs of a text
+# that was read or written in a wrong encoding.
+_DAMAGE = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ufffd]")
+_SHOWN = 120  # characters of each side of an example
+
+DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """Which pairs are kept."""
+
+    source_limit: int
+    """Pieces of a source, at most; one with a tag has room for less."""
+    target_limit: int
+    filters: FilterConfig
+
+
+class Encoded(NamedTuple):
+    """The kept pairs of a chunk, and what became of the others."""
+
+    lines: int
+    pairs: Pairs
+    hashes: NDArray[np.uint64]
+    """Of each pair, to find duplicates; empty where nobody asks."""
+    dropped: dict[str, int]
+    examples: dict[str, list[str]]
+
+
+def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded:
+    """The pairs of `chunk` that the rules let pass, as ids.
+
+    Raises:
+        DataError: a record is damaged.
+    """
+    sources: list[list[int]] = []
+    targets: list[list[int]] = []
+    weights: list[float] = []
+    hashes: list[int] = []
+    dropped: dict[str, int] = {}
+    examples: dict[str, list[str]] = {}
+    for number, raw in enumerate(chunk.raws, chunk.first):
+        try:
+            pair = chunk.parse(number, raw)
+            reason = damage(pair, rules.filters)
+        except NotText as error:
+            if not rules.filters.encoding:
+                raise
+            pair, reason = Pair(str(error), "", 0.0), "not text"
+        if not reason:
+            source, target = tokenizer.encode(pair.source), tokenizer.encode(pair.target)
+            reason = misfit(len(source), len(target), rules)
+        if reason:
+            dropped[reason] = dropped.get(reason, 0) + 1
+            if dropped[reason] <= EXAMPLES:
+                examples.setdefault(reason, []).append(example(pair.source, pair.target))
+            continue
+        sources.append(source)
+        targets.append(target)
+        weights.append(pair.weight)
+        if rules.filters.duplicates:
+            hashes.append(pair_hash(pair))
+    return Encoded(
+        lines=len(chunk.raws),
+        pairs=Pairs(_side(sources), _side(targets), np.array(weights, np.float32)),
+        hashes=np.array(hashes, np.uint64),
+        dropped=dropped,
+        examples=examples,
+    )
+
+
+def damage(pair: Pair, filters: FilterConfig) -> str:
+    """Why a pair is left out whatever its pieces; "" if it is not."""
+    if filters.encoding and (_DAMAGE.search(pair.source) or _DAMAGE.search(pair.target)):
+        return "not text"
+    if not (pair.source.strip() and pair.target.strip()):
+        return "blank"
+    if filters.identical and pair.source.strip() == pair.target.strip():
+        return "the same on both sides"
+    return "" if pair.weight else "of weight 0"
+
+
+def misfit(source: int, target: int, rules: Rules) -> str:
+    """Why a pair of sides with so many pieces is left out; "" if it is not."""
+    if source > rules.source_limit or target > rules.target_limit:
+        return "too long"
+    ratio = rules.filters.max_ratio
+    if ratio and max(source, target) > ratio * min(source, target):
+        return "too unequal in length"
+    return ""
+
+
+def pair_hash(pair: Pair) -> int:
+    """64 bits of the pair, the same on every machine."""
+    text = f"{pair.source}\0{pair.target}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+
+
+def example(source: str, target: str) -> str:
+    """A pair on one line, shortened."""
+    shown = (ascii_controls(side[:_SHOWN]) for side in (source, target) if side)
+    return " | ".join(shown)
+
+
+def ascii_controls(text: str) -> str:
+    """`text` with its control characters spelt out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _side(sentences: list[list[int]]) -> Side:
+    lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+    flat = (piece for sentence in sentences for piece in sentence)
+    return Side(np.fromiter(flat, np.int32, int(lengths.sum())), lengths)

@@ -1,0 +1,122 @@
+"""Parsing of raw records: the pair of a line or a row, and what is wrong with it."""
+
+import json
+import math
+from typing import NamedTuple, TypeAlias
+
+from model.errors import DataError
+from model.jobs.jsonl import parse_object
+from model.text.lines import decode_line
+
+RawRecord: TypeAlias = tuple[bytes | float | None, ...]
+"""A line, or one of each side; or the values of a row: source, target and perhaps weight."""
+
+
+class NotText(DataError):
+    """A line that is not UTF-8, or a string that no UTF-8 can hold."""
+
+
+class Pair(NamedTuple):
+    """A source, its target, and how much they count in the loss."""
+
+    source: str
+    target: str
+    weight: float
+
+
+def text_pair(number: int, raw: RawRecord, *, names: tuple[str, str]) -> Pair:
+    """The pair of two lines, from the files `names`."""
+    source, target = (
+        _decoded(line, f"{name}, line {number}") for line, name in zip(raw, names, strict=True)
+    )
+    return Pair(source, target, 1.0)
+
+
+def tsv_pair(number: int, raw: RawRecord, *, name: str, columns: tuple[int, ...]) -> Pair:
+    """The pair of a line of columns: source, target and perhaps weight; a blank line is blank.
+
+    Raises:
+        DataError: the line has too few columns, or a weight is no number.
+    """
+    where = f"{name}, line {number}"
+    line = _decoded(raw[0], where)
+    if not line.strip():
+        return Pair("", "", 1.0)
+    found = line.split("\t")
+    if len(found) == 1:
+        raise DataError(f"{where}: no tab. Write source, a tab, target.")
+    if len(found) <= max(columns):
+        raise DataError(
+            f"{where}: {len(found)} columns, but number {max(columns) + 1} is asked for. Mend the "
+            "line or the config."
+        )
+    source, target, *weight = (found[column] for column in columns)
+    return Pair(source, target, _weight(weight[0], where) if weight else 1.0)
+
+
+def json_pair(number: int, raw: RawRecord, *, name: str, fields: tuple[str, str, str]) -> Pair:
+    """The pair of a line of JSON; a blank line is blank. `fields`: see `field_value`.
+
+    Raises:
+        DataError: it is no JSON object, or one of the fields is missing or of another type.
+    """
+    where = f"{name}, line {number}"
+    line = _decoded(raw[0], where)
+    if not line.strip():
+        return Pair("", "", 1.0)
+    try:
+        found = parse_object(line)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    texts = []
+    for field in fields[:2]:
+        text = field_value(found, field)
+        if not isinstance(text, str):
+            raise DataError(
+                f"{where}: no {json.dumps(field)} that is a string. Name the fields with "
+                "source_column and target_column, or mend the line."
+            )
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise NotText(f"{where}: {json.dumps(field)} has half of a surrogate pair. Mend it.")
+        texts.append(text)
+    weight = _weight(field_value(found, fields[2]), where) if fields[2] else 1.0
+    return Pair(texts[0], texts[1], weight)
+
+
+def row_pair(number: int, raw: RawRecord, *, name: str) -> Pair:
+    """The pair of a row: texts in UTF-8, null is blank, and perhaps a weight.
+
+    Raises:
+        DataError: a weight is no number that can be used.
+    """
+    where = f"{name}, row {number}"
+    source, target = (_decoded(value or b"", where) for value in raw[:2])
+    return Pair(source, target, _weight(raw[2], where) if len(raw) > 2 else 1.0)
+
+
+def field_value(fields: object, name: str) -> object:
+    """The field `name`; dots lead into nested objects, if no field has the whole name."""
+    if not isinstance(fields, dict):
+        return None
+    if name in fields:
+        return fields[name]
+    first, _, rest = name.partition(".")
+    return field_value(fields.get(first), rest) if rest else None
+
+
+def _decoded(line: bytes | float | None, where: str) -> str:
+    assert isinstance(line, bytes)
+    try:
+        return decode_line(line)
+    except DataError as error:
+        raise NotText(f"{where}: {error}") from error
+
+
+def _weight(value: object, where: str) -> float:
+    try:
+        weight = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise DataError(f"{where}: weight {value!r}. Give a number that is not negative.")
+    return weight
