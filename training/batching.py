@@ -7,6 +7,7 @@ data.
 
 # Shapes: N sentences, S source length, T target length, M real target pieces.
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -126,19 +127,18 @@ def collate(pairs: Rows) -> Batch:
     size = _round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
     length = _round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)
     src = np.full((rows, size), PAD_ID, dtype=np.int64)
-    src[len(sources) :, 0] = EOS_ID
+    src[:, 0] = EOS_ID
     src_lengths = np.ones(rows, dtype=np.int64)
     tgt_in = np.full((rows, length), PAD_ID, dtype=np.int64)
+    tgt_in[: len(targets), 0] = BOS_ID
     tgt_out = np.full((rows, length), PAD_ID, dtype=np.int64)
-    weights = np.repeat(pair_weights, [len(target) + 1 for target in targets])
-    for row, (source, target, given) in enumerate(zip(sources, targets, inputs, strict=True)):
-        src[row, : len(source)] = source
-        src[row, len(source)] = EOS_ID
-        src_lengths[row] = len(source) + 1
-        tgt_in[row, 0] = BOS_ID
-        tgt_in[row, 1 : len(given) + 1] = given
-        tgt_out[row, : len(target)] = target
-        tgt_out[row, len(target)] = EOS_ID
+    source_lengths = _write(src, sources)
+    src[np.arange(len(sources)), source_lengths] = EOS_ID
+    src_lengths[: len(sources)] += source_lengths
+    _write(tgt_in[:, 1:], inputs)
+    target_lengths = _write(tgt_out, targets)
+    tgt_out[np.arange(len(targets)), target_lengths] = EOS_ID
+    weights = np.repeat(pair_weights, target_lengths + 1)
     flat = tgt_out.ravel()
     real = np.flatnonzero(flat != PAD_ID)
     return Batch(
@@ -149,3 +149,13 @@ def collate(pairs: Rows) -> Batch:
         tgt_out=torch.from_numpy(flat[real]),
         weights=torch.from_numpy(weights),
     )
+
+
+def _write(table: NDArray[np.int64], rows: Sequence[Ids]) -> NDArray[np.int64]:
+    """Each row's ids into the beginning of that row of `table`; their lengths."""
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    if len(rows):
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        places = np.arange(lengths.sum()) - starts
+        table[np.repeat(np.arange(len(rows)), lengths), places] = np.concatenate(rows)
+    return lengths

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from training.objective import CHUNK, ROW_MULTIPLE
+from training.objective import ROW_MULTIPLE, chunk_rows
 
 RowLoss = Callable[[Tensor, slice], Tensor]
 """The summed loss of fp32 logits (B, m, V), which are those of the given rows among all M."""
@@ -36,7 +36,7 @@ class _ChunkedLoss(torch.autograd.Function):
         low_weight, low_bias = weight.to(dtype), bias.to(dtype)
         gradients = tuple(torch.zeros_like(x) for x in (features, weight, bias))
         total = weight.new_zeros((), dtype=wide)
-        size = CHUNK // len(features)
+        size = chunk_rows(weight) // len(features)
         for start in range(0, features.shape[1], size):
             rows = slice(start, min(start + size, features.shape[1]))
             real = rows.stop - start

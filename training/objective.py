@@ -16,6 +16,7 @@ from torch.autograd.function import FunctionCtx
 from model.text.tokenizer import PAD_ID
 
 CHUNK = 256  # rows whose logits exist at one time: 256 x 8,000 fp32 numbers are 8 MB
+CUDA_LOGITS = 2**27  # 512 MB of them on a GPU, where launching a small chunk takes longer than it
 # The last chunk is filled up to a multiple of this: each new number of rows would make the matrix
 # library prepare (and keep) three more programs.
 ROW_MULTIPLE = 32
@@ -26,6 +27,13 @@ class Loss(NamedTuple):
 
     smoothed: Tensor  # () what training minimises
     nll: Tensor  # () the unsmoothed negative log-likelihood
+
+
+def chunk_rows(weight: Tensor) -> int:
+    """How many rows' logits exist at one time, for the output weights (V, F)."""
+    if not weight.is_cuda:
+        return CHUNK
+    return max(CUDA_LOGITS // len(weight) // ROW_MULTIPLE * ROW_MULTIPLE, CHUNK)
 
 
 class _OutputLoss(torch.autograd.Function):
@@ -59,13 +67,14 @@ class _OutputLoss(torch.autograd.Function):
         # Sums over the vocabulary without PAD: of the weights (F,) and of the bias ().
         weight_sum = (weight.sum(0) - weight[PAD_ID]).to(wide)
         bias_sum = (bias.sum() - bias[PAD_ID]).to(wide)
-        for start in range(0, len(target), CHUNK):
-            gold = target[start : start + CHUNK].unsqueeze(1)
+        size = chunk_rows(weight)
+        for start in range(0, len(target), size):
+            gold = target[start : start + size].unsqueeze(1)
             real = len(gold)
             fill = (0, 0, 0, -real % ROW_MULTIPLE)
             gold = F.pad(gold, fill)
-            given = weights[start : start + CHUNK, None].to(wide)  # (m, 1)
-            rows = F.pad(features[start : start + CHUNK].to(dtype), fill)
+            given = weights[start : start + size, None].to(wide)  # (m, 1)
+            rows = F.pad(features[start : start + size].to(dtype), fill)
             logits = F.linear(rows, low_weight, low_bias)
             p = logits.softmax(dim=-1, dtype=wide)
             # A gold piece whose probability underflows costs 87 nats, not infinitely many.
@@ -80,7 +89,7 @@ class _OutputLoss(torch.autograd.Function):
             p[:, PAD_ID] += uniform
             p[real:] = 0
             low = p.to(dtype)
-            grad_features[start : start + CHUNK] = (low @ low_weight)[:real] * given
+            grad_features[start : start + size] = (low @ low_weight)[:real] * given
             grad_weight += low.t() @ (rows * F.pad(given, fill).to(dtype))
             grad_bias += F.pad(given[:, 0], fill[2:]) @ p
         constant = uniform * weights.to(wide)  # (M,)

@@ -8,6 +8,7 @@ import copy
 from typing import Literal
 
 import torch
+from torch import nn
 
 from model.config import ModelConfig
 from model.decoding.fastest import fastest_precision
@@ -134,7 +135,12 @@ def cast(network: Seq2Seq, dtype: torch.dtype, device: torch.device | None = Non
     place = weight.device if device is None else device
     if weight.dtype == dtype and weight.device == torch.empty(0, device=place).device:
         return network
-    return copy.deepcopy(network).to(device=place, dtype=dtype)
+    cast = copy.deepcopy(network).to(device=place, dtype=dtype)
+    for module in cast.modules():
+        if isinstance(module, nn.RNNBase):
+            # On CUDA its weights must lie side by side, or each call gathers them, with a warning.
+            module.flatten_parameters()
+    return cast
 
 
 def cpu_computes_bf16() -> bool:

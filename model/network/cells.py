@@ -143,12 +143,40 @@ class RecurrentLayer(nn.Module):
         self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None
     ) -> Tensor:
         """Outputs (N, T, D) for x (N, T, I), from the states (N, D) or from zeros."""
+        if x.is_cuda and torch.is_autocast_enabled("cuda"):
+            dtype = torch.get_autocast_dtype("cuda")
+            with torch.autocast("cuda", enabled=False):
+                return self.sequence_in(dtype, x, hidden, cell)
         if hidden is None:
             return torch.as_tensor(self.kernel(x)[0])
         start = hidden.unsqueeze(0).contiguous()
         if cell is None or self.kind != "lstm":
             return torch.as_tensor(self.kernel(x, start)[0])
-        return torch.as_tensor(self.kernel(x, (start, cell.unsqueeze(0).to(start.dtype)))[0])
+        cells = cell.unsqueeze(0).to(start.dtype).contiguous()
+        return torch.as_tensor(self.kernel(x, (start, cells))[0])
+
+    def sequence_in(
+        self, dtype: torch.dtype, x: Tensor, hidden: Tensor | None, cell: Tensor | None
+    ) -> Tensor:
+        """As `sequence`, computed in `dtype`.
+
+        For CUDA: autocast to bf16 runs these kernels in fp16 all the same (torch 2.11), where the
+        gradients of a mean over many pieces are too small to be told from 0.
+        """
+        width = self.hidden_size
+        shapes = [parameter.shape for parameter in self.kernel.parameters()]
+        # One piece of memory, in cuDNN's order: it would gather them in every call otherwise.
+        flat = torch.cat([parameter.flatten() for parameter in self.kernel.parameters()]).to(dtype)
+        split = torch.split(flat, [shape.numel() for shape in shapes])
+        weights = [part.view(shape) for part, shape in zip(split, shapes, strict=True)]
+        start = x.new_zeros(1, len(x), width) if hidden is None else hidden.unsqueeze(0)
+        start = start.to(dtype).contiguous()
+        rest = (weights, True, 1, 0.0, self.training, False, True)
+        if self.kind != "lstm":
+            run = torch.gru if self.kind == "gru" else torch.rnn_tanh
+            return torch.as_tensor(run(x.to(dtype), start, *rest)[0])
+        cells = torch.zeros_like(start) if cell is None else cell.unsqueeze(0).to(dtype)
+        return torch.as_tensor(torch.lstm(x.to(dtype), (start, cells.contiguous()), *rest)[0])
 
     def step(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The next hidden and cell (R, D) for x (R, I); `cell` passes through GRU and RNN."""

@@ -31,6 +31,21 @@ def test_what_there_is_no_time_for_is_left_out(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.count("left out: no time") == 16
 
 
+def test_training_is_checked_and_measured_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--device", "cpu", "--tiny"]) == 0
+    checks, speeds = capsys.readouterr().out.split("\n\n")
+    beside = re.findall(r"(fp32|bf16): gradients beside float64 +differ by (\S+) of", checks)
+    assert len(beside) == 4
+    assert all(float(apart) < (1e-5 if of == "fp32" else 0.05) for of, apart in beside)
+    assert checks.count("resumed: the same data, losses differ by 0.0e+00 at most") == 4
+    learned = re.findall(r"nll (\S+) -> (\S+), 0 left out", checks)
+    assert len(learned) == 4
+    assert all(float(last) < float(first) for first, last in learned)
+    lines = [line.split() for line in speeds.splitlines() if line.startswith(("1+1", "2+2"))]
+    assert len(lines) == 4
+    assert all(float(line[4].replace(",", "")) > 0 for line in lines)
+
+
 @pytest.mark.parametrize("input_feeding", [False, True])
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_weights_of_a_step_are_those_of_the_packed_network(

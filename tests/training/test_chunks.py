@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training import chunks
+from training import objective
 from training.chunks import chunked_loss
 
 
@@ -12,7 +12,7 @@ from training.chunks import chunked_loss
 def test_value_and_gradients_equal_those_of_whole_logits(
     passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "CHUNK", 8)
+    monkeypatch.setattr(objective, "CHUNK", 8)
     torch.manual_seed(0)
     features = torch.randn(passes, 11, 6, dtype=torch.float64, requires_grad=True)
     output = nn.Linear(6, 13).double()

@@ -23,6 +23,29 @@ def test_equations_equal_the_fused_kernel(kind: str) -> None:
     torch.testing.assert_close(torch.stack(outputs, 1), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("states", [True, False])
+def test_a_sequence_in_another_dtype_has_the_same_gradients(kind: str, states: bool) -> None:
+    """What CUDA computes under autocast; here from fp32 parameters in float64."""
+    torch.manual_seed(0)
+    layer = RecurrentLayer(kind, 5, 7)  # type: ignore[arg-type]
+    x = torch.randn(3, 6, 5, requires_grad=True)
+    hidden = torch.randn(3, 7, requires_grad=True) if states else None
+    cell = torch.randn(3, 2, 7, requires_grad=True) if states and kind == "lstm" else None
+    inputs = [t for t in (x, hidden, cell, *layer.parameters()) if t is not None]
+    across = None if cell is None else cell[:, 1]  # not contiguous
+    found = layer.sequence_in(torch.float64, x, hidden, across)
+    assert found.dtype == torch.float64
+    expected = layer.sequence(x, hidden, across)
+    torch.testing.assert_close(found.float(), expected)
+    weights = torch.randn_like(expected)
+    gradients = [
+        torch.autograd.grad((output * weights).sum(), inputs) for output in (found, expected)
+    ]
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
 def test_forget_gate_starts_open_and_other_biases_at_zero() -> None:
     layer = RecurrentLayer("lstm", 3, 4)
     _, _, input_bias, recurrent_bias = layer.kernel.parameters()
