@@ -2,11 +2,10 @@
 
     DRAGOMAN_DATA=... python -m benchmarks.recipes recipes.jsonl
 
-Each run gets `--seconds` of CPU time on one core, start and saving included, whatever its recipe:
-where updates take longer, there are fewer. How many fit is measured first, by two short runs. CPU
-time, because others may use the machine too. Two runs at a time, each pinned to a core.
-The file is written as results come; the same command goes on where it was interrupted, and prints
-the table of docs/recipes.md at the end.
+Every run gets the same work, that of `--updates` updates of the baseline: a recipe whose updates
+cost more gets fewer. What they cost is measured first, in CPU time beside the baseline's, as the
+median of some rounds. Two runs at a time, each pinned to a core. The file is written as results
+come; the same command goes on where it was interrupted, and prints the table of docs/recipes.md.
 """
 
 import argparse
@@ -48,7 +47,6 @@ RECIPES: dict[str, tuple[str, ...]] = {
 SEEDS = (1, 2, 3)
 VAL = {"source": "multi30k/val.en.gz", "reference": "multi30k/val.de.gz"}
 DEV_LINES = 16  # of the validations inside a run, which are only there to save
-SPARE = 0.97  # of the time that seems to be there
 
 Result = dict[str, object]
 
@@ -59,18 +57,17 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", type=Path, metavar="FILE", help="jsonl, made or added to")
-    parser.add_argument(
-        "--seconds", type=float, default=300, help="CPU time of a run (%(default)s)"
-    )
+    parser.add_argument("--updates", type=int, default=1300, help="of the baseline (%(default)s)")
     parser.add_argument("--at-once", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--trial", type=int, default=20, help="updates of the shorter trial")
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--rounds", type=int, default=3, help="of the trials (%(default)s)")
     parser.add_argument("--table", action="store_true", help="only print the table so far")
     arguments = parser.parse_args()
     if not arguments.table:
-        bench = Bench(arguments.results, arguments.seconds, arguments.at_once, arguments.trial)
-        bench.each(bench.measure, [(recipe,) for recipe in arguments.recipes])
-        bench.each(bench.run, [(r, seed) for seed in SEEDS for r in arguments.recipes])
+        bench = Bench(arguments.results, arguments.updates, arguments.at_once)
+        trials = [(r, n, arguments.trial) for n in range(arguments.rounds) for r in RECIPES]
+        bench.each(bench.measure, trials)
+        bench.each(bench.run, [(r, seed) for seed in SEEDS for r in RECIPES])
     print(table(read_results(arguments.results)))
     return 0
 
@@ -78,10 +75,9 @@ def main() -> int:
 class Bench:
     """The runs of one file of results."""
 
-    def __init__(self, path: Path, seconds: float, at_once: int, trial: int) -> None:
+    def __init__(self, path: Path, updates: int, at_once: int) -> None:
         self.path = path
-        self.seconds = seconds
-        self.trial = trial
+        self.updates = updates
         self.cores: Queue[int] = Queue()
         for core in sorted(os.sched_getaffinity(0))[:at_once]:
             self.cores.put(core)
@@ -94,27 +90,24 @@ class Bench:
             for future in [pool.submit(work, *job) for job in jobs]:
                 future.result()
 
-    def measure(self, recipe: str) -> None:
-        """How many updates of `recipe` fit into the time of a run."""
-        if any("rate" in line and line["recipe"] == recipe for line in read_results(self.path)):
+    def measure(self, recipe: str, number: int, steps: int) -> None:
+        """CPU seconds of an update of `recipe`: those of a longer trial less those of a shorter."""
+        same = {"recipe": recipe, "round": number}
+        if any(same.items() <= line.items() for line in read_results(self.path)):
             return
         taken = []
-        for steps in (self.trial, 3 * self.trial):
+        for updates in (steps, 3 * steps):
             with tempfile.TemporaryDirectory() as folder:
-                taken.append(self.train(recipe, 1, steps, Path(folder)))
-        rate = 2 * self.trial / (taken[1] - taken[0])
-        overhead = taken[0] - self.trial / rate
-        self.add({"recipe": recipe, "rate": round(rate, 3), "overhead": round(overhead, 1)})
+                taken.append(self.train(recipe, 1, updates, Path(folder)))
+        self.add({**same, "seconds_an_update": round((taken[1] - taken[0]) / (2 * steps), 4)})
 
     def run(self, recipe: str, seed: int) -> None:
         """Train, score, and write the result."""
         done = read_results(self.path)
-        same = {"recipe": recipe, "seed": seed, "budget": self.seconds}
+        same = {"recipe": recipe, "seed": seed, "budget": self.updates}
         if any(same.items() <= line.items() for line in done):
             return
-        (measured,) = (line for line in done if line["recipe"] == recipe and "rate" in line)
-        rate, overhead = float(str(measured["rate"])), float(str(measured["overhead"]))
-        steps = max(int((self.seconds * SPARE - overhead) * rate), 2 * KEPT)
+        steps = max(int(self.updates / cost(done, recipe)), 2 * KEPT)
         with tempfile.TemporaryDirectory() as folder:
             seconds = self.train(recipe, seed, steps, Path(folder))
             scores = evaluate(recipe, Path(folder))
@@ -148,6 +141,17 @@ class Bench:
         with self.writing, self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         print(line, flush=True)
+
+
+def cost(results: Iterable[Result], recipe: str) -> float:
+    """What an update costs beside one of the baseline: the median of the trials' ratios."""
+    seconds: dict[str, dict[object, float]] = {}
+    for line in results:
+        if "seconds_an_update" in line:
+            taken = float(str(line["seconds_an_update"]))
+            seconds.setdefault(str(line["recipe"]), {})[line["round"]] = taken
+    baseline = seconds["baseline"]
+    return statistics.median(taken / baseline[n] for n, taken in seconds[recipe].items())
 
 
 def short_dev(folder: Path) -> list[Path]:
