@@ -194,12 +194,13 @@ def memory_row(network: Seq2Seq, plan: Plan) -> list[str]:
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(plan.device).total_memory
     room = torch.cuda.memory_reserved(plan.device) + 2 * 2**30
-    torch.cuda.set_per_process_memory_fraction(min(1.0, room / total), plan.device)
+    # Of the current device: this function refuses one without a number, like "cuda".
+    torch.cuda.set_per_process_memory_fraction(min(1.0, room / total))
     try:
         engine = engine_of(on_device, WAYS["graphs"], 2_000_000, plan.pieces)
         found, _ = run(engine, requests)
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, plan.device)
+        torch.cuda.set_per_process_memory_fraction(1.0)
     slots = next(iter(engine._lanes.values())).slots
     return [
         title,

@@ -116,7 +116,7 @@ class Bench:
     def train(self, recipe: str, seed: int, steps: int, folder: Path) -> float:
         """CPU seconds of a training."""
         # Only averaging needs checkpoints before the last one.
-        every = max(steps // (4 * KEPT), 1) if recipe == "averaging" else steps
+        every = min(self.updates // (4 * KEPT), steps) if recipe == "averaging" else steps
         dev = short_dev(folder)
         command = [sys.executable, "-m", "training.train", CONFIG, "--output", str(folder / "run")]
         command += [*SMALLER, *RECIPES[recipe], f"data.dev={{source: {dev[0]}, target: {dev[1]}}}"]

@@ -143,10 +143,12 @@ class RecurrentLayer(nn.Module):
         self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None
     ) -> Tensor:
         """Outputs (N, T, D) for x (N, T, I), from the states (N, D) or from zeros."""
-        if x.is_cuda and torch.is_autocast_enabled("cuda"):
-            dtype = torch.get_autocast_dtype("cuda")
-            with torch.autocast("cuda", enabled=False):
-                return self.sequence_in(dtype, x, hidden, cell)
+        if x.is_cuda:
+            cast = torch.is_autocast_enabled("cuda")
+            dtype = torch.get_autocast_dtype("cuda") if cast else x.dtype
+            if dtype == torch.bfloat16:
+                with torch.autocast("cuda", enabled=False):
+                    return self.sequence_in(dtype, x, hidden, cell)
         if hidden is None:
             return torch.as_tensor(self.kernel(x)[0])
         start = hidden.unsqueeze(0).contiguous()
@@ -161,7 +163,8 @@ class RecurrentLayer(nn.Module):
         """As `sequence`, computed in `dtype`.
 
         For CUDA: autocast to bf16 runs these kernels in fp16 all the same (torch 2.11), where the
-        gradients of a mean over many pieces are too small to be told from 0.
+        gradients of a mean over many pieces are too small to be told from 0. And weights that are
+        bf16 themselves are not laid out for cuDNN by torch, which warns of it in every call.
         """
         width = self.hidden_size
         shapes = [parameter.shape for parameter in self.kernel.parameters()]
