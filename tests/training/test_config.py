@@ -49,6 +49,7 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("model.vocab_size=9", "it follows tokenizer.vocab_size"),
         ("search.beam_size=0", "beam_size"),
         ("shortlist.candidates=-1", "shortlist.candidates: -1 is too small. Use 0 or more"),
+        ("tokenizer.vocab_size=0", "tokenizer.vocab_size: 0 is too small"),
         ("shortlist.max_links=0", "Use 1 or more"),
         ("shortlist.candidate=5", "Did you mean 'candidates'"),
         ("objective.rdrop=-1", "objective.rdrop: -1.0 is not in 0 to 100"),

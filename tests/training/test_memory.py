@@ -7,7 +7,26 @@ import sys
 import pytest
 import torch
 
-from training.memory import available_bytes, peak_bytes, release_unused, resident_bytes
+from training.memory import (
+    OutOfMemory,
+    available_bytes,
+    named_shortage,
+    peak_bytes,
+    release_unused,
+    resident_bytes,
+)
+
+
+def test_only_want_of_memory_is_told_as_such() -> None:
+    for amount in (1 << 58, 1 << 62):  # of bytes; torch and numpy refuse them in their own ways
+        for allocate in (torch.ByteTensor, bytearray):
+            with (
+                pytest.raises(OutOfMemory, match=r"no memory left for a save\. Free some\."),
+                named_shortage("a save", "Free some."),
+            ):
+                allocate(amount)
+    with pytest.raises(RuntimeError, match="shape"), named_shortage("a save", "Free some."):
+        torch.ones(2, 3) @ torch.ones(2, 3)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -294,6 +294,9 @@ def test_broken_input_is_one_line_and_leaves_no_checkpoint(
         ("optimizer.learning_rate=.nan", "must be above 0"),
         ("optimizer.warmup_steps=-5", "must not be negative"),
         ("model.dropout=0.999", "not in 0 to 0.9"),
+        ("model.embedding_size=9999999999999", "no memory left for the network"),
+        ("run.seed=9223372036854775808", "is above 9223372036854775807"),
+        ("run.threads=1000000", "run.threads: 1000000 is above 1024"),
     ],
 )
 def test_wrong_settings_are_one_line(
