@@ -113,9 +113,7 @@ class RunConfig:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
         for name, most in (("seed", 2**63 - 1), ("threads", 1024)):  # torch takes no more
             if getattr(self, name) > most:
-                raise ConfigError(
-                    f"run.{name}: {getattr(self, name)} is too large. {most} is most."
-                )
+                raise ConfigError(f"run.{name}: {getattr(self, name)} is above {most}. Lower it.")
 
     @property
     def tokens(self) -> int:
