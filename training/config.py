@@ -28,6 +28,10 @@ class TokenizerConfig:
     """BPE-dropout rate (Provilkov 2020) or unigram sampling alpha (Kudo 2018) in training."""
 
     def __post_init__(self) -> None:
+        if self.vocab_size < 1:
+            raise ConfigError(
+                f"tokenizer.vocab_size: {self.vocab_size} is too small. 8000 is usual."
+            )
         if not 0 <= self.sampling < 1:
             raise ConfigError(f"tokenizer.sampling: {self.sampling} is not in [0, 1).")
 
@@ -107,6 +111,9 @@ class RunConfig:
         for name in ("keep", "patience", "seed", "threads", "sample_lines"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
+        for name, most in (("seed", 2**63 - 1), ("threads", 1024)):  # torch takes no more
+            if getattr(self, name) > most:
+                raise ConfigError(f"run.{name}: {getattr(self, name)} is above {most}. Lower it.")
 
     @property
     def tokens(self) -> int:

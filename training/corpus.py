@@ -1,5 +1,6 @@
 """Corpus: pairs in memory as text and as ids, for a dev set, and for text that is sampled."""
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -58,6 +59,12 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> TextPairs:
         pairs.sources.append(prefix + pair.source)
         pairs.targets.append(pair.target)
     return pairs
+
+
+def digest_of(pairs: TextPairs) -> str:
+    """SHA-256 of all pairs."""
+    lines = "\n".join([*pairs.sources, *pairs.targets])
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int) -> TextPairs:

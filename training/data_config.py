@@ -49,6 +49,13 @@ class CorpusConfig:
             raise ConfigError("data: a corpus of text needs both source and target. Add the other.")
         if pair and (self.source_column or self.target_column or self.weight_column):
             raise ConfigError("data: source and target have no columns. Use files: x.tsv for them.")
+        for column in (self.source_column, self.target_column, self.weight_column):
+            if isinstance(column, int) and column < 1:
+                raise ConfigError(f"data: column {column} is too small. Columns count from 1.")
+        if not self.dataset and (self.dataset_config or self.split != "train"):
+            raise ConfigError(
+                "data: dataset_config and split are for a dataset. Leave them out, or name one."
+            )
         if not 0 < self.weight < math.inf:
             raise ConfigError(f"data: weight {self.weight} of a corpus must be above 0.")
         if self.tag and self.tag.split() != [self.tag]:

@@ -4,10 +4,33 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from model.decoding.exhaustion import is_out_of_memory
+from model.errors import DragomanError
+
+
+class OutOfMemory(DragomanError):
+    """A piece of work needs more memory than there is."""
+
+
+@contextmanager
+def named_shortage(work: str, advice: str) -> Iterator[None]:
+    """Tell want of memory inside as the user's to mend: what needed it, and what to do.
+
+    Raises:
+        OutOfMemory: the machine or the GPU has not enough.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(f"no memory left for {work}. {advice}") from error
 
 
 def bound_kernel_cache() -> None:

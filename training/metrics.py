@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model.errors import CheckpointError
 from model.text.lines import atomic_output
+from training.events import EventFile
 
 Line = dict[str, object]
 
@@ -32,9 +33,6 @@ class MetricsLog:
             CheckpointError: the log is damaged, or the file system refused.
             DataError: the file system refused.
         """
-        # Takes seconds, and `dragoman-train --help` does not need it.
-        from torch.utils.tensorboard import SummaryWriter
-
         self._path = run / "metrics.jsonl"
         kept: list[Line] = []
         if resume_step is not None and self._path.exists():
@@ -42,8 +40,8 @@ class MetricsLog:
         with atomic_output(self._path) as file:
             file.writelines(_line(values) for values in kept)
         with _refusals(self._path):
-            self._tensorboard = SummaryWriter(
-                run / "tensorboard", purge_step=0 if resume_step is None else resume_step + 1
+            self._events = EventFile(
+                run / "tensorboard", first_step=0 if resume_step is None else resume_step + 1
             )
 
     def log(self, step: int, values: Mapping[str, float | str]) -> None:
@@ -55,14 +53,16 @@ class MetricsLog:
         Raises:
             CheckpointError: the file system refused, for instance because it is full.
         """
+        # Takes seconds, and `dragoman-train --help` does not need it.
+        from torch.utils.tensorboard.summary import scalar
+
         with _refusals(self._path):
             # Opened for each line, so that nothing is left to write, and to fail, at the end.
             with self._path.open("ab") as file:
                 file.write(_line({"step": step, "time": round(time(), 3), **values}))
             for name, value in values.items():
                 if not isinstance(value, str):
-                    self._tensorboard.add_scalar(_tag(name), value, step)
-            self._tensorboard.flush()
+                    self._events.add(step, scalar(_tag(name), value))  # type: ignore[no-untyped-call]
 
     def show(self, step: int, number: int, text: str, picture: NDArray[np.uint8] | None) -> None:
         """Give TensorBoard a sample of `step`: `text`, and `picture` (height, width, 3) if any.
@@ -70,14 +70,18 @@ class MetricsLog:
         Raises:
             CheckpointError: the file system refused.
         """
+        from torch.utils.tensorboard.summary import image
+        from torch.utils.tensorboard.summary import text as markdown
+
         # Markdown takes indented text as it is.
         quoted = "\n".join(f"    {line}" for line in text.splitlines())
         with _refusals(self._path):
-            self._tensorboard.add_text(f"samples/{number}", quoted, step)
+            shown = [markdown(f"samples/{number}", quoted)]  # type: ignore[no-untyped-call]
             if picture is not None:
                 name = f"attention/{number}"
-                self._tensorboard.add_image(name, picture, step, dataformats="HWC")
-            self._tensorboard.flush()
+                shown.append(image(name, picture, dataformats="HWC"))  # type: ignore[no-untyped-call]
+            for summary in shown:
+                self._events.add(step, summary)
 
     def close(self) -> None:
         """Close TensorBoard's file.
@@ -86,7 +90,7 @@ class MetricsLog:
             CheckpointError: the file system refused.
         """
         with _refusals(self._path):
-            self._tensorboard.close()
+            self._events.close()
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,9 @@ from model.text.lines import decode_line
 RawRecord: TypeAlias = tuple[bytes | float | None, ...]
 """A line, or one of each side; or the values of a row: source, target and perhaps weight."""
 
+_SHOWN = 20
+"""Names, or characters of a value, that a message has room for."""
+
 
 class NotText(DataError):
     """A line that is not UTF-8, or a string that no UTF-8 can hold."""
@@ -69,12 +72,18 @@ def json_pair(number: int, raw: RawRecord, *, name: str, fields: tuple[str, str,
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
     texts = []
+    for field in fields:
+        if field and field_value(found, field) is None:
+            raise DataError(
+                f"{where}: no {json.dumps(field)}, only {', '.join(_names(found)[:_SHOWN])}. Name "
+                "the fields with source_column, target_column and weight_column, or mend the line."
+            )
     for field in fields[:2]:
         text = field_value(found, field)
         if not isinstance(text, str):
             raise DataError(
-                f"{where}: no {json.dumps(field)} that is a string. Name the fields with "
-                "source_column and target_column, or mend the line."
+                f"{where}: {json.dumps(field)} holds {json.dumps(text)[:_SHOWN]}, not a string. "
+                "Name another field, or mend the line."
             )
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise NotText(f"{where}: {json.dumps(field)} has half of a surrogate pair. Mend it.")
@@ -102,6 +111,13 @@ def field_value(fields: object, name: str) -> object:
         return fields[name]
     first, _, rest = name.partition(".")
     return field_value(fields.get(first), rest) if rest else None
+
+
+def _names(fields: object, before: str = "") -> list[str]:
+    """The names by which `field_value` finds what `fields` hold, null and objects apart."""
+    if not isinstance(fields, dict):
+        return [] if fields is None else [before.removesuffix(".")]
+    return [name for key, value in fields.items() for name in _names(value, f"{before}{key}.")]
 
 
 def _decoded(line: bytes | float | None, where: str) -> str:

@@ -1,10 +1,12 @@
 """Resuming: what a run that goes on must agree on, and when there is nothing left to do."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from model.config import to_dict
-from model.errors import CheckpointError, ConfigError
+from model.errors import CheckpointError, ConfigError, DataError
 from training.config import TrainConfig, load_config
 from training.distributed import World
 
@@ -32,16 +34,26 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
     sections = ("data", "tokenizer", "model", "objective", "finetune", "validation")
     for section in (*sections, "search", "run"):
         now, before = to_dict(getattr(given, section)), to_dict(getattr(stored, section))
-        differences += [
-            f"{section}.{key} was {before[key]!r} and is {now[key]!r}"
-            for key in now
-            if now[key] != before[key] and f"{section}.{key}" not in free
-        ]
+        for key in now:
+            if f"{section}.{key}" not in free:
+                differences += _differences(f"{section}.{key}", before[key], now[key])
     if differences:
         raise ConfigError(
             f"the run was begun with another config: {'; '.join(differences)}. Use its own "
             "config.yaml, or train into a new --output."
         )
+
+
+def _differences(path: str, before: object, now: object) -> list[str]:
+    """What differs, down to single keys of corpora and filters."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        pairs = [(f"{path}.{key}", before[key], now[key]) for key in now]
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        both = enumerate(zip(before, now, strict=True))
+        pairs = [(f"{path}[{number}]", *values) for number, values in both]
+    else:
+        return [f"{path} was {before!r} and is {now!r}"] if before != now else []
+    return [line for pair in pairs for line in _differences(*pair)]
 
 
 def with_batch_tokens(config: TrainConfig, tokens: int) -> TrainConfig:
@@ -58,6 +70,24 @@ def with_found_batch_tokens(config: TrainConfig, run: Path) -> TrainConfig:
     if config.run.batch_tokens != "auto" or not path.exists():
         return config
     return with_batch_tokens(config, load_config(path).run.tokens)
+
+
+def check_same_data(now: Mapping[str, str], before: Mapping[str, Any]) -> None:
+    """A resumed run reads what it read before: other dev files would give other scores.
+
+    Args:
+        now: digests, by the name that a checkpoint has for them.
+        before: the values of a checkpoint; an older one has no `dev_digest`.
+
+    Raises:
+        DataError: naming which files changed.
+    """
+    for name, files in (("data_digest", "training"), ("dev_digest", "dev")):
+        if before.get(name, now[name]) != now[name]:
+            raise DataError(
+                f"--resume: the {files} files are not those that the run began with. Put them "
+                "back, or train into a new --output."
+            )
 
 
 def check_same_step(run: Path, steps: int, world: World) -> None:

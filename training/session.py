@@ -10,13 +10,12 @@ import torch
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
 from model.decoding.engine import check_room, room_for
 from model.decoding.precision import precision_of
-from model.errors import DataError
 from model.run import point, prune
 from training.batching import Ids
 from training.card import model_card, with_coverage
 from training.choosing import Best
 from training.config import TrainConfig, load_config, save_config
-from training.corpus import Corpus, encode_corpus, read_pairs
+from training.corpus import Corpus, digest_of, encode_corpus, read_pairs
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
@@ -30,6 +29,7 @@ from training.metrics import MetricsLog
 from training.progress import TrainingProgress
 from training.resuming import (
     check_same_config,
+    check_same_data,
     check_same_step,
     is_finished,
     with_batch_tokens,
@@ -84,7 +84,7 @@ class Session:
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
-        self.data_digest = self.data.digest()
+        self.digests = {"data_digest": self.data.digest(), "dev_digest": digest_of(dev)}
         self.stream = make_stream(self.config, self.data, self.tokenizer)
         self.trainer = Trainer(
             self.config,
@@ -99,11 +99,7 @@ class Session:
         self.best = Best(config.validation.best)
         if state:
             tensors, values = state
-            if values["data_digest"] != self.data_digest:
-                raise DataError(
-                    "--resume: the training files are not those that the run began with. Put them "
-                    "back, or train into a new --output."
-                )
+            check_same_data(self.digests, values)
             self.trainer.load_state(tensors, values["trainer"])
             self.best.score = values["best_score"]
             self.best.without_better = values["without_better"]
@@ -252,7 +248,7 @@ class Session:
                 "trainer": values,
                 "best_score": self.best.score,
                 "without_better": self.best.without_better,
-                "data_digest": self.data_digest,
+                **self.digests,
                 "precision": precision_of(self.dtype),
             },
         )

@@ -79,7 +79,9 @@ def _load(name: str, config: str, split: str) -> Any:
     try:
         return datasets.load_dataset(name, config or None, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = " ".join(str(error).split())
+        generating = isinstance(error, datasets.exceptions.DatasetGenerationError)
+        cause = error.__cause__ if generating else None  # which tells what is wrong with a file
+        reason = " ".join(str(cause or error).split()).rstrip(".")
         raise DataError(
             f"{name}: datasets cannot load its split {split!r} ({reason}). Check name, "
             "dataset_config and split."

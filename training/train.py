@@ -31,6 +31,12 @@ examples:
   dragoman-train configs/tatoeba_de_en.yaml --check-data
 """
 
+SMALLER = "Make the sizes of model: smaller, or free memory."
+LATER = (
+    "What was saved is intact: free memory and go on with --resume, or train anew with a lower "
+    "search.beam_size or a smaller model:."
+)
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line; every other setting is a key of the config."""
@@ -59,8 +65,10 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
 
     Raises:
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
+        OutOfMemory: there is not enough for an update, or for something else.
     """
     from model.run import lock_run
+    from training.memory import named_shortage
     from training.report import save_report
     from training.session import Session
     from training.signals import Interrupted
@@ -68,9 +76,11 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
     if world.shared(lambda: already_finished(config, run, resume=resume)):
         return 0
     with lock_run(run) if world.leads else nullcontext():
-        session = Session(config, run, resume=resume, world=world)
+        with named_shortage("the network and its optimizer", SMALLER):
+            session = Session(config, run, resume=resume, world=world)
         try:
-            session.train()
+            with named_shortage("a validation or a save", LATER):
+                session.train()
         except Interrupted as stop:
             name = signal.Signals(stop.number).name
             saved = f"{name}: saved at step {session.trainer.steps:,}. Go on with --resume."
@@ -87,9 +97,11 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
 def tell(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
     """Print what the training into `run` would be like."""
     from training.dry_run import dry_run
+    from training.memory import named_shortage
     from training.session import Session
 
-    lines = dry_run(Session(config, run, resume=resume, world=world))
+    with named_shortage("the network, its optimizer and a validation", SMALLER):
+        lines = dry_run(Session(config, run, resume=resume, world=world))
     if world.leads:
         print("\n".join(lines))
     return 0

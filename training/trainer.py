@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from model.decoding.exhaustion import is_out_of_memory
-from model.errors import DragomanError
 from model.network.seq2seq import Seq2Seq
 from training.batching import Rows
 from training.building import build_network
@@ -16,12 +15,13 @@ from training.config import TrainConfig
 from training.distributed import World
 from training.forward import Objective
 from training.guard import Guard
+from training.memory import OutOfMemory
 from training.parallel import BatchLoss, Parts
 from training.schedule import learning_rate
 from training.stream import PairStream, Position
 
 
-class BatchTooLarge(DragomanError):
+class BatchTooLarge(OutOfMemory):
     """An update did not fit into memory."""
 
 

@@ -169,6 +169,19 @@ def test_a_full_disk_is_reported_and_the_run_can_be_resumed(tmp_path: Path) -> N
     assert losses(tmp_path) == [(1, 4.0), (2, 3.5)]
 
 
+def test_a_disk_that_is_full_for_a_picture_is_reported_by_the_caller_alone(tmp_path: Path) -> None:
+    """No thread says anything: that would be a warning, and so an error."""
+    noise = np.random.default_rng(1).integers(0, 255, (90, 90, 3), dtype=np.uint8)
+    full = pytest.raises(CheckpointError, match="the metrics cannot be written: File too large")
+    with full, file_size_limit(5000), MetricsLog(tmp_path, resume_step=None) as log:
+        log.log(1, {"loss": 4.0})
+        log.show(1, 1, "ein Haus", noise)
+
+    log_losses(tmp_path, {2: 3.5}, resume_step=1)
+
+    assert tensorboard(tmp_path, "train/loss") == [(1, 4.0), (2, 3.5)]
+
+
 def test_importing_what_logs_and_draws_imports_neither_tensorboard_nor_matplotlib() -> None:
     program = (
         "import sys, training.metrics, training.curves, training.pictures; print(*sys.modules)"

@@ -172,8 +172,13 @@ def test_nothing_left_says_which_filter_took_what(
     [
         ("a.tsv", "source_column: quelle", "no column 'quelle' in its first line"),
         ("a.tsv", "target_column: 9", "3 columns, but number 9 is asked for"),
-        ("a.jsonl", "source_column: quelle", 'no "quelle" that is a string'),
-        ("a.parquet", "source_column: quelle", "quelle"),
+        ("a.jsonl", "source_column: quelle", 'line 1: no "quelle", only source, target, w'),
+        ("a.jsonl", "weight_column: gewicht", 'line 1: no "gewicht", only source, target, w'),
+        ("a.jsonl", "source_column: w", 'line 1: "w" holds 1.0, not a string'),
+        ("nested.jsonl", "", 'line 1: no "source", only texts.de, texts.en. Name the fields'),
+        ("a.parquet", "source_column: quelle", "no column 'quelle', only source, target, w"),
+        ("a.parquet", "weight_column: gewicht", "no column 'gewicht', only source, target, w"),
+        ("a.parquet", "source_column: w", "column 'w' holds double, not strings"),
         ("a.txt", "", "not named .tsv, .jsonl or .parquet"),
         ("absent.tsv", "", "no such file"),
     ],
@@ -181,7 +186,9 @@ def test_nothing_left_says_which_filter_took_what(
 def test_absent_files_and_columns_are_named(
     tiny_config: Path, tiny_tokenizer: Tokenizer, name: str, columns: str, message: str
 ) -> None:
-    if name != "absent.tsv":
+    nested = {"texts": {"de": "rot", "en": "red"}, "note": None}
+    (tiny_config.parent / "nested.jsonl").write_text(json.dumps(nested))
+    if name.startswith("a."):
         write(tiny_config.parent, name)
     with pytest.raises(DataError, match=message):
         load(tiny_config, tiny_tokenizer, f"data.train=[{{files: {name}, {columns}}}]")
