@@ -1,12 +1,14 @@
-"""Training speed of Dragoman beside OpenNMT-py: tokens/s of both in one run, alternating.
+"""Training speed of Dragoman beside OpenNMT-py, or of two processes beside one, alternating.
 
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.training_speed --opennmt WORKDIR
+    DRAGOMAN_DATA=... taskset -c 0,1 python -m benchmarks.training_speed --processes 2
 
 WORKDIR holds an OpenNMT-py environment (venv/bin/onmt_train) and its configuration,
 train_speed.yaml or what --opennmt-config names: the same sizes, RNN with input feeding. Both are
 pinned to one core and one thread. Tokens are source pieces plus target pieces with EOS, without
 padding. Dragoman runs the sizes and the batch of configs/multi30k_en_de.yaml without input feeding,
-its faster wiring.
+its faster wiring, and without R-Drop, which OpenNMT-py has not. Processes have one thread each, are
+started by torchrun, and share the batch.
 """
 
 import argparse
@@ -33,20 +35,33 @@ def main() -> int:
         "--opennmt", type=Path, help="work folder of OpenNMT-py; left out: only ours"
     )
     parser.add_argument("--opennmt-config", type=Path, help="default: train_speed.yaml in WORKDIR")
+    parser.add_argument("--processes", type=int, default=1, help="of ours, beside one of ours")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--updates", type=int, default=40, help="counted updates a round, of ours")
     arguments = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
+    many: list[float] = []
     for number in range(1, arguments.repeats + 1):
-        ours.append(dragoman(arguments.updates))
+        ours.append(dragoman(arguments.updates, 1))
         line = f"round {number}: dragoman {ours[-1]:,.0f} tokens/s"
+        if arguments.processes > 1:
+            many.append(dragoman(arguments.updates, arguments.processes))
+            line += (
+                f", {arguments.processes} processes {many[-1]:,.0f}, {many[-1] / ours[-1]:.2f} x"
+            )
         if arguments.opennmt:
             config = arguments.opennmt_config or arguments.opennmt / "train_speed.yaml"
             theirs.append(opennmt(arguments.opennmt, config.resolve()))
             line += f", OpenNMT-py {theirs[-1]:,.0f} tokens/s, {ours[-1] / theirs[-1]:.2f} x"
         print(line, flush=True)
     summary = f"median of {len(ours)}: dragoman {statistics.median(ours):,.0f} tokens/s"
+    if many:
+        ratio = statistics.median(many) / statistics.median(ours)
+        summary += (
+            f", {arguments.processes} processes {statistics.median(many):,.0f}, {ratio:.2f} x"
+        )
     if theirs:
         ratio = statistics.median(ours) / statistics.median(theirs)
         summary += f", OpenNMT-py {statistics.median(theirs):,.0f} tokens/s, {ratio:.2f} x"
@@ -54,12 +69,16 @@ def main() -> int:
     return 0
 
 
-def dragoman(updates: int) -> float:
+def dragoman(updates: int, processes: int) -> float:
     """Source + target tokens/s of `dragoman-train` over `updates` updates after the warm-up."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         steps = WARM_UP + updates
-        command = [sys.executable, "-m", "training.train", CONFIG, "--output", str(run)]
+        command = [sys.executable, "-m"]
+        if processes > 1:
+            command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+            command += ["-m"]
+        command += ["training.train", CONFIG, "--output", str(run), "objective.rdrop=0.0"]
         command += [f"run.max_steps={steps}", f"run.log_every={WARM_UP}", "run.eval_every=1000000"]
         command += ["model.input_feeding=false", "optimizer.warmup_steps=20"]
         # The validation after the last step is no part of the measurement: one dev line is enough.
