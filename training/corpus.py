@@ -55,7 +55,7 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> TextPairs:
     count_records(corpus, data)
     pairs = TextPairs(sources=[], targets=[])
     prefix = f"{corpus.tag} " if corpus.tag else ""
-    for pair in _pairs(corpus, data):
+    for pair in _pairs(corpus, data, itertools.repeat(True)):
         pairs.sources.append(prefix + pair.source)
         pairs.targets.append(pair.target)
     return pairs
@@ -73,21 +73,17 @@ def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int
     Raises:
         DataError: see `read_pairs`.
     """
+    total = sum(count_records(corpus, data) for corpus in corpora)
+    kept = min(total, most)
+    numbers = itertools.count()
+    pairs = TextPairs(sources=[], targets=[])
     for corpus in corpora:
-        count_records(corpus, data)  # refuses files that do not belong together
-    sources: list[str] = []
-    targets: list[str] = []
-    step = number = 1
-    for pair in itertools.chain.from_iterable(_pairs(corpus, data) for corpus in corpora):
-        if number % step == 0:
-            sources.append(pair.source)
-            targets.append(pair.target)
-        if len(sources) > most:
-            # Those whose number is a multiple of the doubled step.
-            step *= 2
-            sources, targets = sources[1::2], targets[1::2]
-        number += 1
-    return TextPairs(sources=sources, targets=targets)
+        # Of a large corpus few records are wanted, so the others are not even parsed.
+        wanted = ((number + 1) * kept // total > number * kept // total for number in numbers)
+        for pair in _pairs(corpus, data, wanted):
+            pairs.sources.append(pair.source)
+            pairs.targets.append(pair.target)
+    return pairs
 
 
 def aligned_lines(source: Path, target: Path) -> TextPairs:
@@ -163,10 +159,10 @@ def all_lines(pairs: TextPairs) -> Iterator[str]:
     return itertools.chain(pairs.sources, pairs.targets)
 
 
-def _pairs(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:
-    """The pairs that can be read; the filter of the encoding, if it is on, lets others go."""
+def _pairs(corpus: CorpusConfig, data: DataConfig, wanted: Iterator[bool]) -> Iterator[Pair]:
+    """The pairs of the wanted records; the filter of the encoding, if it is on, lets some go."""
     for chunk in corpus_chunks(corpus, data):
-        for number, raw in enumerate(chunk.raws, chunk.first):
+        for number, raw in itertools.compress(enumerate(chunk.raws, chunk.first), wanted):
             try:
                 yield chunk.parse(number, raw)
             except NotText:

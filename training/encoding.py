@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -50,12 +51,15 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
     Raises:
         DataError: a record is damaged.
     """
-    sources: list[list[int]] = []
-    targets: list[list[int]] = []
-    weights: list[float] = []
-    hashes: list[int] = []
+    pairs: list[Pair] = []
     dropped: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
+
+    def drop(pair: Pair, reason: str) -> None:
+        dropped[reason] = dropped.get(reason, 0) + 1
+        if dropped[reason] <= EXAMPLES:
+            examples.setdefault(reason, []).append(example(pair.source, pair.target))
+
     for number, raw in enumerate(chunk.raws, chunk.first):
         try:
             pair = chunk.parse(number, raw)
@@ -64,23 +68,27 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
             if not rules.filters.encoding:
                 raise
             pair, reason = Pair(str(error), "", 0.0), "not text"
-        if not reason:
-            source, target = tokenizer.encode(pair.source), tokenizer.encode(pair.target)
-            reason = misfit(len(source), len(target), rules)
         if reason:
-            dropped[reason] = dropped.get(reason, 0) + 1
-            if dropped[reason] <= EXAMPLES:
-                examples.setdefault(reason, []).append(example(pair.source, pair.target))
+            drop(pair, reason)
+        else:
+            pairs.append(pair)
+    kept: list[Pair] = []
+    sources: list[list[int]] = []
+    targets: list[list[int]] = []
+    encoded_sources = tokenizer.encode_lines([pair.source for pair in pairs])
+    encoded_targets = tokenizer.encode_lines([pair.target for pair in pairs])
+    for pair, source, target in zip(pairs, encoded_sources, encoded_targets, strict=True):
+        if reason := misfit(len(source), len(target), rules):
+            drop(pair, reason)
             continue
+        kept.append(pair)
         sources.append(source)
         targets.append(target)
-        weights.append(pair.weight)
-        if rules.filters.duplicates:
-            hashes.append(pair_hash(pair))
+    hashed = kept if rules.filters.duplicates else []
     return Encoded(
         lines=len(chunk.raws),
-        pairs=Pairs(_side(sources), _side(targets), np.array(weights, np.float32)),
-        hashes=np.array(hashes, np.uint64),
+        pairs=Pairs(_side(sources), _side(targets), np.array([p.weight for p in kept], np.float32)),
+        hashes=np.array([pair_hash(pair) for pair in hashed], np.uint64),
         dropped=dropped,
         examples=examples,
     )
@@ -126,5 +134,4 @@ def ascii_controls(text: str) -> str:
 
 def _side(sentences: list[list[int]]) -> Side:
     lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
-    flat = (piece for sentence in sentences for piece in sentence)
-    return Side(np.fromiter(flat, np.int32, int(lengths.sum())), lengths)
+    return Side(np.array(list(chain.from_iterable(sentences)), np.int32), lengths)

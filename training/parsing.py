@@ -29,10 +29,14 @@ class Pair(NamedTuple):
 
 def text_pair(number: int, raw: RawRecord, *, names: tuple[str, str]) -> Pair:
     """The pair of two lines, from the files `names`."""
-    source, target = (
-        _decoded(line, f"{name}, line {number}") for line, name in zip(raw, names, strict=True)
-    )
-    return Pair(source, target, 1.0)
+    source, target = raw
+    assert isinstance(source, bytes) and isinstance(target, bytes)
+    try:
+        return Pair(source.decode(), target.decode(), 1.0)
+    except UnicodeDecodeError:  # rare: only now is it worth finding out which and where
+        for line, name in zip(raw, names, strict=True):
+            _decoded(line, f"{name}, line {number}")
+        raise
 
 
 def tsv_pair(number: int, raw: RawRecord, *, name: str, columns: tuple[int, ...]) -> Pair:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 
 import sentencepiece
 
@@ -61,6 +62,13 @@ class Tokenizer:
     def encode(self, line: str) -> list[int]:
         """The ids of the line's pieces, without begin and end; none for an empty line."""
         return self._join([self._processor.encode(part) for part in self._parts(line)])
+
+    def encode_lines(self, lines: Sequence[str]) -> list[list[int]]:
+        """`encode` of each line; in less time, as SentencePiece is called once for all of them."""
+        parts = [self._parts(line) for line in lines]
+        flat = [part for of_line in parts for part in of_line]
+        encoded = iter(self._processor.encode(flat, num_threads=1))
+        return [self._join(list(islice(encoded, len(of_line)))) for of_line in parts]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of any sequence of ids.

@@ -7,7 +7,7 @@ import pytest
 
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
-from training.corpus import TextPairs, encode_corpus, hold_out, read_pairs
+from training.corpus import TextPairs, encode_corpus, hold_out, read_pairs, sample_pairs
 from training.data_config import CorpusConfig, DataConfig
 
 
@@ -36,6 +36,21 @@ def test_two_files_tsv_and_gzip_read_the_same(tmp_path: Path) -> None:
     assert read_pairs(CorpusConfig(files=Path("c.tsv")), data(tmp_path)) == expected
     (tmp_path / "d.tsv.gz").write_bytes(gzip.compress(b"eins\tone\nzwei\ttwo\n"))
     assert read_pairs(CorpusConfig(files=Path("d.tsv.gz")), data(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(
+    ("most", "taken"), [(3, "368"), (4, "2468"), (8, "12345678"), (9, "12345678")]
+)
+def test_a_sample_has_pairs_at_even_distances_of_all_corpora(
+    tmp_path: Path, most: int, taken: str
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text("1\n2\n3\n4\n5\n")
+    (tmp_path / "c.tsv").write_text("6\t6\n7\t7\n8\t8\n")
+    settings = data(tmp_path)
+    corpora = [*settings.train, CorpusConfig(files=Path("c.tsv"))]
+    pairs = sample_pairs(corpora, settings, most=most)
+    assert pairs.sources == pairs.targets == list(taken)
 
 
 def test_unequal_line_counts_name_both(tmp_path: Path) -> None:

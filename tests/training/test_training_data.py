@@ -278,6 +278,47 @@ def test_batches_and_what_is_drawn_for_a_line_do_not_depend_on_who_drew_before(
             assert mine == theirs
 
 
+# Process RANK of SIZE: its parts of the global batches, as lists, over several windows and epochs.
+PARTS = """
+import itertools, json, sys
+from pathlib import Path
+from training import order
+from training.config import load_config
+from training.training_data import load_training_data, make_stream, make_tokenizer
+
+order.WINDOW = 16
+path, rank, size, *settings = sys.argv[1:]
+config = load_config(Path(path), settings)
+tokenizer = make_tokenizer(config)
+data = load_training_data(config.data, tokenizer, max_length=config.model.max_length)
+stream = make_stream(config, data, tokenizer)
+for rows in itertools.islice(stream.batches(), 40):
+    part = rows.part(int(rank), int(size))
+    print(json.dumps([list(map(str, pair)) for pair in zip(*part, strict=True)]))
+print(json.dumps(stream.position))
+"""
+
+
+@pytest.mark.slow
+def test_the_batches_are_the_same_for_any_number_of_processes(tiny_config: Path) -> None:
+    settings = ["model.word_dropout=0.3", "tokenizer.sampling=0.3"]
+
+    def batches(size: int) -> list[list[list[str]]]:
+        """The global batches, put together from what each process computes of them."""
+        ranks = []
+        for rank in range(size):
+            command = [sys.executable, "-c", PARTS, str(tiny_config), str(rank), str(size)]
+            ran = subprocess.run([*command, *settings], check=True, capture_output=True, text=True)
+            *lines, position = map(json.loads, ran.stdout.splitlines())
+            assert position[0] >= 2  # epochs that are over
+            ranks.append(lines)
+        return [list(itertools.chain(*parts)) for parts in zip(*ranks, strict=True)]
+
+    alone = batches(1)
+    assert len(alone) == 40 and len({str(batch) for batch in alone}) == 40
+    assert batches(2) == batches(3) == alone
+
+
 def test_word_dropout_hides_inputs_but_never_what_is_predicted(
     tiny_config: Path, tiny_tokenizer: Tokenizer
 ) -> None:

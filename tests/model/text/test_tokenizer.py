@@ -77,6 +77,11 @@ def test_every_sequence_of_ids_has_a_text(tokenizer: Tokenizer, ids: list[int]) 
     assert tokenizer.decode([BOS_ID, *ids, EOS_ID, PAD_ID, PAD_ID]) == text
 
 
+@given(lines=st.lists(st.text() | st.sampled_from(["", "a\u2581b", "\u2581", "e\u0301"])))
+def test_many_lines_are_encoded_like_each_alone(tokenizer: Tokenizer, lines: list[str]) -> None:
+    assert tokenizer.encode_lines(lines) == [tokenizer.encode(line) for line in lines]
+
+
 def test_text_that_begins_without_a_space_loses_nothing(tiny_tokenizer: Tokenizer) -> None:
     marked = tiny_tokenizer.encode("xxthe house")
     first = len(tiny_tokenizer.encode("xx"))
