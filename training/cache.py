@@ -73,7 +73,7 @@ def cached_corpus(
                     _remove_leftovers(folder)
                     build(job, folder)
         if _key(job) != key:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # another run may have seen it, too
             raise DataError(f"{name}: a file changed while it was read. Start again.")
     return CachedCorpus(folder)
 
@@ -145,7 +145,7 @@ def _errors_named(cache: Path) -> Iterator[None]:
     except BrokenProcessPool as error:
         raise DataError(
             "a process that was reading the corpus was killed, perhaps for want of memory. Free "
-            "memory, or set run.threads: fewer read at a time."
+            "memory, or let fewer read at a time (taskset -c 0 for one)."
         ) from error
     except OSError as error:
         mend = "Set data.cache_dir to a folder that you may write to."

@@ -20,6 +20,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from model.errors import DataError
 from training.corpus_report import CorpusReport
 from training.pairs import Pairs, Side
 
@@ -125,7 +126,10 @@ class CachedCorpus:
     def _numbers(
         self, name: str, dtype: np.dtype[Number], start: int, stop: int
     ) -> NDArray[Number]:
-        raw = os.pread(self._files[name], (stop - start) * dtype.itemsize, start * dtype.itemsize)
+        size = (stop - start) * dtype.itemsize
+        raw = os.pread(self._files[name], size, start * dtype.itemsize)
+        if len(raw) < size:
+            raise DataError(f"{self.folder / name}: cut short. Remove {self.folder}; it is remade.")
         return np.frombuffer(raw, dtype)
 
 

@@ -116,8 +116,7 @@ class DataConfig:
         Raises:
             DataError: it is not there, and no base folder is set.
         """
-        base = self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
-        path = base / name
+        path = self.base() / name
         if not path.exists() and not self.data_dir and "DRAGOMAN_DATA" not in os.environ:
             raise DataError(
                 f"{path}: no such file. Relative paths of a config start at data.data_dir, or at "
@@ -134,7 +133,7 @@ class DataConfig:
         found: list[Path] = []
         for name in (names,) if isinstance(names, Path) else names:
             if glob.has_magic(str(name)):
-                base = self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
+                base = self.base()
                 matching = sorted(map(Path, glob.glob(str(base / name), recursive=True)))
                 if not matching:
                     raise DataError(f"{base / name}: no file has such a name. Check the pattern.")
@@ -145,6 +144,10 @@ class DataConfig:
                 raise DataError(f"{path}: no such file. Check the path.")
             found.append(path)
         return found
+
+    def base(self) -> Path:
+        """Where relative paths start."""
+        return self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
 
     def cache(self) -> Path:
         """The folder of the cached corpora."""

@@ -42,14 +42,22 @@ def dry_run(session: Session) -> list[str]:
     room = available_bytes(session.device)
     batches = list(itertools.islice(trainer.batches(), WARM_UP + COUNTED))
     paces: list[Pace] = []
-    peak = peak_bytes(lambda: paces.append(measured(session, batches)), session.device)
+    work = lambda: paces.append(measured(session, batches))  # noqa: E731
+    memory: list[str] = []
+    if room:
+        peak = peak_bytes(work, session.device)
+        memory = [
+            f"memory: {gigabytes(peak)} at the most in {len(batches)} updates and a validation, of "
+            f"{gigabytes(room)} on {session.device} before them"
+        ]
+    else:  # a CPU on a system that does not tell
+        work()
     (pace,) = paces
     passes = left * pace.pairs / session.data.report.kept
     return [
         *session.data.describe(),
         *sizes(trainer),
-        f"memory: {gigabytes(peak)} at the most in {len(batches)} updates and a validation, of "
-        f"{gigabytes(room)} on {session.device} before them",
+        *memory,
         f"batches: {run.tokens:,} tokens at most with padding, on average {pace.pairs:,.0f} pairs "
         f"with {pace.tokens:,.0f} tokens; {left:,} updates are {passes:,.1f} passes over the data",
         f"speed: {pace.update_s:.3f} s an update, {pace.tokens / pace.update_s:,.0f} tokens/s",

@@ -32,16 +32,19 @@ def epoch_counts(sizes: Sequence[int], weights: Sequence[float], temperature: fl
 
     The share of corpus c is w_c n_c^(1/T) / sum over all corpora (Arivazhagan et al. 2019, section
     4.2): by size for T = 1, equal for a large T. With T = 1 and equal weights each pair comes once.
+    Every corpus gives one pair at least: none is left out for ever by rounding.
     """
     shares = np.array(weights) * np.array(sizes, dtype=np.float64) ** (1 / temperature)
     total = sum(sizes)
     if len(set(weights)) == 1 and temperature == 1:
         return list(sizes)
     exact = shares / shares.sum() * total
-    counts = np.floor(exact).astype(np.int64)
-    # What rounding left over goes to the largest fractions.
+    counts = np.maximum(np.floor(exact).astype(np.int64), 1)
+    # What rounding left over goes to the largest fractions; what it took too much of, the largest
+    # corpus lacks.
     left = total - int(counts.sum())
-    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    counts[np.argsort(counts - exact, kind="stable")[: max(left, 0)]] += 1
+    counts[np.argmax(counts)] += min(left, 0)
     return [int(count) for count in counts]
 
 

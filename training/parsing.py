@@ -11,6 +11,9 @@ from model.text.lines import decode_line
 RawRecord: TypeAlias = tuple[bytes | float | None, ...]
 """A line, or one of each side; or the values of a row: source, target and perhaps weight."""
 
+MOST_WEIGHT = 1e6
+"""Of a pair: more would leave nothing of the others in a batch, or not fit into fp32."""
+
 _SHOWN = 20
 """Names, or characters of a value, that a message has room for."""
 
@@ -137,6 +140,6 @@ def _weight(value: object, where: str) -> float:
         weight = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         weight = math.nan
-    if not 0 <= weight < math.inf:
-        raise DataError(f"{where}: weight {value!r}. Give a number that is not negative.")
+    if not 0 <= weight <= MOST_WEIGHT:
+        raise DataError(f"{where}: weight {value!r}. Give a number from 0 to {MOST_WEIGHT:,.0f}.")
     return weight

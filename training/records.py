@@ -5,7 +5,7 @@ What a chunk holds is not decoded yet, so that other processes can do that.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -93,8 +93,8 @@ def corpus_chunks(corpus: CorpusConfig, data: DataConfig) -> Iterator[Chunk]:
         first, kind = paths[0], _kind(paths[0])
         name = str(first)
         if len(paths) == 2:
-            lines = zip(*map(read_raw_lines, paths), strict=True)
-            yield from _chunks(lines, partial(text_pair, names=(name, str(paths[1]))))
+            names = (name, str(paths[1]))
+            yield from _chunks(_aligned(*paths), partial(text_pair, names=names))
         elif kind == "parquet":
             yield from _chunks(parquet_rows(first, _fields(corpus)), partial(row_pair, name=name))
         elif kind == "jsonl":
@@ -103,9 +103,17 @@ def corpus_chunks(corpus: CorpusConfig, data: DataConfig) -> Iterator[Chunk]:
             yield from _tsv_chunks(first, corpus)
 
 
+def _aligned(source: Path, target: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Line by line. They were counted before, so only a file that grows meanwhile can differ."""
+    for first, second in zip_longest(read_raw_lines(source), read_raw_lines(target)):
+        if first is None or second is None:
+            raise DataError(f"{source}, {target}: one changed while it was read. Start again.")
+        yield first, second
+
+
 def _dataset(corpus: CorpusConfig, data: DataConfig) -> str:
     """The dataset's name, or its folder where there is one of that name."""
-    folder = data.data_dir / corpus.dataset if data.data_dir else Path(corpus.dataset)
+    folder = data.base() / corpus.dataset
     return str(folder) if folder.exists() else corpus.dataset
 
 

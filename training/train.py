@@ -69,7 +69,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
     """
     from model.run import lock_run
     from training.memory import named_shortage
-    from training.report import save_report
+    from training.report import NAME, save_report
     from training.session import Session
     from training.signals import Interrupted
 
@@ -80,6 +80,8 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
             session = Session(config, run, resume=resume, world=world)
         try:
             with named_shortage("a validation or a save", LATER):
+                if world.leads:  # it tells of an end that is no longer the end
+                    (run / NAME).unlink(missing_ok=True)
                 session.train()
         except Interrupted as stop:
             name = signal.Signals(stop.number).name
@@ -125,7 +127,8 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
         check_same_config(config, load_config(run / "config.yaml"))
         if not (run / NAME).exists():  # killed between the last save and the report
             save_report(run)
-        print(f"{run} is finished at step {done:,}. Raise run.max_steps to go on.")
+        setting = "run.max_steps" if done >= config.run.max_steps else "run.patience"
+        print(f"{run} is finished at step {done:,}. Raise {setting} to go on.")
         return True
     if not resume:
         raise CheckpointError(

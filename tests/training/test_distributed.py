@@ -119,7 +119,7 @@ def test_a_signal_stops_all_processes_after_the_same_step(
     assert (run / "last").exists()
 
 
-def test_a_mistake_is_reported_once(tiny_config: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_told(tiny_config: Path, tmp_path: Path) -> None:
     (tmp_path / "train.de").unlink()
     failed = subprocess.run(
         torchrun(2, tiny_config, tmp_path / "run"), capture_output=True, text=True, check=False

@@ -185,8 +185,9 @@ def test_a_signal_on_a_validation_step_loses_no_validation(
 ) -> None:
     """Every step validates, so wherever the signal falls a validation is due."""
     settings = ("run.eval_every=1", "optimizer.schedule=inverse_sqrt")
+    assert train(tiny_config, tmp_path / "run", *settings, "run.max_steps=2") == 0
     process = subprocess.Popen(
-        command(tiny_config, tmp_path / "run", *settings, "run.max_steps=100000"),
+        command(tiny_config, tmp_path / "run", *settings, "--resume", "run.max_steps=100000"),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -199,6 +200,7 @@ def test_a_signal_on_a_validation_step_loses_no_validation(
     assert process.returncode == status
     stopped = load_checkpoint(tmp_path / "run" / "last").step
     assert dev_steps(tmp_path / "run") == list(range(1, stopped + 1))
+    assert not (tmp_path / "run" / "report.html").exists()  # even where an earlier end left one
     end = f"run.max_steps={stopped + 2}"
     assert train(tiny_config, tmp_path / "run", *settings, "--resume", end) == 0
     assert train(tiny_config, tmp_path / "whole", *settings, end) == 0
@@ -226,7 +228,7 @@ def test_patience_survives_a_resume_and_ends_the_run(
     assert load_checkpoint(run / "last").step == 4
     (run / "report.html").unlink()
     assert train(tiny_config, run, *settings, "run.max_steps=50") == 0
-    assert "is finished at step 4" in capsys.readouterr().out
+    assert "is finished at step 4. Raise run.patience" in capsys.readouterr().out
     assert (run / "report.html").exists()
 
 
@@ -315,7 +317,7 @@ def test_existing_finished_and_locked_runs(
     run = tmp_path / "run"
     assert train(tiny_config, run, "run.max_steps=4") == 0
     assert train(tiny_config, run, "run.max_steps=4") == 0
-    assert "is finished at step 4" in capsys.readouterr().out
+    assert "is finished at step 4. Raise run.max_steps" in capsys.readouterr().out
     changed = train(tiny_config, run, "run.max_steps=4", "model.dropout=0.2")
     assert "model.dropout was 0.1 and is 0.2" in refused(capsys, changed)
     assert "Add --resume" in refused(capsys, train(tiny_config, run))

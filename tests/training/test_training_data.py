@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -76,7 +77,11 @@ def test_every_format_gives_the_same_pairs_and_weights(
     corpus = f"{{files: {name}, source_column: source, target_column: target, weight_column: w}}"
     _, data = load(tiny_config, tiny_tokenizer, f"data.train=[{corpus}]")
     assert texts(data, tiny_tokenizer) == PAIRS
-    assert data.corpora[0].cached.read(0, 3).weights.tolist() == [1, 2, 3]
+    cached = data.corpora[0].cached
+    assert cached.read(0, 3).weights.tolist() == [1, 2, 3]
+    os.truncate(cached.folder / "weights", 8)
+    with pytest.raises(DataError, match=r"weights: cut short\. Remove"):
+        cached.read(0, 3)
 
 
 def test_a_glob_reads_all_its_files(tiny_config: Path, tiny_tokenizer: Tokenizer) -> None:
@@ -335,6 +340,7 @@ def test_temperature_mixes_as_the_paper_says() -> None:
     assert epoch_counts([900, 100], [1.0, 1.0], 1.0) == [900, 100]
     assert epoch_counts([900, 100], [1.0, 1.0], 2.0) == [750, 250]
     assert epoch_counts([500, 500], [3.0, 1.0], 1.0) == [750, 250]
+    assert epoch_counts([10_000, 10], [1.0, 0.01], 1.0) == [10_009, 1]  # not none at all
 
 
 def test_a_tag_stands_before_each_source_of_its_corpus(tiny_config: Path) -> None:
