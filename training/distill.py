@@ -107,6 +107,8 @@ def distill(arguments: argparse.Namespace) -> None:
     """
     files = Files(source=arguments.input, output=arguments.output, quarantine=None)
     files.check()
+    if wrong := {".jsonl", ".ndjson", ".parquet"}.intersection(files.source.suffixes):
+        raise ConfigError(f"--input {files.source}: text or TSV is read here, not {wrong.pop()}.")
     if files.output.exists() and files.source.samefile(files.output):
         raise ConfigError(f"--output {files.output}: that is the input. Give another name.")
     folder = folder_of(files.output)

@@ -42,8 +42,11 @@ def dry_run(session: Session) -> list[str]:
     room = available_bytes(session.device)
     batches = list(itertools.islice(trainer.batches(), WARM_UP + COUNTED))
     paces: list[Pace] = []
-    work = lambda: paces.append(measured(session, batches))  # noqa: E731
     memory: list[str] = []
+
+    def work() -> None:
+        paces.append(measured(session, batches))
+
     if room:
         peak = peak_bytes(work, session.device)
         memory = [

@@ -90,6 +90,9 @@ def test_refusals(
     assert distill(tiny_checkpoint, source, source) == 2
     assert "that is the input" in capsys.readouterr().err
     output = tmp_path / "out.tsv"
+    (tmp_path / "in.jsonl.gz").touch()
+    assert distill(tiny_checkpoint, tmp_path / "in.jsonl.gz", output) == 2
+    assert "text or TSV is read here, not .jsonl" in capsys.readouterr().err
     assert distill(tiny_checkpoint, source, output, "--nearest", "bleu", "--beam-size", "1") == 2
     assert "no choice" in capsys.readouterr().err
     assert distill(tiny_checkpoint, source, output, "--nearest", "bleu") == 2
