@@ -61,15 +61,31 @@ def with_batch_tokens(config: TrainConfig, tokens: int) -> TrainConfig:
     return replace(config, run=replace(config.run, batch_tokens=tokens))
 
 
-def with_found_batch_tokens(config: TrainConfig, run: Path) -> TrainConfig:
+def as_begun(config: TrainConfig, run: Path, *, saved: bool, world: World) -> TrainConfig:
     """`config` with the `run.batch_tokens` that `run` was begun with, if it asks for auto.
 
-    Also a run that was killed before its first checkpoint must train the same again.
+    Also a run that was killed before its first checkpoint must train the same again. All processes
+    go by the config.yaml that the first one finds.
+
+    Args:
+        saved: there is a checkpoint.
+
+    Raises:
+        ConfigError: of another config than this one.
     """
     path = run / "config.yaml"
-    if config.run.batch_tokens != "auto" or not path.exists():
+    stored = world.shared(lambda: load_config(path) if saved or path.exists() else None)
+    if stored is None:
         return config
-    return with_batch_tokens(config, load_config(path).run.tokens)
+    if config.run.batch_tokens == "auto":
+        config = with_batch_tokens(config, stored.run.tokens)
+    if saved:
+        check_same_config(config, stored)
+    return config
+
+
+DATA = {"data_digest": "the training files", "dev_digest": "the dev files"}
+"""What a digest of a checkpoint's values is of."""
 
 
 def check_same_data(now: Mapping[str, str], before: Mapping[str, Any]) -> None:
@@ -82,11 +98,26 @@ def check_same_data(now: Mapping[str, str], before: Mapping[str, Any]) -> None:
     Raises:
         DataError: naming which files changed.
     """
-    for name, files in (("data_digest", "training"), ("dev_digest", "dev")):
+    for name, files in DATA.items():
         if before.get(name, now[name]) != now[name]:
             raise DataError(
-                f"--resume: the {files} files are not those that the run began with. Put them "
-                "back, or train into a new --output."
+                f"--resume: {files} are not those that the run began with. Put them back, or train "
+                "into a new --output."
+            )
+
+
+def check_shared_data(digests: Mapping[str, str], world: World) -> None:
+    """Processes of one training read the same: each takes its share of what it has itself.
+
+    Raises:
+        DataError: this one reads something else than the first.
+    """
+    first = world.shared(lambda: digests)
+    for name, files in DATA.items():
+        if digests[name] != first[name]:
+            raise DataError(
+                f"process {world.rank}: {files} are not those of the first process. Give every "
+                "machine the same files."
             )
 
 
@@ -99,6 +130,6 @@ def check_same_step(run: Path, steps: int, world: World) -> None:
     first = world.shared(lambda: steps)
     if steps != first:
         raise CheckpointError(
-            f"{run}: process {world.rank} finds step {steps:,} there, the first process {first:,}. "
-            "Put --output on a file system that all machines share."
+            f"process {world.rank} finds step {steps:,} in {run}, the first process {first:,}. Put "
+            "--output on a file system that all machines share."
         )

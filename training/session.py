@@ -14,7 +14,7 @@ from model.run import point, prune
 from training.batching import Ids
 from training.card import model_card, with_coverage
 from training.choosing import Best
-from training.config import TrainConfig, load_config, save_config
+from training.config import TrainConfig, save_config
 from training.corpus import Corpus, digest_of, encode_corpus, read_pairs
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
@@ -28,12 +28,12 @@ from training.memory import bound_kernel_cache
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
 from training.resuming import (
-    check_same_config,
+    as_begun,
     check_same_data,
     check_same_step,
+    check_shared_data,
     is_finished,
     with_batch_tokens,
-    with_found_batch_tokens,
 )
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
@@ -64,10 +64,10 @@ class Session:
         self.device = world.device(config.run.device)
         dev = read_pairs(config.data.dev, config.data)
         state = load_training_state(run) if resume and (run / "last").exists() else None
+        check_same_step(run, state[1]["trainer"]["steps"] if state else 0, world)
         if resume:
-            config = with_found_batch_tokens(config, run)
+            config = as_begun(config, run, saved=state is not None, world=world)
         if state:
-            check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
             self.tokenizer = world.shared(lambda: make_tokenizer(config))
@@ -85,6 +85,7 @@ class Session:
         self.data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
         self.digests = {"data_digest": self.data.digest(), "dev_digest": digest_of(dev)}
+        check_shared_data(self.digests, world)
         self.stream = make_stream(self.config, self.data, self.tokenizer)
         self.trainer = Trainer(
             self.config,
@@ -103,7 +104,6 @@ class Session:
             self.trainer.load_state(tensors, values["trainer"])
             self.best.score = values["best_score"]
             self.best.without_better = values["without_better"]
-        check_same_step(run, self.trainer.steps, world)
 
     def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
         """What alignments are learned from."""
