@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -16,6 +17,7 @@ from training.card import model_card, with_coverage
 from training.choosing import Best
 from training.config import TrainConfig, save_config
 from training.corpus import Corpus, digest_of, encode_corpus, read_pairs
+from training.distillation import teacher_digest
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
@@ -33,7 +35,7 @@ from training.resuming import (
     check_same_step,
     check_shared_data,
     is_finished,
-    with_batch_tokens,
+    with_found,
 )
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
@@ -66,7 +68,7 @@ class Session:
         state = load_training_state(run) if resume and (run / "last").exists() else None
         check_same_step(run, state[1]["trainer"]["steps"] if state else 0, world)
         if resume:
-            config = as_begun(config, run, saved=state is not None, world=world)
+            config = as_begun(config, run, state[1] if state else None, world)
         if state:
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
@@ -74,17 +76,19 @@ class Session:
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
-        chosen = state[1].get("precision") if state else None  # as measured when the run began
-        self.dtype = world.shared(lambda: training_dtype(self.config, self.device, chosen))
-        if config.run.batch_tokens == "auto":
-            found = largest_batch_tokens(self.config, self.device, self.dtype, world)
-            config, self.config = (with_batch_tokens(c, found) for c in (config, self.config))
+        self.dtype = world.shared(lambda: training_dtype(self.config, self.device))
+        tokens = config.run.batch_tokens
+        if tokens == "auto":
+            tokens = largest_batch_tokens(self.config, self.device, self.dtype, world)
+        precision: Literal["fp32", "bf16"] = "fp32" if self.dtype == torch.float32 else "bf16"
+        config, self.config = (with_found(c, tokens, precision) for c in (config, self.config))
         self.config_given = config
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
         self.digests = {"data_digest": self.data.digest(), "dev_digest": digest_of(dev)}
+        self.digests["teacher_digest"] = teacher_digest(config.objective.teacher)
         check_shared_data(self.digests, world)
         self.stream = make_stream(self.config, self.data, self.tokenizer)
         self.trainer = Trainer(
