@@ -1,12 +1,13 @@
 """One training session: data, tokenizer and trainer put together, the loop, and what it saves."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
 from model.decoding.engine import check_room, room_for
@@ -24,7 +25,7 @@ from training.fastest import training_dtype
 from training.finetune import starting_weights
 from training.journal import Journal
 from training.largest import largest_batch_tokens
-from training.lifeline import Lifeline
+from training.lifeline import Lifeline, good_checkpoints
 from training.make_objective import make_objective
 from training.memory import bound_kernel_cache
 from training.metrics import MetricsLog
@@ -74,7 +75,8 @@ class Session:
         else:
             self.tokenizer = world.shared(lambda: make_tokenizer(config))
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
-        weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
+        kept = state and next(good_checkpoints(run), None)  # else the beginning may be needed again
+        weights = None if kept else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
         self.dtype = world.shared(lambda: training_dtype(self.config, self.device))
         tokens = config.run.batch_tokens
@@ -102,12 +104,16 @@ class Session:
         )
         self.learned: LearnedShortlist | None = None
         self.best = Best(config.validation.best)
+        self.lifeline = Lifeline(self.trainer, run, world)
         if state:
-            tensors, values = state
-            check_same_data(self.digests, values)
-            self.trainer.load_state(tensors, values["trainer"])
-            self.best.score = values["best_score"]
-            self.best.without_better = values["without_better"]
+            self._go_on(*state)
+
+    def _go_on(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        check_same_data(self.digests, values)
+        self.trainer.load_state(tensors, values["trainer"])
+        self.best.score = values["best_score"]
+        self.best.without_better = values["without_better"]
 
     def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
         """What alignments are learned from."""
@@ -161,13 +167,12 @@ class Session:
         """Every process's updates; the first one also logs, validates and saves."""
         trainer, run, world = self.trainer, self.config.run, self.world
         batches = trainer.batches()
-        lifeline = Lifeline(trainer, self.run)
         while not self.finished:
             update = trainer.update(next(batches))
             if world.leads:
                 self.journal.updated(update)
             if trainer.guard.diverged:
-                returned = lifeline.roll_back()
+                returned = self.lifeline.roll_back()
                 if world.leads:
                     self.progress.message(returned)
             due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
@@ -176,7 +181,7 @@ class Session:
                     with self.progress.paused():
                         self.validate()
                 self.best.without_better = world.shared(lambda: self.best.without_better)
-                lifeline.saved()
+                self.lifeline.saved()
             stop = world.highest(received[0] if received else 0)
             if stop and not self.finished:
                 if world.leads and not due:
@@ -259,4 +264,5 @@ class Session:
         if best:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
-        prune(self.run, self.config.run.keep)
+        good = next(good_checkpoints(self.run), None)
+        prune(self.run, self.config.run.keep, also=[good] if good else [])
