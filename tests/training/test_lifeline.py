@@ -147,3 +147,13 @@ def test_a_run_that_explodes_later_returns_to_its_last_good_checkpoint(
     assert "step 41: 10 updates in a row" in said and "the weights of step 30," in said
     assert (run / "best").resolve().name != "step-000030"
     assert (run / "checkpoints" / "step-000030").exists()
+
+
+def test_a_validation_of_a_network_that_gives_no_numbers_does_not_end_the_run(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(tiny_config), "--output", str(tmp_path / "run"), *FIXED]
+    command += ["optimizer.learning_rate=1.0e+30", "run.eval_every=5", "run.max_steps=12"]
+    assert main(command) == 0
+    said = capsys.readouterr().err
+    assert "step 5  dev loss nan" in said and "back to the weights of step 0," in said
