@@ -126,7 +126,7 @@ def check_rows(bench: Bench, name: str, *, tokens: int, steps: int) -> Iterator[
     on_cpu = replace(bench, device=torch.device("cpu")).trainer(
         name, tokens, torch.float32, dropout=False
     )
-    on_cpu.roll_back(state)
+    on_cpu.roll_back(state, [])
     on_cpu.network.double()
     expected, loss = gradients(on_cpu, rows, torch.float32)
     for dtype in (torch.float32, torch.bfloat16):

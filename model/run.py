@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
@@ -100,13 +100,13 @@ def point(run: Path, link: Link, step_dir: Path) -> None:
         ) from error
 
 
-def prune(run: Path, keep: int = 0) -> None:
-    """Delete the checkpoints of `run`, but those of `best` and `last`, and the `keep` latest."""
+def prune(run: Path, keep: int = 0, also: Collection[Path] = ()) -> None:
+    """Delete the checkpoints of `run`, but those of its links, the `keep` latest, and `also`."""
     kept = {target for link in LINKS if (target := _target(run, link))}
     assert kept, "point a link to the checkpoint before pruning"
     checkpoints = run / "checkpoints"
     known = checkpoints_of(run)
-    kept |= set(known[max(len(known) - keep, 0) :])
+    kept |= set(known[max(len(known) - keep, 0) :]) | set(also)
     for directory in known:
         if directory not in kept:
             # A reader or a kill half-way through must not find a complete name on half a directory.

@@ -3,6 +3,7 @@
 # Shapes: N sentences, T target length, M target pieces, m of them in a chunk, B passes, F feature
 # size, V vocabulary.
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import load_checkpoint
+from model.checkpoint_files import CheckpointFiles
 from model.ensemble import network_of
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
+from model.run import resolve
 from model.text.tokenizer import Tokenizer
 from training.batching import Batch
 
@@ -33,6 +36,16 @@ def load_teacher(paths: Sequence[Path], tokenizer: Tokenizer) -> Seq2Seq:
                 "dragoman-distill."
             )
     return network_of(checkpoints).requires_grad_(False)
+
+
+def teacher_digest(paths: Sequence[Path]) -> str:
+    """SHA-256 of which checkpoints `paths` are now: training goes on, and a link moves with it.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    digests = [CheckpointFiles(resolve(path)).digest for path in paths]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
 def teacher_distribution(teacher: Seq2Seq, batch: Batch) -> Callable[[slice], Tensor]:

@@ -78,8 +78,11 @@ def evaluate(
     loss = corpus_loss(network, corpus)
     translator = Translator(network, tokenizer, search, device=device, dtype=dtype)
     sources, references = corpus.pairs.sources, corpus.pairs.targets
-    translations = translator.translate(sources)
-    found = translator.search(sources[:samples])
+    if math.isfinite(loss):
+        translations = translator.translate(sources)
+        found = translator.search(sources[:samples])
+    else:  # the network has diverged: nothing can be searched for, and the training may return
+        translations, found = [""] * len(sources), []
     return Evaluation(
         loss=loss,
         scores=score_corpus(translations, references, metrics=metrics, bootstrap=0),

@@ -27,18 +27,15 @@ WARM_UP, REPEATS = 1, 3
 
 
 def training_dtype(
-    config: TrainConfig, device: torch.device, chosen: Precision | None, folder: Path | None = None
+    config: TrainConfig, device: torch.device, folder: Path | None = None
 ) -> torch.dtype:
     """The dtype of `run.precision`; for `auto` on a CPU the fastest for this network and batch.
 
     Args:
         config: with the tokenizer's vocabulary size.
-        chosen: what `auto` was when the run began: it goes on with that, wherever it goes on.
         folder: of what is remembered; the user's cache if None.
     """
     name = config.run.precision
-    if name == "auto" and chosen is not None:
-        return BY_NAME[chosen]
     if name != "auto" or device.type != "cpu" or not cpu_computes_bf16():
         return resolve_precision(name, device)
     return BY_NAME[fastest_training(config, folder)]

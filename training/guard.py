@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections import deque
+from collections.abc import Sequence
 from typing import TypedDict
 
 from model.errors import DragomanError
@@ -26,6 +27,7 @@ class GuardState(TypedDict):
     good: list[float]
     bad: int
     rollbacks: int
+    in_vain: int
     learning_rate: float
 
 
@@ -38,12 +40,13 @@ class Guard:
         self.good: deque[float] = deque(maxlen=WINDOW)
         self.bad = 0  # bad updates in a row
         self.rollbacks = 0
+        self.in_vain = 0  # returns since the last good update
 
     def watch(self, nll: float) -> None:
         """Count an update of this loss, in nats per target piece; not finite if it was skipped."""
         if math.isfinite(nll) and nll <= self.limit:
             self.good.append(nll)
-            self.bad = 0
+            self.bad = self.in_vain = 0
         else:
             self.bad += 1
 
@@ -64,8 +67,8 @@ class Guard:
         """By which the learning rate is multiplied: halved with every return."""
         return float(0.5**self.rollbacks)
 
-    def roll_back(self, step: int) -> None:
-        """Count a return to an earlier state, after update `step`.
+    def roll_back(self, step: int, good: Sequence[float]) -> None:
+        """Count a return to an earlier state, after update `step`; `good` losses were its measure.
 
         Raises:
             TrainingDiverged: there were `MOST_ROLLBACKS` of them before.
@@ -79,7 +82,9 @@ class Guard:
                 "from the last checkpoint with --resume."
             )
         self.rollbacks += 1
+        self.in_vain += 1
         self.bad = 0
+        self.good = deque(good, maxlen=WINDOW)
 
     def state(self) -> GuardState:
         """For a checkpoint."""
@@ -87,6 +92,7 @@ class Guard:
             "good": list(self.good),
             "bad": self.bad,
             "rollbacks": self.rollbacks,
+            "in_vain": self.in_vain,
             "learning_rate": self.learning_rate,
         }
 
@@ -94,4 +100,6 @@ class Guard:
         """Continue from what `state` returned. With another learning rate none is halved."""
         self.good = deque(state["good"], maxlen=WINDOW)
         self.bad = state["bad"]
-        self.rollbacks = state["rollbacks"] if state["learning_rate"] == self.learning_rate else 0
+        if state["learning_rate"] == self.learning_rate:
+            self.rollbacks = state["rollbacks"]
+            self.in_vain = state.get("in_vain", 0)  # older checkpoints have none

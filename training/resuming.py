@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from model.config import to_dict
 from model.errors import CheckpointError, ConfigError, DataError
@@ -21,11 +21,20 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
     """A resumed run keeps its network, its data and their order.
 
     The optimizer may change (after a divergence), and so may the length and rhythm of the run. So
-    may the shortlist, which the training does not use, and the metrics that are only looked at.
+    may the shortlist, of which the training uses at most `max_links`, and the metrics that are only
+    looked at.
 
     Raises:
         ConfigError: naming each difference.
     """
+    if differences := _all_differences(given, stored):
+        raise ConfigError(
+            f"the run was begun with another config: {'; '.join(differences)}. Use its own "
+            "config.yaml, or train into a new --output."
+        )
+
+
+def _all_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
     free |= {"data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
@@ -37,11 +46,10 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
         for key in now:
             if f"{section}.{key}" not in free:
                 differences += _differences(f"{section}.{key}", before[key], now[key])
-    if differences:
-        raise ConfigError(
-            f"the run was begun with another config: {'; '.join(differences)}. Use its own "
-            "config.yaml, or train into a new --output."
-        )
+    if given.objective.guided_alignment:  # whose table is learned from so many links
+        most = (stored.shortlist.max_links, given.shortlist.max_links)
+        differences += _differences("shortlist.max_links", *most)
+    return differences
 
 
 def _differences(path: str, before: object, now: object) -> list[str]:
@@ -56,37 +64,88 @@ def _differences(path: str, before: object, now: object) -> list[str]:
     return [line for pair in pairs for line in _differences(*pair)]
 
 
-def with_batch_tokens(config: TrainConfig, tokens: int) -> TrainConfig:
-    """`config` with the number that `run.batch_tokens: auto` has come to."""
-    return replace(config, run=replace(config.run, batch_tokens=tokens))
+def with_found(
+    config: TrainConfig, tokens: int | Literal["auto"], precision: Literal["auto", "fp32", "bf16"]
+) -> TrainConfig:
+    """`config` with what `auto` has come to for `run.batch_tokens` and `run.precision`."""
+    run = config.run
+    if run.batch_tokens == "auto":
+        run = replace(run, batch_tokens=tokens)
+    if run.precision == "auto":
+        run = replace(run, precision=precision)
+    return replace(config, run=run)
 
 
-def with_found_batch_tokens(config: TrainConfig, run: Path) -> TrainConfig:
-    """`config` with the `run.batch_tokens` that `run` was begun with, if it asks for auto.
+def as_begun(
+    config: TrainConfig, run: Path, values: Mapping[str, Any] | None, world: World
+) -> TrainConfig:
+    """`config` with what `auto` came to when `run` was begun.
 
-    Also a run that was killed before its first checkpoint must train the same again.
+    Also a run that was killed before its first checkpoint must train the same again; if it was of
+    another config, it begins anew. All processes go by the config.yaml that the first one finds.
+
+    Args:
+        values: of the last checkpoint; None if there is none.
+
+    Raises:
+        ConfigError: the checkpoint is of another config.
     """
     path = run / "config.yaml"
-    if config.run.batch_tokens != "auto" or not path.exists():
+
+    def find() -> TrainConfig | None:
+        if not values and not path.exists():
+            return None
+        stored = load_config(path)
+        return stored if values or not _all_differences(config, stored) else None
+
+    stored = world.shared(find)
+    if stored is None:
         return config
-    return with_batch_tokens(config, load_config(path).run.tokens)
+    precision = stored.run.precision
+    if values:
+        check_same_config(config, stored)
+        precision = values.get("precision", precision)  # older checkpoints have none
+    return with_found(config, stored.run.batch_tokens, precision)
+
+
+DATA = {
+    "data_digest": "the training files",
+    "dev_digest": "the dev files",
+    "teacher_digest": "the models of objective.teacher",
+}
+"""What a digest of a checkpoint's values is of."""
 
 
 def check_same_data(now: Mapping[str, str], before: Mapping[str, Any]) -> None:
-    """A resumed run reads what it read before: other dev files would give other scores.
+    """A resumed run learns from what it learned from: other dev files would give other scores.
 
     Args:
         now: digests, by the name that a checkpoint has for them.
-        before: the values of a checkpoint; an older one has no `dev_digest`.
+        before: the values of a checkpoint; an older one has not all of them.
 
     Raises:
-        DataError: naming which files changed.
+        DataError: naming what has changed.
     """
-    for name, files in (("data_digest", "training"), ("dev_digest", "dev")):
+    for name, files in DATA.items():
         if before.get(name, now[name]) != now[name]:
             raise DataError(
-                f"--resume: the {files} files are not those that the run began with. Put them "
-                "back, or train into a new --output."
+                f"--resume: {files} are not those that the run began with. Put them back, or train "
+                "into a new --output."
+            )
+
+
+def check_shared_data(digests: Mapping[str, str], world: World) -> None:
+    """Processes of one training have the same: each takes its share of what it has itself.
+
+    Raises:
+        DataError: this one has something else than the first.
+    """
+    first = world.shared(lambda: digests)
+    for name, files in DATA.items():
+        if digests[name] != first[name]:
+            raise DataError(
+                f"process {world.rank}: {files} are not those of the first process. Give every "
+                "machine the same files."
             )
 
 
@@ -99,6 +158,6 @@ def check_same_step(run: Path, steps: int, world: World) -> None:
     first = world.shared(lambda: steps)
     if steps != first:
         raise CheckpointError(
-            f"{run}: process {world.rank} finds step {steps:,} there, the first process {first:,}. "
-            "Put --output on a file system that all machines share."
+            f"process {world.rank} finds step {steps:,} in {run}, the first process {first:,}. Put "
+            "--output on a file system that all machines share."
         )

@@ -1,11 +1,13 @@
 """One training session: data, tokenizer and trainer put together, the loop, and what it saves."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
 from model.decoding.engine import check_room, room_for
@@ -14,26 +16,27 @@ from model.run import point, prune
 from training.batching import Ids
 from training.card import model_card, with_coverage
 from training.choosing import Best
-from training.config import TrainConfig, load_config, save_config
+from training.config import TrainConfig, save_config
 from training.corpus import Corpus, digest_of, encode_corpus, read_pairs
+from training.distillation import teacher_digest
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
 from training.finetune import starting_weights
 from training.journal import Journal
 from training.largest import largest_batch_tokens
-from training.lifeline import Lifeline
+from training.lifeline import Lifeline, good_checkpoints
 from training.make_objective import make_objective
 from training.memory import bound_kernel_cache
 from training.metrics import MetricsLog
 from training.progress import TrainingProgress
 from training.resuming import (
-    check_same_config,
+    as_begun,
     check_same_data,
     check_same_step,
+    check_shared_data,
     is_finished,
-    with_batch_tokens,
-    with_found_batch_tokens,
+    with_found,
 )
 from training.shortlist import LearnedShortlist, learn_measured
 from training.signals import Interrupted, stop_signals
@@ -64,27 +67,31 @@ class Session:
         self.device = world.device(config.run.device)
         dev = read_pairs(config.data.dev, config.data)
         state = load_training_state(run) if resume and (run / "last").exists() else None
+        check_same_step(run, state[1]["trainer"]["steps"] if state else 0, world)
         if resume:
-            config = with_found_batch_tokens(config, run)
+            config = as_begun(config, run, state[1] if state else None, world)
         if state:
-            check_same_config(config, load_config(run / "config.yaml"))
             self.tokenizer = load_checkpoint(run / "last").tokenizer
         else:
             self.tokenizer = world.shared(lambda: make_tokenizer(config))
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
-        weights = None if state else starting_weights(config.finetune, model, self.tokenizer)
+        kept = state and next(good_checkpoints(run), None)  # else the beginning may be needed again
+        weights = None if kept else starting_weights(config.finetune, model, self.tokenizer)
         self.config = replace(config, model=model)
-        chosen = state[1].get("precision") if state else None  # as measured when the run began
-        self.dtype = world.shared(lambda: training_dtype(self.config, self.device, chosen))
-        if config.run.batch_tokens == "auto":
-            found = largest_batch_tokens(self.config, self.device, self.dtype, world)
-            config, self.config = (with_batch_tokens(c, found) for c in (config, self.config))
+        self.dtype = world.shared(lambda: training_dtype(self.config, self.device))
+        tokens = config.run.batch_tokens
+        if tokens == "auto":
+            tokens = largest_batch_tokens(self.config, self.device, self.dtype, world)
+        precision: Literal["fp32", "bf16"] = "fp32" if self.dtype == torch.float32 else "bf16"
+        config, self.config = (with_found(c, tokens, precision) for c in (config, self.config))
         self.config_given = config
         # Now, not at the first validation.
         check_room(config.search, model.max_length, room_for(config.search, model.max_length))
         self.data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
         self.dev_corpus = encode_corpus(dev, self.tokenizer, max_length=None)
         self.digests = {"data_digest": self.data.digest(), "dev_digest": digest_of(dev)}
+        self.digests["teacher_digest"] = teacher_digest(config.objective.teacher)
+        check_shared_data(self.digests, world)
         self.stream = make_stream(self.config, self.data, self.tokenizer)
         self.trainer = Trainer(
             self.config,
@@ -97,13 +104,16 @@ class Session:
         )
         self.learned: LearnedShortlist | None = None
         self.best = Best(config.validation.best)
+        self.lifeline = Lifeline(self.trainer, run, world)
         if state:
-            tensors, values = state
-            check_same_data(self.digests, values)
-            self.trainer.load_state(tensors, values["trainer"])
-            self.best.score = values["best_score"]
-            self.best.without_better = values["without_better"]
-        check_same_step(run, self.trainer.steps, world)
+            self._go_on(*state)
+
+    def _go_on(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        check_same_data(self.digests, values)
+        self.trainer.load_state(tensors, values["trainer"])
+        self.best.score = values["best_score"]
+        self.best.without_better = values["without_better"]
 
     def pairs(self) -> tuple[Sequence[Ids], Sequence[Ids]]:
         """What alignments are learned from."""
@@ -157,13 +167,12 @@ class Session:
         """Every process's updates; the first one also logs, validates and saves."""
         trainer, run, world = self.trainer, self.config.run, self.world
         batches = trainer.batches()
-        lifeline = Lifeline(trainer, self.run)
         while not self.finished:
             update = trainer.update(next(batches))
             if world.leads:
                 self.journal.updated(update)
             if trainer.guard.diverged:
-                returned = lifeline.roll_back()
+                returned = self.lifeline.roll_back()
                 if world.leads:
                     self.progress.message(returned)
             due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
@@ -172,7 +181,7 @@ class Session:
                     with self.progress.paused():
                         self.validate()
                 self.best.without_better = world.shared(lambda: self.best.without_better)
-                lifeline.saved()
+                self.lifeline.saved()
             stop = world.highest(received[0] if received else 0)
             if stop and not self.finished:
                 if world.leads and not due:
@@ -255,4 +264,5 @@ class Session:
         if best:
             point(self.run, "best", directory)
         point(self.run, "last", directory)
-        prune(self.run, self.config.run.keep)
+        good = next(good_checkpoints(self.run), None)
+        prune(self.run, self.config.run.keep, also=[good] if good else [])

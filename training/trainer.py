@@ -1,7 +1,7 @@
 """Trainer: one update after another, and everything that a resumed run needs to go on exactly."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -185,15 +185,16 @@ class Trainer:
         if "guard" in values:  # older checkpoints have none
             self.guard.load_state(values["guard"])
 
-    def roll_back(self, tensors: Mapping[str, Tensor]) -> None:
+    def roll_back(self, tensors: Mapping[str, Tensor], good: Sequence[float]) -> None:
         """Return to weights, average and optimizer of an earlier `state`, and halve the rate.
 
         Steps are counted on, and the data go on where they stand: not into the bad stretch again.
+        Of losses, `good` are those that the next ones are compared with.
 
         Raises:
             TrainingDiverged: see `Guard.roll_back`.
         """
-        self.guard.roll_back(self.steps)
+        self.guard.roll_back(self.steps, good)
         self._load_tensors(tensors)
 
     def _load_tensors(self, tensors: Mapping[str, Tensor]) -> None:

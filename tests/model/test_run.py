@@ -159,6 +159,13 @@ def test_prune_keeps_what_links_point_to_and_what_is_not_a_checkpoint(tmp_path: 
     assert names(tmp_path) == {"step-000002", "step-000003", "my own copy"}
 
 
+def test_prune_keeps_what_else_is_named(tmp_path: Path) -> None:
+    one, _, three = (publish(tmp_path, step, OLD) for step in (1, 2, 3))
+    point(tmp_path, "last", three)
+    prune(tmp_path, also=[one])
+    assert names(tmp_path) == {"step-000001", "step-000003"}
+
+
 def test_prune_keeps_the_latest_too_if_asked(tmp_path: Path) -> None:
     for step in (1, 2, 3, 999_999, 1_000_000):
         directory = publish(tmp_path, step, OLD)

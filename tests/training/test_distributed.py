@@ -1,6 +1,7 @@
 """Several processes under torchrun train what one does; a killed one is replaced."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from model.errors import ConfigError
 from training.distributed import World
 from training.metrics import read_metrics
+from training.train import main
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +119,57 @@ def test_a_signal_stops_all_processes_after_the_same_step(
     _, errors = started.communicate(timeout=60)
     assert "saved at step" in errors
     assert (run / "last").exists()
+
+
+RANKED = """
+import os, sys
+from training.train import main
+sys.exit(main([part.replace("RANK", os.environ["RANK"]) for part in sys.argv[1:]]))
+"""
+
+
+def refused_by_the_second(folder: Path, *arguments: str) -> str:
+    """The line of two processes' training, in whose arguments RANK stands for their numbers."""
+    (folder / "ranked.py").write_text(RANKED)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(folder / "ranked.py"), *arguments]
+    here = {**os.environ, "PYTHONPATH": os.getcwd()}
+    failed = subprocess.run(command, capture_output=True, text=True, check=False, env=here)
+    assert failed.returncode
+    assert "session.py" not in failed.stderr  # torchrun has a traceback, the training none
+    lines = failed.stderr.splitlines()
+    (line,) = (one for one in lines if one.startswith("dragoman-train: error: process 1"))
+    return line
+
+
+@pytest.mark.parametrize(("file", "files"), [("train.en", "training"), ("dev.de", "dev")])
+def test_processes_with_different_files_do_not_train(
+    tiny_config: Path, tmp_path: Path, file: str, files: str
+) -> None:
+    for rank in ("0", "1"):
+        folder = tmp_path / rank
+        folder.mkdir()
+        for name in ("train.de", "train.en", "dev.de", "dev.en"):
+            shutil.copy(tmp_path / name, folder)
+    content = (tmp_path / file).read_text(encoding="utf-8")
+    changed = content.replace("rot", "Hut").replace("red", "hat")
+    (tmp_path / "1" / file).write_text(changed, encoding="utf-8")
+    run, data = tmp_path / "run", f"data.data_dir={tmp_path}/RANK"
+    line = refused_by_the_second(tmp_path, str(tiny_config), "--output", str(run), data)
+    assert f"process 1: the {files} files are not those of the first process." in line
+    assert not (run / "last").exists()
+
+
+@pytest.mark.parametrize("tokens", ["300", "auto"])
+def test_a_run_that_only_the_first_machine_has_is_not_resumed(
+    tiny_config: Path, tmp_path: Path, tokens: str
+) -> None:
+    settings = [f"run.batch_tokens={tokens}", "model.max_length=20"]
+    begun = ["--output", str(tmp_path / "run0"), *settings, "run.max_steps=2"]
+    assert main([str(tiny_config), *begun]) == 0
+    resumed = ["--output", str(tmp_path / "runRANK"), *settings, "--resume"]
+    line = refused_by_the_second(tmp_path, str(tiny_config), *resumed)
+    assert "process 1 finds step 0 in" in line and "run1, the first process 2." in line
 
 
 def test_a_mistake_is_told(tiny_config: Path, tmp_path: Path) -> None:

@@ -49,16 +49,16 @@ def test_three_returns_halve_the_rate_and_the_fourth_gives_up() -> None:
     guard = calm()
     for number in range(1, MOST_ROLLBACKS + 1):
         guard.bad = IN_A_ROW
-        guard.roll_back(100)
+        guard.roll_back(100, [2.0])
         assert (guard.bad, guard.rate_factor) == (0, 0.5**number)
     with pytest.raises(TrainingDiverged, match=r"step 400.*Try a lower optimizer\.learning_rate"):
-        guard.roll_back(400)
+        guard.roll_back(400, [2.0])
 
 
 def test_its_state_travels_and_a_new_learning_rate_starts_unhalved() -> None:
     guard = calm()
     guard.watch(9.0)
-    guard.roll_back(5)
+    guard.roll_back(5, [2.0] * FEWEST)
     guard.watch(9.0)
     same, lowered = Guard(0.005), Guard(0.001)
     same.load_state(guard.state())
@@ -66,3 +66,16 @@ def test_its_state_travels_and_a_new_learning_rate_starts_unhalved() -> None:
     assert same.state() == guard.state()
     assert (same.rate_factor, lowered.rate_factor) == (0.5, 1.0)
     assert lowered.bad == 1
+
+
+def test_a_return_is_in_vain_until_an_update_is_good() -> None:
+    guard = calm()
+    for times in (1, 2):
+        guard.roll_back(100, [3.0] * FEWEST)
+        guard.watch(math.nan)
+        assert guard.in_vain == times
+    resumed = Guard(0.005)
+    resumed.load_state(guard.state())
+    assert resumed.in_vain == 2
+    resumed.watch(5.5)  # 1.5 times 3 and a nat
+    assert (resumed.in_vain, resumed.bad) == (0, 0)

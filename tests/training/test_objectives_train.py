@@ -42,3 +42,15 @@ def test_it_matters_and_resumes_exactly(name: str, tiny_config: Path, tmp_path: 
     for key, tensor in second.items():
         assert torch.equal(tensor, third[key]), key
     assert any(not torch.equal(tensor, first[key]) for key, tensor in second.items())
+
+
+def test_another_teacher_under_the_same_path_is_refused_on_resume(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher, run = tmp_path / "teacher", tmp_path / "run"
+    assert train(tiny_config, teacher, "run.max_steps=2") == 0
+    taught = ("objective.distillation=0.5", f"objective.teacher=[{teacher}/last]")
+    assert train(tiny_config, run, *taught, "run.max_steps=2") == 0
+    assert train(tiny_config, teacher, "run.max_steps=3", "--resume") == 0
+    assert train(tiny_config, run, *taught, "run.max_steps=4", "--resume") == 2
+    assert "models of objective.teacher are not those that the run began" in capsys.readouterr().err

@@ -161,7 +161,7 @@ def test_a_return_restores_weights_and_optimizer_and_halves_the_rate(
     saved = {name: value.clone() for name, value in running.state()[0].items()}
     rate = running.update(next(batches)).learning_rate
     position = running.stream.position
-    running.roll_back(saved)
+    running.roll_back(saved, [])
     for name, value in running.state()[0].items():
         assert torch.equal(value, saved[name]), name
     assert (running.steps, running.stream.position) == (2, position)
