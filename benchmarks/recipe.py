@@ -2,8 +2,8 @@
 
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.recipe base low_rate untied
 
-Each variant is configs/multi30k_en_de.yaml with the overrides below, trained for a fixed number of
-steps, and validated once at the end.
+Each variant is configs/multi30k_en_de.yaml without R-Drop, with the overrides below, trained for a
+fixed number of steps, and validated once at the end.
 """
 
 import argparse
@@ -16,7 +16,13 @@ from pathlib import Path
 from training.metrics import read_metrics
 
 CONFIG = "configs/multi30k_en_de.yaml"
-SHARED = ("optimizer.warmup_steps=50", "run.eval_every=1000000")
+SHARED = (
+    "optimizer.warmup_steps=50",
+    "run.eval_every=1000000",
+    "model.input_feeding=true",
+    "objective.rdrop=0.0",
+    "run.batch_tokens=3000",
+)
 STEPS = 400
 VARIANTS: dict[str, tuple[str, ...]] = {
     "base": (),
