@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 from training.metrics import read_metrics
+from training.progress import WINDOW_SECONDS
 
 CONFIG = "configs/multi30k_en_de.yaml"
 WARM_UP = 20  # updates that fill caches; not counted
@@ -37,7 +38,7 @@ def main() -> int:
     parser.add_argument("--opennmt-config", type=Path, help="default: train_speed.yaml in WORKDIR")
     parser.add_argument("--processes", type=int, default=1, help="of ours, beside one of ours")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--updates", type=int, default=40, help="counted updates a round, of ours")
+    parser.add_argument("--updates", type=int, default=80, help="updates a round, of ours")
     arguments = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     ours: list[float] = []
@@ -70,7 +71,10 @@ def main() -> int:
 
 
 def dragoman(updates: int, processes: int) -> float:
-    """Source + target tokens/s of `dragoman-train` over `updates` updates after the warm-up."""
+    """Source + target tokens/s of `dragoman-train` in the last of `updates` updates.
+
+    They must take a minute or so: what is counted is later than the warm-up and half a minute.
+    """
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         steps = WARM_UP + updates
@@ -87,7 +91,9 @@ def dragoman(updates: int, processes: int) -> float:
         command += [f"data.dev={{source: {folder}/dev.en, target: {folder}/dev.de}}"]
         subprocess.run(command, check=True, capture_output=True)
         lines = [line for line in read_metrics(run / "metrics.jsonl") if "loss" in line]
-        counted = lines[1:]
+        # Each tells the speed of the last seconds before it: not those of the warm-up.
+        begun = float(str(lines[0]["time"]))
+        counted = [n for n in lines if float(str(n["time"])) >= begun + WINDOW_SECONDS]
         rates = [
             float(str(line["source_tokens_per_s"])) + float(str(line["target_tokens_per_s"]))
             for line in counted
