@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 ROW_MULTIPLE = 16
 INPUT_BLOCK = 512
+ROW_BLOCK = 64
 
 KERNELS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "lstm": nn.LSTM,
@@ -32,12 +33,17 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     bits. Without gradients the rows of `x` (R, I) are therefore filled up to a multiple of 16,
     where the bits are the same for every count. Several threads share out the rows of large
     products but the inputs of small ones, if these are 1,024 or more in fp32 (MKL, measured): so
-    each such product takes 512 inputs at most.
+    each such product takes 512 inputs at most. In bf16 the order changes up to 48 rows, and with
+    several threads anywhere (oneDNN with AMX, measured): so each product there has 64 rows.
     """
     if torch.is_grad_enabled():
         return F.linear(x, weight, bias)
+    on_cpu = x.device.type == "cpu"
+    if on_cpu and x.dtype == torch.bfloat16:
+        blocks = torch.split(F.pad(x, (0, 0, 0, -len(x) % ROW_BLOCK)), ROW_BLOCK)
+        return torch.cat([F.linear(block, weight, bias) for block in blocks])[: len(x)]
     padded, inputs = fill_rows(x), x.shape[1]
-    shared_out = x.device.type == "cpu" and torch.get_num_threads() > 1
+    shared_out = on_cpu and torch.get_num_threads() > 1
     if inputs < 2 * INPUT_BLOCK or x.dtype != torch.float32 or not shared_out:
         return F.linear(padded, weight, bias)[: len(x)]
     result = F.linear(padded[:, :INPUT_BLOCK], weight[:, :INPUT_BLOCK], bias)
