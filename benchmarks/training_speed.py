@@ -94,6 +94,8 @@ def dragoman(updates: int, processes: int) -> float:
         # Each tells the speed of the last seconds before it: not those of the warm-up.
         begun = float(str(lines[0]["time"]))
         counted = [n for n in lines if float(str(n["time"])) >= begun + WINDOW_SECONDS]
+        if not counted:
+            raise SystemExit(f"{updates} updates are over too soon. Give more with --updates.")
         rates = [
             float(str(line["source_tokens_per_s"])) + float(str(line["target_tokens_per_s"]))
             for line in counted
