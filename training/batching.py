@@ -1,8 +1,9 @@
 """Batching: sentences of like length together, a token budget, and few shapes.
 
 Libraries prepare (and keep) a program for each new shape of a recurrent layer. So lengths are
-rounded up to multiples of `LENGTH_MULTIPLE`, and rows to multiples of `ROW_MULTIPLE`, whatever the
-data.
+rounded up to multiples of `LENGTH_MULTIPLE`, and a batch has a multiple of `ROW_MULTIPLE` rows,
+whatever the data. What processes share out is filled up to a multiple of `PART_MULTIPLE` only:
+filled up to 16, each half of 176 rows would carry 8 rows of nothing.
 """
 
 # Shapes: N sentences, S source length, T target length, M real target pieces.
@@ -19,6 +20,7 @@ from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 LENGTH_MULTIPLE = 2
 ROW_MULTIPLE = 16
+PART_MULTIPLE = 4
 
 Ids = NDArray[np.int32]
 
@@ -51,6 +53,13 @@ class Rows(NamedTuple):
         """The sum of the weights of the target pieces."""
         pieces = np.array([len(target) + 1 for target in self.targets], np.float64)
         return float(pieces @ self.weights)
+
+    def only(self, places: NDArray[np.int64]) -> "Rows":
+        """The pairs at `places`, in that order."""
+        sources, targets, inputs = (
+            [side[place] for place in places] for side in (self.sources, self.targets, self.inputs)
+        )
+        return Rows(sources, targets, self.weights[places], inputs)
 
     def part(self, number: int, count: int) -> "Rows":
         """Slice `number` of `count`: neighbours, and as many in each as can be.
@@ -97,21 +106,18 @@ def plan_epoch(
     padding included, within `batch_tokens`, and at least one; rows that `collate` adds to fill a
     small batch's shape do not count.
     """
-    target = -(-(target_lengths + 1) // LENGTH_MULTIPLE)
-    source = -(-(source_lengths + 1) // LENGTH_MULTIPLE)
+    target = -(-(target_lengths + 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    source = -(-(source_lengths + 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
     order = np.lexsort((generator.random(len(source)), source, target))
+    source, target = source[order], target[order]
     batches: list[NDArray[np.int64]] = []
     start = 0
     while start < len(order):
-        rows, longest_source, longest_target = 0, 0, 0
-        for index in order[start:]:
-            longest_source = max(longest_source, int(source_lengths[index]) + 1)
-            longest_target = max(longest_target, int(target_lengths[index]) + 1)
-            width = _round_up(longest_source, LENGTH_MULTIPLE)
-            width += _round_up(longest_target, LENGTH_MULTIPLE)
-            if rows and (rows + 1) * width > batch_tokens:
-                break
-            rows += 1
+        # A batch cannot have more: it is as wide as its first row at least.
+        most = slice(start, start + max(batch_tokens // int(source[start] + target[start]), 1))
+        width = np.maximum.accumulate(source[most]) + np.maximum.accumulate(target[most])
+        fitting = np.arange(1, len(width) + 1) * width <= batch_tokens
+        rows = max(int(np.count_nonzero(fitting)), 1)
         if rows > ROW_MULTIPLE and start + rows < len(order):
             rows -= rows % ROW_MULTIPLE
         batches.append(order[start : start + rows])
@@ -123,7 +129,7 @@ def plan_epoch(
 def collate(pairs: Rows) -> Batch:
     """The padded batch of these pairs; of none, a batch of rows that only fill the shape."""
     sources, targets, pair_weights, inputs = pairs
-    rows = max(_round_up(len(sources), ROW_MULTIPLE), ROW_MULTIPLE)
+    rows = max(_round_up(len(sources), PART_MULTIPLE), PART_MULTIPLE)
     size = _round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
     length = _round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)
     src = np.full((rows, size), PAD_ID, dtype=np.int64)

@@ -44,7 +44,10 @@ class Parts:
         self.accumulate = accumulate
         self.seed = seed
         self.device = device
-        self.synchronised = DistributedDataParallel(loss) if world.size > 1 else None
+        self.synchronised: DistributedDataParallel | None = None
+        if world.size > 1:
+            # Gradients lie where they are exchanged, instead of being copied there and back.
+            self.synchronised = DistributedDataParallel(loss, gradient_as_bucket_view=True)
         self.loss = self.synchronised or loss
 
     def gradients(self, rows: Rows, step: int) -> Tensor:

@@ -5,7 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from training.batching import LENGTH_MULTIPLE, ROW_MULTIPLE, Rows, collate, plan_epoch
+from training.batching import (
+    LENGTH_MULTIPLE,
+    PART_MULTIPLE,
+    ROW_MULTIPLE,
+    Rows,
+    collate,
+    plan_epoch,
+)
 
 Lengths = NDArray[np.int64]
 
@@ -63,9 +70,9 @@ def test_a_sentence_above_the_budget_gets_a_batch_of_its_own() -> None:
 
 def test_collate_shifts_pads_and_fills_rows() -> None:
     batch = collate(rows([[7, 8, 9], [5]], [[6], [4, 10]]))
-    assert batch.src.shape == (ROW_MULTIPLE, padded(4))
+    assert batch.src.shape == (PART_MULTIPLE, padded(4))
     assert batch.src[:3, :4].tolist() == [[7, 8, 9, EOS_ID], [5, EOS_ID, 0, 0], [EOS_ID, 0, 0, 0]]
-    assert batch.src_lengths.tolist() == [4, 2] + [1] * (ROW_MULTIPLE - 2)
+    assert batch.src_lengths.tolist() == [4, 2] + [1] * (PART_MULTIPLE - 2)
     assert batch.tgt_in[:3, :3].tolist() == [[BOS_ID, 106, 0], [BOS_ID, 104, 110], [PAD_ID] * 3]
     assert batch.tgt_out.tolist() == [6, EOS_ID, 4, 10, EOS_ID]
     assert batch.weights.tolist() == [0, 0, 1, 1, 1]
@@ -83,10 +90,17 @@ def test_parts_are_nearly_equal_slices_that_are_together_all_rows(total: int, co
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_parts_of_a_whole_batch_compute_no_rows_of_nothing(count: int) -> None:
+    whole = rows([[1]] * 48, [[2]] * 48)
+    parts = [collate(whole.part(number, count)) for number in range(count)]
+    assert sum(len(part.src) for part in parts) == 48
+
+
 def test_a_batch_of_no_pairs_only_fills_the_smallest_shape() -> None:
     batch = collate(rows([], []))
-    assert batch.src.shape == (ROW_MULTIPLE, LENGTH_MULTIPLE)
-    assert batch.src[:, 0].tolist() == [EOS_ID] * ROW_MULTIPLE
+    assert batch.src.shape == (PART_MULTIPLE, LENGTH_MULTIPLE)
+    assert batch.src[:, 0].tolist() == [EOS_ID] * PART_MULTIPLE
     assert (len(batch.tgt_out), len(batch.real)) == (0, 0)
 
 
