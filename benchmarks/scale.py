@@ -7,6 +7,7 @@ An update of T tokens on n GPUs takes
     floor + imbalance * T / (n * rate) + (1 - overlap) * 2 (n - 1) / n * 4 P / bandwidth(n)
 
 with P parameters, whose fp32 gradients go around a ring, once to be summed and once to be shared.
+It takes as long as each process needs to read the pairs of all, if that is longer.
 The run's validations, and what is computed again after failures, are added. `Assumptions` says
 where every number comes from. The last lines simulate the one published scaling that there is,
 NVIDIA's GNMT on 1, 4 and 8 A100s, with the same assumptions but these cards' rate.
@@ -31,6 +32,9 @@ class Assumptions:
     imbalance: float = 1.25
     """The slowest part of a batch takes so many times the mean, if there are several. Set so that
     NVIDIA's published scaling is met: to 0.3 % on four cards, 12 % too good on eight."""
+    pairs_read: float = 400_000
+    """Pairs/s that one process prepares while it trains, and each process prepares all of them:
+    `python -m benchmarks.reading` on an older core, without sampling."""
     overlap: float = 0.5
     """Of the exchange of gradients that hides behind the backward pass. A guess."""
     inside: float = 300e9
@@ -100,11 +104,13 @@ def update_s(model: Model, batch_tokens: float, gpus: int, given: Assumptions) -
     """Seconds of an update."""
     rate = given.matrix_rate * given.matrix_share / model.flops_per_token
     computing = batch_tokens / (gpus * rate)
+    reading = batch_tokens / given.tokens_a_pair / given.pairs_read
     if gpus == 1:
-        return given.floor_s + computing
+        return max(given.floor_s + computing, reading)
     bandwidth = given.inside if gpus <= given.machine else given.between
     exchange = 2 * (gpus - 1) / gpus * 4 * model.parameters / bandwidth
-    return given.floor_s + given.imbalance * computing + (1 - given.overlap) * exchange
+    computed = given.floor_s + given.imbalance * computing + (1 - given.overlap) * exchange
+    return max(computed, reading)
 
 
 def hours(model: Model, corpus: Corpus, gpus: int, given: Assumptions) -> float:

@@ -1,11 +1,12 @@
 """PairStream: endless batches of the training data, the same whoever draws them, from any position.
 
-A window of pairs is read, segmented and planned at a time, so the memory does not depend on how
-many pairs there are. Which pairs a batch has, and what is drawn for each of them, depends on the
-data, the seed and the position only.
+A window of pairs is read, segmented and planned while the one before is trained on, so the memory
+does not depend on how many pairs there are. Which pairs a batch has, and what is drawn for each of
+them, depends on the data, the seed and the position only.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,26 +76,34 @@ class PairStream:
             self.sampler = SubwordSampler(tokenizer, alpha=settings.sampling, seed=settings.seed)
 
     def batches(self) -> Iterator[Rows]:
-        """Endless global batches. The position is that after the batch when it is handed out."""
-        while True:
-            epoch, window, done = self.position
-            rows = self.window(epoch, window)
-            plan = plan_epoch(
-                _lengths(rows.sources),
-                _lengths(rows.targets),
-                batch_tokens=self.settings.batch_tokens,
-                generator=np.random.default_rng([self.settings.seed, epoch, window]),
-            )
-            for number, places in enumerate(plan[done:], done + 1):
-                self.position = Position(epoch, window, number)
-                yield Rows(
-                    [rows.sources[place] for place in places],
-                    [rows.targets[place] for place in places],
-                    rows.weights[places],
-                    [rows.inputs[place] for place in places],
-                )
-            last = window + 1 == num_windows(self.counts)
-            self.position = Position(epoch + 1) if last else Position(epoch, window + 1)
+        """Endless global batches. The position is that after the batch when it is handed out.
+
+        While a window is trained on, a thread prepares the next one: a GPU would wait for it.
+        """
+        epoch, window, done = self.position
+        with ThreadPoolExecutor(1, "next window") as thread:
+            coming = thread.submit(self.planned, epoch, window)
+            while True:
+                rows, plan = coming.result()
+                last = window + 1 == num_windows(self.counts)
+                following = Position(epoch + 1) if last else Position(epoch, window + 1)
+                coming = thread.submit(self.planned, following.epoch, following.window)
+                for number, places in enumerate(plan[done:], done + 1):
+                    self.position = Position(epoch, window, number)
+                    yield rows.only(places)
+                self.position = following
+                epoch, window, done = following
+
+    def planned(self, epoch: int, window: int) -> tuple[Rows, list[NDArray[np.int64]]]:
+        """The pairs of a window, and which of them are its batches."""
+        rows = self.window(epoch, window)
+        plan = plan_epoch(
+            _lengths(rows.sources),
+            _lengths(rows.targets),
+            batch_tokens=self.settings.batch_tokens,
+            generator=np.random.default_rng([self.settings.seed, epoch, window]),
+        )
+        return rows, plan
 
     def window(self, epoch: int, window: int) -> Rows:
         """The pairs of a window, in no order that matters."""

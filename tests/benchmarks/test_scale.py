@@ -34,6 +34,11 @@ def test_an_update_is_floor_and_computing_and_what_is_not_hidden_of_the_exchange
     assert update_s(MODEL, 1000, 16, GIVEN) == pytest.approx(0.5 + 1.2 / 16 + between)
 
 
+def test_no_update_is_faster_than_a_process_reads_its_pairs() -> None:
+    slow = replace(GIVEN, pairs_read=20.0)  # 1,000 tokens are 100 pairs
+    assert update_s(MODEL, 1000, 1, slow) == update_s(MODEL, 1000, 64, slow) == pytest.approx(5)
+
+
 def test_hours_are_updates_validations_and_what_failures_cost() -> None:
     training = 72_000 * 1.5 / 3600  # 30 hours
     assert hours(MODEL, CORPUS, 1, GIVEN) == pytest.approx(training + 1)

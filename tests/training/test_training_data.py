@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import zstandard
 
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
+from training.batching import Rows
 from training.check_data import check_data
 from training.config import TrainConfig, load_config
 from training.data_config import FilterConfig
@@ -281,6 +283,44 @@ def test_batches_and_what_is_drawn_for_a_line_do_not_depend_on_who_drew_before(
         for part in ("sources", "targets", "inputs"):
             mine, theirs = (list(map(list, getattr(x, part))) for x in (again, rows))
             assert mine == theirs
+
+
+def test_the_next_window_is_prepared_while_one_is_trained_on(
+    tiny_config: Path, tiny_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, prepared = stream(tiny_config, tiny_tokenizer), threading.Event()
+    read = data.window
+
+    def window(epoch: int, number: int) -> Rows:
+        rows = read(epoch, number)
+        if epoch == 1:
+            prepared.set()
+        return rows
+
+    monkeypatch.setattr(data, "window", window)
+    batches = data.batches()
+    next(batches)
+    assert prepared.wait(60)
+    assert data.position.epoch == 0
+
+
+def test_what_goes_wrong_in_the_next_window_is_raised_when_it_is_due(
+    tiny_config: Path, tiny_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = stream(tiny_config, tiny_tokenizer)
+    read = data.window
+
+    def window(epoch: int, number: int) -> Rows:
+        if epoch == 1:
+            raise DataError("the file has changed")
+        return read(epoch, number)
+
+    monkeypatch.setattr(data, "window", window)
+    pairs = 0
+    with pytest.raises(DataError, match="has changed"):
+        for rows in data.batches():
+            pairs += len(rows.sources)
+    assert pairs == sum(data.sizes)
 
 
 # Process RANK of SIZE: its parts of the global batches, as lists, over several windows and epochs.

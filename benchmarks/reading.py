@@ -1,0 +1,43 @@
+"""Pairs/s that one process reads from the cache, segments and puts into batches.
+
+    DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.reading [section.key=value ...]
+
+configs/multi30k_en_de.yaml. Every process of a training does this for all pairs, with one thread,
+while it trains: it bounds the speed of all GPUs together. With `tokenizer.sampling=0.1` the first
+windows are slower, because words are segmented anew.
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from training.config import load_config
+from training.training_data import load_training_data, make_stream, make_tokenizer
+
+CONFIG = Path("configs/multi30k_en_de.yaml")
+PASSES = 8
+
+
+def main() -> int:
+    """One line for each pass over the data, then the median."""
+    config = load_config(CONFIG, sys.argv[1:])
+    tokenizer = make_tokenizer(config)
+    data = load_training_data(config.data, tokenizer, max_length=config.model.max_length)
+    stream = make_stream(config, data, tokenizer)
+    rates = []
+    for epoch in range(PASSES):
+        started = time.perf_counter()
+        rows, plan = stream.planned(epoch, 0)
+        batches = [rows.only(places) for places in plan]
+        rates.append(sum(len(b.sources) for b in batches) / (time.perf_counter() - started))
+        pieces = np.mean([b.source_tokens + b.target_tokens for b in batches])
+        print(f"pass {epoch + 1}: {rates[-1]:,.0f} pairs/s, {pieces:,.0f} pieces a batch")
+    print(f"median of {PASSES}: {statistics.median(rates):,.0f} pairs/s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
