@@ -29,6 +29,7 @@ A further file that can be left out raises nothing: who does not know it does no
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
 SHORTLIST = "shortlist.safetensors"
+ORIGIN = "origin.json"
 STATE = "training_state/"
 
 T = TypeVar("T")
@@ -94,6 +95,10 @@ class CheckpointFiles:
             return shortlist_from_bytes(content, vocab_size=vocab_size)
         except CheckpointError as error:
             raise CheckpointError(f"{self.directory / SHORTLIST}: {error}") from error
+
+    def origin(self) -> str | None:
+        """Which random weights it all began with, if the checkpoint was saved with that."""
+        return str(self.json(ORIGIN).get("origin")) if ORIGIN in self.hashes else None
 
 
 def signed(files: Mapping[str, bytes], step: int) -> dict[str, bytes]:
