@@ -82,7 +82,9 @@ class Session:
         self.dtype = world.shared(lambda: training_dtype(self.config, self.device))
         tokens = config.run.batch_tokens
         if tokens == "auto":
-            tokens = largest_batch_tokens(self.config, self.device, self.dtype, world)
+            tokens = largest_batch_tokens(
+                self.config, self.tokenizer, self.device, self.dtype, world
+            )
         precision: Literal["fp32", "bf16"] = "fp32" if self.dtype == torch.float32 else "bf16"
         config, self.config = (with_found(c, tokens, precision) for c in (config, self.config))
         self.config_given = config
