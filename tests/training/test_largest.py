@@ -100,7 +100,7 @@ def test_a_teacher_and_risk_training_leave_less_room_for_the_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Where others come and go, what is free would differ from one measurement to the next.
-    monkeypatch.setattr("training.largest.available_bytes", lambda device: 150_000_000)
+    monkeypatch.setattr("training.largest.available_bytes", lambda device: 250_000_000)
     general = ["run.batch_tokens=auto", "model.max_length=49", "model.input_feeding=false"]
     config = load_config(tiny_config, general)
     config = replace(config, model=replace(config.model, vocab_size=tiny_tokenizer.vocab_size))
