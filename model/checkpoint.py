@@ -2,6 +2,7 @@
 
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
     shortlist.safetensors                                           if one was learned
+    origin.json                                                     of a training: where it began
     training_state/state.safetensors  training_state/state.json     to resume; may be left out
     manifest.json    format number, step, version of Dragoman, SHA-256 of each file and of itself
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from model.checkpoint_files import (
     CARD,
+    ORIGIN,
     SHORTLIST,
     STATE,
     WEIGHTS,
@@ -49,6 +51,9 @@ class Checkpoint:
     """Markdown: data, license, attribution, metrics."""
     shortlist: Shortlist | None
     """What decoding may be confined to; none if the checkpoint was saved without."""
+    origin: str | None
+    """A name of the random weights that its training began with, or the training of the model that
+    it was fine-tuned from; none if the checkpoint was saved without."""
     step: int
     path: Path
     """The checkpoint directory itself, also if it was found through a run."""
@@ -80,11 +85,13 @@ def save_checkpoint(
     training_state: Mapping[str, Tensor] | None,
     training_meta: Mapping[str, object] | None,
     shortlist: Shortlist | None = None,
+    origin: str | None = None,
 ) -> Path:
     """Write a checkpoint into `run` and return its directory. No link is moved.
 
     Args:
         weights: by the names of `named_parameters()` of the network, so a tied matrix comes once.
+        origin: see `Checkpoint`.
         training_state: tensors that a resumed training needs, and `training_meta`, what JSON can
             hold of it; both or neither.
 
@@ -101,6 +108,8 @@ def save_checkpoint(
     }
     if shortlist is not None:
         files[SHORTLIST] = shortlist.to_bytes()
+    if origin is not None:
+        files[ORIGIN] = to_json({"origin": origin})
     if training_state is not None and training_meta is not None:
         files["training_state/state.safetensors"] = to_safetensors(training_state)
         files["training_state/state.json"] = to_json(training_meta)
@@ -173,6 +182,15 @@ def load_training_meta(path: Path) -> dict[str, Any]:
     return CheckpointFiles(resolve(path, links=("last",))).json("training_state/state.json")
 
 
+def load_origin(path: Path) -> str | None:
+    """`Checkpoint.origin` alone, of what `load_checkpoint` would load.
+
+    Raises:
+        CheckpointError: as `load_checkpoint`.
+    """
+    return CheckpointFiles(resolve(path)).origin()
+
+
 def _load(directory: Path) -> Checkpoint:
     files = CheckpointFiles(directory)
     config = files.config("config.json", ModelConfig)
@@ -183,6 +201,7 @@ def _load(directory: Path) -> Checkpoint:
         search=files.config("decoding.json", SearchOptions),
         card=files.read(CARD).decode(errors="replace"),
         shortlist=files.shortlist(config.vocab_size),
+        origin=files.origin(),
         step=files.step,
         path=directory,
         digest=files.digest,

@@ -29,6 +29,7 @@ A further file that can be left out raises nothing: who does not know it does no
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
 SHORTLIST = "shortlist.safetensors"
+ORIGIN = "origin.json"
 STATE = "training_state/"
 
 T = TypeVar("T")
@@ -95,6 +96,10 @@ class CheckpointFiles:
         except CheckpointError as error:
             raise CheckpointError(f"{self.directory / SHORTLIST}: {error}") from error
 
+    def origin(self) -> str | None:
+        """Which random weights it all began with, if the checkpoint was saved with that."""
+        return str(self.json(ORIGIN).get("origin")) if ORIGIN in self.hashes else None
+
 
 def signed(files: Mapping[str, bytes], step: int) -> dict[str, bytes]:
     """`files` with the manifest that vouches for them."""
@@ -122,6 +127,9 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def to_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
+    # safetensors holds all of it twice, and ends the process where it does not get that: an error
+    # is raised only by who asks from Python. What is never touched takes neither memory nor time.
+    bytearray(2 * sum(tensor.nbytes for tensor in tensors.values()))
     return safetensors.torch.save({name: t.detach().contiguous() for name, t in tensors.items()})
 
 

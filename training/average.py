@@ -4,17 +4,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.cli import OK, command_parser, positive, run_command
 from model.errors import CheckpointError, ConfigError
 from training.choosing import rank
 
+if TYPE_CHECKING:
+    from model.checkpoint import Checkpoint
+
 NAME = "dragoman-average"
 
 DESCRIPTION = """\
 Write the checkpoint whose weights are the mean of those of several checkpoints of one training
-(Sennrich et al. 2016, section 3.2). Of a RUN these are all that it kept (run.keep in its config),
-or those that --last or --best chooses. The rest of the checkpoint comes from the last one.
+(Sennrich et al. 2016, section 3.2), or of several that were fine-tuned from one model. Of a RUN
+these are all that it kept (run.keep in its config), or those that --last or --best chooses. The
+rest of the checkpoint comes from the last one.
 """
 
 EXAMPLE = """\
@@ -54,7 +59,8 @@ def average(directories: Sequence[Path], output: Path) -> str:
 
     Raises:
         CheckpointError: one is damaged, `output` exists or cannot be written.
-        ConfigError: there are fewer than two, or not all have one tokenizer and architecture.
+        ConfigError: there are fewer than two, or not all have one tokenizer, architecture and
+            origin.
     """
     import torch
 
@@ -78,6 +84,7 @@ def average(directories: Sequence[Path], output: Path) -> str:
                 "one training."
             )
         check_same_architecture(other.config, last.config, str(other.path))
+        _check_same_origin(other, last)
         for name, parameter in other.network.named_parameters():
             sums[name] += parameter.detach()
         steps.insert(0, other.step)
@@ -87,6 +94,24 @@ def average(directories: Sequence[Path], output: Path) -> str:
     derive_checkpoint(last.path, output, weights=weights, card=with_average(last.card, averaged))
     listed = ", ".join(f"{step:,}" for step in steps)
     return f"{output}: the mean of {len(steps)} checkpoints, of steps {listed}"
+
+
+def _check_same_origin(one: "Checkpoint", other: "Checkpoint") -> None:
+    """Make sure that a mean of weights can mean anything.
+
+    Networks that began with different random weights have their units in different orders, so the
+    mean of their weights is noise. From one trained model on, also several trainings may go: their
+    mean is a "model soup" (Wortsman et al. 2022). What an older Dragoman saved tells no origin.
+
+    Raises:
+        ConfigError: they began with different random weights.
+    """
+    if one.origin and other.origin and one.origin != other.origin:
+        raise ConfigError(
+            f"{one.path}, {other.path}: of trainings that began with different random weights, so "
+            "the mean would be noise. Name checkpoints of one training, or of several that were "
+            "fine-tuned from one model; an --ensemble takes any."
+        )
 
 
 def chosen(paths: Sequence[Path], last: int | None, best: int | None) -> list[Path]:

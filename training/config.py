@@ -139,13 +139,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
-        if self.run.batch_tokens == "auto" and (
-            self.objective.teacher or self.objective.risk_weight
-        ):
-            raise ConfigError(
-                "run.batch_tokens: auto does not know what objective.teacher and "
-                "objective.risk_weight need. Give a number."
-            )
         if self.optimizer.warmup_steps > self.run.max_steps:
             raise ConfigError(
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "

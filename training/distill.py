@@ -32,6 +32,7 @@ from model.jobs.shard import Shard
 from model.jobs.source import count_records, fingerprint
 from model.translation import Translation
 from model.translator import Translator
+from training.records import kind_of, tsv_columns
 from training.risk import Score, score_named
 
 NAME = "dragoman-distill"
@@ -39,11 +40,14 @@ NAME = "dragoman-distill"
 DESCRIPTION = """\
 Translate the sources of training data by a trained model, or an ensemble, and write each with its
 translation as a line of TSV: `data.train: [{files: OUTPUT}]` trains a student on it (sequence-level
-distillation, Kim & Rush 2016, section 3.2). The input is text, or TSV, whose first column is
-translated.
+distillation, Kim & Rush 2016, section 3.2).
 
-With --nearest, the second column of the input is the reference, and of all beam-size hypotheses the
-one most like it is written: a translation that the teacher finds probable and that is nearly right
+The input is read as `data.train` reads it: TSV if it is named so (.tsv, .tsv.gz, .tsv.zst), else
+text, a sentence a line. The first line of TSV is a header if a column is asked for by a name; its
+line of the output is blank.
+
+With --nearest, a column of the TSV is the reference, and of all beam-size hypotheses the one most
+like it is written: a translation that the teacher finds probable and that is nearly right
 (sequence-level interpolation, section 3.3).
 
 What is done is kept in OUTPUT.parts until all is done: after a kill, --resume goes on with it.
@@ -53,6 +57,7 @@ EXAMPLE = """\
 examples:
   dragoman-distill runs/teacher --input train.de.gz --output distilled.tsv.gz
   dragoman-distill runs/a --ensemble runs/b --input train.tsv --nearest bleu --output distilled.tsv
+  dragoman-distill runs/teacher --input talks.tsv --source-column de --output distilled.tsv
 """
 
 
@@ -63,14 +68,20 @@ def parser() -> argparse.ArgumentParser:
     add_ensemble_argument(command)
     add_shortlist_argument(command)
     for name, text in (
-        ("input", "sources, one a line; unpacked if it ends in .gz or .zst"),
+        ("input", "text or TSV with the sources; unpacked if it ends in .gz or .zst"),
         ("output", "TSV of sources and translations; packed if it ends in .gz or .zst"),
     ):
         command.add_argument(f"--{name}", metavar="FILE", type=Path, required=True, help=text)
+    for side, text in (("source", "left out: 1"), ("target", "with --nearest; left out: 2")):
+        command.add_argument(
+            f"--{side}-column",
+            metavar="COLUMN",
+            help=f"number of the TSV column, from 1, or its name in the header ({text})",
+        )
     command.add_argument(
         "--nearest",
         choices=["bleu", "chrf"],
-        help="write the hypothesis that is most like the second column by this score",
+        help="write the hypothesis that is most like the target column by this score",
     )
     command.add_argument(
         "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
@@ -79,19 +90,62 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def pairs_form(options: SearchOptions, score: Score | None) -> Form:
-    """How a line becomes a pair of TSV: with the best hypothesis, or the nearest by `score`."""
+def asked_columns(arguments: argparse.Namespace) -> list[str]:
+    """The columns of TSV that are read, by number or name: of sources, and with --nearest of
+    references; none of text.
+
+    Raises:
+        ConfigError: the input is neither TSV nor text, or text and columns are asked for.
+    """
+    path, source, target = arguments.input, arguments.source_column, arguments.target_column
+    kind = kind_of(path)
+    if kind in ("jsonl", "parquet"):
+        raise ConfigError(f"--input {path}: text or TSV is read here, not .{kind}.")
+    if target and not arguments.nearest:
+        raise ConfigError("--target-column: it is read with --nearest only. Leave it out.")
+    if kind == "tsv":
+        return [source or "1", target or "2"] if arguments.nearest else [source or "1"]
+    for flag in ("source_column", "target_column", "nearest"):
+        if getattr(arguments, flag):
+            raise ConfigError(
+                f"--{flag.replace('_', '-')}: {path} is not named .tsv, so it is text without "
+                "columns. Rename it, or leave the flag out."
+            )
+    return []
+
+
+def pairs_form(
+    options: SearchOptions,
+    score: Score | None,
+    columns: Sequence[int] = (),
+    has_header: bool = False,
+) -> Form:
+    """How a line becomes a pair of TSV: with the best hypothesis, or the nearest by `score`.
+
+    `columns` are the places, from 0, of source and perhaps reference; none for a line of text.
+    """
+
+    def sides(number: int, line: str) -> list[str]:
+        if not columns:
+            return [line.replace("\t", " ")]
+        if not line.strip() or (has_header and number == 1):
+            return [""] * len(columns)
+        found = line.split("\t")
+        if len(found) <= max(columns):
+            raise DataError(
+                f"{len(found)} column(s), but number {max(columns) + 1} is asked for. Mend the "
+                "line, or ask for another column."
+            )
+        return [found[column] for column in columns]
 
     def parse(number: int, line: str) -> Record:
-        text, tab, rest = line.partition("\t")
-        if score is not None and line.strip() and not tab:
-            raise DataError("no tab. --nearest needs source, a tab, reference.")
-        reference = rest.partition("\t")[0]
+        text, *references = sides(number, line)
 
         def pair(translation: Translation) -> str:
             found = [one_line(one.translation) for one in translation.hypotheses]
             if score is not None:
-                found.sort(key=lambda one: -score(one, reference))  # of equal ones the best
+                # Of equal ones the best.
+                found.sort(key=lambda one: -score(one, references[0]))
             return text + "\t" + found[0].replace("\t", " ")
 
         return Record(text, options, pair)
@@ -107,8 +161,8 @@ def distill(arguments: argparse.Namespace) -> None:
     """
     files = Files(source=arguments.input, output=arguments.output, quarantine=None)
     files.check()
-    if wrong := {".jsonl", ".ndjson", ".parquet"}.intersection(files.source.suffixes):
-        raise ConfigError(f"--input {files.source}: text or TSV is read here, not {wrong.pop()}.")
+    asked = asked_columns(arguments)
+    columns, has_header = tsv_columns(files.source, asked)
     if files.output.exists() and files.source.samefile(files.output):
         raise ConfigError(f"--output {files.output}: that is the input. Give another name.")
     folder = folder_of(files.output)
@@ -133,9 +187,14 @@ def distill(arguments: argparse.Namespace) -> None:
     )
     translate_corpus(
         translator.search_each,
-        pairs_form(options, score_named(arguments.nearest) if arguments.nearest else None),
+        pairs_form(
+            options,
+            score_named(arguments.nearest) if arguments.nearest else None,
+            columns,
+            has_header,
+        ),
         files,
-        job_manifest(files.source, model, options, arguments.nearest),
+        job_manifest(files.source, model, options, asked, arguments.nearest),
         shard=Shard(),
         resume=arguments.resume,
         name=NAME,
@@ -147,10 +206,12 @@ def job_manifest(
     source: Path,
     model: LoadedModel,
     options: SearchOptions,
+    columns: Sequence[str],
     nearest: str | None,
 ) -> Manifest:
     """What the output depends on. The field tells such a job from one of dragoman-translate."""
     records = count_records(source, "text")
+    field = "pairs" + (f" of columns {', '.join(columns)}" if columns else "")
     return Manifest(
         dragoman=importlib.metadata.version("dragoman"),
         model=model.checkpoint.digest,
@@ -159,7 +220,7 @@ def job_manifest(
         records=records,
         part_records=part_size(records),
         format="text",
-        field=f"pairs, nearest by {nearest}" if nearest else "pairs",
+        field=f"{field}, nearest by {nearest}" if nearest else field,
         search=options,
         mbr=False,
         precision=model.precision,

@@ -3,6 +3,7 @@
 # Shapes: V old pieces, W new pieces, E vector size.
 
 import difflib
+import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint, load_origin
 from model.config import ModelConfig
 from model.errors import ConfigError
 from model.text.tokenizer import EOS_ID, Tokenizer
@@ -34,6 +35,17 @@ def starting_weights(
     if config.init_from is None:
         return None
     return initial_weights(load_checkpoint(config.init_from), model, tokenizer)
+
+
+def new_origin(config: FinetuneConfig) -> str | None:
+    """The origin of a run that begins: its own, or that of the model whose weights it takes.
+
+    None if that model has none: it was saved by an older Dragoman.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it is damaged.
+    """
+    return load_origin(config.init_from) if config.init_from else uuid.uuid4().hex
 
 
 def initial_weights(

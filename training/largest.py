@@ -2,7 +2,8 @@
 
 Batches of growing size are computed, forward and backward, and the memory that each needs is
 measured. The longest sentences that the model takes fill them, because attention makes these the
-costliest ones: what fits here fits with any data.
+costliest ones: what fits here fits with any data. A teacher and risk training take part: samples
+of a network that has learned nothing are as long as they may be, so they are the costliest, too.
 """
 
 import math
@@ -15,10 +16,12 @@ import torch
 from model.decoding.exhaustion import is_out_of_memory
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import Tokenizer
 from training.batching import LENGTH_MULTIPLE, ROW_MULTIPLE, Rows, collate
 from training.config import TrainConfig
 from training.distributed import World
 from training.forward import Objective
+from training.make_objective import make_objective
 from training.memory import available_bytes, peak_bytes
 from training.parallel import BatchLoss
 
@@ -32,7 +35,11 @@ BYTES_PER_PARAMETER = 6 * 4
 
 
 def largest_batch_tokens(
-    config: TrainConfig, device: torch.device, dtype: torch.dtype, world: World
+    config: TrainConfig,
+    tokenizer: Tokenizer,
+    device: torch.device,
+    dtype: torch.dtype,
+    world: World,
 ) -> int:
     """The `run.batch_tokens` that the smallest of the processes can bear.
 
@@ -40,7 +47,9 @@ def largest_batch_tokens(
         config: with the tokenizer's vocabulary size.
 
     Raises:
-        ConfigError: not even the smallest batch fits, or the system does not say what there is.
+        ConfigError: not even the smallest batch fits, or the system does not say what there is; or
+            as `make_objective`.
+        CheckpointError: the teacher cannot be loaded.
     """
     room = available_bytes(device)
     if not room:
@@ -52,8 +61,13 @@ def largest_batch_tokens(
     # The measurement must not advance the random numbers of the run.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         network = Seq2Seq(config.model).train().to(device)
+        # Alignments are a table of the corpus, of about the same size with any batch.
+        measured = replace(config, objective=replace(config.objective, guided_alignment=0.0))
+        objective = make_objective(measured, lambda: ([], []), tokenizer, device)
         fixed = BYTES_PER_PARAMETER * sum(parameter.numel() for parameter in network.parameters())
-        need = _need(network, config, dtype)
+        if objective.teacher is not None:
+            fixed += sum(weight.nbytes for weight in objective.teacher.parameters())
+        need = _need(network, objective, config, dtype)
         rows = largest_rows(need, SHARE * room - fixed, max(MOST_TOKENS // width // parts, 1))
     rows = -world.highest(-rows)
     if not rows:
@@ -93,13 +107,10 @@ def _down(rows: float) -> int:
     return int(rows // ROW_MULTIPLE) * ROW_MULTIPLE
 
 
-def _need(network: Seq2Seq, config: TrainConfig, dtype: torch.dtype) -> Callable[[int], float]:
+def _need(
+    network: Seq2Seq, objective: Objective, config: TrainConfig, dtype: torch.dtype
+) -> Callable[[int], float]:
     """The bytes that so many rows take beside the gradients; infinitely many if too many."""
-    objective = Objective(
-        smoothing=config.optimizer.label_smoothing,
-        config=replace(config.objective, guided_alignment=0.0),
-        max_steps=config.run.max_steps,
-    )
     loss, device = BatchLoss(network, objective, dtype), network.device
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -3,7 +3,7 @@
 What a chunk holds is not decoded yet, so that other processes can do that.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -90,7 +90,7 @@ def corpus_chunks(corpus: CorpusConfig, data: DataConfig) -> Iterator[Chunk]:
         yield from _chunks(rows, partial(row_pair, name=name))
         return
     for paths in _parts(corpus, data):
-        first, kind = paths[0], _kind(paths[0])
+        first, kind = paths[0], kind_of(paths[0])
         name = str(first)
         if len(paths) == 2:
             names = (name, str(paths[1]))
@@ -121,7 +121,7 @@ def _parts(corpus: CorpusConfig, data: DataConfig) -> Iterator[list[Path]]:
     """Each file with columns, or each source file with its target file."""
     if corpus.files:
         for path in data.paths(corpus.files):
-            if _kind(path) == "text":
+            if kind_of(path) == "text":
                 raise DataError(
                     f"{path}: not named .tsv, .jsonl or .parquet. Name text files as source and "
                     "target, line i of one translating line i of the other."
@@ -137,13 +137,14 @@ def _parts(corpus: CorpusConfig, data: DataConfig) -> Iterator[list[Path]]:
     yield from map(list, zip(sources, targets, strict=True))
 
 
-def _kind(path: Path) -> Kind:
+def kind_of(path: Path) -> Kind:
+    """The format of a file, which its name tells."""
     inner = path.with_suffix("") if path.suffix in (".gz", ".zst") else path
     return _SUFFIXES.get(inner.suffix, "text")
 
 
 def _count(path: Path) -> int:
-    return count_rows(path) if _kind(path) == "parquet" else sum(1 for _ in read_raw_lines(path))
+    return count_rows(path) if kind_of(path) == "parquet" else sum(1 for _ in read_raw_lines(path))
 
 
 def _lines(path: Path) -> Iterator[RawRecord]:
@@ -165,23 +166,30 @@ def _fields(corpus: CorpusConfig) -> tuple[str, str, str]:
 
 
 def _tsv_chunks(path: Path, corpus: CorpusConfig) -> Iterator[Chunk]:
-    given = (corpus.source_column or 1, corpus.target_column or 2, corpus.weight_column)
-    lines = _lines(path)
-    first = 1
+    given = [corpus.source_column or 1, corpus.target_column or 2]
+    if corpus.weight_column != "":
+        given.append(corpus.weight_column)
+    columns, has_header = tsv_columns(path, given)
+    lines = islice(_lines(path), int(has_header), None)
+    parse = partial(tsv_pair, name=str(path), columns=columns)
+    yield from _chunks(lines, parse, first=1 + has_header)
+
+
+def tsv_columns(path: Path, given: Sequence[int | str]) -> tuple[tuple[int, ...], bool]:
+    """Places, from 0, of columns of a tsv file, and whether its first line is a header.
+
+    It is one if any of the columns `given` is a name, not a number from 1.
+
+    Raises:
+        DataError: the file has no such column, or cannot be read.
+    """
     header: list[str] = []
-    if any(isinstance(column, str) and column and not column.isdecimal() for column in given):
-        (line,) = next(lines, (b"",))
-        assert isinstance(line, bytes)
-        header, first = line.decode(errors="replace").split("\t"), 2
-    source, target, weight = (_tsv_index(path, column, header) for column in given)
-    assert source is not None and target is not None
-    columns = (source, target) if weight is None else (source, target, weight)
-    yield from _chunks(lines, partial(tsv_pair, name=str(path), columns=columns), first)
+    if any(isinstance(column, str) and not column.isdecimal() for column in given):
+        header = next(read_raw_lines(path), b"").decode(errors="replace").split("\t")
+    return tuple(_tsv_index(path, column, header) for column in given), bool(header)
 
 
-def _tsv_index(path: Path, column: int | str, header: list[str]) -> int | None:
-    if column == "":
-        return None
+def _tsv_index(path: Path, column: int | str, header: list[str]) -> int:
     if isinstance(column, int) or column.isdecimal():
         if int(column) < 1:
             raise DataError(f"{path}: column {column} is too small. Columns count from 1.")

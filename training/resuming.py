@@ -21,8 +21,8 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
     """A resumed run keeps its network, its data and their order.
 
     The optimizer may change (after a divergence), and so may the length and rhythm of the run. So
-    may the shortlist, of which the training uses at most `max_links`, and the metrics that are only
-    looked at.
+    may the shortlist, of which the training uses at most `max_links`, the metrics that are only
+    looked at, and the folders of data and cache: the content is compared by `check_same_data`.
 
     Raises:
         ConfigError: naming each difference.
@@ -36,7 +36,7 @@ def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
 
 def _all_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
-    free |= {"data.cache_dir", "validation.metrics"}
+    free |= {"data.data_dir", "data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
         free |= {"run.batch_tokens"}  # it goes on with what was found
     differences = []

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from model.checkpoint import load_checkpoint, load_training_state, save_checkpoint
+from model.checkpoint import load_checkpoint, load_origin, load_training_state, save_checkpoint
 from model.decoding.engine import check_room, room_for
 from model.decoding.precision import precision_of
 from model.run import point, prune
@@ -22,7 +22,7 @@ from training.distillation import teacher_digest
 from training.distributed import World
 from training.evaluation import Evaluation, evaluate
 from training.fastest import training_dtype
-from training.finetune import starting_weights
+from training.finetune import new_origin, starting_weights
 from training.journal import Journal
 from training.largest import largest_batch_tokens
 from training.lifeline import Lifeline, good_checkpoints
@@ -77,11 +77,14 @@ class Session:
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         kept = state and next(good_checkpoints(run), None)  # else the beginning may be needed again
         weights = None if kept else starting_weights(config.finetune, model, self.tokenizer)
+        self.origin = load_origin(run / "last") if state else new_origin(config.finetune)
         self.config = replace(config, model=model)
         self.dtype = world.shared(lambda: training_dtype(self.config, self.device))
         tokens = config.run.batch_tokens
         if tokens == "auto":
-            tokens = largest_batch_tokens(self.config, self.device, self.dtype, world)
+            tokens = largest_batch_tokens(
+                self.config, self.tokenizer, self.device, self.dtype, world
+            )
         precision: Literal["fp32", "bf16"] = "fp32" if self.dtype == torch.float32 else "bf16"
         config, self.config = (with_found(c, tokens, precision) for c in (config, self.config))
         self.config_given = config
@@ -252,6 +255,7 @@ class Session:
             search=self.config.search,
             card=with_coverage(card, self.learned.coverage) if self.learned else card,
             shortlist=self.learned.shortlist if self.learned else None,
+            origin=self.origin,
             training_state=tensors,
             training_meta={
                 "trainer": values,

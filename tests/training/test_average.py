@@ -100,6 +100,36 @@ def test_refusals_name_the_mend(run: Path, capsys: pytest.CaptureFixture[str]) -
     assert not (run.parent / "averaged").exists()
 
 
+def test_unrelated_networks_are_refused_and_what_has_one_origin_or_tells_none_is_not(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load_checkpoint(tiny_checkpoint)
+
+    def saved(name: str, origin: str | None) -> Path:
+        return save_checkpoint(
+            tmp_path / name,
+            5,
+            config=model.config,
+            weights=dict(model.network.named_parameters()),
+            tokenizer=model.tokenizer,
+            search=model.search,
+            card=CARD,
+            training_state=None,
+            training_meta=None,
+            origin=origin,
+        )
+
+    one, sibling, other = saved("one", "a"), saved("sibling", "a"), saved("other", "b")
+    older = saved("older", None)
+    message = refusal(capsys, one, sibling, other, "--output", tmp_path / "averaged")
+    assert f"{sibling}, {other}: of trainings that began with different random weights" in message
+    assert not (tmp_path / "averaged").exists()
+    assert main([*map(str, (one, sibling)), "--output", str(tmp_path / "averaged")]) == 0
+    assert load_checkpoint(tmp_path / "averaged").origin == "a"
+    assert main([*map(str, (one, older)), "--output", str(tmp_path / "mixed")]) == 0
+    assert load_checkpoint(tmp_path / "mixed").origin is None
+
+
 def test_another_architecture_is_refused_and_other_dropout_is_not(
     run: Path,
     tiny_checkpoint: Path,

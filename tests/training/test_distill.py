@@ -7,7 +7,8 @@ import pytest
 
 from model.decoding.options import SearchOptions
 from model.translator import Translator
-from training.data_config import CorpusConfig
+from training.corpus import read_pairs
+from training.data_config import CorpusConfig, DataConfig
 from training.distill import main
 from training.risk import score_named
 
@@ -52,6 +53,7 @@ def test_nearest_chooses_among_all_hypotheses(
     references = [choices[-1] for choices in texts]  # the last of the beam is the right one
     assert any(choices[0] != choices[-1] for choices in texts)
     rows = zip(SOURCES, references, strict=True)
+    source = tmp_path / "in.tsv"
     source.write_text("".join(f"{s}\t{r}\n" for s, r in rows), encoding="utf-8")
     output = tmp_path / "out.tsv"
     assert distill(tiny_checkpoint, source, output, "--nearest", "chrf", "--beam-size", "4") == 0
@@ -60,6 +62,46 @@ def test_nearest_chooses_among_all_hypotheses(
     for line, choices, reference in zip(lines, texts, references, strict=True):
         chosen = line.split("\t")[1]
         assert score(chosen, reference) == max(score(text, reference) for text in choices)
+
+
+@pytest.mark.parametrize("flags", [("--source-column", "de"), ("--source-column", "2")])
+def test_a_header_is_one_if_a_column_is_named_as_in_training(
+    tiny_checkpoint: Path, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    table, output = tmp_path / "in.tsv", tmp_path / "out.tsv"
+    rows = ["1\tde", *(f"{number}\t{text}" for number, text in enumerate(SOURCES))]
+    table.write_text("\n".join(rows), encoding="utf-8")
+    assert distill(tiny_checkpoint, table, output, *flags) == 0
+    sources = [line.partition("\t")[0] for line in output.read_text("utf-8").split("\n")[:-1]]
+    assert sources == ["" if flags[1] == "de" else "de", *SOURCES]
+    data = DataConfig(
+        train=(CorpusConfig(files=table, source_column=flags[1], target_column=1),),
+        dev=CorpusConfig(files=table),
+        source_language="German",
+        target_language="English",
+        license="CC0",
+    )
+    assert read_pairs(data.train[0], data).sources == sources[flags[1] == "de" :]
+
+
+def test_the_references_may_be_in_any_column(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    plain, named = tmp_path / "plain.tsv", tmp_path / "named.tsv"
+    rows = [(text, f"a house {number}") for number, text in enumerate(SOURCES)]
+    plain.write_text("".join(f"{s}\t{r}\n" for s, r in rows), encoding="utf-8")
+    named.write_text("en\tde\n" + "".join(f"{r}\t{s}\n" for s, r in rows), encoding="utf-8")
+    near = ("--nearest", "chrf", "--beam-size", "4")
+    assert distill(tiny_checkpoint, plain, tmp_path / "one.tsv", *near) == 0
+    columns = ("--source-column", "de", "--target-column", "en")
+    assert distill(tiny_checkpoint, named, tmp_path / "two.tsv", *near, *columns) == 0
+    one, two = ((tmp_path / name).read_text("utf-8") for name in ("one.tsv", "two.tsv"))
+    assert two == "\t\n" + one
+
+
+def test_a_tab_in_text_does_not_end_a_sentence(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.de", tmp_path / "out.tsv"
+    source.write_text("ein Haus\tund Hund\n", encoding="utf-8")
+    assert distill(tiny_checkpoint, source, output) == 0
+    assert output.read_text("utf-8").startswith("ein Haus und Hund\t")
 
 
 def test_a_job_that_fails_keeps_its_parts_for_the_same_job_only(
@@ -71,6 +113,7 @@ def test_a_job_that_fails_keeps_its_parts_for_the_same_job_only(
 ) -> None:
     monkeypatch.setattr("model.jobs.manifest.SMALLEST_PART", 2)
     output = tmp_path / "out.tsv"
+    source = source.rename(tmp_path / "in.tsv")
     source.write_bytes(
         source.read_bytes().replace("läuft".encode(), b"l\xff")
     )  # the second part fails
@@ -93,7 +136,17 @@ def test_refusals(
     (tmp_path / "in.jsonl.gz").touch()
     assert distill(tiny_checkpoint, tmp_path / "in.jsonl.gz", output) == 2
     assert "text or TSV is read here, not .jsonl" in capsys.readouterr().err
-    assert distill(tiny_checkpoint, source, output, "--nearest", "bleu", "--beam-size", "1") == 2
+    for flag, value in (("nearest", "bleu"), ("source-column", "de")):
+        assert distill(tiny_checkpoint, source, output, f"--{flag}", value) == 2
+        assert f"--{flag}: {source} is not named .tsv" in capsys.readouterr().err
+    table = source.rename(tmp_path / "in.tsv")
+    assert distill(tiny_checkpoint, table, output, "--nearest", "bleu", "--beam-size", "1") == 2
     assert "no choice" in capsys.readouterr().err
-    assert distill(tiny_checkpoint, source, output, "--nearest", "bleu") == 2
-    assert "in.txt, line 1: no tab" in capsys.readouterr().err
+    assert distill(tiny_checkpoint, table, output, "--nearest", "bleu") == 2
+    assert "in.tsv, line 1: 1 column(s), but number 2 is asked for" in capsys.readouterr().err
+    assert distill(tiny_checkpoint, table, tmp_path / "o", "--target-column", "2") == 2
+    assert "with --nearest only" in capsys.readouterr().err
+    assert distill(tiny_checkpoint, table, tmp_path / "o", "--source-column", "de") == 2
+    assert "no column 'de' in its first line (ein Haus)" in capsys.readouterr().err
+    assert distill(tiny_checkpoint, table, tmp_path / "o", "--source-column", "0") == 2
+    assert "Columns count from 1" in capsys.readouterr().err

@@ -64,6 +64,19 @@ def test_a_fine_tuning_resumes_exactly_also_without_what_it_began_with(
         assert torch.equal(tensor, parts[name]), name
 
 
+def test_a_run_has_an_origin_of_its_own_that_resuming_and_fine_tuning_keep(
+    trained: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    origin = load_checkpoint(trained).origin
+    assert train(tiny_config, trained, "--resume", "run.max_steps=6") == 0
+    start = f"finetune.init_from={trained}"
+    assert train(tiny_config, tmp_path / "second", start, "run.max_steps=2") == 0
+    assert train(tiny_config, tmp_path / "third", "run.max_steps=2") == 0
+    assert load_checkpoint(trained / "last").origin == origin
+    assert load_checkpoint(tmp_path / "second").origin == origin
+    assert load_checkpoint(tmp_path / "third").origin not in (origin, None)
+
+
 def test_new_pieces_begin_as_the_mean_of_what_spells_them(trained: Path) -> None:
     checkpoint = load_checkpoint(trained)
     old = checkpoint.tokenizer

@@ -62,6 +62,30 @@ def test_the_links_of_a_guided_alignment_are_fixed(tiny_config: Path) -> None:
     check_same_config(dataclasses.replace(guided, shortlist=other), guided)
 
 
+@pytest.mark.parametrize("key", ["data.data_dir", "data.cache_dir"])
+def test_folders_may_move(tiny_config: Path, key: str) -> None:
+    check_same_config(load_config(tiny_config, [f"{key}=/elsewhere"]), load_config(tiny_config))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.train", "[{source: dev.de, target: dev.en}]"),
+        ("data.dev", "{source: train.de, target: train.en}"),
+        ("data.temperature", "2"),
+        ("data.filters", "{identical: true}"),
+        ("data.license", "unknown"),
+        ("tokenizer.sampling", "0.2"),
+        ("tokenizer.model", "other.model"),
+    ],
+)
+def test_what_the_folders_hold_and_how_it_is_read_may_not(
+    tiny_config: Path, key: str, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"another config: {key}"):
+        check_same_config(load_config(tiny_config, [f"{key}={value}"]), load_config(tiny_config))
+
+
 def test_another_teacher_is_refused_and_an_older_checkpoint_knows_none() -> None:
     before = {"data_digest": "a", "dev_digest": "b", "teacher_digest": "c"}
     check_same_data(before, {"data_digest": "a"})

@@ -20,6 +20,7 @@ from model.decoding.packed import PackedNetwork
 from model.errors import DataError
 from model.run import lock_run
 from model.translator import Translator
+from training.config import load_config
 from training.metrics import read_metrics
 from training.train import main
 
@@ -356,6 +357,25 @@ def test_changed_data_is_refused_on_resume(
     )
     path.write_text(content, encoding="utf-8")
     assert train(tiny_config, tmp_path / "run", "--resume", "run.max_steps=5") == 0
+
+
+def test_data_that_moved_is_the_same_data(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    assert train(tiny_config, run, "run.max_steps=4") == 0
+    elsewhere.mkdir()
+    for name in ("train.de", "train.en", "dev.de", "dev.en"):
+        (tmp_path / name).rename(elsewhere / name)
+    moved = (f"data.data_dir={elsewhere}", f"data.cache_dir={elsewhere}/cache")
+    assert train(tiny_config, run, "--resume", "run.max_steps=5", *moved) == 0
+    stored = load_config(run / "config.yaml")
+    assert stored.data.data_dir == elsewhere
+    text = (elsewhere / "train.de").read_text(encoding="utf-8")
+    (elsewhere / "train.de").write_text(text.replace("rot", "Hut"), encoding="utf-8")
+    capsys.readouterr()
+    again = train(run / "config.yaml", run, "--resume", "run.max_steps=6")
+    assert "the training files are not those" in refused(capsys, again)
 
 
 def test_every_difference_of_a_resumed_config_is_listed(
