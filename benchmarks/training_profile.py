@@ -19,7 +19,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.machine import gflops
-from model.decoding.precision import cpu_computes_bf16
+from model.network.cells import cpu_computes_bf16
 from model.network.seq2seq import Seq2Seq
 from training.config import load_config
 from training.distributed import World

@@ -14,7 +14,8 @@ import torch
 
 from model.config import to_dict
 from model.decoding.formats import Precision
-from model.decoding.precision import BY_NAME, cpu_computes_bf16, resolve_precision
+from model.decoding.precision import BY_NAME, resolve_precision
+from model.network.cells import cpu_computes_bf16
 from model.network.seq2seq import Seq2Seq
 from model.remembered import quickest
 from training.batching import Batch, Rows, collate

@@ -16,6 +16,7 @@ from model.decoding.formats import PRECISIONS, Precision
 from model.decoding.native.network import NativeNetwork, has_int8
 from model.decoding.packed import PackedNetwork
 from model.errors import ConfigError
+from model.network.cells import cpu_computes_bf16
 from model.network.seq2seq import Seq2Seq
 
 BY_NAME: dict[Precision, torch.dtype] = {
@@ -141,9 +142,3 @@ def cast(network: Seq2Seq, dtype: torch.dtype, device: torch.device | None = Non
             # On CUDA its weights must lie side by side, or each call gathers them, with a warning.
             module.flatten_parameters()
     return cast
-
-
-def cpu_computes_bf16() -> bool:
-    """Whether the CPU has bf16 products; without them bf16 is emulated and slower than fp32."""
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

@@ -26,6 +26,12 @@ KERNELS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
 }
 
 
+def cpu_computes_bf16() -> bool:
+    """Whether the CPU has bf16 products; without them bf16 is emulated and slower than fp32."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`F.linear` whose result for one row does not depend on how many rows are beside it.
 
@@ -155,6 +161,10 @@ class RecurrentLayer(nn.Module):
             if dtype == torch.bfloat16:
                 with torch.autocast("cuda", enabled=False):
                     return self.sequence_in(dtype, x, hidden, cell)
+        elif torch.is_autocast_enabled("cpu") and not cpu_computes_bf16():
+            # oneDNN refuses to train a recurrent layer in bf16 where there is no AVX-512.
+            with torch.autocast("cpu", enabled=False):
+                return self.sequence_in(torch.float32, x, hidden, cell)
         if hidden is None:
             return torch.as_tensor(self.kernel(x)[0])
         start = hidden.unsqueeze(0).contiguous()
@@ -168,9 +178,10 @@ class RecurrentLayer(nn.Module):
     ) -> Tensor:
         """As `sequence`, computed in `dtype`.
 
-        For CUDA: autocast to bf16 runs these kernels in fp16 all the same (torch 2.11), where the
-        gradients of a mean over many pieces are too small to be told from 0. And weights that are
-        bf16 themselves are not laid out for cuDNN by torch, which warns of it in every call.
+        In bf16 it is for CUDA: autocast to bf16 runs these kernels in fp16 all the same (torch
+        2.11), where the gradients of a mean over many pieces are too small to be told from 0. And
+        weights that are bf16 themselves are not laid out for cuDNN by torch, which warns of it in
+        every call.
         """
         width = self.hidden_size
         shapes = [parameter.shape for parameter in self.kernel.parameters()]
