@@ -135,7 +135,7 @@ def test_an_ensemble_is_that_of_the_python_api(
     for flags in (at_once, one_by_one):
         result = translate(tiny_checkpoint, TEXT, *flags)
         assert result.lines == expected
-        (line,) = result.errors
+        line = result.errors[0]  # a second one tells of last bits, on some processors
         paths = " + ".join(str(resolve(run)) for run in runs)
         assert line.startswith(f"dragoman-translate: {paths}, device cpu, precision fp32")
 
