@@ -64,6 +64,7 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
     from training.card import with_coverage
     from training.corpus import aligned_lines, encode_corpus, hold_out
     from training.counted import line_keys
+    from training.pairs import Side
     from training.sampling import SubwordSampler
     from training.shortlist import learn_measured
 
@@ -85,7 +86,7 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
             rows = np.arange(len(targets), dtype=np.uint64)
             keys = line_keys(0, 0, 0, np.zeros_like(rows), rows)
             sampler = SubwordSampler(tokenizer, alpha=alpha, seed=0)
-            targets = sampler.sample(train.pairs.targets, keys).split()
+            targets = sampler.sample(Side.joined(targets), keys).split()
         learned = learn_measured(train.sources, targets, dev, tokenizer, config)
         published: dict[Path, Path] = {}
         for link, old in checkpoints.items():

@@ -1,5 +1,6 @@
 """Sentences held as one array of ids, with what is needed to part them again."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,6 +13,12 @@ class Side(NamedTuple):
 
     ids: NDArray[np.int32]  # of all
     lengths: NDArray[np.int64]  # of each
+
+    @classmethod
+    def joined(cls, sentences: Sequence[NDArray[np.int32]]) -> "Side":
+        """One side of these sentences, of which there is one at least."""
+        lengths = np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))
+        return cls(np.concatenate(sentences), lengths)
 
     def split(self) -> list[NDArray[np.int32]]:
         """The sentences."""

@@ -5,43 +5,31 @@ SentencePiece has both, but its random numbers differ from one process to the ne
 run could not go on exactly as the uninterrupted one.
 """
 
-# No piece crosses a space, so words are segmented one by one. A word has a fixed set of numbered
-# segmentations, each drawn when it is first needed; a line only draws their numbers.
+# No piece crosses a space, so words are segmented one by one. A word has numbered segmentations,
+# and a line draws their numbers. None is remembered: to draw one takes about a microsecond or less.
 
-import hashlib
 import math
-import random
-import re
-import unicodedata
-from array import array
-from bisect import bisect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import ConfigError
 from model.text.tokenizer import SPACE_MARK, Tokenizer
-from training.counted import numbers
+from training.counted import Keys, numbers, splitmix64
 from training.pairs import Side
+from training.segmenting import Ints, Places, draw_words, fill_table, merge_words, split_words
 
 POOL = 64  # numbered segmentations of a word, a power of two; several may be equal
 _POOL_BITS = np.uint64(64 - 6)
 
-MOST_WORDS, MOST_SEGMENTATIONS = 1 << 17, 1 << 20
-"""That are remembered (about 100 MB); with more of them, all are forgotten and drawn again."""
-
-# A word has the space before it, if there is one. The space mark as a character of the text is a
-# word of its own: it is spelt in bytes.
-_WORD = re.compile(f" [^ {SPACE_MARK}]*|[^ {SPACE_MARK}]+|{SPACE_MARK}")
-
 # As in SentencePiece: a character outside the vocabulary is this much worse than the worst piece.
 _UNKNOWN_PENALTY = 10.0
 
-Pieces = tuple[str, ...]
-Draw = Callable[[str, int, random.Random], list[Pieces]]  # word, how many, where from
+Scores = dict[str, tuple[int, float]]  # id and score of each piece
+Draw = Callable[[Ints, Places, Keys, Places], int]
+"""symbols, starts, keys, counts: see `merge_words`."""
 
 
 class SubwordSampler:
@@ -60,171 +48,107 @@ class SubwordSampler:
         Raises:
             ConfigError: the tokenizer is not one of ours: its pieces may cross spaces.
         """
-        self._draw = _draw_function(tokenizer, alpha)
-        self._tokenizer = tokenizer
-        self._seed = seed
-        self._ids = {piece: (number,) for piece, (number, _) in tokenizer.subwords().items()}
-        self._forget()
+        scores = tokenizer.subwords()
+        _check(tokenizer, scores)
+        spelling = _spelling(tokenizer, scores)
+        self._spelt = np.array([symbol for spelt in spelling for symbol in spelt], np.int32)
+        self._bounds = np.cumsum([0, *map(len, spelling)])
+        self._mark = scores[SPACE_MARK][0]
+        self._seed = splitmix64(np.array([seed % 2**64], np.uint64))[0]
+        # The scores of a BPE model are the ranks 0, -1, -2...; those of a unigram model are logs.
+        ranked = all(score == int(score) for _, score in scores.values())
+        self._draw = (
+            bpe_dropout(scores, alpha) if ranked else unigram_sampling(spelling, scores, alpha)
+        )
 
-    def _forget(self) -> None:
-        self._numbers: dict[str, int] = {}
-        # Of each word's segmentations, -1: not yet.
-        self._rows: NDArray[np.int32] = np.empty((0, POOL), dtype=np.int32)
-        self._pieces: array[int] = array("i")  # of all segmentations, one after the other
-        self._starts: array[int] = array("q")
-        self._counts: array[int] = array("q")
+    def sample(self, lines: Side, keys: Keys) -> Side:
+        """Other segmentations of the lines, without begin and end, as their keys (N,) have it.
 
-    def sample(self, lines: Iterable[str], keys: NDArray[np.uint64]) -> Side:
-        """The ids of every line, without begin and end, as its key (N,) has it."""
-        if len(self._numbers) > MOST_WORDS or len(self._starts) > MOST_SEGMENTATIONS:
-            self._forget()
-        running: list[int] = []
-        sizes: list[int] = []
-        numbered = self._numbers
-        for line in lines:
-            text = " " + unicodedata.normalize("NFC", line) if line else ""
-            found = [numbered.setdefault(word, len(numbered)) for word in _WORD.findall(text)]
-            running += found
-            sizes.append(len(found))
-        words = np.array(running, dtype=np.int64)
-        word_counts = np.array(sizes, dtype=np.int64)
-        drawn = (numbers(keys, word_counts) >> _POOL_BITS).astype(np.int64)
-        chosen = self._segmentations(words, drawn)
-        counts = np.array(self._counts, dtype=np.int64)[chosen]
-        starts = np.array(self._starts, dtype=np.int64)[chosen]
-        piece_ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        # Running word i takes the places piece_ends[i] to piece_ends[i + 1].
-        shift = np.repeat(starts - piece_ends[:-1], counts)
-        ids = np.array(self._pieces, dtype=np.int32)[shift + np.arange(piece_ends[-1])]
-        return Side(ids, np.diff(piece_ends[np.concatenate([[0], np.cumsum(word_counts)])]))
-
-    def _segmentations(
-        self, words: NDArray[np.int64], drawn: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Rows of the segmentations numbered `drawn` of `words`; those that are new are drawn."""
-        missing = len(self._numbers) - len(self._rows)
-        self._rows = np.pad(self._rows, ((0, missing), (0, 0)), constant_values=-1)
-        rows: NDArray[np.int32] = self._rows[words, drawn]
-        new = np.unique(words[rows < 0] * POOL + drawn[rows < 0])
-        names = list(self._numbers) if len(new) else []
-        for word, number in zip(*(x.tolist() for x in np.divmod(new, POOL)), strict=True):
-            self._rows[word, number] = len(self._starts)
-            self._starts.append(len(self._pieces))
-            self._pieces.extend(self._segmentation(names[word], number))
-            self._counts.append(len(self._pieces) - self._starts[-1])
-        return np.asarray(self._rows[words, drawn])
-
-    def _segmentation(self, word: str, number: int) -> list[int]:
-        """The ids of segmentation `number` of `word`: a function of these and the seed."""
-        if word == SPACE_MARK:
-            return self._tokenizer.mark_ids
-        text = f"{self._seed} {number} {word}".encode()
-        rng = random.Random(hashlib.blake2b(text, digest_size=8).digest())
-        (pieces,) = self._draw(word.replace(" ", SPACE_MARK), 1, rng)
-        spelt = self._tokenizer.byte_ids
-        return [i for piece in pieces for i in self._ids.get(piece) or spelt(piece)]
+        However a text is segmented in `lines`, the result is the same.
+        """
+        symbols = np.empty(np.diff(self._bounds)[lines.ids].sum(), np.int32)
+        starts = np.empty(len(lines.ids) + 1, np.int64)
+        words = np.empty(len(lines.ids), np.uint64)
+        counts = np.empty(len(lines.lengths), np.int64)
+        count = split_words(
+            lines.ids,
+            lines.lengths,
+            self._bounds,
+            self._spelt,
+            self._mark,
+            self._seed,
+            symbols,
+            starts,
+            words,
+            counts,
+        )
+        drawn = numbers(keys, counts) >> _POOL_BITS
+        sizes = np.empty(count, np.int64)
+        total = self._draw(symbols, starts, splitmix64(words[:count] ^ splitmix64(drawn)), sizes)
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        return Side(symbols[:total], np.diff(ends[np.concatenate([[0], np.cumsum(counts)])]))
 
 
-def merge_with_dropout(
-    word: str, count: int, rng: random.Random, *, scores: dict[str, float], alpha: float
-) -> list[Pieces]:
-    """`count` BPE segmentations in which each merge is left out at random.
+def _check(tokenizer: Tokenizer, scores: Scores) -> None:
+    """Make sure that spaces are what divides words, and that no character is unknown.
 
-    Algorithm 1 of Provilkov et al. (2020): at every step each possible merge is dropped with
-    probability `alpha`, and the best that remains is applied; without one, the word is done.
+    Raises:
+        ConfigError: they are not.
     """
-    first = [scores.get(a + b, -math.inf) for a, b in pairwise(word)]
-    drawn = []
-    for _ in range(count):
-        pieces, merges = list(word), first.copy()  # merges[i] joins pieces i and i + 1
-        while (at := _best_kept(merges, alpha, rng)) >= 0:
-            pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
-            del merges[at]
-            if at > 0:
-                merges[at - 1] = scores.get(pieces[at - 1] + pieces[at], -math.inf)
-            if at < len(merges):
-                merges[at] = scores.get(pieces[at] + pieces[at + 1], -math.inf)
-        drawn.append(tuple(pieces))
-    return drawn
-
-
-def _best_kept(merges: list[float], alpha: float, rng: random.Random) -> int:
-    """The place of the best merge that is not dropped, the leftmost among equals; -1 for none.
-
-    From the best down, one random number each until one is kept: those below need none.
-    """
-    dropped: list[tuple[int, float]] = []
-    found = -1
-    while merges and (best := max(merges)) > -math.inf:
-        at = merges.index(best)
-        if rng.random() >= alpha:
-            found = at
-            break
-        dropped.append((at, best))
-        merges[at] = -math.inf
-    for at, score in dropped:  # only for this step
-        merges[at] = score
-    return found
-
-
-def sample_lattice(
-    word: str,
-    count: int,
-    rng: random.Random,
-    *,
-    scores: dict[str, float],
-    alpha: float,
-    longest: int,
-    unknown: float,
-) -> list[Pieces]:
-    """`count` segmentations x of the word, each drawn with probability P(x)^alpha / sum.
-
-    P is the product of the pieces' probabilities (Kudo 2018, section 3.2), over all segmentations:
-    sums from the left first, then a walk from the right end. No piece has more than `longest`
-    characters; a character that is no piece has the score `unknown`.
-    """
-    sums = [0.0]  # log of the summed weights of all segmentations of word[:end]
-    arrivals: list[tuple[list[int], list[float]]] = [([], [])]  # starts, cumulative weights
-    for end in range(1, len(word) + 1):
-        starts, logs = [], []
-        for start in range(max(0, end - longest), end):
-            score = scores.get(word[start:end], unknown if start == end - 1 else None)
-            if score is not None:
-                starts.append(start)
-                logs.append(sums[start] + alpha * score)
-        top = max(logs)
-        cumulative = list(accumulate(math.exp(log - top) for log in logs))
-        sums.append(top + math.log(cumulative[-1]))
-        arrivals.append((starts, cumulative))
-    drawn = []
-    for _ in range(count):
-        pieces, end = [], len(word)
-        while end > 0:
-            starts, cumulative = arrivals[end]
-            # Rounding could make the product the total itself.
-            place = bisect(cumulative, rng.random() * cumulative[-1], hi=len(cumulative) - 1)
-            pieces.append(word[starts[place] : end])
-            end = starts[place]
-        drawn.append(tuple(reversed(pieces)))
-    return drawn
-
-
-def _draw_function(tokenizer: Tokenizer, alpha: float) -> Draw:
-    """The way of drawing that suits the tokenizer's kind of model."""
-    scores = {piece: score for piece, (_, score) in tokenizer.subwords().items()}
-    if not tokenizer.mark_ids or any(SPACE_MARK in piece[1:] for piece in scores):
+    crossing = any(SPACE_MARK in piece[1:] for piece in scores)
+    if not tokenizer.mark_ids or SPACE_MARK not in scores or crossing:
         raise ConfigError(
             "tokenizer.sampling needs a tokenizer that dragoman-train learned: this one adds or "
             "joins spaces, or knows no bytes. Set tokenizer.sampling to 0 or learn another."
         )
-    # The scores of a BPE model are the ranks 0, -1, -2...; those of a unigram model are logs.
-    ranked = all(score == int(score) for score in scores.values())
-    if ranked:
-        return partial(merge_with_dropout, scores=scores, alpha=alpha)
-    return partial(
-        sample_lattice,
-        scores=scores,
-        alpha=alpha,
-        longest=max(map(len, scores)),
-        unknown=min(scores.values()) - _UNKNOWN_PENALTY,
-    )
+
+
+def _spelling(tokenizer: Tokenizer, scores: Scores) -> list[list[int]]:
+    """The symbols of each piece (V): of its characters; those of any other are itself."""
+    spelling = [[id] for id in range(tokenizer.vocab_size)]
+    letters = {c: tokenizer.byte_ids(c) for piece in scores for c in piece}
+    letters.update({piece: [id] for piece, (id, _) in scores.items() if len(piece) == 1})
+    for piece, (id, _) in scores.items():
+        spelling[id] = [symbol for character in piece for symbol in letters[character]]
+    return spelling
+
+
+def bpe_dropout(scores: Scores, alpha: float) -> Draw:
+    """Draws in which each merge is left out with probability `alpha` (Provilkov 2020)."""
+    best_first = sorted(scores, key=lambda piece: -scores[piece][1])
+    entries = [
+        (scores[piece[:cut]][0], scores[piece[cut:]][0], rank)
+        for rank, piece in enumerate(best_first)
+        for cut in range(1, len(piece))
+        if piece[:cut] in scores and piece[cut:] in scores
+    ]
+    ranked = np.array([scores[piece][0] for piece in best_first], np.int32)
+    return partial(merge_words, *_table(entries), ranked, np.uint64(math.ceil(alpha * 2**53)))
+
+
+def unigram_sampling(spelling: list[list[int]], scores: Scores, alpha: float) -> Draw:
+    """Draws in proportion to the product of the pieces' probabilities^`alpha` (Kudo 2018, 3.2).
+
+    `spelling` are the symbols of each piece (V).
+    """
+    unknown = min(score for _, score in scores.values()) - _UNKNOWN_PENALTY
+    logs = dict(scores.values())
+    nodes: dict[tuple[int, ...], int] = {(): 0}
+    for spelt in spelling:
+        for end in range(1, len(spelt) + 1):
+            nodes.setdefault(tuple(spelt[:end]), len(nodes))
+    ends = np.full(len(nodes), -1, np.int32)
+    weights = np.zeros(len(nodes))
+    for id, spelt in enumerate(spelling):
+        ends[nodes[tuple(spelt)]] = id
+        weights[nodes[tuple(spelt)]] = alpha * logs.get(id, unknown)
+    entries = [(nodes[spelt[:-1]], spelt[-1], node) for spelt, node in nodes.items() if spelt]
+    return partial(draw_words, *_table(entries), ends, weights)
+
+
+def _table(entries: list[tuple[int, int, int]]) -> tuple[Keys, NDArray[np.int32]]:
+    """What maps the first two numbers of each entry to the third; see `fill_table`."""
+    size = 2 << len(entries).bit_length()
+    keys, values = np.empty(size, np.uint64), np.empty(size, np.int32)
+    fill_table(np.array(entries, np.int32).reshape(-1, 3), keys, values)
+    return keys, values

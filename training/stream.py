@@ -67,7 +67,6 @@ class PairStream:
         self.position = Position()
         self.corpora = corpora
         self.settings = settings
-        self.tokenizer = tokenizer
         self.sizes = [len(corpus.cached) for corpus in corpora]
         weights = [corpus.weight for corpus in corpora]
         self.counts = epoch_counts(self.sizes, weights, settings.temperature)
@@ -131,14 +130,13 @@ class PairStream:
 
         sources, targets = pairs.source.split(), pairs.target.split()
         if self.sampler:
-            limits = (self.settings.max_length - len(corpus.tag), self.settings.max_length)
-            drawn = [
-                self._segmented(side, keys(use))
-                for side, use in zip((sources, targets), _SEGMENTS, strict=True)
-            ]
-            for place, (source, target) in enumerate(zip(*drawn, strict=True)):
-                if len(source) <= limits[0] and len(target) <= limits[1]:
-                    sources[place], targets[place] = source, target
+            source, target = (
+                self.sampler.sample(side, keys(use))
+                for side, use in zip((pairs.source, pairs.target), _SEGMENTS, strict=True)
+            )
+            fits = source.lengths <= self.settings.max_length - len(corpus.tag)
+            fits &= target.lengths <= self.settings.max_length
+            sources, targets = _where(fits, source, sources), _where(fits, target, targets)
         inputs = targets
         if self.settings.word_dropout:
             sources = self._hidden(sources, keys(_HIDDEN[0]))
@@ -155,20 +153,11 @@ class PairStream:
         lines = rows.astype(np.uint64)
         first = np.zeros_like(lines)
         keys = line_keys(self.settings.seed, _SEGMENTS[1], number, first, lines)
-        return self._segmented(targets, keys)
-
-    def _segmented(self, side: Sequence[Ids], keys: NDArray[np.uint64]) -> list[Ids]:
-        """Other segmentations. The ids of a tokenizer that can be sampled hold the whole text."""
-        assert self.sampler is not None
-        return self.sampler.sample(map(self._text, side), keys).split()
-
-    def _text(self, ids: Ids) -> str:
-        return self.tokenizer.decode(ids.tolist())
+        return self.sampler.sample(Side.joined(targets), keys).split()
 
     def _hidden(self, side: Sequence[Ids], keys: NDArray[np.uint64]) -> list[Ids]:
         """The same with UNK in place of random pieces (word dropout; not of special pieces)."""
-        lengths = _lengths(side)
-        ids = np.concatenate(side)
+        ids, lengths = Side.joined(side)
         hide = chosen(keys, lengths, self.settings.word_dropout) & (ids > EOS_ID)
         return Side(np.where(hide, UNK_ID, ids).astype(np.int32), lengths).split()
 
@@ -184,6 +173,14 @@ def _one_side(parts: Sequence[Side]) -> Side:
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.lengths for part in parts]),
     )
+
+
+def _where(fits: NDArray[np.bool_], drawn: Side, ordinary: list[Ids]) -> list[Ids]:
+    """The sentences of `drawn` that fit (N,), and the ordinary ones in place of the others."""
+    sentences = drawn.split()
+    for place in np.flatnonzero(~fits).tolist():
+        sentences[place] = ordinary[place]
+    return sentences
 
 
 def _lengths(sentences: Sequence[Ids]) -> NDArray[np.int64]:

@@ -2,11 +2,11 @@
 
 import math
 import os
-import random
 import subprocess
 import sys
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -21,8 +21,9 @@ import training
 from model.errors import ConfigError
 from model.text.tokenizer import Tokenizer
 from training.config import load_config
-from training.counted import line_keys
-from training.sampling import POOL, SubwordSampler, merge_with_dropout, sample_lattice
+from training.counted import line_keys, splitmix64
+from training.pairs import Side
+from training.sampling import POOL, Draw, Scores, SubwordSampler, bpe_dropout, unigram_sampling
 from training.training_data import load_training_data, make_stream
 from training.vocabulary import learn_tokenizer
 
@@ -56,15 +57,19 @@ from pathlib import Path
 from model.text.tokenizer import Tokenizer
 import numpy as np
 from training.counted import line_keys
+from training.pairs import Side
 from training.sampling import SubwordSampler
 lines = sys.argv[3:]
 rows = np.arange(len(lines), dtype=np.uint64)
 keys = line_keys(5, 0, 0, np.full_like(rows, 3), rows)
 for path in sys.argv[1:3]:
-    sampler = SubwordSampler(Tokenizer(Path(path).read_bytes()), alpha=0.3, seed=5)
-    for ids in sampler.sample(lines, keys).split():
+    tokenizer = Tokenizer(Path(path).read_bytes())
+    side = Side.joined([np.array(tokenizer.encode(line), np.int32) for line in lines])
+    for ids in SubwordSampler(tokenizer, alpha=0.3, seed=5).sample(side, keys).split():
         print(*ids)
 """
+
+Pieces = tuple[str, ...]
 
 any_line = st.text(st.characters(exclude_categories=["Cs"]))
 marked_line = st.text(st.sampled_from("\u2581\u2585 \tae\u0301\0<>s1"), max_size=20)
@@ -94,11 +99,16 @@ def keys(count: int, number: int, seed: int = 1) -> NDArray[np.uint64]:
     return line_keys(seed, 0, 0, np.full_like(rows, number), rows)
 
 
+def encoded(tokenizer: Tokenizer, lines: list[str]) -> Side:
+    ids = [np.array(line, np.int32) for line in tokenizer.encode_lines(lines)]
+    return Side.joined(ids) if ids else Side(np.empty(0, np.int32), np.empty(0, np.int64))
+
+
 def epoch(
     tokenizer: Tokenizer, lines: list[str], *, alpha: float, number: int = 0, seed: int = 1
 ) -> list[list[int]]:
     sampler = SubwordSampler(tokenizer, alpha=alpha, seed=seed)
-    drawn = sampler.sample(lines, keys(len(lines), number, seed)).split()
+    drawn = sampler.sample(encoded(tokenizer, lines), keys(len(lines), number, seed)).split()
     assert all(ids.dtype == np.int32 for ids in drawn)
     return [ids.tolist() for ids in drawn]
 
@@ -152,9 +162,10 @@ def test_epochs_seeds_and_equal_lines_differ_and_earlier_draws_do_not_matter(
     assert epoch(tokenizer, lines, alpha=0.3, number=3, seed=2) != three
     sampler = SubwordSampler(tokenizer, alpha=0.3, seed=1)
     for number in (9, 4, 3):
-        late = [ids.tolist() for ids in sampler.sample(lines, keys(27, number)).split()]
+        side = sampler.sample(encoded(tokenizer, lines), keys(27, number))
+        late = [ids.tolist() for ids in side.split()]
     assert late == three
-    backwards = sampler.sample(lines[::-1], keys(27, 3)[::-1]).split()
+    backwards = sampler.sample(encoded(tokenizer, lines[::-1]), keys(27, 3)[::-1]).split()
     assert [ids.tolist() for ids in backwards][::-1] == three
 
 
@@ -178,40 +189,97 @@ def test_another_process_draws_the_same(bpe: Tokenizer, unigram: Tokenizer, tmp_
     assert printed.stdout == expected
 
 
-def test_dropout_has_the_probabilities_of_algorithm_1() -> None:
-    # "abc": ab is the better merge, bc the other, and abc joins either with the third letter.
-    scores = {"ab": 0.0, "bc": -1.0, "abc": -2.0, "a": -3.0, "b": -4.0, "c": -5.0}
-    drawn = merge_with_dropout("abc", 40_000, random.Random(1), scores=scores, alpha=0.3)
-    expected = {
-        ("a", "b", "c"): 0.3 * 0.3,
-        ("ab", "c"): 0.7 * 0.3,
-        ("a", "bc"): 0.3 * 0.7 * 0.3,
-        ("abc",): (0.7 + 0.3 * 0.7) * 0.7,
-    }
-    counts = Counter(drawn)
-    assert counts.keys() == expected.keys()
+def draws(draw: Draw, symbols: list[int], count: int = 40_000) -> Counter[tuple[int, ...]]:
+    """How often each segmentation of a word is drawn, of `count` times."""
+    running = np.tile(np.array(symbols, np.int32), count)
+    starts = np.arange(count + 1) * len(symbols)
+    sizes = np.empty(count, np.int64)
+    total = draw(running, starts, splitmix64(np.arange(count, dtype=np.uint64)), sizes)
+    assert total == sizes.sum()
+    return Counter(tuple(ids.tolist()) for ids in Side(running[:total], sizes).split())
+
+
+def algorithm_1(pieces: Pieces, scores: Scores, alpha: float) -> dict[Pieces, float]:
+    """The probability of each result of Provilkov et al. (2020), Algorithm 1, by way of all ways.
+
+    At every step each possible merge is left out with probability `alpha`, and the best that
+    remains is applied, so that this is one with probability alpha^(better ones) (1 - alpha).
+    """
+    merges = [(left + right, at) for at, (left, right) in enumerate(pairwise(pieces))]
+    possible = [(-scores[piece][1], at, piece) for piece, at in merges if piece in scores]
+    found: dict[Pieces, float] = defaultdict(float, {pieces: alpha ** len(possible)})
+    for better, (_, at, piece) in enumerate(sorted(possible)):
+        after = algorithm_1((*pieces[:at], piece, *pieces[at + 2 :]), scores, alpha)
+        for result, probability in after.items():
+            found[result] += alpha**better * (1 - alpha) * probability
+    return found
+
+
+# "abc": ab is the better merge, bc the other, and abc joins either with the third letter.
+TOY: Scores = {p: (id, -id) for id, p in enumerate(["ab", "bc", "abc", "a", "b", "c"])}
+
+
+def test_algorithm_1_by_hand() -> None:
+    assert algorithm_1(("a", "b", "c"), TOY, 0.3) == pytest.approx(
+        {
+            ("a", "b", "c"): 0.3 * 0.3,
+            ("ab", "c"): 0.7 * 0.3,
+            ("a", "bc"): 0.3 * 0.7 * 0.3,
+            ("abc",): (0.7 + 0.3 * 0.7) * 0.7,
+        }
+    )
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5])
+@pytest.mark.parametrize("word", ["abc", "\u2581house", "\u2581houses", "\u2581street"])
+def test_dropout_has_the_probabilities_of_algorithm_1(
+    bpe: Tokenizer, word: str, alpha: float
+) -> None:
+    scores = TOY if word == "abc" else bpe.subwords()
+    counts = draws(bpe_dropout(scores, alpha), [scores[letter][0] for letter in word])
+    expected = algorithm_1(tuple(word), scores, alpha)
+    assert len(expected) >= 4
+    assert sum(counts.values()) == 40_000
     for pieces, probability in expected.items():
-        assert counts[pieces] / 40_000 == pytest.approx(probability, abs=0.01)
+        drawn = counts.pop(tuple(scores[piece][0] for piece in pieces), 0)
+        assert drawn / 40_000 == pytest.approx(probability, abs=0.01)
+    assert not counts
+
+
+def test_dropout_draws_the_same_on_every_machine() -> None:
+    draw = bpe_dropout(TOY, 0.5)
+    assert draws(draw, [3, 4, 5], 1000) == {(3, 4, 5): 262, (0, 5): 255, (3, 1): 125, (2,): 358}
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 def test_lattice_draws_in_proportion_to_the_power_of_the_probability(alpha: float) -> None:
     weights = {"a": 0.1, "b": 0.2, "c": 0.05, "ab": 0.3, "bc": 0.15, "abc": 0.01}
-    scores = {piece: math.log(weight) for piece, weight in weights.items()}
+    scores = {piece: (id, math.log(weight)) for id, (piece, weight) in enumerate(weights.items())}
+    spelling = [[0], [1], [2], [0, 1], [1, 2], [0, 1, 2]]
     paths = [("a", "b", "c"), ("ab", "c"), ("a", "bc"), ("abc",)]
     powers = {path: math.prod(weights[piece] for piece in path) ** alpha for path in paths}
-    drawn = sample_lattice(
-        "abc", 40_000, random.Random(1), scores=scores, alpha=alpha, longest=3, unknown=-20.0
-    )
-    counts = Counter(drawn)
-    assert counts.keys() == powers.keys()
+    counts = draws(unigram_sampling(spelling, scores, alpha), [0, 1, 2])
+    assert sum(counts.values()) == 40_000
     for path, power in powers.items():
-        assert counts[path] / 40_000 == pytest.approx(power / sum(powers.values()), abs=0.01)
+        drawn = counts.pop(tuple(scores[piece][0] for piece in path))
+        assert drawn / 40_000 == pytest.approx(power / sum(powers.values()), abs=0.01)
+    assert not counts
 
 
-def test_a_long_word_does_not_underflow(unigram: Tokenizer) -> None:
-    line = "漢e" * 2000
-    assert unigram.decode(epoch(unigram, [line], alpha=0.9)[0]) == line
+@pytest.mark.parametrize("word", ["漢e" * 2000, "house" * 1000])
+def test_a_long_word_is_one_too(tokenizer: Tokenizer, word: str) -> None:
+    assert tokenizer.decode(epoch(tokenizer, [word], alpha=0.9)[0]) == word
+
+
+def test_how_a_line_was_segmented_before_does_not_matter(tokenizer: Tokenizer) -> None:
+    sampler = SubwordSampler(tokenizer, alpha=0.3, seed=1)
+    of_lines = keys(len(LINES), 0)
+    ordinary = encoded(tokenizer, LINES)
+    other = sampler.sample(ordinary, keys(len(LINES), 1))
+    assert other.ids.tolist() != ordinary.ids.tolist()
+    one, two = sampler.sample(ordinary, of_lines), sampler.sample(other, of_lines)
+    assert one.ids.tolist() == two.ids.tolist()
+    assert one.lengths.tolist() == two.lengths.tolist()
 
 
 def test_a_word_has_at_most_a_pool_of_segmentations(unigram: Tokenizer) -> None:
