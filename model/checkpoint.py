@@ -52,7 +52,7 @@ class Checkpoint:
     shortlist: Shortlist | None
     """What decoding may be confined to; none if the checkpoint was saved without."""
     origin: str | None
-    """A name of the random weights that its training began with, or the training of the model that
+    """A digest of what its training began with, weights and data, or the training of the model that
     it was fine-tuned from; none if the checkpoint was saved without."""
     step: int
     path: Path

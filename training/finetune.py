@@ -3,14 +3,14 @@
 # Shapes: V old pieces, W new pieces, E vector size.
 
 import difflib
-import uuid
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.checkpoint import Checkpoint, load_checkpoint, load_origin
 from model.config import ModelConfig
@@ -37,15 +37,21 @@ def starting_weights(
     return initial_weights(load_checkpoint(config.init_from), model, tokenizer)
 
 
-def new_origin(config: FinetuneConfig) -> str | None:
+def new_origin(config: FinetuneConfig, network: nn.Module, data_digest: str) -> str | None:
     """The origin of a run that begins: its own, or that of the model whose weights it takes.
 
-    None if that model has none: it was saved by an older Dragoman.
+    Its own is a digest of the weights that it begins with and of its data, so that the same
+    training gives the same checkpoint. None if that model has none: an older Dragoman saved it.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
     """
-    return load_origin(config.init_from) if config.init_from else uuid.uuid4().hex
+    if config.init_from:
+        return load_origin(config.init_from)
+    digest = hashlib.sha256(data_digest.encode())
+    for parameter in network.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def initial_weights(

@@ -5,8 +5,8 @@ SentencePiece has both, but its random numbers differ from one process to the ne
 run could not go on exactly as the uninterrupted one.
 """
 
-# No piece crosses a space, so words are segmented one by one. A word has numbered segmentations,
-# and a line draws their numbers. None is remembered: to draw one takes about a microsecond or less.
+# No piece crosses a space, so words are segmented one by one. A line draws a number for each word,
+# which a segmentation follows from. None is remembered: to draw one takes a microsecond or less.
 
 import math
 from collections.abc import Callable
@@ -20,9 +20,6 @@ from model.text.tokenizer import SPACE_MARK, Tokenizer
 from training.counted import Keys, numbers, splitmix64
 from training.pairs import Side
 from training.segmenting import Ints, Places, draw_words, fill_table, merge_words, split_words
-
-POOL = 64  # numbered segmentations of a word, a power of two; several may be equal
-_POOL_BITS = np.uint64(64 - 6)
 
 # As in SentencePiece: a character outside the vocabulary is this much worse than the worst piece.
 _UNKNOWN_PENALTY = 10.0
@@ -40,7 +37,7 @@ class SubwordSampler:
     """
 
     def __init__(self, tokenizer: Tokenizer, *, alpha: float, seed: int) -> None:
-        """`seed` is that of the numbered segmentations.
+        """`seed` is that of the segmentations.
 
         A BPE model leaves out each merge with probability `alpha`. A unigram model draws from a
         word's segmentations with their probabilities raised to the power `alpha`.
@@ -82,7 +79,7 @@ class SubwordSampler:
             words,
             counts,
         )
-        drawn = numbers(keys, counts) >> _POOL_BITS
+        drawn = numbers(keys, counts)
         sizes = np.empty(count, np.int64)
         total = self._draw(symbols, starts, splitmix64(words[:count] ^ splitmix64(drawn)), sizes)
         ends = np.concatenate([[0], np.cumsum(sizes)])

@@ -77,7 +77,6 @@ class Session:
         model = replace(config.model, vocab_size=self.tokenizer.vocab_size)
         kept = state and next(good_checkpoints(run), None)  # else the beginning may be needed again
         weights = None if kept else starting_weights(config.finetune, model, self.tokenizer)
-        self.origin = load_origin(run / "last") if state else new_origin(config.finetune)
         self.config = replace(config, model=model)
         self.dtype = world.shared(lambda: training_dtype(self.config, self.device))
         tokens = config.run.batch_tokens
@@ -104,6 +103,11 @@ class Session:
             world=world,
             objective=make_objective(self.config, self.pairs, self.tokenizer, self.device),
             weights=weights,
+        )
+        self.origin = (
+            load_origin(run / "last")
+            if state
+            else new_origin(config.finetune, self.trainer.network, self.digests["data_digest"])
         )
         self.learned: LearnedShortlist | None = None
         self.best = Best(config.validation.best)

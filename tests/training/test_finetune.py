@@ -71,10 +71,13 @@ def test_a_run_has_an_origin_of_its_own_that_resuming_and_fine_tuning_keep(
     assert train(tiny_config, trained, "--resume", "run.max_steps=6") == 0
     start = f"finetune.init_from={trained}"
     assert train(tiny_config, tmp_path / "second", start, "run.max_steps=2") == 0
-    assert train(tiny_config, tmp_path / "third", "run.max_steps=2") == 0
+    again, other = ("run.max_steps=2",), ("run.max_steps=2", "run.seed=2")
+    assert train(tiny_config, tmp_path / "again", *again) == 0
+    assert train(tiny_config, tmp_path / "other", *other) == 0
     assert load_checkpoint(trained / "last").origin == origin
     assert load_checkpoint(tmp_path / "second").origin == origin
-    assert load_checkpoint(tmp_path / "third").origin not in (origin, None)
+    assert load_checkpoint(tmp_path / "again").origin == origin
+    assert load_checkpoint(tmp_path / "other").origin not in (origin, None)
 
 
 def test_new_pieces_begin_as_the_mean_of_what_spells_them(trained: Path) -> None:

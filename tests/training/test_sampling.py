@@ -23,7 +23,7 @@ from model.text.tokenizer import Tokenizer
 from training.config import load_config
 from training.counted import line_keys, splitmix64
 from training.pairs import Side
-from training.sampling import POOL, Draw, Scores, SubwordSampler, bpe_dropout, unigram_sampling
+from training.sampling import Draw, Scores, SubwordSampler, bpe_dropout, unigram_sampling
 from training.training_data import load_training_data, make_stream
 from training.vocabulary import learn_tokenizer
 
@@ -282,10 +282,10 @@ def test_how_a_line_was_segmented_before_does_not_matter(tokenizer: Tokenizer) -
     assert one.lengths.tolist() == two.lengths.tolist()
 
 
-def test_a_word_has_at_most_a_pool_of_segmentations(unigram: Tokenizer) -> None:
+def test_a_word_of_many_segmentations_seldom_has_the_same_one_again(unigram: Tokenizer) -> None:
     word = "house" * 20  # thousands of segmentations, all as likely
     seen = {tuple(ids) for ids in epoch(unigram, [word] * 3000, alpha=0)}
-    assert len(seen) == POOL
+    assert len(seen) > 2900
 
 
 def test_no_lines_are_no_ids(bpe: Tokenizer) -> None:
