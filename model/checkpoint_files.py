@@ -97,7 +97,7 @@ class CheckpointFiles:
             raise CheckpointError(f"{self.directory / SHORTLIST}: {error}") from error
 
     def origin(self) -> str | None:
-        """Which random weights it all began with, if the checkpoint was saved with that."""
+        """What its training began with, see `Checkpoint`, if it was saved with that."""
         return str(self.json(ORIGIN).get("origin")) if ORIGIN in self.hashes else None
 
 

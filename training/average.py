@@ -99,18 +99,19 @@ def average(directories: Sequence[Path], output: Path) -> str:
 def _check_same_origin(one: "Checkpoint", other: "Checkpoint") -> None:
     """Make sure that a mean of weights can mean anything.
 
-    Networks that began with different random weights have their units in different orders, so the
-    mean of their weights is noise. From one trained model on, also several trainings may go: their
-    mean is a "model soup" (Wortsman et al. 2022). What an older Dragoman saved tells no origin.
+    Networks that began with other random weights have their units in another order, and those that
+    learned from other data go apart, so the mean of their weights is noise. From one trained model
+    on, also several trainings may go: their mean is a "model soup" (Wortsman et al. 2022). What an
+    older Dragoman saved tells no origin.
 
     Raises:
-        ConfigError: they began with different random weights.
+        ConfigError: their origins differ.
     """
     if one.origin and other.origin and one.origin != other.origin:
         raise ConfigError(
-            f"{one.path}, {other.path}: of trainings that began with different random weights, so "
-            "the mean would be noise. Name checkpoints of one training, or of several that were "
-            "fine-tuned from one model; an --ensemble takes any."
+            f"{one.path}, {other.path}: of trainings that began with other random weights or with "
+            "other data, so the mean would be noise. Name checkpoints of one training, or of "
+            "several that were fine-tuned from one model; an --ensemble takes any."
         )
 
 

@@ -41,7 +41,8 @@ def new_origin(config: FinetuneConfig, network: nn.Module, data_digest: str) -> 
     """The origin of a run that begins: its own, or that of the model whose weights it takes.
 
     Its own is a digest of the weights that it begins with and of its data, so that the same
-    training gives the same checkpoint. None if that model has none: an older Dragoman saved it.
+    training gives the same checkpoint; trainings that share both have one origin, whatever else
+    differs. None if the model that it begins with was saved by an older Dragoman.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.

@@ -104,16 +104,17 @@ class Session:
             objective=make_objective(self.config, self.pairs, self.tokenizer, self.device),
             weights=weights,
         )
-        self.origin = (
-            load_origin(run / "last")
-            if state
-            else new_origin(config.finetune, self.trainer.network, self.digests["data_digest"])
-        )
+        self.origin = load_origin(run / "last") if state else self._own_origin()
         self.learned: LearnedShortlist | None = None
         self.best = Best(config.validation.best)
         self.lifeline = Lifeline(self.trainer, run, world)
         if state:
             self._go_on(*state)
+
+    def _own_origin(self) -> str | None:
+        """Where a training that begins has its beginning."""
+        network, data = self.trainer.network, self.digests["data_digest"]
+        return new_origin(self.config.finetune, network, data)
 
     def _go_on(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Continue from a checkpoint."""
