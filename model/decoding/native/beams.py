@@ -166,6 +166,26 @@ def offer_row(
 
 
 @kernel
+def allowed(end: int, stop: int, length: int, limit: int, shortest: int) -> tuple[int, int]:
+    """The columns of what may come next: EOS alone at the limit, all but EOS before `shortest`."""
+    if length == limit:
+        return end, end + 1
+    if length < shortest:
+        return end + 1, stop
+    return end, stop
+
+
+@kernel
+def is_beaten(logits: Floats, r: int, end: int, stop: int) -> bool:
+    """Whether a piece of row r is more probable than EOS, its column `end`."""
+    best = NOTHING
+    for j in range(end, stop):
+        best = greater(logits[r, j], best)
+    beaten: bool = logits[r, end] < best
+    return beaten
+
+
+@kernel
 def best_extensions(
     first: int,
     count: int,
@@ -203,23 +223,15 @@ def best_extensions(
         if skip[n]:
             continue
         new_log_prob[n] = NOTHING
-        parent[n] = 0
-        column[n] = end
-        found = 0
+        parent[n], column[n], found = 0, end, 0
+        low, high = allowed(end, columns[n], length[n], limit[n], shortest[n])
         for k in range(beam):
             if row[n, k] < 0:
                 continue
             r = row[n, k] - offset
             norm = normaliser(logits, r, columns[n], maxima)
-            low, high = end, columns[n]
             if length[n] == limit[n]:
-                best = NOTHING
-                for j in range(low, high):
-                    best = greater(logits[r, j], best)
-                forced[n, k] = logits[r, end] < best
-                high = end + 1
-            elif length[n] < shortest[n]:
-                low = end + 1
+                forced[n, k] = is_beaten(logits, r, end, columns[n])
             found = offer_row(
                 logits,
                 r,
@@ -234,6 +246,17 @@ def best_extensions(
                 parent[n],
                 column[n],
             )
+
+
+@kernel
+def insert(best: Floats, score: float) -> None:
+    """Put `score` in its place among `best` (K,), the highest first, if it is one of the K best."""
+    at = len(best) - 1
+    if score > best[at]:
+        while at > 0 and score > best[at - 1]:
+            best[at] = best[at - 1]
+            at -= 1
+        best[at] = score
 
 
 @kernel
@@ -281,12 +304,7 @@ def keep(
             if ended:
                 score = value / penalty[n, t] + extra[n, k]
                 finished[n] += 1
-                at = beam - 1
-                if score > best[n, at]:
-                    while at > 0 and score > best[n, at - 1]:
-                        best[n, at] = best[n, at - 1]
-                        at -= 1
-                    best[n, at] = score
+                insert(best[n], score)
             told_piece[n, t, k] = piece[n, k]
             told_parent[n, t, k] = parent[n, k]
             told_log_prob[n, t, k] = value

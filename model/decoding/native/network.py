@@ -172,8 +172,7 @@ class NativeNetwork:
         return [encoded for encoded in found if encoded is not None]
 
     def _start(self, values: Floats, parts: list[slice]) -> tuple[Bytes, Floats]:
-        """Hidden (N, L, D) and carried (N, L, D) before the first piece: tanh of the projected
-        mean of the memory."""
+        """First hidden and carried states (N, L, D): tanh of the projected mean of the memory."""
         means = np.stack([values[part].mean(axis=0, dtype=np.float32) for part in parts])
         below = np.empty(means.shape, np.uint8)
         place_narrow(below, 0, means, len(means), self._context_steps)
