@@ -267,9 +267,11 @@ def test_it_says_that_there_is_no_connection_and_goes_on(page: Page) -> None:
     page.context.set_offline(True)
     page.get_by_role("textbox").first.fill(TEXT)
     expect(page.locator("#notice-text")).to_contain_text("offline")
+    assert page.locator("#output").inner_text() == ""
     page.context.set_offline(False)
     settled(page)
     expect(page.locator("#notice")).to_be_hidden()
+    assert page.locator("#output").inner_text()
 
 
 def test_the_theme_is_that_of_the_system_until_it_is_chosen(page: Page) -> None:

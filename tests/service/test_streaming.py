@@ -132,19 +132,35 @@ def test_words_come_before_the_end(worker: Worker, beam_size: int) -> None:
     assert len(told[len(told) // 2]) < len(translation.text)
 
 
-def test_a_reader_that_leaves_frees_the_slots(worker: Worker) -> None:
-    options = SearchOptions(beam_size=1, min_length=55, max_length_a=0, max_length_b=55)
+def test_a_reader_that_leaves_frees_the_slots(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32, max_rows=8)
+    finished: list[int] = []
+    tell = worker._crew.speed.finished
 
-    async def test() -> None:
+    def told(pieces: int) -> tuple[int, float] | None:
+        finished.append(pieces)
+        return tell(pieces)
+
+    monkeypatch.setattr(worker._crew.speed, "finished", told)
+    options = SearchOptions(beam_size=1, min_length=55, max_length_a=0, max_length_b=55)
+    text = "der Hund läuft. " * 400
+    parts = sum(isinstance(part, tuple) for part in plan_text(text, worker.tokenizer, worker.limit))
+
+    async def leave() -> None:
         with Admission(9, 10**6).enter(1) as admitted:
-            stream = worker.stream("der Hund " * 8, options, Terms(), admitted)
+            stream = worker.stream(text, options, Terms(), admitted)
             async for _ in stream:
                 break
             await stream.aclose()  # type: ignore[attr-defined]
-            while worker.stats().in_use:
+            while worker.stats().in_use or worker.stats().waiting:
                 await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(test(), 30))
+    worker.start()
+    asyncio.run(asyncio.wait_for(leave(), 60))
+    worker.stop()
+    assert 0 < len(finished) < parts / 2
 
 
 def test_a_blank_text_is_streamed_as_it_is(worker: Worker) -> None:

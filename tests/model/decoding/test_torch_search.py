@@ -79,11 +79,15 @@ def test_a_step_stays_on_its_device(
 def test_a_step_does_not_wait_for_the_gpu(make_network: Callable[..., Seq2Seq]) -> None:
     search = search_on(torch.device("cuda"), make_network(700), torch.bfloat16, Stepping())
     search._step(8, 32, NONE_RULED)
+    waited: RuntimeError | None = None
     torch.cuda.set_sync_debug_mode("error")
     try:
         search._step(8, 32, NONE_RULED)
+    except RuntimeError as error:
+        waited = error
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert waited is None
 
 
 @torch.inference_mode()

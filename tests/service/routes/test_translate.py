@@ -126,7 +126,9 @@ def test_a_wrong_body_is_refused(client: TestClient, body: str, message: str) ->
     ],
 )
 def test_a_body_that_cannot_be_read_is_refused(client: TestClient, body: bytes) -> None:
-    refusal(post(client, body), 400, "unreadable_body")
+    message = refusal(post(client, body), 400, "unreadable_body")
+    assert message.startswith("body: ")
+    assert message.endswith(" Send a JSON object.")
 
 
 def test_numbers_of_any_length_are_refused(client: TestClient) -> None:
@@ -231,7 +233,8 @@ def test_a_stream_ends_with_what_the_answer_would_have_been(
 
 def test_a_stream_that_cannot_begin_has_a_status(client: TestClient) -> None:
     body = {"text": "a", "stream": True, "options": {"constraints": ["a a a"], "max_length_b": 0}}
-    refusal(client.post(TRANSLATE, json=body), 422, "invalid_request")
+    message = refusal(client.post(TRANSLATE, json=body), 422, "invalid_request")
+    assert message.startswith("constraints: 3 pieces, but the translation of a source of 1 may")
 
 
 def test_a_stream_that_fails_later_says_so(
