@@ -22,7 +22,7 @@ from model.cli import (
     search_options,
 )
 from model.decoding.options import SearchOptions
-from model.errors import ConfigError, DataError
+from model.errors import ConfigError
 from model.jobs.corpus import Files, translate_corpus
 from model.jobs.formats import Form, one_line
 from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
@@ -32,6 +32,7 @@ from model.jobs.shard import Shard
 from model.jobs.source import count_records, fingerprint
 from model.translation import Translation
 from model.translator import Translator
+from training.parsing import tsv_fields
 from training.records import kind_of, tsv_columns
 from training.risk import Score, score_named
 
@@ -130,13 +131,7 @@ def pairs_form(
             return [line.replace("\t", " ")]
         if not line.strip() or (has_header and number == 1):
             return [""] * len(columns)
-        found = line.split("\t")
-        if len(found) <= max(columns):
-            raise DataError(
-                f"{len(found)} column(s), but number {max(columns) + 1} is asked for. Mend the "
-                "line, or ask for another column."
-            )
-        return [found[column] for column in columns]
+        return tsv_fields(line, columns)
 
     def parse(number: int, line: str) -> Record:
         text, *references = sides(number, line)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from model.errors import DataError
@@ -52,16 +53,27 @@ def tsv_pair(number: int, raw: RawRecord, *, name: str, columns: tuple[int, ...]
     line = _decoded(raw[0], where)
     if not line.strip():
         return Pair("", "", 1.0)
-    found = line.split("\t")
-    if len(found) == 1:
-        raise DataError(f"{where}: no tab. Write source, a tab, target.")
-    if len(found) <= max(columns):
-        raise DataError(
-            f"{where}: {len(found)} columns, but number {max(columns) + 1} is asked for. Mend the "
-            "line or the config."
-        )
-    source, target, *weight = (found[column] for column in columns)
+    try:
+        source, target, *weight = tsv_fields(line, columns)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
     return Pair(source, target, _weight(weight[0], where) if weight else 1.0)
+
+
+def tsv_fields(line: str, columns: Sequence[int]) -> list[str]:
+    """What a line has in `columns`, their places from 0.
+
+    Raises:
+        DataError: it has too few.
+    """
+    found = line.split("\t")
+    if len(found) <= max(columns):
+        there = "no tab" if len(found) == 1 else f"{len(found)} columns"
+        raise DataError(
+            f"{there}, but number {max(columns) + 1} is asked for. Mend the line, or ask for "
+            "another column."
+        )
+    return [found[column] for column in columns]
 
 
 def json_pair(number: int, raw: RawRecord, *, name: str, fields: tuple[str, str, str]) -> Pair:

@@ -143,7 +143,7 @@ def test_refusals(
     assert distill(tiny_checkpoint, table, output, "--nearest", "bleu", "--beam-size", "1") == 2
     assert "no choice" in capsys.readouterr().err
     assert distill(tiny_checkpoint, table, output, "--nearest", "bleu") == 2
-    assert "in.tsv, line 1: 1 column(s), but number 2 is asked for" in capsys.readouterr().err
+    assert "in.tsv, line 1: no tab, but number 2 is asked for" in capsys.readouterr().err
     assert distill(tiny_checkpoint, table, tmp_path / "o", "--target-column", "2") == 2
     assert "with --nearest only" in capsys.readouterr().err
     assert distill(tiny_checkpoint, table, tmp_path / "o", "--source-column", "de") == 2
