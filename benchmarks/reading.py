@@ -3,8 +3,8 @@
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.reading [section.key=value ...]
 
 configs/multi30k_en_de.yaml. Every process of a training does this for all pairs, with one thread,
-while it trains: it bounds the speed of all GPUs together. With `tokenizer.sampling=0.1` the first
-windows are slower, because words are segmented anew.
+while it trains: it bounds the speed of all GPUs together. `tokenizer.sampling=0.1` segments every
+word anew. (The first window loads the kernels for that.)
 """
 
 import statistics

@@ -162,7 +162,8 @@ class RecurrentLayer(nn.Module):
                 with torch.autocast("cuda", enabled=False):
                     return self.sequence_in(dtype, x, hidden, cell)
         elif torch.is_autocast_enabled("cpu") and not cpu_computes_bf16():
-            # oneDNN refuses to train a recurrent layer in bf16 where there is no AVX-512.
+            # oneDNN refuses to train a recurrent layer in bf16 where there is no AVX-512, and
+            # emulates it, slower than fp32, where that has no bf16.
             with torch.autocast("cpu", enabled=False):
                 return self.sequence_in(torch.float32, x, hidden, cell)
         if hidden is None:
