@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.decoding.native.beams import BeamArrays, best_extensions, keep, list_rows
+from model.decoding.native.beams import BeamArrays, keep, list_rows
+from model.decoding.native.extensions import best_extensions
 from model.decoding.native.listed import NativeListed
 from model.decoding.native.network import Buffers, Encoded, Memory, NativeNetwork, Step
 from model.decoding.native.product import Floats

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model.decoding.native.beams import NOTHING, best_extensions, keep, list_rows, normaliser
+from model.decoding.native.beams import keep, list_rows
+from model.decoding.native.extensions import NOTHING, best_extensions, normaliser
 from model.decoding.native.product import Floats
 from model.text.tokenizer import EOS_ID
 
