@@ -1,6 +1,7 @@
 """A checkpoint: one directory with everything that translating needs, checked before it is used.
 
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
+    text.json                                                       task, languages, form of text
     shortlist.safetensors                                           if one was learned
     origin.json                                                     of a training: where it began
     training_state/state.safetensors  training_state/state.json     to resume; may be left out
@@ -20,6 +21,7 @@ from torch import Tensor
 from model.checkpoint_files import (
     CARD,
     ORIGIN,
+    PROFILE,
     SHORTLIST,
     STATE,
     WEIGHTS,
@@ -34,6 +36,7 @@ from model.decoding.shortlist import Shortlist
 from model.errors import CheckpointError, ConfigError
 from model.network.seq2seq import Seq2Seq
 from model.run import publish, publish_as, resolve
+from model.text.profile import TextProfile
 from model.text.tokenizer import Tokenizer
 
 
@@ -47,6 +50,8 @@ class Checkpoint:
     tokenizer: Tokenizer
     search: SearchOptions
     """The decoding defaults that were chosen for this network."""
+    profile: TextProfile
+    """Its task and languages, and the form of text that it has learned."""
     card: str
     """Markdown: data, license, attribution, metrics."""
     shortlist: Shortlist | None
@@ -84,6 +89,7 @@ def save_checkpoint(
     card: str,
     training_state: Mapping[str, Tensor] | None,
     training_meta: Mapping[str, object] | None,
+    profile: TextProfile | None = None,
     shortlist: Shortlist | None = None,
     origin: str | None = None,
 ) -> Path:
@@ -91,6 +97,7 @@ def save_checkpoint(
 
     Args:
         weights: by the names of `named_parameters()` of the network, so a tied matrix comes once.
+        profile: None is that of checkpoints before there was one.
         origin: see `Checkpoint`.
         training_state: tensors that a resumed training needs, and `training_meta`, what JSON can
             hold of it; both or neither.
@@ -106,6 +113,8 @@ def save_checkpoint(
         "decoding.json": to_json(to_dict(search)),
         CARD: card.encode(),
     }
+    if profile is not None:
+        files[PROFILE] = to_json(to_dict(profile))
     if shortlist is not None:
         files[SHORTLIST] = shortlist.to_bytes()
     if origin is not None:
@@ -199,6 +208,7 @@ def _load(directory: Path) -> Checkpoint:
         network=_network(config, files.tensors(WEIGHTS), directory),
         tokenizer=Tokenizer(files.read("tokenizer.model")),
         search=files.config("decoding.json", SearchOptions),
+        profile=files.profile(),
         card=files.read(CARD).decode(errors="replace"),
         shortlist=files.shortlist(config.vocab_size),
         origin=files.origin(),

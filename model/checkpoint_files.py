@@ -19,17 +19,20 @@ from torch import Tensor
 from model.config import from_dict
 from model.decoding.shortlist import Shortlist, shortlist_from_bytes
 from model.errors import CheckpointError, ConfigError
+from model.text.profile import TextProfile
 
-FORMAT = 1
+FORMAT = 2
 """Raised when an older Dragoman could not read what this one writes. Every older format loads.
 
-A further file that can be left out raises nothing: who does not know it does not read it.
+A further file that can be left out raises nothing: who does not know it does not read it. 2 has
+text.json, without which sources would not be normalised as the model has learned.
 """
 
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
 SHORTLIST = "shortlist.safetensors"
 ORIGIN = "origin.json"
+PROFILE = "text.json"
 STATE = "training_state/"
 
 T = TypeVar("T")
@@ -95,6 +98,10 @@ class CheckpointFiles:
             return shortlist_from_bytes(content, vocab_size=vocab_size)
         except CheckpointError as error:
             raise CheckpointError(f"{self.directory / SHORTLIST}: {error}") from error
+
+    def profile(self) -> TextProfile:
+        """What the model does with text; that of an older format if it was saved without."""
+        return self.config(PROFILE, TextProfile) if PROFILE in self.hashes else TextProfile()
 
     def origin(self) -> str | None:
         """What its training began with, see `Checkpoint`, if it was saved with that."""

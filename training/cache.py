@@ -27,7 +27,7 @@ from training.data_config import CorpusConfig, DataConfig
 from training.encoding import Rules
 from training.records import input_files
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same input gives other files."""
 
 
@@ -54,6 +54,7 @@ def cached_corpus(
         source_limit=max_length - len(tag_ids(corpus, tokenizer)),
         target_limit=max_length,
         filters=data.filters,
+        source_language=data.source_language,
     )
     job = Job(
         corpus=corpus,

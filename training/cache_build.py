@@ -93,7 +93,7 @@ def _encode(job: Job, folder: Path, hashes: Path) -> CorpusReport:
         make=partial(Tokenizer, job.tokenizer.model),
         processes=job.processes if total > SMALL else 1,
     )
-    lines = 0
+    lines = several = 0
     dropped: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
     with (
@@ -106,9 +106,10 @@ def _encode(job: Job, folder: Path, hashes: Path) -> CorpusReport:
             hashed.write(part.hashes.tobytes())
             dropped, examples = tallied([(dropped, examples), (part.dropped, part.examples)])
             lines += part.lines
+            several += part.several
             advance(part.lines)
         writer.sync()
-    return _report(writer, lines, dropped, examples)
+    return _report(writer, lines, dropped, examples, several)
 
 
 def _without_duplicates(job: Job, scratch: Path, report: CorpusReport) -> tuple[Path, CorpusReport]:
@@ -131,13 +132,18 @@ def _without_duplicates(job: Job, scratch: Path, report: CorpusReport) -> tuple[
             writer.append(pairs.only(~again))
         writer.sync()
     dropped = report.dropped | {DUPLICATE: repeated}
-    return distinct, _report(
-        writer, report.lines, dropped, report.examples | {DUPLICATE: shown[:EXAMPLES]}
-    )
+    examples = report.examples | {DUPLICATE: shown[:EXAMPLES]}
+    # Repeated lines are taken to have several sentences as often as the others.
+    several = round(report.several * writer.rows / report.kept)
+    return distinct, _report(writer, report.lines, dropped, examples, several)
 
 
 def _report(
-    writer: CorpusWriter, lines: int, dropped: dict[str, int], examples: dict[str, list[str]]
+    writer: CorpusWriter,
+    lines: int,
+    dropped: dict[str, int],
+    examples: dict[str, list[str]],
+    several: int,
 ) -> CorpusReport:
     rows = max(1, writer.rows)
     return CorpusReport(
@@ -146,4 +152,5 @@ def _report(
         examples=examples,
         source_pieces=writer.pieces["source"] / rows,
         target_pieces=writer.pieces["target"] / rows,
+        several=several,
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from model.config import to_dict
+from model.text.languages import language_name
 from training.choosing import LABELS
 from training.config import TrainConfig
 from training.corpus_report import CorpusReport
@@ -17,9 +18,14 @@ def model_card(
     """Markdown for people who find the checkpoint without its history."""
     data = config.data
     lines = [
-        f"# {data.source_language} to {data.target_language}",
+        f"# {language_name(data.source_language)} to {language_name(data.target_language)}",
         "",
         f"A Dragoman checkpoint after {step:,} training steps.",
+        "",
+        f"- Task: {data.task}",
+        f"- Source language: {data.source_language or 'unknown'}",
+        f"- Target language: {data.target_language or 'unknown'}",
+        f"- Training lines of several sentences: {100 * report.several / report.kept:.1f} %",
         "",
         "## Data",
         "",

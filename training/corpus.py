@@ -10,6 +10,7 @@ import numpy as np
 
 from model.errors import DataError
 from model.text.lines import read_lines
+from model.text.normalization import NORMALIZATION, normalize_source
 from model.text.tokenizer import Tokenizer
 from training.batching import Ids
 from training.corpus_report import CorpusReport
@@ -70,6 +71,8 @@ def digest_of(pairs: TextPairs) -> str:
 def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int) -> TextPairs:
     """Pairs at even distances of all corpora together, `most` at most, in bounded memory.
 
+    Sources are normalised, as those of the training are.
+
     Raises:
         DataError: see `read_pairs`.
     """
@@ -81,7 +84,7 @@ def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int
         # Of a large corpus few records are wanted, so the others are not even parsed.
         wanted = ((number + 1) * kept // total > number * kept // total for number in numbers)
         for pair in _pairs(corpus, data, wanted):
-            pairs.sources.append(pair.source)
+            pairs.sources.append(normalize_source(pair.source))
             pairs.targets.append(pair.target)
     return pairs
 
@@ -109,10 +112,17 @@ def hold_out(pairs: TextPairs) -> tuple[TextPairs, TextPairs]:
     return most, few
 
 
-def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int | None) -> Corpus:
+def encode_corpus(
+    pairs: TextPairs,
+    tokenizer: Tokenizer,
+    *,
+    max_length: int | None,
+    normalization: int = NORMALIZATION,
+) -> Corpus:
     """Ids of every pair whose sides are not blank and have at most `max_length` pieces.
 
-    Without `max_length` nothing is left out: scores on a dev set are those of all its lines.
+    Without `max_length` nothing is left out: scores on a dev set are those of all its lines. The ids
+    of sources are those of the normalised text; `Corpus.pairs` has it as it was.
 
     Raises:
         DataError: nothing is left.
@@ -125,7 +135,8 @@ def encode_corpus(pairs: TextPairs, tokenizer: Tokenizer, *, max_length: int | N
         if max_length and not (source.strip() and target.strip()):
             blank += 1
             continue
-        src, tgt = _ids(tokenizer.encode(source)), _ids(tokenizer.encode(target))
+        src = _ids(tokenizer.encode(normalize_source(source, normalization)))
+        tgt = _ids(tokenizer.encode(target))
         if max_length and max(len(src), len(tgt)) > max_length:
             too_long += 1
             continue

@@ -20,6 +20,8 @@ class CorpusReport:
     source_pieces: float
     """Mean pieces of a kept line."""
     target_pieces: float
+    several: int = 0
+    """Kept lines whose source has several sentences; of a corpus for training, that is."""
 
     @property
     def kept(self) -> int:
@@ -58,6 +60,7 @@ def together(reports: Sequence[CorpusReport]) -> CorpusReport:
         examples=examples,
         source_pieces=sum(report.source_pieces * report.kept for report in reports) / kept,
         target_pieces=sum(report.target_pieces * report.kept for report in reports) / kept,
+        several=sum(report.several for report in reports),
     )
 
 

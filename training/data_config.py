@@ -9,6 +9,8 @@ from typing import cast
 
 from model.cache import cache_folder
 from model.errors import ConfigError, DataError
+from model.text.languages import language_tag
+from model.text.profile import check_task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,8 +98,12 @@ class DataConfig:
     temperature: float = 1.0
     """Above 1, small corpora come more often than their size says; see `epoch_counts`."""
     filters: FilterConfig = field(default_factory=FilterConfig)
+    task: str = "translate"
+    """What the model is for: translate, or summarize, which reads a text whole."""
     source_language: str
+    """Of the sources: a BCP 47 tag (de, pt-BR) or the name of a language, which becomes one."""
     target_language: str
+    """Of the targets, likewise."""
     license: str
     """Of the data, for the model's card."""
     attribution: str = ""
@@ -109,6 +115,19 @@ class DataConfig:
             raise ConfigError(f"data.temperature: {self.temperature} must be above 0.")
         if self.dev.weight != 1 or self.dev.weight_column:
             raise ConfigError("data.dev: weights are for training. Leave them out.")
+        self._check_profile()
+
+    def _check_profile(self) -> None:
+        """Task and languages; the languages become tags."""
+        try:
+            check_task(self.task)
+        except ConfigError as error:
+            raise ConfigError(f"data.{error}") from None
+        for name in ("source_language", "target_language"):
+            try:
+                object.__setattr__(self, name, language_tag(getattr(self, name)))
+            except ConfigError as error:
+                raise ConfigError(f"data.{name}: {error}") from None
 
     def path(self, name: Path) -> Path:
         """`name` under the base folder.

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model.text.normalization import NORMALIZATION, normalize_source
+from model.text.sentences import has_several_sentences
 from model.text.tokenizer import Tokenizer
 from training.corpus_report import EXAMPLES
 from training.data_config import FilterConfig
@@ -32,6 +34,10 @@ class Rules:
     """Pieces of a source, at most; one with a tag has room for less."""
     target_limit: int
     filters: FilterConfig
+    source_language: str = ""
+    """Tag of the language by whose rules sentences are counted; "" if it is unknown."""
+    normalization: int = NORMALIZATION
+    """The rules by which sources are normalised, see `model.text.normalization`."""
 
 
 class Encoded(NamedTuple):
@@ -39,6 +45,8 @@ class Encoded(NamedTuple):
 
     lines: int
     pairs: Pairs
+    several: int
+    """Pairs among them whose source has several sentences."""
     hashes: NDArray[np.uint64]
     """Of each pair, to find duplicates; empty where nobody asks."""
     dropped: dict[str, int]
@@ -63,6 +71,7 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
     for number, raw in enumerate(chunk.raws, chunk.first):
         try:
             pair = chunk.parse(number, raw)
+            pair = pair._replace(source=normalize_source(pair.source, rules.normalization))
             reason = damage(pair, rules.filters)
         except NotText as error:
             if not rules.filters.encoding:
@@ -87,6 +96,7 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
     hashed = kept if rules.filters.duplicates else []
     return Encoded(
         lines=len(chunk.raws),
+        several=sum(has_several_sentences(p.source, rules.source_language) for p in kept),
         pairs=Pairs(_side(sources), _side(targets), np.array([p.weight for p in kept], np.float32)),
         hashes=np.array([pair_hash(pair) for pair in hashed], np.uint64),
         dropped=dropped,

@@ -80,7 +80,11 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
         checkpoints = {link: load_checkpoint(resolve(run, (link,))) for link in links}
         model = checkpoints[links[0]]  # the tokenizer is that of all
         tokenizer, length = model.tokenizer, model.config.max_length
-        train, dev = (encode_corpus(part, tokenizer, max_length=length) for part in pairs)
+        rules = model.profile.normalization
+        train, dev = (
+            encode_corpus(part, tokenizer, max_length=length, normalization=rules)
+            for part in pairs
+        )
         targets = train.targets
         if alpha := trained.tokenizer.sampling:
             rows = np.arange(len(targets), dtype=np.uint64)

@@ -13,6 +13,8 @@ from model.checkpoint import load_checkpoint, load_origin, load_training_state, 
 from model.decoding.engine import check_room, room_for
 from model.decoding.precision import precision_of
 from model.run import point, prune
+from model.text.normalization import NORMALIZATION
+from model.text.profile import TextProfile
 from training.batching import Ids
 from training.card import model_card, with_coverage
 from training.choosing import Best
@@ -127,6 +129,18 @@ class Session:
         """What alignments are learned from."""
         most = self.config.shortlist.max_links
         return even_pairs(self.stream, most_links=most, sampled=False)
+
+    @property
+    def profile(self) -> TextProfile:
+        """What the model will say of itself."""
+        data, report = self.config.data, self.data.report
+        return TextProfile(
+            task=data.task,
+            source_language=data.source_language,
+            target_language=data.target_language,
+            normalization=NORMALIZATION,
+            several_sentences=report.several / report.kept,
+        )
 
     def learn_shortlist(self) -> LearnedShortlist:
         """The shortlist of this run: the same at every resumption."""
@@ -258,6 +272,7 @@ class Session:
             weights=self.trainer.weights(),
             tokenizer=self.tokenizer,
             search=self.config.search,
+            profile=self.profile,
             card=with_coverage(card, self.learned.coverage) if self.learned else card,
             shortlist=self.learned.shortlist if self.learned else None,
             origin=self.origin,

@@ -7,6 +7,10 @@ learned as they are: a no-break space before a French question mark is part of t
 
 import re
 
+NORMALIZATION = 1
+"""The rules that new models learn with. A change of them gets a new number, and the old rules stay
+for the models that learned with them. 0 is no normalisation."""
+
 _REMOVED = (
     "\u00ad"  # soft hyphen
     "\u200b\u2060\ufeff"  # zero-width space, word joiner, byte order mark
@@ -30,8 +34,8 @@ _SPACES = re.compile(r"\s+")
 _ODD = re.compile(rf"[^\S ]|  |[{_REMOVED}\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06]")
 
 
-def normalize_source(text: str) -> str:
-    """`text` with plain spaces, letters and digits.
+def normalize_source(text: str, rules: int = NORMALIZATION) -> str:
+    """`text` with plain spaces, letters and digits; as it is by rules 0.
 
     - Spaces of every kind, tabs and line breaks, and runs of them, are one space.
     - Soft hyphens, direction marks, zero-width spaces and byte order marks go.
@@ -40,6 +44,6 @@ def normalize_source(text: str) -> str:
     What has none of these, as nearly every line, is returned as it is. Normalising twice changes
     nothing more.
     """
-    if _ODD.search(text) is None:
+    if not rules or _ODD.search(text) is None:
         return text
     return _SPACES.sub(" ", _GONE.sub("", text)).translate(_PLAIN)

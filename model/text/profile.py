@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 from model.errors import ConfigError
 from model.text.languages import language_name, language_tag
+from model.text.normalization import NORMALIZATION, normalize_source
 
 READS_WHOLE = {"translate": False, "summarize": True}
 """The tasks there are, and whether a text is read whole, rather than line by line and sentence by
 sentence."""
-
-NORMALIZATION = 1
-"""The rules of `model.text.normalization` that new models learn with. A change of them gets a new
-number, and the old rules stay for the models that learned with them. 0 is no normalisation."""
 
 SEVERAL = 0.1
 """Share of training lines of several sentences from which on a model is taken to know such lines."""
@@ -60,6 +57,10 @@ class TextProfile:
     def knows_several_sentences(self) -> bool:
         """Whether the model has learned from lines of several sentences."""
         return self.several_sentences is not None and self.several_sentences >= SEVERAL
+
+    def normalized(self, source: str) -> str:
+        """`source` in the form that the model has learned to read."""
+        return normalize_source(source, self.normalization)
 
     def told(
         self, *, task: str | None = None, source: str | None = None, target: str | None = None
