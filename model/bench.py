@@ -27,7 +27,9 @@ from model.decoding.precision import precisions_of, resolve_device
 from model.decoding.request import Request
 from model.errors import DataError
 from model.report import add_report_argument, table, write_report
+from model.text.segmentation import Segmenter
 from model.text.tokenizer import EOS_ID
+from model.translation import cut_text
 from model.timing import (
     ColdStart,
     Figures,
@@ -36,7 +38,6 @@ from model.timing import (
     measure,
     source_limit,
 )
-from model.translation import plan_sources, plan_text
 
 NAME = "dragoman-bench"
 
@@ -188,9 +189,9 @@ def _requests(checkpoint: Checkpoint, search: SearchOptions, name: str) -> list[
     Raises:
         DataError: the input cannot be read, or is blank.
     """
-    limit = source_limit(checkpoint)
-    plans = (plan_text(line, checkpoint.tokenizer, limit) for line in input_lines(name))
-    requests = [Request(src=src, options=search) for plan in plans for src in plan_sources(plan)]
+    segmenter = Segmenter(checkpoint.tokenizer, source_limit(checkpoint), checkpoint.profile)
+    plans = (cut_text(segmenter, line, search) for line in input_lines(name))
+    requests = [Request(src=src, options=search) for plan in plans for src in plan.sources]
     if not requests:
         raise DataError(f"{name}: has no text. Give lines to translate.")
     return requests

@@ -50,6 +50,12 @@ SEARCH_HELP = {
     "prefix": "each translation begins with this text",
     "constraints": "a phrase that each translation contains; give the flag again for more",
     "avoid": "a phrase that no translation contains; give the flag again for more",
+    "split_sentences": "whether lines are cut at the ends of sentences; auto: unless the model has "
+    "learned from lines of several sentences",
+    "on_long": "of a model that reads texts whole, for summaries: whether one that is too long is "
+    "refused, or cut, so that its beginning is read",
+    "source_language": "tag or name of the language of the text, if the model does not know its own",
+    "target_language": "tag or name of the language that is wanted: another model is refused",
 }
 
 

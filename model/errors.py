@@ -23,3 +23,7 @@ class DataError(DragomanError):
 
 class RequestError(DragomanError):
     """One request to the engine cannot be served as it was asked."""
+
+
+class InputTooLong(RequestError):
+    """A text that is read whole is longer than the model reads."""

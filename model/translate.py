@@ -29,6 +29,7 @@ from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, p
 from model.jobs.parts import folder_of, refuse_existing
 from model.jobs.shard import Shard, parse_shard
 from model.jobs.source import count_records, fingerprint, raw_records
+from model.jobs.truncation import Truncations
 from model.jobs.window import Search, translate_window
 from model.mbr import candidate_options, chrf
 from model.progress import line_progress
@@ -76,6 +77,7 @@ def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]
         options,
         device=model.device,
         dtype=model.dtype,
+        profile=checkpoint.profile,
         shortlist=model.shortlist,
     )
     if model.device.type == "cpu" and not rows_are_independent(model.network, model.dtype):
@@ -118,7 +120,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
     path = Path(arguments.input)
     is_file = arguments.input != STREAM and path.is_file()
     total = count_records(path, form_name) if is_file else None
-    number = 1
+    number, truncations = 1, Truncations()
     with (
         open_output(arguments.output) as output,
         _quarantine(arguments.quarantine) as aside,
@@ -139,6 +141,9 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
             output.flush()
             if aside is not None:
                 aside.write(written.quarantine)
+            truncations.add(written.truncations)
+    for news in truncations.describe(form.unit):
+        _say(news)
     return OK
 
 

@@ -11,13 +11,13 @@ from typing import NamedTuple, Protocol, TypeVar
 from torch import Tensor
 
 from model.alignment import hard, word_weights
+from model.decoding.options import SearchOptions
 from model.decoding.search import Hypothesis
 from model.errors import RequestError
-from model.text.segmentation import split_long
+from model.text.languages import language_name, languages_agree
+from model.text.profile import TextProfile
+from model.text.segmentation import Plan, Segmenter
 from model.text.tokenizer import Tokenizer
-
-Plan = list[str | tuple[int, ...]]
-"""A text in order: white space, which stays as it is, and the source pieces that are translated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +69,42 @@ class Translation:
     """Up to `n_best`, the best first, at least one."""
     source_pieces: tuple[str, ...]
     """Of the parts that were translated, without EOS."""
+    truncated_source: int | None = None
+    """Of a text that was read whole and was too long: how many of its pieces were read."""
 
     @property
     def text(self) -> str:
         """The best translation."""
         return self.hypotheses[0].translation
+
+
+def cut_text(segmenter: Segmenter, text: str, options: SearchOptions) -> Plan:
+    """How `text` is translated with `options`; see `Segmenter.cut`.
+
+    Raises:
+        InputTooLong: it is read whole, too long, and not to be cut.
+    """
+    return segmenter.cut(
+        text,
+        language=options.source_language,
+        split_sentences=options.split_sentences,
+        on_long=options.on_long,
+    )
+
+
+def check_languages(options: SearchOptions, profile: TextProfile) -> None:
+    """Make sure that the model reads and writes the languages that `options` ask for.
+
+    Raises:
+        RequestError: it does not; both languages are named.
+    """
+    for name, verb in (("source_language", "reads"), ("target_language", "writes")):
+        wanted, offered = getattr(options, name), getattr(profile, name)
+        if not languages_agree(wanted, offered):
+            raise RequestError(
+                f"{name}: {wanted} ({language_name(wanted)}) is asked for, but the model {verb} "
+                f"{offered} ({language_name(offered)}). Use a model for it, or leave it out."
+            )
 
 
 def list_of_texts(texts: Sequence[str]) -> list[str]:
@@ -102,30 +133,6 @@ def list_of_texts(texts: Sequence[str]) -> list[str]:
     return found
 
 
-def plan_text(text: str, tokenizer: Tokenizer, limit: int) -> Plan:
-    """How `text` is translated with sources of at most `limit` pieces (16 or more).
-
-    White space at its ends, between the parts of a long text, and a blank text stay as they are.
-    """
-    core = text.strip()
-    start = len(text) - len(text.lstrip())
-    plan: Plan = [text[:start]]
-    whole = tokenizer.encode(core)
-    if len(whole) <= limit:  # nearly always: it need not be encoded again
-        plan += [tuple(whole) or core, ""]
-    else:
-        for segment in split_long(core, tokenizer, limit):
-            src = tuple(tokenizer.encode(segment.text))
-            blank = not src or segment.text.isspace()
-            plan += [segment.text if blank else src, segment.separator]
-    return [*plan, text[start + len(core) :]]
-
-
-def plan_sources(plan: Plan) -> list[tuple[int, ...]]:
-    """The sources to search, in order; none for a blank text."""
-    return [part for part in plan if isinstance(part, tuple)]
-
-
 def assemble(
     plan: Plan,
     found: Sequence[Sequence[Hypothesis]],
@@ -149,7 +156,7 @@ def assemble(
         )
     parts = [
         _distinct(src, hypotheses, tokenizer, aligned)
-        for src, hypotheses in zip(plan_sources(plan), found, strict=True)
+        for src, hypotheses in zip(plan.sources, found, strict=True)
     ]
     texts: dict[str, TextHypothesis] = {}
     count = n_best
@@ -163,7 +170,8 @@ def assemble(
         count *= 2  # the parts differ, and yet two texts were equal: look further down
     return Translation(
         hypotheses=tuple(texts.values())[:n_best],
-        source_pieces=tuple(tokenizer.piece(id) for src in plan_sources(plan) for id in src),
+        source_pieces=tuple(tokenizer.piece(id) for src in plan.sources for id in src),
+        truncated_source=plan.truncated_source,
     )
 
 
@@ -242,7 +250,7 @@ def _join(plan: Plan, told: Sequence[_Told], tokenizer: Tokenizer) -> TextHypoth
     alignment: list[int] = []
     words: list[int] = []
     offset = word_offset = 0
-    for part in plan:
+    for part in plan.parts:
         if isinstance(part, str):
             translated.append(part)
             continue

@@ -23,8 +23,16 @@ from model.errors import RequestError
 from model.mbr import Utility, candidate_options, choose, chrf
 from model.network.seq2seq import Seq2Seq
 from model.phrases import Phrases
+from model.text.profile import TextProfile
+from model.text.segmentation import Plan, Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation import Plan, Translation, assemble, list_of_texts, plan_sources, plan_text
+from model.translation import (
+    Translation,
+    assemble,
+    check_languages,
+    cut_text,
+    list_of_texts,
+)
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: many to keep the engine full, few enough
@@ -39,9 +47,9 @@ Item = TypeVar("Item")
 class Translator:
     """A network, its tokenizer and its search options, ready to translate.
 
-    White space at the ends of a text is kept as it is, and so is a blank text. A text longer than
-    the model's limit is cut at sentence ends or spaces, and its translated parts are joined with
-    the white space that was between them. Not for several threads at once.
+    A text is cut into lines and sentences, see `model.text.segmentation`; their translations are
+    joined with the white space that was between them. What has no words comes back as it is. Not
+    for several threads at once.
     """
 
     def __init__(
@@ -52,11 +60,13 @@ class Translator:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        profile: TextProfile | None = None,
         shortlist: Shortlist | None = None,
     ) -> None:
         """
         Args:
             network: in eval mode. It is left as it is.
+            profile: what the model does with text; None is that of old checkpoints.
             search: the options of texts that come without. They also decide how much room there is
                 for those that come with their own.
 
@@ -65,8 +75,10 @@ class Translator:
         """
         self.tokenizer = tokenizer
         self.options = search
+        self.profile = TextProfile() if profile is None else profile
         self._phrases = Phrases(tokenizer)
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
+        self._segmenter = Segmenter(tokenizer, self._limit, self.profile)
         self._engine = Engine(
             network,
             device=device,
@@ -116,6 +128,7 @@ class Translator:
             first.search,
             device=place,
             dtype=dtype,
+            profile=first.profile,
             shortlist=shortlist_of(checkpoints, shortlist),
         )
 
@@ -141,9 +154,10 @@ class Translator:
         """Make sure that texts can be searched with `options`, however long they are.
 
         Raises:
-            RequestError: they allow more target pieces than the engine has room for, or have
-                phrases that this model cannot demand or avoid.
+            RequestError: they allow more target pieces than the engine has room for, have phrases
+                that this model cannot demand or avoid, or ask for other languages than its own.
         """
+        check_languages(options, self.profile)
         check_room(options, self._limit, self._engine.max_length)
         self._phrases.check(options)
 
@@ -178,21 +192,18 @@ class Translator:
             utility: if given, each text has the one translation that `mbr` chooses by it. Options
                 that leave no choice are errors too.
         """
-        plans = [plan_text(text, self.tokenizer, self._limit) for text, _ in items]
         prepared = [
-            self._requests(plan, options, all_candidates=utility is not None)
-            for plan, (_, options) in zip(plans, items, strict=True)
+            self._prepare(text, options, all_candidates=utility is not None)
+            for text, options in items
         ]
-        wanted = [[] if isinstance(p, RequestError) else p for p in prepared]
+        wanted = [[] if isinstance(p, RequestError) else p[1] for p in prepared]
         found = self._run(wanted, advance, utility)
         results: list[Translation | RequestError] = []
-        for plan, requests, hypotheses, (_, options) in zip(
-            plans, prepared, found, items, strict=True
-        ):
+        for prep, hypotheses, (_, options) in zip(prepared, found, items, strict=True):
             try:
-                if isinstance(requests, RequestError):
-                    raise requests
-                results.append(assemble(plan, hypotheses, options.n_best, self.tokenizer))
+                if isinstance(prep, RequestError):
+                    raise prep
+                results.append(assemble(prep[0], hypotheses, options.n_best, self.tokenizer))
             except RequestError as error:
                 results.append(error)
         return results
@@ -224,19 +235,20 @@ class Translator:
             )
         return found
 
-    def _requests(
-        self, plan: Plan, options: SearchOptions, *, all_candidates: bool
-    ) -> list[Request] | RequestError:
-        """What the engine is asked for a text, or why it would refuse."""
+    def _prepare(
+        self, text: str, options: SearchOptions, *, all_candidates: bool
+    ) -> tuple[Plan, list[Request]] | RequestError:
+        """How a text is cut and what the engine is asked for it, or why it is refused."""
         try:
             if all_candidates:
                 options = candidate_options(options)
-            requests = self._phrases.requests(plan_sources(plan), options)
+            plan = cut_text(self._segmenter, text, options)
+            requests = self._phrases.requests(plan.sources, options)
             for request in requests:
                 check_phrases(request)
         except RequestError as error:
             return error
-        return requests
+        return plan, requests
 
     def _translations(
         self, texts: Sequence[str], options: SearchOptions | None

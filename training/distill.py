@@ -178,6 +178,7 @@ def distill(arguments: argparse.Namespace) -> None:
         options,
         device=model.device,
         dtype=model.dtype,
+        profile=model.checkpoint.profile,
         shortlist=model.shortlist,
     )
     translate_corpus(

@@ -21,6 +21,7 @@ from model.cli import (
 )
 from model.errors import ConfigError, DataError
 from model.jobs.formats import one_line
+from model.jobs.truncation import Truncations
 from model.progress import line_progress
 from model.report import add_report_argument, table, write_report
 from model.text.lines import read_lines
@@ -213,13 +214,19 @@ def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[
         options,
         device=model.device,
         dtype=model.dtype,
+        profile=checkpoint.profile,
         shortlist=model.shortlist,
     )
     hypotheses: list[str] = []
+    truncations = Truncations()
     with line_progress(NAME, len(sources)) as advance:
         for window in windows(sources, WINDOW):
             found = translator.search_window([(text, options) for text in window], advance)
-            hypotheses += [one_line(translation.text) for translation in found]
+            for translation in found:
+                hypotheses.append(one_line(translation.text))
+                truncations.look_at(len(hypotheses), translation)
+    for news in truncations.describe("line"):
+        print(f"{NAME}: {news}", file=sys.stderr)
     return hypotheses
 
 

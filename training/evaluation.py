@@ -9,6 +9,7 @@ import torch
 
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
+from model.text.profile import TextProfile
 from model.text.tokenizer import Tokenizer
 from model.translation import Translation
 from model.translator import Translator
@@ -66,6 +67,7 @@ def evaluate(
     tokenizer: Tokenizer,
     search: SearchOptions,
     *,
+    profile: TextProfile,
     metrics: Sequence[Metric],
     samples: int,
     dtype: torch.dtype,
@@ -76,7 +78,9 @@ def evaluate(
     """
     device = next(network.parameters()).device
     loss = corpus_loss(network, corpus)
-    translator = Translator(network, tokenizer, search, device=device, dtype=dtype)
+    translator = Translator(
+        network, tokenizer, search, device=device, dtype=dtype, profile=profile
+    )
     sources, references = corpus.pairs.sources, corpus.pairs.targets
     if math.isfinite(loss):
         translations = translator.translate(sources)

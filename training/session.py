@@ -256,6 +256,7 @@ class Session:
             corpus,
             self.tokenizer,
             self.config.search,
+            profile=self.profile,
             metrics=self.config.validation.metrics,
             samples=self.config.run.sample_lines,
             dtype=self.dtype,

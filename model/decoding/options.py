@@ -1,10 +1,11 @@
-"""SearchOptions: how one sentence is searched, and what follows from it before the search."""
+"""SearchOptions: how a text is cut and searched, and what follows from it before the search."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 from model.errors import ConfigError
+from model.text.languages import language_tag
 from model.text.words import cleaned, occurs
 
 MAX_BEAM_SIZE = 64
@@ -40,7 +41,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchOptions:
-    """How one sentence is searched. Flags, JSON fields and `decoding.json` use the same names.
+    """How a text is cut into sentences, and how each is searched.
+
+    Flags, JSON fields and `decoding.json` use the same names.
 
     `docs/search.md` explains each option. Those that contradict one another are refused here.
     """
@@ -81,6 +84,15 @@ class SearchOptions:
     """Words or phrases that the translation contains."""
     avoid: tuple[str, ...] = ()
     """Words or phrases that the translation does not contain."""
+    split_sentences: Literal["auto", "always", "never"] = "auto"
+    """Whether lines are cut at the ends of sentences; `auto` cuts them unless the model has learned
+    from lines of several sentences."""
+    on_long: Literal["refuse", "cut"] = "refuse"
+    """Of a model that reads texts whole, as for summaries: what becomes of one that is too long."""
+    source_language: str = ""
+    """BCP 47 tag or name of the language of the text; "" is that of the model."""
+    target_language: str = ""
+    """Of the translation; it must be that of the model."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.beam_size <= MAX_BEAM_SIZE:
@@ -106,6 +118,22 @@ class SearchOptions:
         self._check_sampling()
         self._check_groups()
         self._check_phrases()
+        self._check_text()
+
+    def _check_text(self) -> None:
+        for name, known in (
+            ("split_sentences", ("auto", "always", "never")),
+            ("on_long", ("refuse", "cut")),
+        ):
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f"{name}: {getattr(self, name)!r} is not known. Use {' or '.join(known)}."
+                )
+        for name in ("source_language", "target_language"):
+            try:
+                object.__setattr__(self, name, language_tag(getattr(self, name)))
+            except ConfigError as error:
+                raise ConfigError(f"{name}: {error}") from None
 
     def _check_sampling(self) -> None:
         if self.temperature == 0:

@@ -68,6 +68,8 @@ def _finite(digits: str) -> float:
 def _line(fields: dict[str, object], options: SearchOptions, translation: Translation) -> str:
     first, *others = (hypothesis.to_json() for hypothesis in translation.hypotheses)
     result = fields | first | {"source_pieces": translation.source_pieces}
+    if translation.truncated_source is not None:
+        result["truncated_source"] = translation.truncated_source
     if options.n_best > 1:
         result["alternatives"] = others
     return json.dumps(result, ensure_ascii=False)

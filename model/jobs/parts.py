@@ -3,6 +3,7 @@
     FILE.parts/manifest.json          what every part has in common, written before the first
     FILE.parts/00000012-1f3a5c7e      the translated records of part 12; the rest is the job's key
     FILE.parts/00000012-1f3a5c7e.quarantine    those of them that were set aside, if any
+    FILE.parts/00000012-1f3a5c7e.truncated     how many of them were truncated, if any
     FILE.parts/lock                   held with flock: shared by shards, alone by a whole job
 
 A file has its name only when it is complete and on the disk. Whoever finishes last, when all parts
@@ -21,6 +22,7 @@ from typing import BinaryIO
 from model.errors import DataError
 from model.jobs.manifest import Manifest, check_same, load_manifest, manifest_path
 from model.jobs.shard import Shard
+from model.jobs.truncation import Truncations
 from model.jobs.window import Written
 from model.text.lines import atomic_output, sync_directory
 
@@ -56,9 +58,11 @@ class Parts:
         Raises:
             DataError: the disk is full.
         """
-        if written.quarantine:  # before the part: a part that is there has its quarantine
-            with atomic_output(self._quarantine(part)) as output:
-                output.write(written.quarantine)
+        beside = {"quarantine": written.quarantine, "truncated": written.truncations.to_json()}
+        for suffix, content in beside.items():
+            if content:  # before the part: a part that is there has what belongs to it
+                with atomic_output(self._beside(part, suffix)) as output:
+                    output.write(content)
         with atomic_output(self._path(part)) as output:
             output.write(written.lines)
 
@@ -76,10 +80,14 @@ class Parts:
 
     def quarantined(self) -> Iterator[bytes]:
         """The lines of the quarantine, in order."""
-        for part in range(len(self)):
-            if self._quarantine(part).exists():
-                with self._quarantine(part).open("rb") as stream:
-                    yield from stream
+        return self._lines_beside("quarantine")
+
+    def truncations(self) -> Truncations:
+        """What was truncated in all parts."""
+        found = Truncations()
+        for line in self._lines_beside("truncated"):
+            found.add(Truncations.from_json(line))
+        return found
 
     def last_one(self) -> bool:
         """Whether all parts are done and this process is the one to join them.
@@ -109,8 +117,15 @@ class Parts:
     def _path(self, part: int) -> Path:
         return self.folder / f"{part:08d}-{self._key}"
 
-    def _quarantine(self, part: int) -> Path:
-        return self.folder / f"{part:08d}-{self._key}.quarantine"
+    def _beside(self, part: int, suffix: str) -> Path:
+        return self.folder / f"{part:08d}-{self._key}.{suffix}"
+
+    def _lines_beside(self, suffix: str) -> Iterator[bytes]:
+        for part in range(len(self)):
+            path = self._beside(part, suffix)
+            if path.exists():
+                with path.open("rb") as stream:
+                    yield from stream
 
 
 def folder_of(output: Path) -> Path:

@@ -13,6 +13,7 @@ from model.decoding.options import SearchOptions
 from model.errors import DataError, DragomanError, RequestError
 from model.jobs.formats import Form
 from model.jobs.record import Record
+from model.jobs.truncation import Truncations
 from model.text.lines import decode_line
 from model.translation import Translation
 
@@ -34,6 +35,8 @@ class Written(NamedTuple):
     """As many lines as the window has records."""
     quarantine: bytes
     """A line of JSON for each record that was set aside: its number, the reason, its beginning."""
+    truncations: Truncations
+    """What was truncated."""
 
 
 def translate_window(
@@ -76,13 +79,16 @@ def translate_window(
     advance(len(raws) - len(records))
     items = [(record.text, record.options) for record in records.values()]
     lines = [form.blank] * len(raws)
+    truncations = Truncations()
     for (i, record), found in zip(records.items(), search(items, advance), strict=True):
         if isinstance(found, RequestError):
             refuse(i, found)
         else:
+            truncations.look_at(first + i, found)
             # A lone surrogate in a field that passes through is the escape that it came as.
             lines[i] = (record.line(found) + "\n").encode(errors="backslashreplace")
-    return Written(b"".join(lines), b"".join(aside[i] for i in sorted(aside)))
+    set_aside = b"".join(aside[i] for i in sorted(aside))
+    return Written(b"".join(lines), set_aside, truncations)
 
 
 def _parse(form: Form, number: int, raw: bytes, quarantine: bool) -> Record:

@@ -1,25 +1,74 @@
-"""Cutting a line that is too long for the model into parts, and joining the parts exactly."""
+"""Segmentation: a text cut into what the model translates and what stays as it is.
+
+text -> lines -> sentences -> parts that fit the model. Every character that no part has, line
+breaks and other white space, bullets, emoji at the ends of a sentence, is kept in its place, so
+that the parts, translated and joined, are the translation of the text. This is the only place
+where text is cut, whoever asks: `model.translation.assemble` is the only one where it is joined.
+"""
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
+from model.errors import InputTooLong
+from model.text.languages import UNKNOWN, primary_language
+from model.text.profile import TextProfile
+from model.text.sentences import sentence_ends
 from model.text.tokenizer import Tokenizer
 
-# White space at which a line may be cut: no-break spaces hold together what they join.
+LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+# White space at which a part may end: no-break spaces hold together what they join.
 _SPACE = r"[^\S\u00a0\u2007\u202f]"
 # Both match everywhere, if need be the empty string.
 _REST_OF_WORD = re.compile(r"\S{0,100}")
 _SPACES = re.compile(f"{_SPACE}*")
 _WORD_END = re.compile(f"(?<!{_SPACE})(?={_SPACE})")
 
-# A sentence ends at ! ? \u2026 or at a full stop after at least three letters (so not at "Dr.",
-# "z. B.", "3."), with closing quotes and brackets. Ideographic marks need no space after them.
-_LETTER = r"[^\W\d_]"
-_CLOSING = "[\"')\\]\u00bb\u00ab\u2018-\u201f]*"
-_SENTENCE_MARK = re.compile(f"(?:[!?\u2026]|(?<={_LETTER * 3})\\.){_CLOSING}(?={_SPACE})")
-_IDEOGRAPHIC_MARK = re.compile("[\u3002\uff01\uff1f\uff61][\u2019\u201d\u300d\u300f\uff09]*")
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
+_KEYCAP = "[0-9#*]\ufe0f?\u20e3"
+_EMOJI = (
+    "\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    "\U0001f000-\U0001faff"
+)
+_JOINED = "\u200d\u20e3\ufe0e\ufe0f\U000e0020-\U000e007f"  # skin tones are emoji by themselves
+_EMOJI_BEFORE = re.compile(rf"(?:(?:{_KEYCAP}|[{_EMOJI}])[{_JOINED}]*\s*)+")
+# Greedy, so that it goes back from the end and no further than it must.
+_UP_TO_EMOJI = re.compile(rf".*[^\s{_EMOJI}{_JOINED}][{_JOINED}]*", re.DOTALL)
+_KEYCAPS = re.compile(_KEYCAP)
+_LAST_KEYCAP = re.compile(f"{_KEYCAP}$")
+
+_NUMBER = r"[0-9]{1,3}(?:\.[0-9]{1,3})*"
+_ROMAN = r"(?=[ivxIVX])[xX]{0,3}(?:[iI][xXvV]|[vV]?[iI]{0,3})"
+_TIME = r"(?:[0-9]{1,3}:)?[0-9]{1,2}:[0-9]{2}"
+_ALONE = re.compile(
+    rf"\(?(?:{_NUMBER}|[A-Za-z]|{_ROMAN})[.)]"  # list marks: 1. 2.1. a) (iv)
+    rf"|{_TIME}[.,][0-9]{{1,3}}(?:\s*-->\s*{_TIME}[.,][0-9]{{1,3}}.*)?"  # time codes of subtitles
+    r"|[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
+)
+_BULLET = re.compile(
+    r"(?:[-\u2010-\u2015\u2212*+#>\u2022\u2023\u2043\u2219\u25aa-\u25ff\u00b7\u2713\u2714\u2192]{1,6}"
+    rf"|\(?(?:{_NUMBER}|[A-Za-z]|{_ROMAN})\)|(?P<number>{_NUMBER}\.))\s+"
+)
+# A number with a full stop at the head of a line may be a date or another ordinal. In most
+# languages that write them so, what follows is lower case then; in German it is a month.
+_MONTH = re.compile(
+    r"(?:J[aä]n(?:uar|ner)?|Feb(?:ruar)?|M[aä]r(?:z|ch)?|Apr(?:il)?|Mai|Jun[io]?|Jul[iy]?|Aug(?:ust)?"
+    r"|Sep(?:t|tember)?|O[kc]t(?:ober)?|Nov(?:ember)?|De[zc](?:ember)?)\b"
+)
+_NO_ORDINAL_STOPS = frozenset({"en", "fr", "es", "it", "pt", "ca", "nl", "ro", "zh", "ja", "ko"})
+"""Languages in which a number with a full stop at the head of a line can only be a list mark."""
+
+_LOGICAL_ORDER_EXCEPTIONS = frozenset("\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4")
+"""Vowels of Thai and Lao that are written before their consonant."""
+_VIRAMA = 9
+"""The combining class of the sign that joins two consonants in the scripts of India."""
+
+_WIDEST = 64
+"""Characters a piece: a part that has more of them is long enough, however few pieces it has."""
 
 
 class Segment(NamedTuple):
@@ -29,42 +78,206 @@ class Segment(NamedTuple):
     separator: str
 
 
-def split_long(text: str, tokenizer: Tokenizer, limit: int) -> list[Segment]:
-    """Cut `text` into parts of at most `limit` pieces (16 or more), each as long as fits.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A text in order: what stays as it is, and the source pieces of the parts to translate."""
+
+    parts: tuple[str | tuple[int, ...], ...]
+    truncated_source: int | None = None
+    """Of a text that is read whole and was too long: how many of its pieces are read."""
+
+    @property
+    def sources(self) -> list[tuple[int, ...]]:
+        """The parts to translate; none of a text without words."""
+        return [part for part in self.parts if isinstance(part, tuple)]
+
+
+class Segmenter:
+    """Cuts the texts of one model. Safe to use from several threads."""
+
+    def __init__(self, tokenizer: Tokenizer, limit: int, profile: TextProfile) -> None:
+        """`limit` is that of source pieces in a part, 16 or more."""
+        self._tokenizer, self._limit, self._profile = tokenizer, limit, profile
+
+    def encode(self, text: str) -> list[int]:
+        """The pieces of `text` in the form that the model reads."""
+        return self._tokenizer.encode(self._profile.normalized(text))
+
+    def cut(
+        self,
+        text: str,
+        *,
+        language: str = UNKNOWN,
+        split_sentences: Literal["auto", "always", "never"] = "auto",
+        on_long: Literal["refuse", "cut"] = "refuse",
+    ) -> Plan:
+        """How `text` is translated.
+
+        A model of a task that reads texts whole gets all of it as one part. For others lines are
+        parts, or their sentences: `auto` cuts lines at the ends of sentences unless the model has
+        learned from lines of several. What is longer than the model reads is cut in any case.
+
+        Args:
+            language: tag of the language of the text; if unknown, that which the model reads.
+            on_long: what becomes of a text that is read whole and is too long: an error, or its
+                beginning is read.
+
+        Raises:
+            InputTooLong: see `on_long`.
+        """
+        language = language or self._profile.source_language
+        if self._profile.reads_whole:
+            return self._whole(text, language, on_long)
+        split = split_sentences == "always" or (
+            split_sentences == "auto" and not self._profile.knows_several_sentences
+        )
+        parts: list[str | tuple[int, ...]] = []
+        start = 0
+        for found in LINE_BREAK.finditer(text):
+            self._add_line(parts, text[start : found.start()], language, split)
+            parts.append(found[0])
+            start = found.end()
+        self._add_line(parts, text[start:], language, split)
+        return Plan(_merged(parts))
+
+    def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut"]) -> Plan:
+        """The lines of `text` as one part: models have seen documents as lines."""
+        core = " ".join(filter(None, map(str.strip, LINE_BREAK.split(text))))
+        if not has_words(core):
+            return Plan((text,))
+        before = text[: len(text) - len(text.lstrip())]
+        behind = text[len(text.rstrip()) :]
+        source, read = self.encode(core), None
+        if len(source) > self._limit:
+            if on_long == "refuse":
+                raise InputTooLong(
+                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or set "
+                    "on_long to cut to have its beginning read."
+                )
+            source = self.encode(next(self._split_long(core, language)).text)
+            read = len(source)
+        return Plan(_merged([before, tuple(source), behind]), truncated_source=read)
+
+    def _add_line(
+        self, parts: list[str | tuple[int, ...]], line: str, language: str, split: bool
+    ) -> None:
+        core = line.strip()
+        if not has_words(core) or _ALONE.fullmatch(core):
+            parts.append(line)
+            return
+        start = len(line) - len(line.lstrip()) + len(list_mark(core, language))
+        end = len(line.rstrip())
+        parts.append(line[:start])
+        sentences = line[start:end]
+        ends = sentence_ends(sentences, language) if split else []
+        at = 0
+        for stop in [*ends, len(sentences)]:
+            self._add_sentence(parts, sentences[at:stop], language)
+            at = stop
+        parts.append(line[end:])
+
+    def _add_sentence(
+        self, parts: list[str | tuple[int, ...]], sentence: str, language: str
+    ) -> None:
+        """A sentence, or line, with the white space before it."""
+        core = sentence.lstrip()
+        parts.append(sentence[: len(sentence) - len(core)])
+        if emoji := _EMOJI_BEFORE.match(core):
+            parts.append(emoji[0])
+            core = core[emoji.end() :]
+        body = core[: _emoji_behind(core)]
+        if not has_words(body):
+            parts.append(core)
+            return
+        source = self.encode(body)
+        if len(source) <= self._limit:
+            parts.append(tuple(source))
+        else:
+            for segment in self._split_long(body, language):
+                part = tuple(self.encode(segment.text))
+                parts += [part if has_words(segment.text) else segment.text, segment.separator]
+        parts.append(core[len(body) :])
+
+    def _split_long(self, text: str, language: str) -> Iterator[Segment]:
+        return split_long(text, self.encode, self._tokenizer.decode, self._limit, language)
+
+
+def has_words(text: str) -> bool:
+    """Whether there is anything to translate: a letter or a digit that is not part of an emoji."""
+    if "\u20e3" in text:
+        text = _KEYCAPS.sub("", text)
+    return _LETTER_OR_DIGIT.search(text) is not None
+
+
+def _emoji_behind(text: str) -> int:
+    """Where the emoji begin that `text` ends with, with the spaces before them; its end if none."""
+    end = len(text)
+    while not text.isascii() and (found := _UP_TO_EMOJI.match(text, 0, end)):
+        keycap = _LAST_KEYCAP.search(text, max(found.end() - 3, 0), found.end())
+        if keycap is None:
+            return found.end()
+        end = keycap.start()
+    return end
+
+
+def list_mark(line: str, language: str) -> str:
+    """The bullet or number that `line` begins with, and the white space behind it; "" if none.
+
+    A number with a full stop may also be an ordinal: "3. Mai" begins with none.
+    """
+    found = _BULLET.match(line)
+    if found is None:
+        return ""
+    if found["number"] and primary_language(language) not in _NO_ORDINAL_STOPS:
+        following = line[found.end() : found.end() + 1]
+        if following.islower() or _MONTH.match(line, found.end()):
+            return ""
+    return found[0]
+
+
+def split_long(
+    text: str,
+    encode: Callable[[str], list[int]],
+    decode: Callable[[list[int]], str],
+    limit: int,
+    language: str,
+) -> Iterator[Segment]:
+    """Cut `text`, of more pieces, into parts of at most `limit`, each as long as fits.
 
     A part ends at the last sentence end that fits, else at the last white space, else inside the
-    word. `"".join(s.text + s.separator for s in segments)` is `text`. A text within the limit is
-    one segment, with all its white space. In a longer one no part has white space at its ends: what
-    begins the line is the separator of an empty first part. Time is near linear in the length.
+    word. `"".join(s.text + s.separator for s in segments)` is `text`, which has no white space at
+    its ends, and neither has a part. Time is near linear in the length.
     """
-    count = len(tokenizer.encode(text))
-    if count <= limit:
-        return [Segment(text, "")]
-    start = _after_space(text, 0)
-    segments = [Segment("", text[:start])] if start else []
-    size = limit * len(text) // count  # characters that fit; the average is a first guess
+    ends = sentence_ends(text, language)
+    start, size = 0, limit  # characters that fit; the limit is a first guess
     while start < len(text):
-        size = _longest_fit(text, start, size, tokenizer, limit)
-        end = _part_end(text, start, start + size, tokenizer, limit)
+        size = _longest_fit(text, start, size, encode, decode, limit)
+        end = _part_end(text, start, start + size, encode, limit, ends)
         after = _after_space(text, end)
-        segments.append(Segment(text[start:end], text[end:after]))
+        yield Segment(text[start:end], text[end:after])
         start = after
-    return segments
 
 
-def _longest_fit(text: str, start: int, guess: int, tokenizer: Tokenizer, limit: int) -> int:
+def _longest_fit(
+    text: str,
+    start: int,
+    guess: int,
+    encode: Callable[[str], list[int]],
+    decode: Callable[[list[int]], str],
+    limit: int,
+) -> int:
     """How many characters from `start` make at most `limit` pieces: the most, or nearly.
 
     They are what the first `limit` pieces of a larger stretch spell, except for characters that
     normalisation changes; encoding them again makes sure.
     """
     size = guess + guess // 4
-    while len(ids := tokenizer.encode(stretch := _stretch(text, start, size))) <= limit:
-        if start + len(stretch) == len(text):
+    while len(ids := encode(stretch := _stretch(text, start, size))) <= limit:
+        if start + len(stretch) == len(text) or len(stretch) > _WIDEST * limit:
             return len(stretch)
         size = 2 * size + 1
-    size = min(len(stretch), len(tokenizer.decode(ids[:limit])))
-    while size > 1 and (count := len(tokenizer.encode(text[start : start + size]))) > limit:
+    size = min(len(stretch), len(decode(ids[:limit])))
+    while size > 1 and (count := len(encode(text[start : start + size]))) > limit:
         size = min(size - 1, size * limit // count)
     return max(size, 1)
 
@@ -76,28 +289,32 @@ def _stretch(text: str, start: int, size: int) -> str:
     return text[start : rest.end()]
 
 
-def _part_end(text: str, start: int, longest: int, tokenizer: Tokenizer, limit: int) -> int:
+def _part_end(
+    text: str,
+    start: int,
+    longest: int,
+    encode: Callable[[str], list[int]],
+    limit: int,
+    ends: list[int],
+) -> int:
     """The best place to end the part that may reach from `start` to `longest`."""
-    for end in _places(text, start, longest):
+    for end in _places(text, start, longest, ends):
         # A shorter stretch can take more pieces than a longer one, though hardly ever.
-        if end == longest or len(tokenizer.encode(text[start:end])) <= limit:
+        if end == longest or len(encode(text[start:end])) <= limit:
             return end
     return longest
 
 
-def _places(text: str, start: int, longest: int) -> Iterator[int]:
+def _places(text: str, start: int, longest: int, ends: list[int]) -> Iterator[int]:
     """Where to end a part within text[start:longest], best first."""
-    seen = longest + 1  # the character after the part tells whether the part ends a word
-    words = [found.start() for found in _WORD_END.finditer(text, start, seen)]
-    last = words[-1] if words else longest
-    if longest == len(text) and _after_space(text, last) < len(text):
-        last = longest
-    if _after_space(text, last) == len(text):
-        yield last
-    marks = [found.end() for found in _SENTENCE_MARK.finditer(text, start, seen)]
-    marks = [end for end in marks if not _lower_case_follows(text, end)]
-    marks += [found.end() for found in _IDEOGRAPHIC_MARK.finditer(text, start, longest)]
-    yield from sorted(marks, reverse=True)
+    if longest == len(text):
+        yield longest
+    for place in range(bisect_right(ends, longest) - 1, -1, -1):
+        if ends[place] <= start:
+            break
+        yield ends[place]
+    # The character after the part tells whether the part ends a word.
+    words = [found.start() for found in _WORD_END.finditer(text, start + 1, longest + 1)]
     yield from reversed(words)
     yield _whole_character(text, start, longest)
 
@@ -109,13 +326,8 @@ def _after_space(text: str, position: int) -> int:
     return found.end()
 
 
-def _lower_case_follows(text: str, end: int) -> bool:
-    following = _after_space(text, end)
-    return text[following : following + 1].islower()
-
-
 def _whole_character(text: str, start: int, end: int) -> int:
-    """`end`, or a little earlier if that would part a character from its accents or joiners."""
+    """`end`, or a little earlier if that would part a character from its marks or joiners."""
     place = end
     while place - 1 > start and _continues(text, place):
         place -= 1
@@ -123,6 +335,28 @@ def _whole_character(text: str, start: int, end: int) -> int:
 
 
 def _continues(text: str, place: int) -> bool:
-    after = text[place : place + 1]
-    joined = after in ("\u200d", "\ufe0f") or text[place - 1] == "\u200d"
-    return after != "" and (joined or unicodedata.combining(after) > 0)
+    """Whether the character at `place` and the one before it are written as one."""
+    after, before = text[place : place + 1], text[place - 1]
+    if after == "":
+        return False
+    joined = after in "\u200c\u200d\ufe0e\ufe0f" or before in "\u200d"
+    joined = joined or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
+    leading = before in _LOGICAL_ORDER_EXCEPTIONS or unicodedata.combining(before) == _VIRAMA
+    return joined or leading or unicodedata.category(after).startswith("M")
+
+
+def _merged(parts: list[str | tuple[int, ...]]) -> tuple[str | tuple[int, ...], ...]:
+    """The parts with what stays as it is in as few pieces as it can be."""
+    merged: list[str | tuple[int, ...]] = []
+    kept: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            kept.append(part)
+            continue
+        if text := "".join(kept):
+            merged.append(text)
+        merged.append(part)
+        kept = []
+    if text := "".join(kept):
+        merged.append(text)
+    return tuple(merged)

@@ -1,0 +1,64 @@
+"""Truncation: which outputs hit their length limit, and which sources were read in part only.
+
+No text is cut without a word: commands tell at their end how many records it happened to.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from model.translation import Translation
+
+SHOWN = 10
+"""Records that are named."""
+
+
+@dataclass(slots=True)
+class Truncations:
+    """Counts, and the numbers of the first records of each kind."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {"output": 0, "source": 0})
+    first: dict[str, list[int]] = field(default_factory=lambda: {"output": [], "source": []})
+
+    def look_at(self, number: int, translation: Translation) -> None:
+        """Count record `number` if its translation, or its source, was truncated."""
+        if translation.hypotheses[0].truncated:
+            self._count("output", 1, [number])
+        if translation.truncated_source is not None:
+            self._count("source", 1, [number])
+
+    def add(self, later: "Truncations") -> None:
+        """Count what was counted in records that come after these."""
+        for kind, count in later.counts.items():
+            self._count(kind, count, later.first[kind])
+
+    def to_json(self) -> bytes:
+        """A line that `from_json` reads; nothing if nothing was truncated."""
+        return json.dumps(asdict(self)).encode() + b"\n" if any(self.counts.values()) else b""
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "Truncations":
+        """What `to_json` wrote."""
+        return cls(**json.loads(line))
+
+    def describe(self, unit: str) -> list[str]:
+        """Sentences for people; none if nothing was truncated.
+
+        Args:
+            unit: "line" or "row".
+        """
+        said = []
+        for kind, what in (
+            ("output", "hit the length limit where the model would have gone on"),
+            ("source", "longer than the model reads: only the beginning was read"),
+        ):
+            count, first = self.counts[kind], self.first[kind]
+            if count:
+                numbers = ", ".join(map(str, first)) + (", ..." if count > len(first) else "")
+                thing = {"output": "output", "source": "text"}[kind]
+                plural = "s" if count > 1 else ""
+                said.append(f"{count:,} {thing}{plural} {what} ({unit}{plural} {numbers})")
+        return said
+
+    def _count(self, kind: str, count: int, numbers: list[int]) -> None:
+        self.counts[kind] += count
+        self.first[kind] = [*self.first[kind], *numbers][:SHOWN]
