@@ -29,7 +29,6 @@ from model.errors import DataError
 from model.report import add_report_argument, table, write_report
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import EOS_ID
-from model.translation import cut_text
 from model.timing import (
     ColdStart,
     Figures,
@@ -38,6 +37,7 @@ from model.timing import (
     measure,
     source_limit,
 )
+from model.translation import cut_text
 
 NAME = "dragoman-bench"
 

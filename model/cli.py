@@ -54,7 +54,7 @@ SEARCH_HELP = {
     "learned from lines of several sentences",
     "on_long": "of a model that reads texts whole, for summaries: whether one that is too long is "
     "refused, or cut, so that its beginning is read",
-    "source_language": "tag or name of the language of the text, if the model does not know its own",
+    "source_language": "tag or name of the language of the text, where the model does not say",
     "target_language": "tag or name of the language that is wanted: another model is refused",
 }
 

@@ -141,14 +141,14 @@ def _score(arguments: argparse.Namespace) -> int:
     if model.dtype == torch.int8:
         raise ConfigError("--precision int8: scores are computed in fp32 or bf16. Use one of them.")
     network = cast(model.checkpoint.network, model.dtype, model.device)
-    tokenizer = model.checkpoint.tokenizer
+    tokenizer, profile = model.checkpoint.tokenizer, model.checkpoint.profile
     total = sum(1 for _ in read_lines(arguments.source)) if bar_fits() else None
     lines = pieces = 0
     log_prob = 0.0
     with open_output(arguments.output) as output, line_progress(NAME, total) as advance:
         for window in windows(_pairs(arguments.source, arguments.target), WINDOW):
             # Without the white space at the ends, as the lines are searched.
-            sources = [tokenizer.encode(source.strip()) for source, _ in window]
+            sources = [tokenizer.encode(profile.normalized(source.strip())) for source, _ in window]
             targets = [tokenizer.encode(target.strip()) for _, target in window]
             scores = score_pairs(network, sources, targets)
             for score, target in zip(scores, targets, strict=True):

@@ -11,9 +11,12 @@ from typing import NamedTuple, Protocol, TypeVar
 from torch import Tensor
 
 from model.alignment import hard, word_weights
+from model.decoding.engine import check_phrases
 from model.decoding.options import SearchOptions
+from model.decoding.request import Request
 from model.decoding.search import Hypothesis
 from model.errors import RequestError
+from model.phrases import Phrases
 from model.text.languages import language_name, languages_agree
 from model.text.profile import TextProfile
 from model.text.segmentation import Plan, Segmenter
@@ -90,6 +93,28 @@ def cut_text(segmenter: Segmenter, text: str, options: SearchOptions) -> Plan:
         split_sentences=options.split_sentences,
         on_long=options.on_long,
     )
+
+
+class Prepared(NamedTuple):
+    """A text, ready to be searched."""
+
+    plan: Plan
+    requests: list[Request]
+    """One for each source of the plan."""
+
+
+def prepare(text: str, options: SearchOptions, segmenter: Segmenter, phrases: Phrases) -> Prepared:
+    """How `text` is cut, and what the engine is asked for it.
+
+    Raises:
+        RequestError: the text is too long to be read whole, or its options demand what it, or this
+            model, cannot have.
+    """
+    plan = cut_text(segmenter, text, options)
+    requests = phrases.requests(plan.sources, options)
+    for request in requests:
+        check_phrases(request)  # refused here, it disturbs nobody
+    return Prepared(plan, requests)
 
 
 def check_languages(options: SearchOptions, profile: TextProfile) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import torch
 
 from model.checkpoint import load_checkpoint
-from model.decoding.engine import Engine, check_phrases, check_room, room_for
+from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.options import SearchOptions
 from model.decoding.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
@@ -24,14 +24,15 @@ from model.mbr import Utility, candidate_options, choose, chrf
 from model.network.seq2seq import Seq2Seq
 from model.phrases import Phrases
 from model.text.profile import TextProfile
-from model.text.segmentation import Plan, Segmenter
+from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
 from model.translation import (
+    Prepared,
     Translation,
     assemble,
     check_languages,
-    cut_text,
     list_of_texts,
+    prepare,
 )
 
 WINDOW = 4096
@@ -196,14 +197,14 @@ class Translator:
             self._prepare(text, options, all_candidates=utility is not None)
             for text, options in items
         ]
-        wanted = [[] if isinstance(p, RequestError) else p[1] for p in prepared]
+        wanted = [[] if isinstance(p, RequestError) else p.requests for p in prepared]
         found = self._run(wanted, advance, utility)
         results: list[Translation | RequestError] = []
-        for prep, hypotheses, (_, options) in zip(prepared, found, items, strict=True):
+        for ready, hypotheses, (_, options) in zip(prepared, found, items, strict=True):
             try:
-                if isinstance(prep, RequestError):
-                    raise prep
-                results.append(assemble(prep[0], hypotheses, options.n_best, self.tokenizer))
+                if isinstance(ready, RequestError):
+                    raise ready
+                results.append(assemble(ready.plan, hypotheses, options.n_best, self.tokenizer))
             except RequestError as error:
                 results.append(error)
         return results
@@ -237,18 +238,14 @@ class Translator:
 
     def _prepare(
         self, text: str, options: SearchOptions, *, all_candidates: bool
-    ) -> tuple[Plan, list[Request]] | RequestError:
+    ) -> Prepared | RequestError:
         """How a text is cut and what the engine is asked for it, or why it is refused."""
         try:
             if all_candidates:
                 options = candidate_options(options)
-            plan = cut_text(self._segmenter, text, options)
-            requests = self._phrases.requests(plan.sources, options)
-            for request in requests:
-                check_phrases(request)
+            return prepare(text, options, self._segmenter, self._phrases)
         except RequestError as error:
             return error
-        return plan, requests
 
     def _translations(
         self, texts: Sequence[str], options: SearchOptions | None

@@ -1,7 +1,7 @@
 """Answers: the JSON that comes out, as OpenAPI shows it, and how it is made of translations."""
 
 from collections.abc import Collection, Sequence
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -121,7 +121,7 @@ class ModelResult(TypedDict):
     """A model that is served."""
 
     name: str
-    task: Literal["translate", "summarize"]
+    task: str
     source: str | None
     target: str | None
     digest: Annotated[str, Field(description="Identity of the checkpoint.")]
@@ -173,6 +173,8 @@ def _text_answer(
     translation: Translation, word: str, wanted: Collection[Detail], n_best: int
 ) -> dict[str, object]:
     best, *others = (_judged(each, word, wanted) for each in translation.hypotheses)
+    if translation.truncated_source is not None:
+        best["truncated_source"] = translation.truncated_source
     if "tokens" in wanted:
         best["source_pieces"] = translation.source_pieces
     if n_best > 1:

@@ -15,9 +15,10 @@ from threading import Thread
 from typing import TypeVar
 
 from model.errors import DragomanError
+from model.text.languages import UNKNOWN, languages_agree
 from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
 from service.metrics import Metrics
-from service.models_file import ModelEntry, Task
+from service.models_file import ModelEntry
 from service.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,6 @@ class Catalogue:
         for served in self.served:
             served.worker.observer = metrics.observer(served.entry.name)
 
-    def language(self, worker: Worker) -> str | None:
-        """The source language of the model that `worker` runs, or has run until it was reloaded."""
-        return next((s.entry.source for s in self.served if s.entry.name == worker.name), None)
-
     @property
     def served(self) -> list[Served]:
         """The models, in the order of their file."""
@@ -108,15 +105,18 @@ class Catalogue:
 
     def choose(
         self,
-        task: Task,
+        task: str | None,
         name: str | None = None,
-        source: str | None = None,
-        target: str | None = None,
+        source: str = UNKNOWN,
+        target: str = UNKNOWN,
     ) -> Worker:
         """The worker for a request. Whoever gives it work uses `use` instead.
 
         A model that names no languages is taken for any. Of several models for the same languages
-        the first in the file is taken.
+        the first in the file is taken. Without a task any will do, as for scoring.
+
+        Args:
+            source, target: tags of the languages, `UNKNOWN` where any will do.
 
         Raises:
             NoSuchModel: there is none.
@@ -128,10 +128,10 @@ class Catalogue:
     @contextmanager
     def use(
         self,
-        task: Task,
+        task: str | None,
         name: str | None = None,
-        source: str | None = None,
-        target: str | None = None,
+        source: str = UNKNOWN,
+        target: str = UNKNOWN,
     ) -> Iterator[Worker]:
         """The worker that `choose` finds, which a reload does not stop before the `with` ends."""
         served = self._choose(task, name, source, target)
@@ -143,28 +143,26 @@ class Catalogue:
             if served.retired and not served.uses:
                 served.retired.set()
 
-    def _choose(
-        self, task: Task, name: str | None, source: str | None, target: str | None
-    ) -> Served:
+    def _choose(self, task: str | None, name: str | None, source: str, target: str) -> Served:
         if self.draining:
             raise shutting_down()
         found = [
             served
             for served in self._served.values()
-            if served.entry.task == task
+            if task in (None, served.worker.profile.task)
             and name in (None, served.entry.name)
-            and _fits(source, served.entry.source)
-            and _fits(target, served.entry.target)
+            and languages_agree(source, served.worker.profile.source_language)
+            and languages_agree(target, served.worker.profile.target_language)
         ]
         if not found:
             raise NoSuchModel(
-                f"No model of this name can {task} between these languages. "
+                f"No model of this name can {task or 'score'} between these languages. "
                 "GET /v1/models lists those that there are."
             )
-        if source is not None and target is not None:
+        if source and target:
             # A model that names the languages knows them better than one that takes any.
-            return min(found, key=lambda s: (s.entry.source, s.entry.target).count(None))
-        if len({(_code(s.entry.source), _code(s.entry.target)) for s in found}) > 1:
+            return min(found, key=lambda served: _pair(served).count(UNKNOWN))
+        if len({(served.worker.profile.task, *_pair(served)) for served in found}) > 1:
             raise AmbiguousModel(
                 f"Several models {task}, between different languages. Say which with `model`, or "
                 "with `source` and `target`; GET /v1/models lists them."
@@ -282,9 +280,6 @@ def _served(entry: ModelEntry, worker: Worker) -> Served:
     return Served(entry, worker, datetime.datetime.now(datetime.UTC))
 
 
-def _code(language: str | None) -> str:
-    return "" if language is None else language.casefold().replace("_", "-")
-
-
-def _fits(wanted: str | None, offered: str | None) -> bool:
-    return wanted is None or offered is None or _code(wanted) == _code(offered)
+def _pair(served: Served) -> tuple[str, str]:
+    profile = served.worker.profile
+    return profile.source_language, profile.target_language

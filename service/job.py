@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
 from model.decoding.search import Hypothesis
-from model.translation import Plan, Translation
+from model.text.segmentation import Plan
+from model.translation import Prepared, Translation
 from service.admission import Admitted
 from service.streaming import Growing
 from service.terms import Terms
@@ -130,13 +131,13 @@ class Job:
         *,
         stream: bool,
         aligned: bool,
-        plans: dict[int, Plan],
+        prepared: dict[int, Prepared],
     ) -> None:
-        """`plans` has those of the texts that were taken apart already."""
+        """`prepared` has those of the texts, by number, that were taken apart already."""
         self.aligned = aligned
         self.ticket = ticket
         self.texts, self.options, self.stream = texts, options, stream
-        self.given = plans
+        self.given = prepared
         self.plans: list[Plan] = []
         self.requests: list[Request] = []  # of all texts, in order
         self.text_of: list[int] = []  # by the number of a request

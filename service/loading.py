@@ -71,6 +71,9 @@ class Loader:
             dtype=dtype,
             shortlist=shortlist,
             defaults=_defaults(entry, checkpoint),
+            profile=checkpoint.profile.told(
+                task=entry.task, source=entry.source, target=entry.target
+            ),
             stuck_s=self.stuck_s,
         )
 

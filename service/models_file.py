@@ -13,14 +13,11 @@ import yaml
 from model.config import from_dict
 from model.errors import ConfigError
 from model.run import LINKS
-
-Task = Literal["translate", "summarize"]
+from model.text.languages import language_tag
+from model.text.profile import check_task
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Names of models stand in paths and in the labels of metrics."""
-
-LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-"""As in BCP 47: de, pt-BR, zh-Hans."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,10 +28,11 @@ class ModelEntry:
     path: Path
     """A run (its best checkpoint) or a checkpoint."""
     source: str | None = None
-    """Language that it reads; without it any may be asked for."""
+    """Language that it reads, as a tag or name; without it as the checkpoint says."""
     target: str | None = None
-    """Language that it writes; without it any may be asked for."""
-    task: Task = "translate"
+    """Language that it writes, likewise."""
+    task: str | None = None
+    """What it does; without it as the checkpoint says."""
     options: Mapping[str, object] = field(default_factory=dict)
     """Search options in the place of those that the checkpoint was saved with."""
     shortlist: bool | None = None
@@ -48,11 +46,15 @@ class ModelEntry:
                 f"name: {self.name!r} is not allowed. "
                 "Use 1 to 64 letters, digits, '.', '_' and '-'."
             )
-        for which, language in (("source", self.source), ("target", self.target)):
-            if language is not None and not LANGUAGE.fullmatch(language):
-                raise ConfigError(
-                    f"{which}: {language!r} is not a language. Use a code such as de or pt-BR."
-                )
+        if self.task is not None:
+            check_task(self.task)
+        for which in ("source", "target"):
+            language = getattr(self, which)
+            try:
+                tag = None if language is None else language_tag(language)
+            except ConfigError as error:
+                raise ConfigError(f"{which}: {error}") from None
+            object.__setattr__(self, which, tag)
 
 
 def read_models_file(path: Path) -> list[ModelEntry]:

@@ -1,15 +1,17 @@
-"""Planning: texts are taken apart into sentences, for a short while between two steps."""
+"""Planning: texts are cut into sentences, for a short while between two steps."""
 
 import dataclasses
 import logging
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from model.decoding.engine import check_phrases
-from model.errors import RequestError
+from model.errors import InputTooLong, RequestError
 from model.phrases import Phrases
+from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation import plan_sources, plan_text
+from model.translation import prepare
 from service.errors import EngineFailed
 from service.job import Job
 from service.streaming import Growing
@@ -25,9 +27,8 @@ SLICE_S = 0.002
 class Planner:
     """The jobs that wait to be taken apart. Of the thread of the engine alone."""
 
-    def __init__(self, tokenizer: Tokenizer, phrases: Phrases, limit: int) -> None:
-        """`limit` is that of source pieces."""
-        self._tokenizer, self._phrases, self._limit = tokenizer, phrases, limit
+    def __init__(self, tokenizer: Tokenizer, phrases: Phrases, segmenter: Segmenter) -> None:
+        self._tokenizer, self._phrases, self._segmenter = tokenizer, phrases, segmenter
         self._few: deque[Job] = deque()
         self._many: deque[Job] = deque()
 
@@ -74,13 +75,28 @@ class Planner:
     def _plan(self, job: Job) -> None:
         """Take the next text of `job` apart."""
         number = len(job.plans)
-        plan = job.given.pop(number, None)
-        if plan is None:
-            plan = plan_text(job.texts[number], self._tokenizer, self._limit)
-        requests = self._phrases.requests(plan_sources(plan), job.options)
-        for request in requests:
-            check_phrases(request)  # refused here, it disturbs nobody
+        ready = job.given.pop(number, None)
+        if ready is None:
+            with numbered(number, len(job.texts)):
+                text = job.texts[number]
+                ready = prepare(text, job.options, self._segmenter, self._phrases)
+        plan, requests = ready
         if job.stream:
-            requests = [dataclasses.replace(request, stream=True) for request in requests]
             job.growing = Growing(plan, self._tokenizer)
+            if len(requests) <= MANY:  # a longer one grows by sentences
+                requests = [dataclasses.replace(request, stream=True) for request in requests]
         job.plan(plan, requests)
+
+
+@contextmanager
+def numbered(number: int, count: int) -> Iterator[None]:
+    """Say of a text that is too long which of the `count` texts of a request it is.
+
+    Raises:
+        InputTooLong: in the place of that which is raised inside.
+    """
+    try:
+        yield
+    except InputTooLong as error:
+        where = f"text.{number}" if count > 1 else "text"
+        raise InputTooLong(f"{where}: {error}") from None

@@ -26,6 +26,8 @@ from model.decoding.options import (
     MAX_WORD_REWARD,
     SearchOptions,
 )
+from model.errors import ConfigError
+from model.text.languages import language_tag
 from service.terms import HIGHEST, LOWEST
 
 MAX_TEXTS = 256
@@ -55,6 +57,13 @@ Text = Annotated[
 Texts = Annotated[list[Text], Field(max_length=MAX_TEXTS)]
 Phrase = Annotated[str, Field(max_length=MAX_PHRASE)]
 Phrases = Annotated[list[Phrase], Field(max_length=MAX_PHRASES)]
+
+
+def _tag(language: str) -> str:
+    try:
+        return language_tag(language)
+    except ConfigError:  # whose message would repeat what was sent
+        raise ValueError("not a language. Use a tag such as de or pt-BR.") from None
 
 
 def _form(value: object) -> str:
@@ -126,6 +135,11 @@ class Options(BaseModel):
     avoid: Phrases | None = Field(
         default=None, description="Words or phrases that the translation does not contain."
     )
+    split_sentences: Literal["auto", "always", "never"] | None = Field(
+        default=None,
+        description="Whether lines are cut at the ends of sentences; auto cuts them unless the "
+        "model has learned from lines of several sentences.",
+    )
 
     def over(self, defaults: SearchOptions) -> SearchOptions:
         """`defaults` with what was given in their place.
@@ -153,6 +167,7 @@ TextOrTexts = Annotated[
     Annotated[Text, Tag(ONE)] | Annotated[Texts, Tag(MANY)], Discriminator(_form)
 ]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Language = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_tag)]
 Detail = Literal["scores", "tokens", "alignment", "attention"]
 
 
@@ -177,10 +192,14 @@ class GenerateRequest(Asked):
 
     text: TextOrTexts = Field(
         description=f"One text or several, with words of at most {MAX_WORD} characters. One "
-        "without words, empty, blank or of emoji alone, comes back as it is."
+        "without a letter or a digit comes back as it is."
     )
-    source: Name | None = Field(default=None, description='Language of the texts, such as "de".')
-    target: Name | None = Field(default=None, description='Language of the answer, such as "en".')
+    source: Language = Field(
+        default="", description='Language of the texts: a tag such as "de", or a name.'
+    )
+    target: Language = Field(
+        default="", description='Language of the answer: a tag such as "en", or a name.'
+    )
     options: Options = Field(default_factory=Options)
     return_: Annotated[list[Detail], Field(max_length=4)] = Field(
         default_factory=list,
@@ -206,8 +225,8 @@ class GenerateRequest(Asked):
 class TranslateRequest(GenerateRequest):
     """One text or several, which are all translated with the same options.
 
-    A text with line breaks or of more than 200 characters is cut into sentences and lines, which
-    are translated one by one; the white space between them is kept.
+    A text is cut into lines, and these into sentences, which are translated one by one; what stands
+    between them is kept.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "der Hund läuft."}]})
@@ -218,10 +237,11 @@ class SummarizeRequest(GenerateRequest):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "der Hund läuft."}]})
 
-    on_long: Literal["refuse", "cut"] = Field(
-        default="refuse",
+    on_long: Literal["refuse", "cut"] | None = Field(
+        default=None,
         description="What becomes of a text that is longer than the model reads: refuse it, or "
-        "read its beginning and say so in `truncated_source`.",
+        "read its beginning and say so in `truncated_source`. Left out, as the model has it, "
+        "which is to refuse unless somebody has chosen otherwise.",
     )
 
 
@@ -234,9 +254,7 @@ class ScoreRequest(Asked):
 
     source: TextOrTexts = Field(description="One text or several.")
     target: TextOrTexts = Field(description="As many as sources, of the same form.")
-    task: Literal["translate", "summarize"] = Field(
-        default="translate", description="Of the model, where none is named."
-    )
+    task: Name | None = Field(default=None, description="Of the model, where none is named.")
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:

@@ -4,7 +4,7 @@ By teacher forcing, in fp32 whatever the engine computes in. The pairs of differ
 never computed together, so that no figure depends on company.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,16 +44,22 @@ Pair = tuple[list[int], list[int]]
 """Source and target, as pieces."""
 
 
-def pairs_of(tokenizer: Tokenizer, sources: Sequence[str], targets: Sequence[str]) -> list[Pair]:
+def pairs_of(
+    encode_source: Callable[[str], list[int]],
+    tokenizer: Tokenizer,
+    sources: Sequence[str],
+    targets: Sequence[str],
+) -> list[Pair]:
     """The pairs as pieces: not for the event loop, nor for the thread of the engine.
+
+    Args:
+        encode_source: gives the pieces of a source, in the form that the model reads.
 
     Raises:
         RequestError: a side is too long.
     """
 
-    def encode(name: str, text: str) -> list[int]:
-        # Without the white space at the ends, as texts are searched.
-        pieces = tokenizer.encode(text.strip())
+    def checked(name: str, pieces: list[int]) -> list[int]:
         if len(pieces) > LONGEST:
             raise RequestError(
                 f"{name}: {len(pieces)} pieces, but a pair that is scored may have {LONGEST} on "
@@ -62,7 +68,11 @@ def pairs_of(tokenizer: Tokenizer, sources: Sequence[str], targets: Sequence[str
         return pieces
 
     return [
-        (encode("source", source), encode("target", target))
+        # Without the white space at the ends, as texts are searched.
+        (
+            checked("source", encode_source(source.strip())),
+            checked("target", tokenizer.encode(target.strip())),
+        )
         for source, target in zip(sources, targets, strict=True)
     ]
 

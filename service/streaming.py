@@ -2,19 +2,25 @@
 
 import unicodedata
 
+from model.text.segmentation import Plan
 from model.text.tokenizer import Tokenizer
-from model.translation import Plan
+
+SHARE = 32
+"""A text is told again when it has grown by this share of what was told: by every word at first."""
 
 
 class Growing:
     """The translation of one streamed text, as far as it is certain."""
 
     def __init__(self, plan: Plan, tokenizer: Tokenizer) -> None:
-        self._plan, self._tokenizer = plan, tokenizer
-        count = sum(isinstance(part, tuple) for part in plan)
-        self._parts: list[str | None] = [None] * count  # None: nothing is known
-        self._done = [False] * count
-        self._told = ""
+        self._tokenizer = tokenizer
+        self._parts = plan.parts
+        self._next = 0  # the first of `_parts` that is not certain
+        self._current = 0  # the number of the source that is there
+        self._over: dict[int, str] = {}  # sources that are over, before their turn
+        self._certain: list[str] = []
+        self._length = 0  # of what is certain, in characters
+        self._told = 0
 
     def grow(self, number: int, pieces: tuple[int, ...], *, done: bool) -> str | None:
         """The part `number` of the text begins with `pieces`, and ends with them if `done`.
@@ -22,27 +28,33 @@ class Growing:
         Returns:
             What the whole translation begins with, if that is more than was told before.
         """
-        self._parts[number] = self._tokenizer.decode(pieces)
-        self._done[number] = done
-        text = whole_words(self._certain())
-        if len(text) <= len(self._told):
+        if done:
+            self._over[number] = self._tokenizer.decode(pieces)
+        elif number != self._current:
             return None
-        self._told = text
+        self._go_on()
+        growing = "" if done else self._tokenizer.decode(pieces)
+        # Each time all of it is told: of a long text seldom enough that it does not add up.
+        if self._length + len(growing) < self._told + max(1, self._told // SHARE):
+            return None
+        text = whole_words("".join(self._certain) + growing)
+        if len(text) <= self._told:
+            return None
+        self._told = len(text)
         return text
 
-    def _certain(self) -> str:
-        """The text up to the first part that is not over."""
-        found = ""
-        number = 0
-        for part in self._plan:
-            if isinstance(part, str):
-                found += part
-                continue
-            found += self._parts[number] or ""
-            if not self._done[number]:
-                break
-            number += 1
-        return found
+    def _go_on(self) -> None:
+        """Move over all parts that are certain by now."""
+        while self._next < len(self._parts):
+            part = self._parts[self._next]
+            if isinstance(part, tuple):
+                if self._current not in self._over:
+                    return
+                part = self._over.pop(self._current)
+                self._current += 1
+            self._certain.append(part)
+            self._length += len(part)
+            self._next += 1
 
 
 def whole_words(text: str) -> str:

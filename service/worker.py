@@ -9,7 +9,7 @@ apart, and put together again, in a thread of their own.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,14 +22,16 @@ from model.decoding.precision import runnable
 from model.decoding.selftest import rows_are_independent
 from model.decoding.shortlist import Shortlist
 from model.phrases import Phrases
-from model.translation import Plan, Translation, assemble, plan_text
+from model.text.profile import TextProfile
+from model.text.segmentation import Segmenter
+from model.translation import Prepared, Translation, assemble, check_languages, prepare
 from model.translator import SHORTEST_LIMIT
 from service.admission import Admitted
 from service.crew import Crew
 from service.engine_thread import EngineThread
 from service.job import Job, Outbox, Ticket, Unassembled
 from service.observing import Observer
-from service.planning import Planner
+from service.planning import Planner, numbered
 from service.record import Phase, reached
 from service.scoring import Pairs, Scored, Scorer, pairs_of
 from service.terms import Terms
@@ -37,7 +39,7 @@ from service.terms import Terms
 log = logging.getLogger(__name__)
 
 STUCK_S = 60.0
-LARGE = 10_000
+LARGE = 2_000
 """Characters from which on a text is taken apart in a thread of its own."""
 ROWS = {"cpu": 160, "cuda": 640}
 """Hypotheses in flight in each engine, by the kind of device."""
@@ -73,6 +75,7 @@ class Worker:
         dtype: torch.dtype,
         shortlist: Shortlist | None = None,
         defaults: SearchOptions | None = None,
+        profile: TextProfile | None = None,
         stuck_s: float = STUCK_S,
         max_rows: int | None = None,
     ) -> None:
@@ -82,6 +85,7 @@ class Worker:
             device, dtype: where and in what precision the network computes.
             shortlist: of the checkpoint, if it is to be used.
             defaults: the options of requests that bring none; those of the checkpoint if None.
+            profile: what the model does with text; that of the checkpoint if None.
             stuck_s: how long a step may take before `alive` is False.
             max_rows: hypotheses in flight in each of the two engines; see `ROWS` if None.
 
@@ -97,11 +101,13 @@ class Worker:
         self._shortlist = shortlist
         self.limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
         """Source pieces of a sentence."""
+        self.profile = checkpoint.profile if profile is None else profile
+        self._segmenter = Segmenter(checkpoint.tokenizer, self.limit, self.profile)
         self._max_length = room_for(self.options, self.limit)
         check_room(self.options, self.limit, self._max_length)
         self._phrases.check(self.options)
         scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer, self.options)
-        planner = Planner(checkpoint.tokenizer, self._phrases, self.limit)
+        planner = Planner(checkpoint.tokenizer, self._phrases, self._segmenter)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         self._crew = Crew(self._new_engine, checkpoint.tokenizer, planner, scorer, rows)
         self._outbox = Outbox()
@@ -172,7 +178,7 @@ class Worker:
         admitted: Admitted,
         *,
         aligned: bool = True,
-    ) -> AsyncIterator[str | Translation]:
+    ) -> AsyncGenerator[str | Translation, None]:
         """The beginning of the translation, longer each time, and then all of it.
 
         Each text is a prefix of the final one, and the last word that may still grow is left out.
@@ -203,7 +209,9 @@ class Worker:
             DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
         self._thread.check_open()
-        as_pieces = await asyncio.to_thread(pairs_of, self.tokenizer, sources, targets)
+        as_pieces = await asyncio.to_thread(
+            pairs_of, self._segmenter.encode, self.tokenizer, sources, targets
+        )
         self._thread.check_open()
         ticket: Ticket[list[Scored]] = Ticket(terms, admitted, self._outbox)
         pairs = Pairs(ticket, [*sources, *targets], as_pieces)
@@ -247,16 +255,20 @@ class Worker:
         stream: bool,
         aligned: bool,
     ) -> Job:
-        """A job for the engine's thread, with the plans of those texts that would hold it up."""
+        """A job for the engine's thread, with those texts cut that would hold it up."""
         check_room(options, self.limit, self._max_length)
+        check_languages(options, self.profile)
         self._thread.check_open()
-        plans: dict[int, Plan] = {}
+        prepared: dict[int, Prepared] = {}
         for number, text in enumerate(texts):
             if len(text) > LARGE:
-                plans[number] = await asyncio.to_thread(plan_text, text, self.tokenizer, self.limit)
+                with numbered(number, len(texts)):
+                    prepared[number] = await asyncio.to_thread(
+                        prepare, text, options, self._segmenter, self._phrases
+                    )
         self._thread.check_open()
         ticket: Ticket[list[Translation | Unassembled]] = Ticket(terms, admitted, self._outbox)
-        return Job(ticket, texts, options, stream=stream, aligned=aligned, plans=plans)
+        return Job(ticket, texts, options, stream=stream, aligned=aligned, prepared=prepared)
 
     async def _whole(self, answer: Translation | Unassembled, job: Job) -> Translation:
         """A text put together, if that is not done."""

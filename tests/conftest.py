@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig
+from model.decoding.native.compiled import cache_folder
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.run import point
@@ -30,6 +31,8 @@ der die das ein Haus Hund Mann Frau läuft schläft sieht rot klein auf unter St
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests measure of this machine is not kept for its user; subprocesses inherit it."""
     with pytest.MonkeyPatch.context() as patch:
+        # But for compiled kernels: each process that tests start would compile its own, for minutes.
+        patch.setenv("NUMBA_CACHE_DIR", str(cache_folder().parent))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -121,8 +121,8 @@ def encode_corpus(
 ) -> Corpus:
     """Ids of every pair whose sides are not blank and have at most `max_length` pieces.
 
-    Without `max_length` nothing is left out: scores on a dev set are those of all its lines. The ids
-    of sources are those of the normalised text; `Corpus.pairs` has it as it was.
+    Without `max_length` nothing is left out: scores on a dev set are those of all its lines. The
+    ids of sources are those of the normalised text; `Corpus.pairs` has it as it was.
 
     Raises:
         DataError: nothing is left.

@@ -78,9 +78,7 @@ def evaluate(
     """
     device = next(network.parameters()).device
     loss = corpus_loss(network, corpus)
-    translator = Translator(
-        network, tokenizer, search, device=device, dtype=dtype, profile=profile
-    )
+    translator = Translator(network, tokenizer, search, device=device, dtype=dtype, profile=profile)
     sources, references = corpus.pairs.sources, corpus.pairs.targets
     if math.isfinite(loss):
         translations = translator.translate(sources)

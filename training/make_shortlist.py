@@ -82,8 +82,7 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
         tokenizer, length = model.tokenizer, model.config.max_length
         rules = model.profile.normalization
         train, dev = (
-            encode_corpus(part, tokenizer, max_length=length, normalization=rules)
-            for part in pairs
+            encode_corpus(part, tokenizer, max_length=length, normalization=rules) for part in pairs
         )
         targets = train.targets
         if alpha := trained.tokenizer.sampling:

@@ -1,4 +1,4 @@
-"""What a model does with text: its task, its languages, and the form of the text it learned from."""
+"""What a model does with text: its task, its languages, the form of text that it learned from."""
 
 import dataclasses
 import difflib
@@ -13,7 +13,7 @@ READS_WHOLE = {"translate": False, "summarize": True}
 sentence."""
 
 SEVERAL = 0.1
-"""Share of training lines of several sentences from which on a model is taken to know such lines."""
+"""Share of training lines of several sentences from which on a model knows such lines."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class TextProfile:
     normalization: int = 0
     """Which rules the sources of the training text were normalised by."""
     several_sentences: float | None = None
-    """Share of the training lines whose source has several sentences; None if nobody has counted."""
+    """Share of training lines whose source has several sentences; None if nobody has counted."""
 
     def __post_init__(self) -> None:
         check_task(self.task)

@@ -62,7 +62,9 @@ _MONTH = re.compile(
 _NO_ORDINAL_STOPS = frozenset({"en", "fr", "es", "it", "pt", "ca", "nl", "ro", "zh", "ja", "ko"})
 """Languages in which a number with a full stop at the head of a line can only be a list mark."""
 
-_LOGICAL_ORDER_EXCEPTIONS = frozenset("\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4")
+_LOGICAL_ORDER_EXCEPTIONS = frozenset(
+    "\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4"
+)
 """Vowels of Thai and Lao that are written before their consonant."""
 _VIRAMA = 9
 """The combining class of the sign that joins two consonants in the scripts of India."""

@@ -42,11 +42,12 @@ def models_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
 
 
 def _told(model: Served) -> ModelResult:
+    profile = model.worker.profile
     return {
         "name": model.entry.name,
-        "task": model.entry.task,
-        "source": model.entry.source,
-        "target": model.entry.target,
+        "task": profile.task,
+        "source": profile.source_language or None,
+        "target": profile.target_language or None,
         "digest": model.worker.digest,
         "card": model.worker.card,
         "options": to_dict(model.worker.options),

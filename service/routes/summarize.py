@@ -4,12 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from service.answers import SummarizeResponse
 from service.catalogue import Catalogue
-from service.generation import readable
 from service.openapi import WORK, reads, responses
 from service.reception import Reception
-from service.routes.work import Prepared, Task, respond
-from service.schemas import GenerateRequest, SummarizeRequest
-from service.worker import Worker
+from service.routes.work import Task, respond
+from service.schemas import SummarizeRequest
 
 SUMMARIZE = Task("summarize", "summary", "summaries")
 
@@ -18,10 +16,6 @@ def summarize_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
     """The route."""
     router = APIRouter()
 
-    async def prepare(worker: Worker, body: GenerateRequest) -> Prepared:
-        assert isinstance(body, SummarizeRequest)
-        return await readable(worker, body.texts, body.on_long == "cut")
-
     @router.post(
         "/v1/summarize",
         summary="Summarize one text or several",
@@ -29,6 +23,6 @@ def summarize_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
         responses=responses(SummarizeResponse, WORK, streamed=True),
     )
     async def summarize(request: Request) -> Response:
-        return await respond(request, SummarizeRequest, SUMMARIZE, catalogue, reception, prepare)
+        return await respond(request, SummarizeRequest, SUMMARIZE, catalogue, reception)
 
     return router

@@ -4,12 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from service.answers import TranslateResponse
 from service.catalogue import Catalogue
-from service.generation import documents_of
 from service.openapi import WORK, reads, responses
 from service.reception import Reception
-from service.routes.work import Prepared, Task, respond
-from service.schemas import GenerateRequest, TranslateRequest
-from service.worker import Worker
+from service.routes.work import Task, respond
+from service.schemas import TranslateRequest
 
 TRANSLATE = Task("translate", "translation", "translations")
 
@@ -18,10 +16,6 @@ def translate_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
     """The route."""
     router = APIRouter()
 
-    async def prepare(worker: Worker, body: GenerateRequest) -> Prepared:
-        language = body.source or catalogue.language(worker)
-        return await documents_of(body.texts, language), [None] * len(body.texts)
-
     @router.post(
         "/v1/translate",
         summary="Translate one text or several",
@@ -29,6 +23,6 @@ def translate_router(catalogue: Catalogue, reception: Reception) -> APIRouter:
         responses=responses(TranslateResponse, WORK, streamed=True),
     )
     async def translate(request: Request) -> Response:
-        return await respond(request, TranslateRequest, TRANSLATE, catalogue, reception, prepare)
+        return await respond(request, TranslateRequest, TRANSLATE, catalogue, reception)
 
     return router

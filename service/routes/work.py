@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from pydantic_core import to_json
@@ -18,10 +17,9 @@ from model.translation import Translation
 from service.admission import Admitted
 from service.answers import text_answers
 from service.catalogue import Catalogue
-from service.documents import Document
 from service.errors import EngineFailed, kind_of
 from service.events import Event, EventStream, error_event, while_connected
-from service.generation import generate, generate_stream, options_of, without_echo
+from service.generation import options_of, without_echo
 from service.reception import Reception
 from service.record import Record, record_of
 from service.schemas import Asked, GenerateRequest
@@ -30,10 +28,6 @@ from service.worker import Worker
 
 MOST_ATTENTION = 64
 """Translations of a request of which the attention is told."""
-
-Prepared = tuple[list[Document], list[int | None]]
-"""The texts as the model reads them, and how much of each, if not all."""
-Prepare = Callable[[], Awaitable[Prepared]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,69 +67,55 @@ class TextWork:
         self._record = record
         self._task, self._worker, self._body = task, worker, body
         self.terms, self._admitted = terms, admitted
-        self._options: SearchOptions = options_of(body.options, worker)
+        self._options: SearchOptions = options_of(body, worker)
+        self._aligned = "alignment" in body.return_
+        self._check_attention()
 
-    async def answer(self, prepare: Prepare) -> dict[str, object]:
+    async def answer(self) -> dict[str, object]:
         """The body of the answer."""
         with without_echo(self._body.options.phrases):
-            documents, read = await prepare()
-            self._check_attention(documents)
-            found = await generate(
-                self._worker,
-                documents,
+            found = await self._worker.translate(
+                self._body.texts,
                 self._options,
                 self.terms,
                 self._admitted,
-                aligned="alignment" in self._body.return_,
+                aligned=self._aligned,
             )
-        return await self._told(found, read)
+        return await self._told(found)
 
-    async def events(
-        self, prepare: Callable[[], Awaitable[Prepared]]
-    ) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """The events of the answer."""
-        sent = ""
+        (text,) = self._body.texts
         with without_echo(self._body.options.phrases):
-            (document,), read = await prepare()
-            self._check_attention([document])
-            pieces = generate_stream(
-                self._worker,
-                document,
-                self._options,
-                self.terms,
-                self._admitted,
-                aligned="alignment" in self._body.return_,
+            stream = self._worker.stream(
+                text, self._options, self.terms, self._admitted, aligned=self._aligned
             )
             try:
-                async for item in pieces:
+                async for item in stream:
                     if isinstance(item, Translation):
-                        yield "done", await self._told([item], read)
-                    elif item != sent:
-                        sent = item
+                        yield "done", await self._told([item])
+                    else:
                         self._record.partial()
                         yield "partial", {"text": item}
-            finally:
-                await pieces.aclose()
+            finally:  # at once, and not when its memory is collected
+                await stream.aclose()
 
-    def _check_attention(self, documents: list[Document]) -> None:
+    def _check_attention(self) -> None:
         """Of many hypotheses it would be an answer that nobody can read, or send."""
-        count = self._options.n_best * sum(len(document.sentences) for document in documents)
+        count = self._options.n_best * len(self._body.texts)
         if "attention" in self._body.return_ and count > MOST_ATTENTION:
             raise RequestError(
                 f"return: attention of {count} translations, but it is told of {MOST_ATTENTION} at "
                 f"most. Ask for fewer texts or a lower n_best."
             )
 
-    async def _told(self, found: list[Translation], read: list[int | None]) -> dict[str, object]:
+    async def _told(self, found: list[Translation]) -> dict[str, object]:
         body, task = self._body, self._task
         arguments = (found, task.one, body.return_, self._options.n_best)
         if "attention" in body.return_:  # are tensors, which the event loop does not touch
             answers = await asyncio.to_thread(text_answers, *arguments)
         else:
             answers = text_answers(*arguments)
-        for answer, pieces in zip(answers, read, strict=True):
-            if pieces is not None:
-                answer["truncated_source"] = pieces
         record = self._record
         record.answers = [str(answer[task.one]) for answer in answers]
         best = [translation.hypotheses[0] for translation in found]
@@ -150,7 +130,6 @@ async def respond(
     task: Task,
     catalogue: Catalogue,
     reception: Reception,
-    prepare: Callable[[Worker, GenerateRequest], Awaitable[Prepared]],
 ) -> Response:
     """The answer to a request for texts, of either task, whole or as a stream."""
     arrived = time.monotonic()
@@ -163,13 +142,12 @@ async def respond(
         record.told(key, worker.name, body.texts)
         terms = terms_of(body, key, arrived)
         work = TextWork(task, worker, body, terms, admitted, record)
-        texts = partial(prepare, worker, body)
         if not body.stream:
-            answer = await while_connected(request, work.answer(texts), terms.deadline)
+            answer = await while_connected(request, work.answer(), terms.deadline)
             if "attention" in body.return_:  # so many figures would hold up everybody else
                 return await asyncio.to_thread(json_response, answer)
             return json_response(answer)
-        events = work.events(texts)
+        events = work.events()
         first = await while_connected(request, anext(events), terms.deadline)
         rest = guarded(events, record)
         return EventStream(first, rest, terms.deadline, stack.pop_all())

@@ -1,7 +1,6 @@
 """Taking a text apart and putting translations together, without any network."""
 
 import itertools
-import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -12,18 +11,17 @@ from hypothesis import strategies as st
 
 from model.decoding.search import Hypothesis
 from model.errors import RequestError
+from model.text.profile import TextProfile
+from model.text.segmentation import Plan, Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation import (
-    Plan,
-    assemble,
-    best_combinations,
-    list_of_texts,
-    plan_sources,
-    plan_text,
-)
+from model.translation import assemble, best_combinations, list_of_texts
 
 LIMIT = 16
 SENTENCES = "der Hund läuft. das Haus ist klein! eine Frau schläft unter der Straße. 10 Hunde."
+
+
+def cut(tokenizer: Tokenizer, text: str) -> Plan:
+    return Segmenter(tokenizer, LIMIT, TextProfile(source_language="de")).cut(text)
 
 
 def hypothesis(score: float, pieces: tuple[int, ...], weights: list[list[float]]) -> Hypothesis:
@@ -60,21 +58,10 @@ def test_texts_are_read_once() -> None:
     assert list_of_texts(iter(["Hund", "😀"])) == ["Hund", "😀"]  # type: ignore[arg-type]
 
 
-@given(st.data())
-def test_a_plan_holds_the_whole_text(tiny_tokenizer: Tokenizer, data: st.DataObject) -> None:
-    words = st.sampled_from(["Hund", "Straße.", " ", "\u00a0", "\n", "x" * 30, "日", "e\u0301", ""])
-    text = "".join(data.draw(st.lists(words, max_size=20)))
-    plan = plan_text(text, tiny_tokenizer, LIMIT)
-    written = [part if isinstance(part, str) else tiny_tokenizer.decode(part) for part in plan]
-    assert "".join(written) == unicodedata.normalize("NFC", text)
-    assert all(1 <= len(src) <= LIMIT for src in plan_sources(plan))
-    assert all(part.isspace() for part in plan if isinstance(part, str) and part)
-
-
 @pytest.mark.parametrize("text", ["", " ", "\t \u3000", "\r", "\u2028\x85\v"])
 def test_a_blank_text_has_nothing_to_search_and_stays(tiny_tokenizer: Tokenizer, text: str) -> None:
-    plan = plan_text(text, tiny_tokenizer, LIMIT)
-    assert plan_sources(plan) == []
+    plan = cut(tiny_tokenizer, text)
+    assert plan.sources == []
     translation = assemble(plan, [], 3, tiny_tokenizer)
     assert translation.text == text
     (only,) = translation.hypotheses
@@ -84,16 +71,16 @@ def test_a_blank_text_has_nothing_to_search_and_stays(tiny_tokenizer: Tokenizer,
 
 
 def test_white_space_at_the_ends_is_not_searched(tiny_tokenizer: Tokenizer) -> None:
-    plan = plan_text("\t Hund  ", tiny_tokenizer, LIMIT)
+    plan = cut(tiny_tokenizer, "\t Hund  ")
     src = tuple(tiny_tokenizer.encode("Hund"))
-    assert plan_sources(plan) == [src]
+    assert plan.sources == [src]
     found = [[hypothesis(-1, src, [[1.0] * (len(src) + 1)] * (len(src) + 1))]]
     assert assemble(plan, found, 1, tiny_tokenizer).text == "\t Hund  "
 
 
 def test_alignment_leaves_out_both_ends_of_sentence(tiny_tokenizer: Tokenizer) -> None:
-    plan = plan_text("Hund rot", tiny_tokenizer, LIMIT)
-    (src,) = plan_sources(plan)
+    plan = cut(tiny_tokenizer, "Hund rot")
+    (src,) = plan.sources
     rows = torch.zeros(3, len(src) + 1)
     rows[0, 1], rows[0, -1] = 0.3, 0.7  # most of it on EOS: the best real piece counts
     rows[1, 0] = 1.0
@@ -107,8 +94,8 @@ def test_alignment_leaves_out_both_ends_of_sentence(tiny_tokenizer: Tokenizer) -
 
 
 def test_whoever_wants_no_alignment_gets_none_and_else_the_same(tiny_tokenizer: Tokenizer) -> None:
-    plan = plan_text("Hund rot", tiny_tokenizer, LIMIT)
-    (src,) = plan_sources(plan)
+    plan = cut(tiny_tokenizer, "Hund rot")
+    (src,) = plan.sources
     found = [[hypothesis(-1, src[:2], torch.ones(3, len(src) + 1).tolist())]]
     full, bare = (assemble(plan, found, 1, tiny_tokenizer, aligned=a) for a in (True, False))
     (aligned,), (plain,) = full.hypotheses, bare.hypotheses
@@ -119,8 +106,8 @@ def test_whoever_wants_no_alignment_gets_none_and_else_the_same(tiny_tokenizer: 
 def test_parts_are_joined_with_their_separators_sums_and_offsets(
     tiny_tokenizer: Tokenizer,
 ) -> None:
-    plan = plan_text("  " + SENTENCES + "\n", tiny_tokenizer, LIMIT)
-    sources = plan_sources(plan)
+    plan = cut(tiny_tokenizer, "  " + SENTENCES + "\n")
+    sources = plan.sources
     assert len(sources) >= 3
     found = []
     for number, src in enumerate(sources):
@@ -151,8 +138,8 @@ def test_parts_are_joined_with_their_separators_sums_and_offsets(
 
 def test_translations_of_one_text_differ(tiny_tokenizer: Tokenizer) -> None:
     """Spelt in other pieces it is the same text, and only the best of them stays."""
-    plan = plan_text("rot", tiny_tokenizer, LIMIT)
-    width = len(plan_sources(plan)[0]) + 1
+    plan = cut(tiny_tokenizer, "rot")
+    width = len(plan.sources[0]) + 1
     spelt = [tuple(i for c in text for i in tiny_tokenizer.byte_ids(c)) for text in (" Hund", " a")]
     whole = tuple(tiny_tokenizer.encode("Hund"))
     rest = tuple(tiny_tokenizer.encode("Mann"))
@@ -165,7 +152,7 @@ def test_translations_of_one_text_differ(tiny_tokenizer: Tokenizer) -> None:
 
 def test_joined_texts_differ_too(tiny_tokenizer: Tokenizer) -> None:
     """Parts "a" or "a b" and "b c" or "c" give "a b c" twice: the better one stays."""
-    plan: Plan = ["", (5, 6), " ", (7,), ""]
+    plan = Plan(((5, 6), " ", (7,)))
     parts = []
     for texts, width in ((("a", "a b"), 3), (("b c", "c"), 2)):
         outputs = [tuple(tiny_tokenizer.encode(text)) for text in texts]
@@ -183,7 +170,7 @@ def test_joined_texts_differ_too(tiny_tokenizer: Tokenizer) -> None:
 
 def test_a_part_without_any_translation_is_an_error(tiny_tokenizer: Tokenizer) -> None:
     with pytest.raises(RequestError, match=r"constraints, avoid: no translation meets both"):
-        assemble(["", (5, 6), ""], [()], 1, tiny_tokenizer)
+        assemble(Plan(((5, 6),)), [()], 1, tiny_tokenizer)
 
 
 numbers = st.integers(-9, 0).map(float)  # sums of whole numbers are exact, and ties are frequent

@@ -115,7 +115,9 @@ def test_a_translation_does_not_depend_on_the_others(translator: Translator) -> 
 
 def test_a_long_text_is_translated_in_parts(checkpoint: Checkpoint, translator: Translator) -> None:
     core = TEXTS[4]
-    segments = split_long(core, checkpoint.tokenizer, checkpoint.config.max_length)
+    encode, decode = checkpoint.tokenizer.encode, checkpoint.tokenizer.decode
+    limit = checkpoint.config.max_length
+    segments = [s for s in split_long(core, encode, decode, limit, "")]
     assert len(segments) > 1
     parts = translator.search([segment.text for segment in segments])
     (whole,) = translator.search([f"\t{core}  "])
