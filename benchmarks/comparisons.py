@@ -6,12 +6,15 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from benchmarks.figures import HEAD, Figures
+from benchmarks.load import Ask
 from benchmarks.rounds import Bench, alone, by_p99, by_rate, closed, median, verdict
-from benchmarks.servers import Recipe, ctranslate2, opennmt, running
+from benchmarks.servers import Recipe, Server, ctranslate2, opennmt, running
+from benchmarks.turns import alternate
 
 ONMT_GOAL = 12.0
 CTRANSLATE2_GOAL = 1.3
@@ -76,20 +79,20 @@ def against_the_engine(bench: Bench) -> bool:
 
 def _alternate(bench: Bench, recipes: Sequence[Recipe], clients: int) -> dict[str, list[Figures]]:
     """Rounds of closed loops, each server in turn, on the servers' core."""
-    rows: dict[str, list[Figures]] = {recipe.name: [] for recipe in recipes}
     texts = bench.texts
     with ExitStack() as stack:
-        sides = []
+        turns = {}
         for recipe in recipes:
             server = stack.enter_context(running(recipe, bench.server_core))
-            sides.append((server, alone(server, texts)))
+            turns[server.name] = partial(_turn, bench, server, alone(server, texts), clients)
         print(HEAD)
-        for _ in range(bench.rounds):
-            for server, asks in sides:
-                row = closed(server, asks, clients, bench.seconds)
-                rows[server.name].append(row)
-                print(row.row(f"{server.name}, {clients}"), flush=True)
-    return rows
+        return alternate(turns, bench.rounds)
+
+
+def _turn(bench: Bench, server: Server, asks: Sequence[Ask], clients: int) -> Figures:
+    row = closed(server, asks, clients, bench.seconds)
+    print(row.row(f"{server.name}, {clients}"), flush=True)
+    return row
 
 
 @contextmanager

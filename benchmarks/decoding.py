@@ -17,11 +17,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 import torch
 
+from benchmarks.turns import alternate
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.engine import Engine, Request
 from model.decoding.formats import PRECISIONS, Precision
@@ -173,10 +175,11 @@ def row(
     sentences: int,
 ) -> str:
     """Medians of alternating rounds, as sentences/s, and what ours are times the peers'."""
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            taken[name].append(side.seconds(beam, one_at_a_time=one_at_a_time))
+    turns = {
+        name: partial(side.seconds, beam, one_at_a_time=one_at_a_time)
+        for name, side in sides.items()
+    }
+    taken = alternate(turns, rounds)
     rates = {name: sentences / statistics.median(times) for name, times in taken.items()}
     parts = [f"{name} {rate:,.1f}/s" for name, rate in rates.items()]
     for ours in ("dragoman", "shortlist"):

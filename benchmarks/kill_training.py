@@ -186,10 +186,10 @@ def main() -> int:
     return int(equal < arguments.kills)
 
 
-def write_corpus(folder: Path) -> None:
-    """A part of the demo's corpus."""
-    pairs = generate(1, TRAIN_PAIRS + DEV_PAIRS, 0).train
-    for name, part in (("train", pairs[:TRAIN_PAIRS]), ("dev", pairs[TRAIN_PAIRS:])):
+def write_corpus(folder: Path, train_pairs: int = TRAIN_PAIRS) -> None:
+    """A part of the demo's corpus: so many pairs, and some to validate on."""
+    pairs = generate(1, train_pairs + DEV_PAIRS, 0).train
+    for name, part in (("train", pairs[:train_pairs]), ("dev", pairs[train_pairs:])):
         for language, lines in (
             ("de", [pair.source for pair in part]),
             ("en", [pair.target for pair in part]),

@@ -19,6 +19,7 @@ from benchmarks.dialects import Dialect, Dragoman, OpenNMT, Plain
 START_S = 180.0
 END_S = 60.0
 PROBE = "A man is sleeping."
+ROOT = Path(__file__).parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -35,6 +36,8 @@ class Recipe:
     """With {port} where its port stands and {core} where the number of its core does."""
     dialect: Dialect
     environment: Mapping[str, str]
+    folder: Path = ROOT
+    """Where it is started."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +126,7 @@ def running(recipe: Recipe, core: int) -> Iterator[Server]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | recipe.environment,
-            cwd=Path(__file__).parents[1],
+            cwd=recipe.folder,
         )
         server = Server(name=recipe.name, port=port, dialect=recipe.dialect, process=process)
         try:
