@@ -11,7 +11,7 @@ from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.decoding.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError
-from service.models_file import ModelEntry
+from service.models_file import ModelEntry, profile_of
 from service.settings import Settings
 from service.worker import Worker
 
@@ -71,9 +71,7 @@ class Loader:
             dtype=dtype,
             shortlist=shortlist,
             defaults=_defaults(entry, checkpoint),
-            profile=checkpoint.profile.told(
-                task=entry.task, source=entry.source, target=entry.target
-            ),
+            profile=profile_of(entry, checkpoint),
             stuck_s=self.stuck_s,
         )
 

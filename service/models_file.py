@@ -10,11 +10,12 @@ from typing import Literal
 
 import yaml
 
+from model.checkpoint import Checkpoint
 from model.config import from_dict
 from model.errors import ConfigError
 from model.run import LINKS
 from model.text.languages import language_tag
-from model.text.profile import check_task
+from model.text.profile import TextProfile, check_task
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Names of models stand in paths and in the labels of metrics."""
@@ -55,6 +56,11 @@ class ModelEntry:
             except ConfigError as error:
                 raise ConfigError(f"{which}: {error}") from None
             object.__setattr__(self, which, tag)
+
+
+def profile_of(entry: ModelEntry, checkpoint: Checkpoint) -> TextProfile:
+    """What the model does with text: as its entry says, and else its checkpoint."""
+    return checkpoint.profile.told(task=entry.task, source=entry.source, target=entry.target)
 
 
 def read_models_file(path: Path) -> list[ModelEntry]:

@@ -14,7 +14,7 @@ import torch
 
 from model.checkpoint import Checkpoint
 from service.catalogue import Catalogue
-from service.models_file import ModelEntry
+from service.models_file import ModelEntry, profile_of
 from service.worker import Worker
 
 
@@ -95,7 +95,8 @@ def make_catalogue() -> MakeCatalogue:
 
         def build(entry: ModelEntry) -> Worker:
             cpu = torch.device("cpu")
-            return Worker(entry.name, checkpoint, device=cpu, dtype=torch.float32)
+            profile = profile_of(entry, checkpoint)
+            return Worker(entry.name, checkpoint, device=cpu, dtype=torch.float32, profile=profile)
 
         return Catalogue(lambda: entries or (tiny,), build, drain_s=30.0)
 

@@ -16,7 +16,7 @@ from model.errors import CheckpointError, ConfigError
 from service.admission import Admission
 from service.catalogue import Catalogue, in_thread
 from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
-from service.models_file import ModelEntry, Task
+from service.models_file import ModelEntry, profile_of
 from service.terms import Terms
 from service.worker import Worker
 
@@ -48,7 +48,9 @@ class Shelf:
             raise CheckpointError("damaged")
         digest = f"{entry.name}-{len(self.made)}"
         checkpoint = dataclasses.replace(self.checkpoint, digest=digest)
-        worker = Worker(entry.name, checkpoint, device=torch.device("cpu"), dtype=torch.float32)
+        profile = profile_of(entry, checkpoint)
+        cpu = torch.device("cpu")
+        worker = Worker(entry.name, checkpoint, device=cpu, dtype=torch.float32, profile=profile)
         self.made.append(worker)
         return worker
 
@@ -57,7 +59,7 @@ class Shelf:
 
 
 def entry(
-    name: str, source: str | None = None, target: str | None = None, task: Task = "translate"
+    name: str, source: str | None = None, target: str | None = None, task: str = "translate"
 ) -> ModelEntry:
     return ModelEntry(name=name, path=Path(name), source=source, target=target, task=task)
 
@@ -97,22 +99,22 @@ MANY = [
     ("task", "name", "source", "target", "expected"),
     [
         ("translate", None, "de", "en", "de-en"),
-        ("translate", None, "DE", "En", "de-en"),
-        ("translate", None, "de", "pt_br", "de-pt"),
+        ("translate", None, "de", "en-GB", "de-en"),
+        ("translate", None, "de", "pt", "de-pt"),
         ("translate", None, "fr", "es", "any"),
-        ("translate", "de-en-2", None, None, "de-en-2"),
-        ("translate", "de-en-2", "de", None, "de-en-2"),
+        ("translate", "de-en-2", "", "", "de-en-2"),
+        ("translate", "de-en-2", "de", "", "de-en-2"),
         ("translate", "any", "de", "en", "any"),
-        ("summarize", None, None, None, "short"),
+        ("summarize", None, "", "", "short"),
         ("summarize", "short", "de", "de", "short"),
     ],
 )
 def test_a_request_gets_its_model(
     checkpoint: Checkpoint,
-    task: Task,
+    task: str,
     name: str | None,
-    source: str | None,
-    target: str | None,
+    source: str,
+    target: str,
     expected: str,
 ) -> None:
     catalogue = Shelf(checkpoint, MANY).catalogue()
@@ -122,23 +124,23 @@ def test_a_request_gets_its_model(
 @pytest.mark.parametrize(
     ("task", "name", "source", "target"),
     [
-        ("translate", "none", None, None),
+        ("translate", "none", "", ""),
         ("translate", "de-en", "en", "de"),
-        ("translate", "short", None, None),
-        ("summarize", "de-en", None, None),
-        ("summarize", None, "en", None),
+        ("translate", "short", "", ""),
+        ("summarize", "de-en", "", ""),
+        ("summarize", None, "en", ""),
     ],
 )
 def test_a_request_for_what_there_is_not_is_refused(
-    checkpoint: Checkpoint, task: Task, name: str | None, source: str | None, target: str | None
+    checkpoint: Checkpoint, task: str, name: str | None, source: str, target: str
 ) -> None:
     with pytest.raises(NoSuchModel, match="/v1/models"):
         Shelf(checkpoint, MANY).catalogue().choose(task, name, source, target)
 
 
-@pytest.mark.parametrize(("source", "target"), [(None, None), ("de", None), (None, "en")])
+@pytest.mark.parametrize(("source", "target"), [("", ""), ("de", ""), ("", "en")])
 def test_nothing_is_guessed_between_languages(
-    checkpoint: Checkpoint, source: str | None, target: str | None
+    checkpoint: Checkpoint, source: str, target: str
 ) -> None:
     with pytest.raises(AmbiguousModel, match="`source` and `target`"):
         Shelf(checkpoint, MANY).catalogue().choose("translate", None, source, target)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.options import SearchOptions
+from model.text.profile import TextProfile
+from model.text.segmentation import Plan, Segmenter
 from model.text.tokenizer import EOS_ID, Tokenizer
-from model.translation import Translation, plan_text
+from model.translation import Translation
 from service.admission import Admission
 from service.streaming import Growing, whole_words
 from service.terms import Terms
@@ -46,7 +48,7 @@ def test_any_pieces_grow_into_their_text(tiny_tokenizer: Tokenizer, data: st.Dat
     pieces = st.integers(EOS_ID + 1, tiny_tokenizer.vocab_size - 1)
     letters = st.sampled_from([i for c in "日 ä👍" for i in tiny_tokenizer.encode(c)])
     found = tuple(data.draw(st.lists(pieces | letters, max_size=30)))
-    growing = Growing(["  ", (4,), "\n"], tiny_tokenizer)
+    growing = Growing(Plan(("  ", (4,), "\n")), tiny_tokenizer)
     final = "  " + tiny_tokenizer.decode(found) + "\n"
     told = ""
     for length in sorted(data.draw(st.sets(st.integers(0, len(found))))):
@@ -146,14 +148,15 @@ def test_a_reader_that_leaves_frees_the_slots(
     monkeypatch.setattr(worker._crew.speed, "finished", told)
     options = SearchOptions(beam_size=1, min_length=55, max_length_a=0, max_length_b=55)
     text = "der Hund läuft. " * 400
-    parts = sum(isinstance(part, tuple) for part in plan_text(text, worker.tokenizer, worker.limit))
+    segmenter = Segmenter(worker.tokenizer, worker.limit, TextProfile())
+    parts = len(segmenter.cut(text).sources)
 
     async def leave() -> None:
         with Admission(9, 10**6).enter(1) as admitted:
             stream = worker.stream(text, options, Terms(), admitted)
             async for _ in stream:
                 break
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
             while worker.stats().in_use or worker.stats().waiting:
                 await asyncio.sleep(0.001)
 
@@ -166,4 +169,3 @@ def test_a_reader_that_leaves_frees_the_slots(
 def test_a_blank_text_is_streamed_as_it_is(worker: Worker) -> None:
     told, translation = asyncio.run(streamed(worker, " \n", worker.options))
     assert (told, translation.text) == ([], " \n")
-    assert plan_text(" \n", worker.tokenizer, 16)
