@@ -24,6 +24,14 @@ language: those that the library does not know."""
 ABBREVIATION_ENDINGS: dict[str, tuple[str, ...]] = {"de": ("str",), "nl": ("str",)}
 """What compound abbreviations end with, as in Hauptstr., by language."""
 
+WORDS: dict[str, frozenset[str]] = {
+    "de": _words("Art Bart OK ok mag mich"),
+    "en": _words("ID May OK art ill may me miss no ok sec"),
+    "es": _words("bien mar no"),
+    "fr": _words("art sec"),
+}
+"""Words that the library takes for abbreviations, by language; before a number, some are."""
+
 ENDING_ABBREVIATIONS = _words(
     "etc usw u.s u.k u.n a.m p.m d.c ph.d m.a b.a inc ltd co corp jr sr al "
     "jan feb aug sept oct nov dec"

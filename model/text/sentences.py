@@ -17,6 +17,7 @@ from model.text.abbreviations import (
     ENDING_ABBREVIATIONS,
     OPENING_WORDS,
     ORDINAL_STOPS,
+    WORDS,
 )
 from model.text.quotations import inside
 
@@ -75,8 +76,9 @@ _NEEDS_NO_SPACE = re.compile(f"[{_UNSPACED}]")
 _OF_A_SCRIPT = re.compile(f"[{_SPACED}{_UNSPACED}{_GREEK}]")
 _SAYING = re.compile("[」』](?:と|って)|(?<=[\uff1f\uff01])\u201d\\w")
 _FIRST_WORD = re.compile(r"[^\w\s]{0,4}\s?[^\w\s]{0,2}(\w{0,20})")
-_BETWEEN_WORDS = re.compile(r"[\s\"'«»\u2039\u203a\u2018-\u201f()\[\]{}/…]")
-_ORDINAL = re.compile(r"(?:\d{1,2}\.)*\d+|[IVXLC]+")
+_BETWEEN_WORDS = re.compile(r"[\s\"«»\u2039\u203a\u201a-\u201f()\[\]{}/…]|(?<!\w)['\u2018\u2019]")
+_ORDINAL = re.compile(r"(?:\d{1,2}\.)*\d+")
+_APOSTROPHE = re.compile("['\u2019]")
 _ADDRESS = re.compile(r"www\.|.*@")
 _MEASURE = re.compile(r"\d\s?[ghlm]\Z")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -162,6 +164,7 @@ class _Stops:
         self._language = language
         self._abbreviations = ABBREVIATIONS.get(language, frozenset())
         self._compounds = ABBREVIATION_ENDINGS.get(language, ())
+        self._words = WORDS.get(language, frozenset())
         self._opening = OPENING_WORDS.get(language, frozenset())
         self._proposed: Container[int] | None = None
         self.one_case = line == line.lower()
@@ -173,13 +176,16 @@ class _Stops:
         if _ORDINAL.fullmatch(word):
             if self._language in ORDINAL_STOPS:
                 return opened or self._is_year(word)
-            if not self._language and word[-1].isdigit():
+            if not self._language:
                 return False
         if _ADDRESS.match(word) or _MEASURE.search(self._line, max(0, place - 3), place):
+            return True
+        if word in self._words and not next_word[:1].isdigit():
             return True
         letters = word.rpartition("-")[2] if word[:1].isupper() else word
         if len(letters) == 1 and letters.isalpha():
             return False
+        word = _APOSTROPHE.split(word)[-1]  # l'art. 5
         if word.lower() in self._abbreviations or word.endswith(self._compounds):
             return False
         if word.lower() in ENDING_ABBREVIATIONS:

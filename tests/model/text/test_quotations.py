@@ -21,6 +21,9 @@ from model.text.quotations import LONGEST, inside
         ('a "b (c" d', "b (c"),
         ("a ) b ( c", ""),
         ("a \u201c b « c", ""),
+        ("x 'a isn't b' c", "a isn't b"),
+        ('x "a b "c" d', "c"),
+        ('a 5" b c" d', ""),
         ('5" b "c" d', "c"),
     ],
 )

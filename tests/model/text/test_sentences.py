@@ -93,6 +93,11 @@ def marked(text: str) -> tuple[str, list[int]]:
         ("de", "Wir essen Brot, Käse usw.| Er isst nichts."),
         ("en", "The U.S. Army left."),
         ("en", "She lives in the U.S.| He does not."),
+        ("fr", "Voir l'art. 5 du code et l'av. Foch."),
+        # Words that the library takes for abbreviations, and what is before an apostrophe.
+        ("en", "He saw me.| Tom left."),
+        ("en", "Is No. 5 here?| I see no. 7."),
+        ("en", "I can't.| It isn't Mary's.| Tom left."),
         # Numbers.
         ("de", "Der 2. Weltkrieg und das 19. Jahrhundert."),
         ("de", "Er ist 30.| Sie ist 28."),
@@ -101,6 +106,8 @@ def marked(text: str) -> tuple[str, list[int]]:
         ("de", "Der Zug fährt um 8.30.| Bitte beeilen!"),
         ("de", "Am 24.12. Heiligabend feiern."),
         ("de", "Karl V. Herrscher von Spanien."),
+        ("de", "König Ludwig XIV. Herrscher von Frankreich."),
+        ("de-AT", "Der 2. Weltkrieg ist vorbei."),
         ("cs", "To je Karel IV. Lucemburský."),
         ("", "Der 2. Weltkrieg ist vorbei."),
         ("", "He is 30. She is 28."),
@@ -150,6 +157,7 @@ def marked(text: str) -> tuple[str, list[int]]:
         ("my", "က။\u1031က"),
         ("th", "ก! \u0e31ก"),
         ("ja", "か。\uff9e|か"),
+        ("ja", "か。 \u200dか"),
         # White space of other kinds is white space.
         ("fr", "Viens\u202f!|\u00a0Toi.|\u2003Moi.|\tLui."),
         ("en-GB", "Mr.\u00a0Smith came.|\u00a0He left."),
