@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.text.normalization import NORMALIZATION, normalize_source
-from model.text.sentences import has_several_sentences
+from model.text.sentences import sentence_ends
 from model.text.tokenizer import Tokenizer
 from training.corpus_report import EXAMPLES
 from training.data_config import FilterConfig
@@ -96,7 +96,7 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
     hashed = kept if rules.filters.duplicates else []
     return Encoded(
         lines=len(chunk.raws),
-        several=sum(has_several_sentences(p.source, rules.source_language) for p in kept),
+        several=sum(bool(sentence_ends(p.source, rules.source_language)) for p in kept),
         pairs=Pairs(_side(sources), _side(targets), np.array([p.weight for p in kept], np.float32)),
         hashes=np.array([pair_hash(pair) for pair in hashed], np.uint64),
         dropped=dropped,

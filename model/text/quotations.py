@@ -1,0 +1,65 @@
+"""Quotations and parentheses: which places of a line are inside of them."""
+
+import re
+
+LONGEST = 200
+"""Characters within a quotation or parenthesis. What would be longer is rather two marks that do
+not belong together, or a speech whose sentences are worth telling apart."""
+
+_MARK = re.compile("[\"'()\\[\\]{}«»\u2039\u203a\u2018-\u201f\uff08\uff09「」『』【】〈〉《》]")
+# What may open one, and what closes it then. Some marks open in one language and close in another.
+_CLOSES = {
+    '"': '"',
+    "'": "'",
+    "(": ")",
+    "[": "]",
+    "{": "}",
+    "«": "»",
+    "»": "«»",
+    "\u2039": "\u203a",
+    "\u203a": "\u2039\u203a",
+    "\u2018": "\u2019",
+    "\u2019": "\u2019",
+    "\u201a": "\u2018\u2019",
+    "\u201c": "\u201d",
+    "\u201d": "\u201d",
+    "\u201e": "\u201c\u201d",
+    "\uff08": "\uff09",
+    "「": "」",
+    "『": "』",
+    "【": "】",
+    "〈": "〉",
+    "《": "》",
+}
+_EITHER_WAY = frozenset("\"'»\u203a\u2019\u201d")
+_APOSTROPHES = frozenset("'\u2019")
+_DEPTH = 8  # how many open ones are remembered: more are no text
+
+
+def inside(line: str) -> bytearray:
+    """1 for each place of `line` between an opening mark and the closing one that belongs to it.
+
+    Place i is the one before character i. Marks without a partner are as if they were not there.
+    """
+    places = bytearray(len(line) + 1)
+    unclosed: list[tuple[int, str]] = []  # where, and what closes it
+    for found in _MARK.finditer(line):
+        place, mark = found.start(), found.group()
+        before = line[place - 1] if place else " "
+        after = line[place + 1] if place + 1 < len(line) else " "
+        if mark in _APOSTROPHES and before.isalnum() and after.isalnum():
+            continue
+        begins = not before.isalnum() and not after.isspace()
+        partner = None if mark in _EITHER_WAY and before.isspace() and begins else mark
+        for depth in range(len(unclosed) - 1, -1, -1):
+            if partner and partner in unclosed[depth][1]:
+                start = unclosed[depth][0]
+                del unclosed[depth:]
+                if place - start <= LONGEST:
+                    places[start + 1 : place + 1] = b"\1" * (place - start)
+                break
+        else:
+            if mark in _CLOSES and (begins or mark not in _EITHER_WAY):
+                unclosed.append((place, _CLOSES[mark]))
+                del unclosed[:-_DEPTH]
+    return places
