@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model.errors import ConfigError
+from model.text.charset import half_character
 from model.text.words import cleaned, occurs
 
 MAX_BEAM_SIZE = 64
@@ -138,6 +139,11 @@ class SearchOptions:
                 )
 
     def _check_phrases(self) -> None:
+        texts = [("prefix", self.prefix)]
+        texts += [(name, one) for name in ("constraints", "avoid") for one in getattr(self, name)]
+        for name, text in texts:
+            if wrong := half_character(text):
+                raise ConfigError(f"{name}: {wrong}")
         for name in ("constraints", "avoid"):
             phrases = getattr(self, name)
             if isinstance(phrases, str):  # Python takes a text for the list of its letters
