@@ -210,6 +210,8 @@ def _unreadable(content: bytes, reason: str) -> UnreadableBody:
         return UnreadableBody(f"body: {error}")
     if content.startswith(codecs.BOM_UTF8):
         reason = "it begins with a byte order mark, which JSON must not"
+    elif "hex escape" in reason:  # what the parser says of half a character, too
+        reason = f"{reason} (half of a surrogate pair is no character: write both halves, or UTF-8)"
     return UnreadableBody(f"body: {reason}. Send a JSON object.")
 
 

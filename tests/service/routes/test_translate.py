@@ -150,6 +150,22 @@ def test_a_body_in_another_encoding_is_told_so(client: TestClient, encoding: str
     assert message == f"body: looks like {name}, not UTF-8. Convert it: iconv -f {name} -t UTF-8."
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"text": "\ud83d"}',
+        r'{"text": "a", "options": {"prefix": "\ude00"}}',
+        r'{"text": "a", "options": {"constraints": ["a", "b\ud83d"]}}',
+        r'{"text": "a", "options": {"avoid": ["\ud83dx"]}}',
+        r'{"text": "a", "model": "\ud83d"}',
+        r'{"text": "a", "\ud83d": 1}',
+    ],
+)
+def test_half_of_a_character_is_named(client: TestClient, body: str) -> None:
+    message = refusal(post(client, body), 400, "unreadable_body")
+    assert "half of a surrogate pair is no character: write both halves" in message
+
+
 def test_a_byte_order_mark_before_a_body_is_named(client: TestClient) -> None:
     body = '{"text": "my secret"}'.encode("utf-8-sig")
     assert "begins with a byte order mark" in refusal(post(client, body), 400, "unreadable_body")
