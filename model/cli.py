@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib.metadata
+import io
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from model.ensemble import network_of, shortlist_of
 from model.errors import ConfigError, DataError, DragomanError
 from model.network.seq2seq import Seq2Seq
 from model.text.lines import atomic_output, iter_lines, read_lines
+from model.text.shown import printable
 
 OK, MISTAKE = 0, 2
 INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE, SIGTERM
@@ -261,13 +263,17 @@ def run_command(name: str, command: Callable[[], int]) -> int:
 
     A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. A reader that
     closes our output, as `head` does, ends the command without a word: 141. SIGTERM unwinds it as
-    Ctrl-C does, so that no half-written file stays behind, and leaves the process with 143.
+    Ctrl-C does, so that no half-written file stays behind, and leaves the process with 143. What
+    standard output cannot say, such as a byte of a path that is no text, is spelt out there, as it
+    is on stderr.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     try:
         return command()
     except DragomanError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
         return INTERRUPTED

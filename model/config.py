@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from model.errors import ConfigError
+from model.text.charset import half_character
+from model.text.shown import shortened
 
 T = TypeVar("T")
+
+_SHOWN = 40  # characters of an unknown key
+_VALUE_SHOWN = 200  # and of a wrong value
 
 
 def from_dict(cls: type[T], values: Mapping[str, object], where: str = "") -> T:
@@ -27,7 +32,7 @@ def from_dict(cls: type[T], values: Mapping[str, object], where: str = "") -> T:
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
     for key in map(str, values):
         if key not in fields:
-            raise ConfigError(_unknown_key(f"{where}{key}", key, list(fields)))
+            raise ConfigError(unknown_key(where, key, list(fields)))
     hints = typing.get_type_hints(cls)
     built: dict[str, object] = {}
     for name, field in fields.items():
@@ -52,10 +57,11 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def _unknown_key(path: str, key: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+def unknown_key(where: str, key: str, known: list[str]) -> str:
+    """What is said of the unknown `key` of the mapping at the dotted path `where`, on one line."""
+    nearest = difflib.get_close_matches(key[:_SHOWN], known, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known keys: {', '.join(known)}."
-    return f"{path}: unknown key. {hint}"
+    return f"{where}{shortened(key, _SHOWN)}: unknown key. {hint}"
 
 
 def _convert(hint: Any, value: object, path: str) -> object:
@@ -66,7 +72,7 @@ def _convert(hint: Any, value: object, path: str) -> object:
     if origin is Literal:
         if value not in get_args(hint) or isinstance(value, bool):
             allowed = ", ".join(str(choice) for choice in get_args(hint))
-            raise ConfigError(f"{path}: {value!r} is not allowed. Choose one of: {allowed}.")
+            raise ConfigError(f"{path}: {_repr(value)} is not allowed. Choose one of: {allowed}.")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
@@ -106,6 +112,8 @@ def _fits(hint: Any, value: object) -> bool:
 
 
 def _scalar(hint: Any, value: object, path: str) -> object:
+    if isinstance(value, str) and (wrong := half_character(value)):
+        raise ConfigError(f"{path}: {wrong}")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is Path and isinstance(value, str):
@@ -120,7 +128,11 @@ def _scalar(hint: Any, value: object, path: str) -> object:
 
 
 def _wrong_type(path: str, value: object, wanted: str) -> str:
-    return f"{path}: {value!r} is not allowed, it must be {wanted}."
+    return f"{path}: {_repr(value)} is not allowed, it must be {wanted}."
+
+
+def _repr(value: object) -> str:
+    return shortened(repr(value), _VALUE_SHOWN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from model.cli import STREAM, open_output
 
+_ERRORS = "backslashreplace"  # of a path that is no text; in JSON it is the very escape
+
 
 def add_report_argument(parser: argparse.ArgumentParser) -> None:
     """--json."""
@@ -24,10 +26,11 @@ def write_report(text: str, figures: Mapping[str, object], json_name: str | None
     """
     if json_name is not None:
         with open_output(json_name) as output:
-            output.write((json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())
+            told = json.dumps(figures, indent=2, ensure_ascii=False)
+            output.write(f"{told}\n".encode(errors=_ERRORS))
     if json_name != STREAM:
         with open_output(STREAM) as output:
-            output.write(text.encode())
+            output.write(text.encode(errors=_ERRORS))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,6 +11,7 @@ written under a temporary name and renamed once, and its links are gone before i
 import fcntl
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -117,21 +118,44 @@ def prune(run: Path, keep: int = 0, also: Collection[Path] = ()) -> None:
 def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
     """The checkpoint directory that `path` means: the first of a run's `links`, else `path`.
 
+    A run has no `best` before its first validation. Then `last` stands in for it, but not where
+    there are earlier checkpoints, as in a run that was copied without its links.
+
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none, or a link is lost. The message says how to mend it.
     """
-    for link in links:
-        target = _target(path, link)
-        if target is not None:
-            return target
     if (path / "manifest.json").is_file():
         return path
+    for link in links:
+        if (target := _checkpoint_at(path, link)) is not None:
+            if link != links[0] and _has_earlier(path, target):
+                raise CheckpointError(_lost(path, links[0], "is missing"))
+            return target
+    if checkpoints_of(path):
+        raise CheckpointError(_lost(path, links[0], "is missing"))
+    if path.name in LINKS and checkpoints_of(path.parent):  # itself such a link
+        return resolve(path.parent, ("best",) if path.name == "best" else ("last",))
     if not path.exists():
         raise CheckpointError(f"{path}: does not exist. Give a run or a checkpoint directory.")
     raise CheckpointError(
         f"{path}: neither a run (no {' or '.join(links)}) nor a checkpoint (no manifest.json). "
         "Give the output directory of dragoman-train, or one of its checkpoints."
     )
+
+
+def is_begun(run: Path) -> bool:
+    """Whether a training can go on in `run`: it has a last checkpoint.
+
+    One that was killed at its first save has a checkpoint, but no link yet.
+
+    Raises:
+        CheckpointError: the link `last` is there, but not its checkpoint.
+    """
+    if (run / "last").is_dir():
+        return True
+    if (run / "last").is_symlink() or (run / "last").exists():
+        resolve(run, ("last",))
+    return False
 
 
 @contextmanager
@@ -181,6 +205,38 @@ def _target(run: Path, link: Link) -> Path | None:
     if path.is_symlink():
         return run / path.readlink()
     return path if path.is_dir() else None
+
+
+def _checkpoint_at(run: Path, link: Link) -> Path | None:
+    """The directory that `link` points to; None if there is no such link.
+
+    Raises:
+        CheckpointError: it does not point to a directory.
+    """
+    while (target := _target(run, link)) is not None:
+        if target.is_dir():
+            return target
+        if target == _target(run, link):  # else a training has moved it meanwhile
+            raise CheckpointError(_lost(run, link, f"points to {target}, which is not there"))
+    if (run / link).exists():
+        raise CheckpointError(_lost(run, link, "is a file, not a link"))
+    return None
+
+
+def _has_earlier(run: Path, checkpoint: Path) -> bool:
+    """Whether there are checkpoints of earlier steps: one of them may have been the best."""
+    return any(_number(other)[:1] < _number(checkpoint)[:1] for other in checkpoints_of(run))
+
+
+def _lost(run: Path, link: Link, how: str) -> str:
+    """What is said of a run without a link that it should have."""
+    message = f"{run / link}: {how}. Copy the run again, with its links (cp -a)"
+    if not (known := checkpoints_of(run)):
+        return f"{message}."
+    newest = known[-1]
+    told = f"the newest of {len(known)}" if len(known) > 1 else "the only one"
+    command = f"ln -sfn checkpoints/{newest.name} {shlex.quote(str(run / link))}"
+    return f"{message}, give a checkpoint, {told} is {newest}, or make the link: {command}"
 
 
 def _number(directory: Path) -> tuple[int, ...]:

@@ -150,7 +150,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
 def _input(name: str) -> Iterator[bytes]:
     """The lines of a file or of standard input, not decoded yet."""
     if name == STREAM:
-        return iter_raw_lines(sys.stdin.buffer)
+        return iter_raw_lines(sys.stdin.buffer, "standard input")
     return read_raw_lines(Path(name))
 
 

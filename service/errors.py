@@ -1,17 +1,21 @@
 """Errors: one table from exception to status, and the one JSON shape of every refusal.
 
-{"error": {"type": "overloaded", "message": "..."}}. Nothing of the request is repeated in it: what
-people send to be translated does not belong into the logs of whoever calls us.
+{"error": {"type": "overloaded", "message": "..."}}. Nothing of the request but the name of an
+unknown key is repeated in it: what people send to be translated does not belong into the logs of
+whoever calls us.
 """
 
+import codecs
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from model.errors import DragomanError, RequestError
+from model.config import unknown_key
+from model.errors import DataError, DragomanError, RequestError
+from model.text.charset import refuse_foreign
 from service.record import record_of
 from service.schemas import MANY, ONE, ErrorBody, ErrorDetail
 
@@ -177,16 +181,44 @@ def refusal(request: Request, error: Exception) -> JSONResponse:
     return error_response(error)
 
 
-def mistake_in(error: ValidationError) -> RequestError:
-    """The first thing that is wrong with a body, and where: "text.3: Input should be ..."."""
+def mistake_in(error: ValidationError, schema: type[BaseModel], content: bytes) -> RequestError:
+    """The first thing that is wrong with a body, and where: "text.3: Input should be ...".
+
+    Args:
+        schema: what the body should be.
+        content: the body as it came.
+    """
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return UnreadableBody(f"body: {first['msg']}. Send a JSON object.")
-    place = [str(part) for part in first["loc"] if part not in (ONE, MANY)]
+        return _unreadable(content, first["msg"])
     if first["type"] == "extra_forbidden":  # the last part is the key, which the client chose
-        where = ".".join(place[:-1]) or "body"
-        return RequestError(f"{where}: an unknown key. /openapi.json lists those that are known.")
+        *path, key = map(str, first["loc"])
+        where = "".join(f"{part}." for part in path)
+        return RequestError(unknown_key(where, key, _keys(schema, path)))
+    place = [str(part) for part in first["loc"] if part not in (ONE, MANY)]
     if not place and first["type"] != "value_error":
         return RequestError("body: not a JSON object. Send one.")
     said = first["msg"].removeprefix("Value error, ").removesuffix(".")
     return RequestError(f"{'.'.join(place) or 'body'}: {said}.")
+
+
+def _unreadable(content: bytes, reason: str) -> UnreadableBody:
+    """Why a body is not JSON."""
+    try:
+        refuse_foreign(content)
+    except DataError as error:
+        return UnreadableBody(f"body: {error}")
+    if content.startswith(codecs.BOM_UTF8):
+        reason = "it begins with a byte order mark, which JSON must not"
+    elif "hex escape" in reason:  # what the parser says of half a character, too
+        reason = f"{reason} (half of a surrogate pair is no character: write both halves, or UTF-8)"
+    return UnreadableBody(f"body: {reason}. Send a JSON object.")
+
+
+def _keys(schema: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys that are known at a place of a body."""
+    for part in path:
+        inner = schema.model_fields[part].annotation
+        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        schema = inner
+    return [field.alias or name for name, field in schema.model_fields.items()]

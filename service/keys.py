@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
+from model.text.lines import whole_text
 from service.errors import Forbidden, Unauthenticated
 from service.settings import PREFIX, Settings
 
@@ -119,12 +120,13 @@ def _digest(secret: str) -> bytes:
 
 def _read(path: Path, setting: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        return whole_text(path.read_bytes(), f"{setting}_file: {path}")
+    except OSError as error:
         raise ConfigError(
-            f"{setting}_file: {path} cannot be read: {reason}. Mend it or name another."
+            f"{setting}_file: {path} cannot be read: {error.strerror}. Mend it or name another."
         ) from error
+    except DataError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _some(entries: list[str], where: str, admin: bool) -> list[Key]:

@@ -12,9 +12,10 @@ import yaml
 
 from model.checkpoint import Checkpoint
 from model.config import from_dict
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.run import LINKS
 from model.text.languages import language_tag
+from model.text.lines import whole_text
 from model.text.profile import TextProfile, check_task
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -70,12 +71,14 @@ def read_models_file(path: Path) -> list[ModelEntry]:
         ConfigError: it cannot be read, has an unknown key, or two models of one name.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(whole_text(path.read_bytes(), f"--models {path}"))
     except OSError as error:
         raise ConfigError(
             f"--models {path}: cannot be read: {error.strerror}. Name a YAML file."
         ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"--models {path}: not YAML: {reason}. Mend it.") from error
     try:

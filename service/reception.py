@@ -77,7 +77,8 @@ class Reception:
         try:
             return schema.model_validate_json(content), admitted
         except ValidationError as error:
-            raise mistake_in(error) from None  # a traceback would hold what was sent
+            # A traceback would hold what was sent.
+            raise mistake_in(error, schema, content) from None
 
     def _announced(self, request: Request) -> int | None:
         """The length of the body, None if the headers do not say."""

@@ -160,11 +160,12 @@ def _listener(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: a host that no name can be
         if listener is not None:
             listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "no name of a host"
         raise ConfigError(
-            f"--host {settings.host} --port {settings.port}: {error.strerror}. Choose another."
+            f"--host {settings.host} --port {settings.port}: {reason}. Choose another."
         ) from error
     return listener
 

@@ -10,8 +10,8 @@ import yaml
 
 from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.options import SearchOptions
-from model.errors import ConfigError
-from model.text.lines import atomic_output
+from model.errors import ConfigError, DataError
+from model.text.lines import atomic_output, whole_text
 from training.choosing import ValidationConfig
 from training.data_config import DataConfig, as_corpora
 from training.objective_config import FinetuneConfig, ObjectiveConfig
@@ -174,11 +174,11 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """The configuration in the file `path`; see `parse_config`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = whole_text(path.read_bytes(), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}. Name a config file, see configs/.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8 text. Name a YAML file, see configs/.") from None
+    except DataError as error:
+        raise ConfigError(f"{error} Or name another YAML file, see configs/.") from None
     try:
         return parse_config(text, overrides)
     except ConfigError as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.text.normalization import NORMALIZATION, normalize_source
 from model.text.sentences import sentence_ends
+from model.text.shown import printable
 from model.text.tokenizer import Tokenizer
 from training.corpus_report import EXAMPLES
 from training.data_config import FilterConfig
@@ -63,10 +64,10 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
     dropped: dict[str, int] = {}
     examples: dict[str, list[str]] = {}
 
-    def drop(pair: Pair, reason: str) -> None:
+    def drop(reason: str, shown: str) -> None:
         dropped[reason] = dropped.get(reason, 0) + 1
         if dropped[reason] <= EXAMPLES:
-            examples.setdefault(reason, []).append(example(pair.source, pair.target))
+            examples.setdefault(reason, []).append(shown)
 
     for number, raw in enumerate(chunk.raws, chunk.first):
         try:
@@ -76,9 +77,10 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
         except NotText as error:
             if not rules.filters.encoding:
                 raise
-            pair, reason = Pair(str(error), "", 0.0), "not text"
+            drop("not text", printable(str(error)))
+            continue
         if reason:
-            drop(pair, reason)
+            drop(reason, example(pair.source, pair.target))
         else:
             pairs.append(pair)
     kept: list[Pair] = []
@@ -88,7 +90,7 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
     encoded_targets = tokenizer.encode_lines([pair.target for pair in pairs])
     for pair, source, target in zip(pairs, encoded_sources, encoded_targets, strict=True):
         if reason := misfit(len(source), len(target), rules):
-            drop(pair, reason)
+            drop(reason, example(pair.source, pair.target))
             continue
         kept.append(pair)
         sources.append(source)
@@ -132,14 +134,8 @@ def pair_hash(pair: Pair) -> int:
 
 
 def example(source: str, target: str) -> str:
-    """A pair on one line, shortened."""
-    shown = (ascii_controls(side[:_SHOWN]) for side in (source, target) if side)
-    return " | ".join(shown)
-
-
-def ascii_controls(text: str) -> str:
-    """`text` with its control characters spelt out."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    """A pair on one line, shortened. The bar between its sides tells which one is blank."""
+    return f"{printable(source[:_SHOWN])} | {printable(target[:_SHOWN])}".strip()
 
 
 def _side(sentences: list[list[int]]) -> Side:

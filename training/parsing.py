@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from model.errors import DataError
 from model.jobs.jsonl import parse_object
+from model.text.charset import half_character
 from model.text.lines import decode_line
 
 RawRecord: TypeAlias = tuple[bytes | float | None, ...]
@@ -104,8 +105,8 @@ def json_pair(number: int, raw: RawRecord, *, name: str, fields: tuple[str, str,
                 f"{where}: {json.dumps(field)} holds {json.dumps(text)[:_SHOWN]}, not a string. "
                 "Name another field, or mend the line."
             )
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise NotText(f"{where}: {json.dumps(field)} has half of a surrogate pair. Mend it.")
+        if wrong := half_character(text):
+            raise NotText(f"{where}: {json.dumps(field)}: {wrong}")
         texts.append(text)
     weight = _weight(field_value(found, fields[2]), where) if fields[2] else 1.0
     return Pair(texts[0], texts[1], weight)

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from model.text.lines import atomic_output
+from model.text.shown import printable
 from training.choosing import LABELS, rank
 from training.config import TrainConfig, load_config
 from training.curves import PANELS, draw
@@ -55,7 +56,7 @@ def save_report(run: Path) -> None:
     """
     config = load_config(run / "config.yaml")
     page = report_page(
-        run.resolve().name,
+        printable(run.resolve().name),
         config,
         (run / "config.yaml").read_text(encoding="utf-8"),
         read_metrics(run / "metrics.jsonl"),

@@ -113,13 +113,17 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
     """Whether there is nothing to do for this config, which is then said.
 
     Raises:
-        CheckpointError: there is, and the run exists but is not to be resumed.
+        CheckpointError: there is, and the run exists but is not to be resumed; or its link to the
+            last checkpoint is lost.
     """
     from model.checkpoint import load_training_meta
+    from model.run import checkpoints_of, is_begun, resolve
     from training.report import NAME, save_report
     from training.resuming import check_same_config, is_finished
 
-    if not (run / "last").exists():
+    if not is_begun(run):
+        if checkpoints_of(run) and not resume:
+            resolve(run, ("last",))  # says that the link is missing
         return False
     meta = load_training_meta(run)
     done = meta["trainer"]["steps"]

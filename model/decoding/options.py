@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model.errors import ConfigError
+from model.text.charset import half_character
 from model.text.languages import language_tag
 from model.text.words import cleaned, occurs
 
@@ -166,6 +167,11 @@ class SearchOptions:
                 )
 
     def _check_phrases(self) -> None:
+        texts = [("prefix", self.prefix)]
+        texts += [(name, one) for name in ("constraints", "avoid") for one in getattr(self, name)]
+        for name, text in texts:
+            if wrong := half_character(text):
+                raise ConfigError(f"{name}: {wrong}")
         for name in ("constraints", "avoid"):
             phrases = getattr(self, name)
             if isinstance(phrases, str):  # Python takes a text for the list of its letters

@@ -12,6 +12,7 @@ from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 from model.jobs.jsonl import parse_json
 from model.jobs.record import Record
+from model.text.charset import half_character
 from model.translation import Translation
 
 FormatName = Literal["text", "tsv", "jsonl", "parquet"]
@@ -69,8 +70,10 @@ def field_named(name: FormatName, given: str | None) -> str | None:
     """Where in a record its text is: the field `given`, or the default; None where it is all text.
 
     Raises:
-        ConfigError: the format has no such field.
+        ConfigError: the format has no such field, or no text could have that name.
     """
+    if given is not None and (wrong := half_character(given)):
+        raise ConfigError(f"--field: {wrong}")
     if name == "text":
         if given is not None:
             raise ConfigError("--field: text has no fields. Leave it out, or add --format tsv.")

@@ -9,6 +9,7 @@ from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import DataError
 from model.jobs.record import Record
+from model.text.charset import half_character
 from model.translation import Translation
 
 
@@ -25,8 +26,8 @@ def parse_json(
     if not isinstance(text, str):
         example = json.dumps({field: "Hallo"}, ensure_ascii=False)
         raise DataError(f'no "{field}" that is a string. Give an object like {example}.')
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise DataError(f'"{field}" has half of a surrogate pair. Write both halves, or UTF-8.')
+    if wrong := half_character(text):
+        raise DataError(f'"{field}": {wrong}')
     given = fields.get("options", {})
     if not isinstance(given, dict):
         raise DataError('"options" is not an object. Give one like {"beam_size": 1}.')

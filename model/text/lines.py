@@ -1,6 +1,7 @@
 """Files and streams as lines of text: what ends a line, what is refused, how output is written."""
 
 import errno
+import io
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from model.errors import DataError
+from model.text.charset import LOOKED_AT, refuse_foreign
 from model.text.packing import open_unpacked, packed
 
 _BOM = b"\xef\xbb\xbf"
@@ -31,10 +33,10 @@ def read_raw_lines(path: Path) -> Iterator[bytes]:
     """The lines of a file, unpacked as `read_lines` does, not decoded yet; see `iter_raw_lines`.
 
     Raises:
-        DataError: as `read_lines`, but for text that is not UTF-8.
+        DataError: as `read_lines`, but for single lines that are not UTF-8.
     """
     with open_unpacked(path) as stream:
-        yield from iter_raw_lines(stream)
+        yield from iter_raw_lines(stream, str(path))
 
 
 def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
@@ -45,21 +47,31 @@ def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     Raises:
         DataError: a line is not UTF-8; the message names it.
     """
-    for number, raw in enumerate(iter_raw_lines(stream), 1):
+    for number, raw in enumerate(iter_raw_lines(stream, name), 1):
         try:
             yield decode_line(raw)
         except DataError as error:
             raise DataError(f"{name}, line {number}: {error}") from error
 
 
-def iter_raw_lines(stream: BinaryIO) -> Iterator[bytes]:
+def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
     """The lines of a stream without their endings, not decoded yet.
 
     A line ends at LF, and a CR right before it belongs to the ending; every other character,
     U+2028 and a lone CR among them, is part of the line. A byte order mark at the start is dropped.
     A last line without LF counts.
+
+    Raises:
+        DataError: the stream is in UTF-16 or UTF-32, whose lines may all look like UTF-8.
     """
+    start = b""
     for number, raw in enumerate(stream):
+        if len(start) < LOOKED_AT:
+            start += raw
+            try:
+                refuse_foreign(start)
+            except DataError as error:
+                raise DataError(f"{name}: {error}") from error
         if number == 0 and raw.startswith(_BOM):
             raw = raw[len(_BOM) :]
             if not raw:  # a file of a mark alone has no lines
@@ -83,6 +95,15 @@ def decode_line(raw: bytes) -> str:
             f"not valid UTF-8 (byte 0x{raw[error.start]:02x} at column {column}). "
             "Convert the file to UTF-8."
         ) from error
+
+
+def whole_text(raw: bytes, name: str) -> str:
+    """The text of a small file, such as a configuration, with LF for every line ending.
+
+    Raises:
+        DataError: as `iter_lines`.
+    """
+    return "".join(f"{line}\n" for line in iter_lines(io.BytesIO(raw), name))
 
 
 @contextmanager

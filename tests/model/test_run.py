@@ -10,6 +10,7 @@ from model.errors import CheckpointError
 from model.run import (
     Link,
     checkpoints_of,
+    is_begun,
     lock_run,
     point,
     prune,
@@ -219,6 +220,57 @@ def test_what_is_not_a_checkpoint_is_refused_with_its_name(tmp_path: Path) -> No
         resolve(tmp_path / "empty")
     with pytest.raises(CheckpointError, match="file: neither a run"):
         resolve(tmp_path / "file")
+
+
+def lost(path: Path, *links: Link) -> str:
+    with pytest.raises(CheckpointError) as error:
+        resolve(path, *([links] if links else []))
+    return str(error.value)
+
+
+def test_a_run_without_its_best_is_told_how_to_mend_it(tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    run_with(run, step=1, files=OLD, links=(BEST,))
+    newest = run_with(run, step=2, files=NEW, links=(LAST,))
+    (run / "best").unlink()
+    message = lost(run)
+    assert message.startswith(f"{run}/best: is missing. Copy the run again, with its links (cp -a)")
+    assert f"give a checkpoint, the newest of 2 is {newest}," in message
+    assert resolve(run, (LAST,)) == newest
+    assert lost(run / "best") == message
+    subprocess.run(message.partition("make the link: ")[2], shell=True, check=True)
+    assert contents(resolve(run)) == NEW
+
+
+def test_a_run_without_both_links_is_told_apart_from_no_run(tmp_path: Path) -> None:
+    run_with(tmp_path, step=1, files=OLD, links=(BEST, LAST))
+    for link in (BEST, LAST):
+        (tmp_path / link).unlink()
+    assert lost(tmp_path).startswith(f"{tmp_path}/best: is missing. ")
+    assert "the only one is" in lost(tmp_path)
+    assert lost(tmp_path, LAST).startswith(f"{tmp_path}/last: is missing. ")
+    assert not is_begun(tmp_path)  # as after a kill at the first save
+
+
+@pytest.mark.parametrize("link", [BEST, LAST])
+def test_a_link_that_points_nowhere_is_named(tmp_path: Path, link: Link) -> None:
+    run_with(tmp_path, step=1, files=OLD, links=(BEST, LAST))
+    (tmp_path / link).unlink()
+    (tmp_path / link).symlink_to("checkpoints/step-000009")
+    said = f"{tmp_path / link}: points to {tmp_path}/checkpoints/step-000009, which is not there."
+    assert lost(tmp_path, link).startswith(said)
+    assert lost(tmp_path / link).startswith(said)
+    (tmp_path / link).unlink()
+    (tmp_path / link).write_text("checkpoints/step-000001")  # what some archives make of links
+    assert lost(tmp_path, link).startswith(f"{tmp_path / link}: is a file, not a link.")
+    if link == LAST:
+        with pytest.raises(CheckpointError, match="is a file"):
+            is_begun(tmp_path)
+
+
+def test_a_run_without_its_checkpoints_is_told_to_be_copied(tmp_path: Path) -> None:
+    (tmp_path / "best").symlink_to("checkpoints/step-000009")
+    assert lost(tmp_path).endswith("Copy the run again, with its links (cp -a).")
 
 
 def test_a_second_process_is_refused_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:

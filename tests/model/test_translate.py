@@ -193,6 +193,24 @@ def test_invalid_utf8_leaves_what_was_there(
     assert output.read_text() == "earlier\n"
 
 
+@pytest.mark.parametrize("flags", [[], ["--format", "jsonl"], ["--format", "tsv"]])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_utf16_is_refused_whole_even_with_a_quarantine(
+    translate: Translate, tiny_checkpoint: Path, tmp_path: Path, encoding: str, flags: list[str]
+) -> None:
+    source, aside = tmp_path / "in.txt", tmp_path / "aside.jsonl"
+    source.write_text(TEXT, encoding=encoding)
+    flags = [*flags, "--quarantine", str(aside)]
+    files = ["--input", str(source), "--output", str(tmp_path / "out.txt")]
+    result = translate(tiny_checkpoint, b"", *files, *flags)
+    assert result.mistake.startswith(f"{source}: looks like UTF-")
+    assert "iconv -f UTF-" in result.mistake
+    assert list(tmp_path.iterdir()) == [source]
+    result = translate(tiny_checkpoint, source.read_bytes(), *flags)
+    assert result.mistake.startswith("standard input: looks like UTF-")
+    assert list(tmp_path.iterdir()) == [source]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -140,10 +140,19 @@ def test_a_variable_without_keys_does_not_open_the_server() -> None:
         keys(" , ")
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, " cannot be read: No such file"),
+        (b"a: x\n\xff", ", line 2: not valid UTF-8"),
+        ("a: x".encode("utf-16"), "looks like UTF-16.* iconv -f UTF-16 "),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
     path = tmp_path / "keys"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=f"api_keys_file: {path} cannot be read: "):
+    with pytest.raises(ConfigError, match=f"api_keys_file: {path}.*{reason}"):
         Keys.from_settings(Settings(api_keys_file=path))

@@ -80,8 +80,13 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read: No such file"):
         read_models_file(tmp_path / "none.yaml")
     (tmp_path / "latin1.yaml").write_bytes(b"models: [{name: \xff}]")
-    with pytest.raises(ConfigError, match="not YAML"):
+    with pytest.raises(ConfigError, match=r"--models .*latin1.yaml, line 1: not valid UTF-8"):
         read_models_file(tmp_path / "latin1.yaml")
+    (tmp_path / "wide.yaml").write_text("models: [{name: a, path: b}]", encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"--models .*wide.yaml: looks like UTF-16.* iconv"):
+        read_models_file(tmp_path / "wide.yaml")
+    (tmp_path / "marked.yaml").write_text("models: [{name: a, path: b}]", encoding="utf-8-sig")
+    assert [entry.name for entry in read_models_file(tmp_path / "marked.yaml")] == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The report of a run: one page that holds everything, and nothing that it was not given."""
 
+import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -138,12 +140,17 @@ def test_the_tables_say_what_was_measured(finished: Path) -> None:
 
 
 def test_a_report_that_is_gone_is_written_again_and_a_damaged_record_is_named(
-    finished: Path,
+    finished: Path, tmp_path: Path
 ) -> None:
     page = (finished / "report.html").read_bytes()
     (finished / "report.html").unlink()
     save_report(finished)
     assert (finished / "report.html").read_bytes() == page
+
+    named = tmp_path / os.fsdecode(b"run\xff")  # a directory may have any bytes as its name
+    shutil.copytree(finished, named, symlinks=True)
+    save_report(named)
+    assert "run\\udcff" in (named / "report.html").read_text(encoding="utf-8")
 
     (finished / "record.json").write_bytes(b"{")
     with pytest.raises(CheckpointError, match=r"record\.json: damaged"):

@@ -322,6 +322,14 @@ def test_existing_finished_and_locked_runs(
     changed = train(tiny_config, run, "run.max_steps=4", "model.dropout=0.2")
     assert "model.dropout was 0.1 and is 0.2" in refused(capsys, changed)
     assert "Add --resume" in refused(capsys, train(tiny_config, run))
+    last = (run / "last").readlink()
+    (run / "last").unlink()
+    (run / "last").symlink_to("checkpoints/gone")
+    for flags in ([], ["--resume"]):
+        assert "which is not there" in refused(capsys, train(tiny_config, run, *flags))
+    (run / "last").unlink()
+    assert f"ln -sfn {last} " in refused(capsys, train(tiny_config, run))
+    (run / "last").symlink_to(last)
     for key, before, now in (("model.dropout", "0.1", "0.2"), ("run.batch_tokens", "300", "301")):
         changed = train(tiny_config, run, "--resume", f"{key}={now}")
         assert f"{key} was {before} and is {now}" in refused(capsys, changed)

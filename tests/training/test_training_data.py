@@ -125,6 +125,7 @@ def test_filters_count_and_show_what_they_leave_out(
         "rot\t" + "red " * 9,
         "\x07rot\tred",
         "\tred",
+        "rot\t ",
         "rot " * 90 + "\t" + "red " * 90,
         "blau\tblue",
     ]
@@ -136,15 +137,16 @@ def test_filters_count_and_show_what_they_leave_out(
         "the same on both sides": 1,
         "too unequal in length": 1,
         "not text": 1,
-        "blank": 1,
+        "blank": 2,
         "too long": 1,
         "duplicate": 1,
     }
     assert data.report.examples["duplicate"] == ["rot | red"]
+    assert data.report.examples["blank"] == ["| red", "rot |"]
     assert data.report.examples["not text"] == ["\\x07rot | red"]
     assert texts(data, tiny_tokenizer) == [("rot", "red"), ("blau", "blue")]
     shown = check_data(load_config(tiny_config, overrides))
-    assert "kept 2 of 8" in shown and "duplicate: 1, for instance\n    rot | red" in shown
+    assert "kept 2 of 9" in shown and "duplicate: 1, for instance\n    rot | red" in shown
 
 
 def test_bytes_that_are_no_text_are_refused_or_left_out(

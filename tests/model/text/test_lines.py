@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import DataError
-from model.text.lines import atomic_output, iter_lines, read_lines
+from model.text.lines import atomic_output, iter_lines, read_lines, whole_text
 
 # Whatever a line may hold: no LF, and no CR at its end, which would belong to the ending.
 line = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")).map(
@@ -80,6 +80,21 @@ def test_lines_are_yielded_while_the_stream_is_open() -> None:
 def test_invalid_utf8_is_located(data: bytes, place: str) -> None:
     with pytest.raises(DataError, match=rf"corpus\.de, {place}.*Convert the file to UTF-8"):
         lines_of(data)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hallo Welt\nHund\n", "\n\nHallo Welt\n", "Привет,\n- Добрый день\n"]
+)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf16_is_named_though_its_lines_may_pass_for_utf8(text: str, encoding: str) -> None:
+    with pytest.raises(DataError, match=r"corpus\.de: looks like UTF-.* iconv -f UTF-"):
+        lines_of(text.encode(encoding))
+
+
+def test_a_whole_text_has_its_lines_and_no_mark() -> None:
+    assert whole_text("\ufeffa: ü\r\n\nb".encode(), "x.yaml") == "a: ü\n\nb\n"
+    with pytest.raises(DataError, match=r"x\.yaml, line 2: not valid UTF-8 .* column 2"):
+        whole_text(b"a\nb\xff", "x.yaml")
 
 
 def test_files_are_read_packed_and_plain(tmp_path: Path) -> None:

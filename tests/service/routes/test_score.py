@@ -43,7 +43,10 @@ def test_a_translation_has_the_probability_that_the_search_gave_it(client: TestC
         ({"source": "a", "target": ["a", "b"]}, "body: 1 sources, but 2 targets."),
         ({"source": "a", "target": "a" * 10_001}, "target: a word has more than 10000"),
         ({"source": ["a"] * 257, "target": ["a"] * 257}, "source: List should have at most 256"),
-        ({"source": "a", "target": "a", "options": {}}, "body: an unknown key."),
+        (
+            {"source": "a", "target": "a", "options": {}},
+            "options: unknown key. Known keys: model, ",
+        ),
     ],
 )
 def test_a_wrong_body_is_refused(client: TestClient, body: dict[str, object], message: str) -> None:

@@ -70,10 +70,21 @@ WRONG: list[tuple[str, str]] = [
     ('{"text": 5}', "text: Input should be a valid string."),
     ('{"text": ["a", 5]}', "text.1: Input should be a valid string."),
     ('{"text": [["a"]]}', "text.0: Input should be a valid string."),
-    ('{"text": "a", "secret": 1}', "body: an unknown key."),
+    ('{"text": "a", "txet": "secret"}', "txet: unknown key. Did you mean 'text'?"),
+    (
+        '{"text": "a", "zz": "secret"}',
+        "zz: unknown key. Known keys: model, deadline_ms, priority, ",
+    ),
+    ('{"text": "a", "retrun": ["secret"]}', "retrun: unknown key. Did you mean 'return'?"),
+    ('{"text": "a", "one": 1}', "one: unknown key. "),
+    ('{"text": "a", "b\\n\\u001b": 1}', r"b\n\x1b: unknown key. "),
+    (json.dumps({"text": "a", "z" * 9999: 1}), f"{'z' * 40}...: unknown key. Known keys: model"),
     ('{"text": "a", "options": []}', "options: Input should be"),
     ('{"text": "a", "options": null}', "options: Input should be"),
-    ('{"text": "a", "options": {"secret": 1}}', "options: an unknown key."),
+    (
+        '{"text": "a", "options": {"beam": "secret"}}',
+        "options.beam: unknown key. Did you mean 'beam_size'?",
+    ),
     ('{"text": "a", "options": {"beam_size": 0}}', "options.beam_size: Input should be greater"),
     ('{"text": "a", "options": {"beam_size": 17}}', "options.beam_size: Input should be less than"),
     ('{"text": "a", "options": {"n_best": 17}}', "options.n_best: Input should be less than or"),
@@ -129,6 +140,35 @@ def test_a_body_that_cannot_be_read_is_refused(client: TestClient, body: bytes) 
     message = refusal(post(client, body), 400, "unreadable_body")
     assert message.startswith("body: ")
     assert message.endswith(" Send a JSON object.")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_body_in_another_encoding_is_told_so(client: TestClient, encoding: str) -> None:
+    body = '{"text": "my secret"}'.encode(encoding)
+    message = refusal(post(client, body), 400, "unreadable_body")
+    name = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
+    assert message == f"body: looks like {name}, not UTF-8. Convert it: iconv -f {name} -t UTF-8."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"text": "\ud83d"}',
+        r'{"text": "a", "options": {"prefix": "\ude00"}}',
+        r'{"text": "a", "options": {"constraints": ["a", "b\ud83d"]}}',
+        r'{"text": "a", "options": {"avoid": ["\ud83dx"]}}',
+        r'{"text": "a", "model": "\ud83d"}',
+        r'{"text": "a", "\ud83d": 1}',
+    ],
+)
+def test_half_of_a_character_is_named(client: TestClient, body: str) -> None:
+    message = refusal(post(client, body), 400, "unreadable_body")
+    assert "half of a surrogate pair is no character: write both halves" in message
+
+
+def test_a_byte_order_mark_before_a_body_is_named(client: TestClient) -> None:
+    body = '{"text": "my secret"}'.encode("utf-8-sig")
+    assert "begins with a byte order mark" in refusal(post(client, body), 400, "unreadable_body")
 
 
 def test_numbers_of_any_length_are_refused(client: TestClient) -> None:
