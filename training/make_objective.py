@@ -39,8 +39,12 @@ def make_objective(
         max_steps=config.run.max_steps,
         teacher=load_teacher(wanted.teacher, tokenizer).to(device) if wanted.teacher else None,
         aligner=aligner,
-        measure=RiskMeasure.of(wanted, tokenizer) if wanted.risk_weight else None,
+        measure=_risk_measure(config, tokenizer) if wanted.risk_weight else None,
     )
+
+
+def _risk_measure(config: TrainConfig, tokenizer: Tokenizer) -> RiskMeasure:
+    return RiskMeasure.of(config.objective, tokenizer, config.validation.bleu_tokenizer)
 
 
 def learn_aligner(

@@ -7,8 +7,8 @@ from collections import Counter
 # package rouge-score without its stemmer. Marks are no words, and neither is "_".
 _WORD = re.compile(r"[^\W_]+")
 
-SIGNATURE = "nrefs:1|case:lower|tok:letters-digits|stem:no|measure:f1|mean:lines"
-"""Everything that a corpus score depends on besides the lines, as sacrebleu writes it."""
+SIGNATURE = "case:lower|tok:letters-digits|stem:no|measure:f1|mean:lines"
+"""What a corpus score depends on besides lines, references and draws, as sacrebleu writes it."""
 
 
 def words(text: str) -> list[str]:
