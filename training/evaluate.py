@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         required=True,
         help="line i is how line i is rightly translated; several files are as many right "
-        f"translations of each line; {files}",
+        f"translations of each line, and RUN stands before this flag; {files}",
     )
     parser.add_argument(
         "--output", metavar="FILE", help="write the translations, one line for each"

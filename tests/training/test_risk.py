@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,8 @@ from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
 from training.batching import Batch, Rows, collate
+from training.config import load_config
+from training.make_objective import make_objective
 from training.objective_config import ObjectiveConfig
 from training.risk import (
     Candidates,
@@ -146,3 +149,17 @@ def test_bleu_counts_the_words_of_the_language() -> None:
     assert score_named("bleu", "13a")(near, right) == 0
     expected = sacrebleu.sentence_bleu(near, [right], tokenize="char").score / 100
     assert score_named("bleu", "char")(near, right) == expected
+
+
+def test_the_risk_counts_words_as_the_validation_does(
+    tiny_config: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    risked = []
+    for tokenize in ("char", "13a"):
+        settings = ["objective.risk_weight=0.5", f"validation.tokenize={tokenize}"]
+        config = load_config(tiny_config, settings)
+        cpu = torch.device("cpu")
+        measure = make_objective(config, lambda: ([], []), tiny_tokenizer, cpu).measure
+        assert measure
+        risked.append(measure.score("วันนี้อากาศดี", "วันนี้อากาศดีมาก") > 0.5)
+    assert risked == [True, False]
