@@ -27,6 +27,7 @@ def test_loss_equals_forced_decoding_and_scores_equal_sacrebleu(tiny_checkpoint:
         corpus,
         checkpoint.tokenizer,
         checkpoint.search,
+        profile=checkpoint.profile,
         validation=ValidationConfig(metrics=("chrf", "rouge_l", "bleu"), tokenize="13a"),
         samples=2,
         dtype=torch.float32,
