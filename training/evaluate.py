@@ -24,6 +24,7 @@ from model.jobs.formats import one_line
 from model.jobs.truncation import Truncations
 from model.progress import line_progress
 from model.report import add_report_argument, table, write_report
+from model.text.languages import language_tag
 from model.text.lines import read_lines
 from model.translator import WINDOW, Translator, windows
 from training.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
@@ -97,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         "--tokenize",
         choices=CHOICES,
         default="auto",
-        help="how BLEU cuts text into words (default: %(default)s, as suits the target language of "
-        "RUN, or the letters of the references)",
+        help="how BLEU cuts text into words (default: %(default)s, as suits the target language, "
+        "which --target-language or RUN tells, or else the letters of the references)",
     )
     parser.add_argument(
         "--lead",
@@ -129,7 +130,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     baseline = other = None
     if arguments.baseline is not None:
         baseline = _lines_beside(arguments.baseline, paths[0], len(references[0]))
-    task, language = "translate", ""
+    task, language = "translate", language_tag(arguments.target_language or "")
     if arguments.hypotheses is not None:
         hypotheses = _lines_beside(arguments.hypotheses, paths[0], len(references[0]))
         figures["hypotheses"] = str(arguments.hypotheses)
@@ -142,7 +143,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         else:
             model = load_model(NAME, arguments)
             profile = model.checkpoint.profile
-            task, language = profile.task, profile.target_language
+            task, language = profile.task, language or profile.target_language
             hypotheses = _translate(model, arguments, sources)
             figures |= {"checkpoint": str(model.checkpoint.path), "digest": model.checkpoint.digest}
         if arguments.output is not None:

@@ -174,6 +174,7 @@ def test_texts_without_spaces(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found["bleu"]["value"] == pytest.approx(100)
     assert "tok:char" in found["bleu"]["signature"]
     assert "tok:char" in found["length_ratio"]["signature"]
+    assert "tok:zh" in figures([*files, "--target-language", "zh"], capsys)["bleu"]["signature"]
     asked = figures([*files, "--tokenize", "13a"], capsys)
     assert (asked["bleu"]["value"], asked["length_ratio"]["value"]) == (0, 1)
     assert "tok:13a" in asked["bleu"]["signature"]
