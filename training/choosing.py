@@ -1,10 +1,17 @@
 """Which metrics a validation computes, and which of them tells the best checkpoint."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model.errors import ConfigError
+from training.bleu_tokenization import (
+    BleuTokenization,
+    BleuTokenizer,
+    bleu_tokenizer,
+    make_bleu,
+)
 
 Metric = Literal["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
 """All are from 0 to 100, and more is better."""
@@ -20,14 +27,23 @@ LABELS: dict[str, str] = {
 }
 """How figures are called where people read them."""
 
+TRANSLATION: tuple[Metric, ...] = ("bleu", "chrf")
+SUMMARY: tuple[Metric, ...] = ("rouge_1", "rouge_2", "rouge_l")
+OF_TASK = {"translate": TRANSLATION, "summarize": SUMMARY}
+"""What the outputs of each task are measured by."""
+BEST_OF_TASK = {"translate": "bleu", "summarize": "rouge_l"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidationConfig:
     """What is measured on the dev set, and what a checkpoint is the best by."""
 
-    metrics: tuple[Metric, ...] = ("bleu", "chrf")
+    metrics: tuple[Metric, ...] = TRANSLATION
+    """What a config leaves out follows its task; see `with_metrics_of`."""
     best: Literal["loss", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"] = "bleu"
-    """Of the loss less is better, of all others more."""
+    """Of the loss less is better, of all others more. Likewise."""
+    tokenize: BleuTokenization = "auto"
+    """How BLEU cuts text into words, also where it is the risk; auto = as suits the language."""
 
     def __post_init__(self) -> None:
         if not self.metrics:
@@ -40,6 +56,27 @@ class ValidationConfig:
                 f"validation.best: {self.best} is not computed. Use loss or one of "
                 f"validation.metrics, which are {', '.join(self.metrics)}."
             )
+
+    @property
+    def bleu_tokenizer(self) -> BleuTokenizer:
+        """`tokenize`, which is resolved by the time that something is scored."""
+        assert self.tokenize != "auto"
+        return self.tokenize
+
+    def resolved(self, language: str, references: Sequence[str]) -> "ValidationConfig":
+        """The same with what `auto` comes to for a target language and the dev set's targets.
+
+        Raises:
+            ConfigError: the tokenizer cannot be had.
+        """
+        tokenizer = bleu_tokenizer(self.tokenize, language, references)
+        make_bleu(tokenizer)  # what fails should fail now
+        return replace(self, tokenize=tokenizer)
+
+
+def with_metrics_of(task: str, validation: Mapping[str, object]) -> dict[str, object]:
+    """The section `validation` with what measures the outputs of a task, where it says nothing."""
+    return {"metrics": OF_TASK[task], "best": BEST_OF_TASK[task], **validation}
 
 
 @dataclass

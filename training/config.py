@@ -12,7 +12,7 @@ from model.config import ModelConfig, from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 from model.text.lines import atomic_output, whole_text
-from training.choosing import ValidationConfig
+from training.choosing import ValidationConfig, with_metrics_of
 from training.data_config import DataConfig, as_corpora
 from training.objective_config import FinetuneConfig, ObjectiveConfig
 
@@ -168,7 +168,9 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
     values["data"] = as_corpora(values.get("data", {}))
     tokenizer = from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer.")
     model = {**values.get("model", {}), "vocab_size": tokenizer.vocab_size}
-    return from_dict(TrainConfig, {**values, "model": model})
+    task = from_dict(DataConfig, values["data"], "data.").task
+    validation = with_metrics_of(task, values.get("validation", {}))
+    return from_dict(TrainConfig, {**values, "model": model, "validation": validation})
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:

@@ -32,6 +32,7 @@ from model.jobs.shard import Shard
 from model.jobs.source import count_records, fingerprint
 from model.translation import Translation
 from model.translator import Translator
+from training.bleu_tokenization import CHOICES, BleuTokenization, bleu_tokenizer
 from training.parsing import tsv_fields
 from training.records import kind_of, tsv_columns
 from training.risk import Score, score_named
@@ -85,6 +86,11 @@ def parser() -> argparse.ArgumentParser:
         help="write the hypothesis that is most like the target column by this score",
     )
     command.add_argument(
+        "--tokenize",
+        choices=CHOICES,
+        help="how --nearest bleu cuts text into words (default: auto, as suits the language)",
+    )
+    command.add_argument(
         "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
     )
     add_search_arguments(command)
@@ -104,6 +110,8 @@ def asked_columns(arguments: argparse.Namespace) -> list[str]:
         raise ConfigError(f"--input {path}: text or TSV is read here, not .{kind}.")
     if target and not arguments.nearest:
         raise ConfigError("--target-column: it is read with --nearest only. Leave it out.")
+    if arguments.tokenize and arguments.nearest != "bleu":
+        raise ConfigError("--tokenize: it is for --nearest bleu only. Leave it out.")
     if kind == "tsv":
         return [source or "1", target or "2"] if arguments.nearest else [source or "1"]
     for flag in ("source_column", "target_column", "nearest"):
@@ -172,6 +180,7 @@ def distill(arguments: argparse.Namespace) -> None:
         if options.beam_size == 1:
             raise ConfigError("--nearest: beam_size is 1, so there is no choice. Raise it.")
         options = dataclasses.replace(options, n_best=options.beam_size)
+    tokenize = nearest_tokenization(arguments.tokenize, model.checkpoint.profile.target_language)
     translator = Translator(
         model.network,
         model.checkpoint.tokenizer,
@@ -185,17 +194,26 @@ def distill(arguments: argparse.Namespace) -> None:
         translator.search_each,
         pairs_form(
             options,
-            score_named(arguments.nearest) if arguments.nearest else None,
+            score_named(arguments.nearest, tokenize) if arguments.nearest else None,
             columns,
             has_header,
         ),
         files,
-        job_manifest(files.source, model, options, asked, arguments.nearest),
+        job_manifest(files.source, model, options, asked, arguments.nearest, tokenize),
         shard=Shard(),
         resume=arguments.resume,
         name=NAME,
         say=lambda news: print(f"{NAME}: {news}", file=sys.stderr),
     )
+
+
+def nearest_tokenization(asked: BleuTokenization | None, language: str) -> BleuTokenization:
+    """How --nearest bleu cuts text: as is asked for, or as suits the model's target language.
+
+    If nobody has told that, each reference tells by its letters: auto.
+    """
+    choice = asked or "auto"
+    return bleu_tokenizer(choice, language, ()) if language else choice
 
 
 def job_manifest(
@@ -204,10 +222,13 @@ def job_manifest(
     options: SearchOptions,
     columns: Sequence[str],
     nearest: str | None,
+    tokenize: BleuTokenization,
 ) -> Manifest:
     """What the output depends on. The field tells such a job from one of dragoman-translate."""
     records = count_records(source, "text")
     field = "pairs" + (f" of columns {', '.join(columns)}" if columns else "")
+    if nearest:
+        field += f", nearest by {nearest}" + (f" of {tokenize}" if nearest == "bleu" else "")
     return Manifest(
         dragoman=importlib.metadata.version("dragoman"),
         model=model.checkpoint.digest,
@@ -216,7 +237,7 @@ def job_manifest(
         records=records,
         part_records=part_size(records),
         format="text",
-        field=f"{field}, nearest by {nearest}" if nearest else field,
+        field=field,
         search=options,
         mbr=False,
         precision=model.precision,

@@ -24,31 +24,32 @@ from model.jobs.formats import one_line
 from model.jobs.truncation import Truncations
 from model.progress import line_progress
 from model.report import add_report_argument, table, write_report
+from model.text.languages import language_tag
 from model.text.lines import read_lines
 from model.translator import WINDOW, Translator, windows
-from training.choosing import LABELS, Metric
+from training.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
+from training.choosing import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
 from training.scoring import Score, length_ratio, score_corpus
 
 NAME = "dragoman-evaluate"
 
 DESCRIPTION = """\
-Translate or summarize a test set and score what comes out against a reference: BLEU, chrF and the
-ratio of the lengths, by sacrebleu, with 95 % intervals of its bootstrap and the signatures to
-report beside them; with --rouge ROUGE-1, ROUGE-2 and ROUGE-L too. With --hypotheses, score a file
-that is already there, and give no RUN. With --lead, score the first words of each source, which is
-the usual baseline for summaries. With --baseline, compare with the outputs of another system by a
-paired bootstrap."""
+Translate or summarize a test set and score what comes out against one or more references, with
+95 % intervals of sacrebleu's bootstrap and the signatures to report beside the scores: translations
+by BLEU and chrF, by sacrebleu, summaries by ROUGE-1, ROUGE-2 and ROUGE-L, both with the ratio of
+the lengths. RUN knows which of the two it writes. With --hypotheses, score translations that are
+already there, and give no RUN. With --lead, score the first words of each source, which is the
+usual baseline for summaries. --rouge shows all metrics. With --baseline, compare with the outputs
+of another system by a paired bootstrap."""
 
 EXAMPLE = """\
 examples:
   dragoman-evaluate runs/demo --source test.de --reference test.en --output out.en
   dragoman-evaluate --hypotheses out.en --reference test.en --baseline other.en
-  dragoman-evaluate --lead 10 --source test.abstract --reference test.title --rouge"""
+  dragoman-evaluate --hypotheses out.en --reference test.en.0 test.en.1 test.en.2
+  dragoman-evaluate --lead 10 --source test.abstract --reference test.title"""
 
 DRAWS = 1000
-
-TRANSLATION: tuple[Metric, ...] = ("bleu", "chrf")
-SUMMARY: tuple[Metric, ...] = ("rouge_1", "rouge_2", "rouge_l")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,20 +61,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser, run_required=False)
     add_shortlist_argument(parser)
+    files = "UTF-8, unpacked if it ends in .gz or .zst"
     texts = {
         "source": "lines to translate",
-        "reference": "line i is how line i is rightly translated",
         "hypotheses": "translations to score, in place of those of a RUN",
         "baseline": "translations of another system, to compare with",
     }
     for name, what in texts.items():
-        parser.add_argument(
-            f"--{name}",
-            metavar="FILE",
-            type=Path,
-            required=name == "reference",
-            help=f"{what}; UTF-8, unpacked if it ends in .gz or .zst",
-        )
+        parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=f"{what}; {files}")
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="line i is how line i is rightly translated; several files are as many right "
+        f"translations of each line, and RUN stands before this flag; {files}",
+    )
     parser.add_argument(
         "--output", metavar="FILE", help="write the translations, one line for each"
     )
@@ -85,7 +90,16 @@ def _parser() -> argparse.ArgumentParser:
         help="draws for the intervals; 0 is none (default: %(default)s)",
     )
     parser.add_argument(
-        "--rouge", action="store_true", help="ROUGE-1, -2 and -L too, for summaries"
+        "--rouge",
+        action="store_true",
+        help="all metrics: ROUGE-1, -2 and -L of translations too, BLEU and chrF of summaries",
+    )
+    parser.add_argument(
+        "--tokenize",
+        choices=CHOICES,
+        default="auto",
+        help="how BLEU cuts text into words (default: %(default)s, as suits the target language, "
+        "which --target-language or RUN tells, or else the letters of the references)",
     )
     parser.add_argument(
         "--lead",
@@ -106,32 +120,42 @@ def _draws(text: str) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     _check(arguments)
-    reference, draws = arguments.reference, arguments.bootstrap
-    references = _lines(reference)
-    figures: dict[str, object] = {"reference": str(reference), "lines": len(references)}
+    paths, draws = arguments.reference, arguments.bootstrap
+    references = [_lines(paths[0])]
+    references += [_lines_beside(path, paths[0], len(references[0])) for path in paths[1:]]
+    figures: dict[str, object] = {
+        "references": [str(path) for path in paths],
+        "lines": len(references[0]),
+    }
     baseline = other = None
     if arguments.baseline is not None:
-        baseline = _lines_beside(arguments.baseline, reference, len(references))
+        baseline = _lines_beside(arguments.baseline, paths[0], len(references[0]))
+    task, language = "translate", language_tag(arguments.target_language or "")
     if arguments.hypotheses is not None:
-        hypotheses = _lines_beside(arguments.hypotheses, reference, len(references))
+        hypotheses = _lines_beside(arguments.hypotheses, paths[0], len(references[0]))
         figures["hypotheses"] = str(arguments.hypotheses)
     else:
-        sources = _lines_beside(arguments.source, reference, len(references))
+        sources = _lines_beside(arguments.source, paths[0], len(references[0]))
         if arguments.lead is not None:
+            task = "summarize"
             hypotheses = [" ".join(text.split()[: arguments.lead]) for text in sources]
             figures |= {"lead": arguments.lead}
         else:
             model = load_model(NAME, arguments)
+            profile = model.checkpoint.profile
+            task, language = profile.task, language or profile.target_language
             hypotheses = _translate(model, arguments, sources)
             figures |= {"checkpoint": str(model.checkpoint.path), "digest": model.checkpoint.digest}
         if arguments.output is not None:
             with open_output(arguments.output) as output:
                 output.writelines(f"{line}\n".encode() for line in hypotheses)
-    metrics = TRANSLATION + SUMMARY if arguments.rouge else TRANSLATION
-    scores = _scores(hypotheses, references, metrics, draws, baseline)
+    metrics = TRANSLATION + SUMMARY if arguments.rouge else OF_TASK[task]
+    lines = (line for reference in references for line in reference)
+    tokenizer = bleu_tokenizer(arguments.tokenize, language, lines)
+    scores = _scores(hypotheses, references, metrics, tokenizer, draws, baseline)
     figures |= {name: asdict(score) for name, score in scores.items()}
     if baseline is not None:
-        other = _scores(baseline, references, metrics, draws)
+        other = _scores(baseline, references, metrics, tokenizer, draws)
         figures["baseline"] = {"file": str(arguments.baseline)} | {
             name: asdict(score) for name, score in other.items()
         }
@@ -141,17 +165,22 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _scores(
     hypotheses: list[str],
-    references: list[str],
+    references: list[list[str]],
     metrics: Sequence[Metric],
+    tokenizer: BleuTokenizer,
     draws: int,
     baseline: list[str] | None = None,
 ) -> dict[str, Score]:
     """The metrics by name, and the ratio of the lengths last."""
     scores = score_corpus(
-        hypotheses, references, metrics=metrics, bootstrap=draws, baseline=baseline
+        hypotheses,
+        references,
+        metrics=metrics,
+        tokenizer=tokenizer,
+        bootstrap=draws,
+        baseline=baseline,
     )
-    signature = scores["bleu"].signature
-    ratio = length_ratio(hypotheses, references, bootstrap=draws, signature=signature)
+    ratio = length_ratio(hypotheses, references, tokenizer=tokenizer, bootstrap=draws)
     return {**scores, "length_ratio": ratio}
 
 
@@ -159,7 +188,8 @@ def _check(arguments: argparse.Namespace) -> None:
     """Make sure that there is one thing to score.
 
     Raises:
-        ConfigError: there are two or none, or flags without a meaning beside the others.
+        ConfigError: there are two or none, flags have no meaning beside the others, or the
+            tokenizer cannot be had.
     """
     if arguments.hypotheses is not None:
         for name in ("run", "source", "output", "lead"):
@@ -178,6 +208,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(
             "nothing to score. Give RUN and --source, or translations with --hypotheses."
         )
+    if arguments.tokenize != "auto":
+        make_bleu(arguments.tokenize)  # what fails should fail before the translating
     if arguments.baseline is not None and not arguments.bootstrap:
         raise ConfigError("--bootstrap 0: --baseline is compared by draws. Use 2 or more.")
 

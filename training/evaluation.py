@@ -1,7 +1,7 @@
 """Evaluation of a network on the dev set: loss by teacher forcing, metrics of what is searched."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from model.text.tokenizer import Tokenizer
 from model.translation import Translation
 from model.translator import Translator
 from training.batching import Rows, collate
-from training.choosing import LABELS, Metric
+from training.choosing import LABELS, ValidationConfig
 from training.corpus import Corpus
 from training.objective import output_loss
 from training.scoring import Score, score_corpus
@@ -68,13 +68,14 @@ def evaluate(
     search: SearchOptions,
     *,
     profile: TextProfile,
-    metrics: Sequence[Metric],
+    validation: ValidationConfig,
     samples: int,
     dtype: torch.dtype,
 ) -> Evaluation:
     """Scores of `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`.
 
     The first `samples` sentences are searched once more, to keep their attention weights alone.
+    `validation` must be resolved.
     """
     device = next(network.parameters()).device
     loss = corpus_loss(network, corpus)
@@ -85,9 +86,16 @@ def evaluate(
         found = translator.search(sources[:samples])
     else:  # the network has diverged: nothing can be searched for, and the training may return
         translations, found = [""] * len(sources), []
+    scores = score_corpus(
+        translations,
+        [references],
+        metrics=validation.metrics,
+        tokenizer=validation.bleu_tokenizer,
+        bootstrap=0,
+    )
     return Evaluation(
         loss=loss,
-        scores=score_corpus(translations, references, metrics=metrics, bootstrap=0),
+        scores=scores,
         translations=translations,
         samples=[Sample(*row) for row in zip(sources, references, found, strict=False)],
     )

@@ -29,7 +29,7 @@ def make_objective(
     Raises:
         CheckpointError, ConfigError: the teacher cannot be loaded or has another tokenizer.
     """
-    wanted, aligner = config.objective, None
+    wanted, tokenize, aligner = config.objective, config.validation.tokenize, None
     if wanted.guided_alignment:
         links, size = config.shortlist.max_links, tokenizer.vocab_size
         aligner = learn_aligner(*pairs(), vocab_size=size, max_links=links, device=device)
@@ -39,7 +39,7 @@ def make_objective(
         max_steps=config.run.max_steps,
         teacher=load_teacher(wanted.teacher, tokenizer).to(device) if wanted.teacher else None,
         aligner=aligner,
-        measure=RiskMeasure.of(wanted, tokenizer) if wanted.risk_weight else None,
+        measure=RiskMeasure.of(wanted, tokenizer, tokenize) if wanted.risk_weight else None,
     )
 
 

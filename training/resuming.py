@@ -39,6 +39,8 @@ def _all_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
     free |= {"data.data_dir", "data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
         free |= {"run.batch_tokens"}  # it goes on with what was found
+    if "auto" in (given.validation.tokenize, stored.validation.tokenize):
+        free |= {"validation.tokenize"}  # which follows from the data, and they are compared
     differences = []
     sections = ("data", "tokenizer", "model", "objective", "finetune", "validation")
     for section in (*sections, "search", "run"):

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID, Tokenizer
 from training.batching import Batch, Ids, Rows, collate
+from training.bleu_tokenization import BleuTokenization, bleu_tokenizer, make_bleu
 from training.objective import CHUNK, output_loss
 from training.objective_config import ObjectiveConfig, Risk
 from training.rouge import rouge_l
@@ -37,11 +39,13 @@ class RiskMeasure:
     sharpness: float
 
     @classmethod
-    def of(cls, config: ObjectiveConfig, tokenizer: Tokenizer) -> "RiskMeasure":
-        """The measure that a config asks for."""
+    def of(
+        cls, config: ObjectiveConfig, tokenizer: Tokenizer, tokenize: BleuTokenization
+    ) -> "RiskMeasure":
+        """The measure that a config asks for; see `score_named`."""
         return cls(
             tokenizer=tokenizer,
-            score=score_named(config.risk),
+            score=score_named(config.risk, tokenize),
             samples=config.risk_samples,
             sharpness=config.risk_sharpness,
         )
@@ -55,14 +59,31 @@ class Candidates(NamedTuple):
     risk: list[float]  # C, 1 - score
 
 
-def score_named(name: Risk) -> Score:
-    """BLEU with smoothing, or chrF, of a sentence (sacrebleu's), or the F1 of ROUGE-L."""
+def score_named(name: Risk, tokenize: BleuTokenization) -> Score:
+    """BLEU with smoothing, or chrF, of a sentence (sacrebleu's), or the F1 of ROUGE-L.
+
+    Args:
+        tokenize: of BLEU; auto goes by the letters of each reference.
+
+    Raises:
+        ConfigError: the tokenizer cannot be had.
+    """
     if name == "rouge":
         return rouge_l
-    metric = sacrebleu.BLEU(effective_order=True) if name == "bleu" else sacrebleu.CHRF()
-    return lambda candidate, reference: (
-        float(metric.sentence_score(candidate, [reference]).score) / 100
-    )
+    if name == "chrf":
+        chrf = sacrebleu.CHRF()
+        return lambda candidate, reference: (
+            float(chrf.sentence_score(candidate, [reference]).score) / 100
+        )
+    bleu_by = cache(partial(make_bleu, effective_order=True))
+    if tokenize != "auto":
+        bleu_by(tokenize)  # what fails should fail now
+
+    def bleu(candidate: str, reference: str) -> float:
+        metric = bleu_by(bleu_tokenizer(tokenize, "", [reference]))
+        return float(metric.sentence_score(candidate, [reference]).score) / 100
+
+    return bleu
 
 
 def expected_risk(log_prob: Tensor, risk: Tensor, sharpness: float) -> tuple[Tensor, Tensor]:

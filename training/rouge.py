@@ -5,10 +5,14 @@ from collections import Counter
 
 # Letters and digits of any script, so that for English text words are those of the common Python
 # package rouge-score without its stemmer. Marks are no words, and neither is "_".
-_WORD = re.compile(r"[^\W_]+")
+#
+# Of Thai, Lao, Tibetan, Burmese, Khmer, kana and Chinese characters, which are written without
+# spaces, each letter is a word.
+_ALONE = "\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"(?=[^\W_])[{_ALONE}]|[^\W_{_ALONE}]+")
 
-SIGNATURE = "nrefs:1|case:lower|tok:letters-digits|stem:no|measure:f1|mean:lines"
-"""Everything that a corpus score depends on besides the lines, as sacrebleu writes it."""
+SIGNATURE = "case:lower|tok:letters-digits|stem:no|measure:f1|mean:lines"
+"""What a corpus score depends on besides lines, references and draws, as sacrebleu writes it."""
 
 
 def words(text: str) -> list[str]:

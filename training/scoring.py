@@ -1,5 +1,7 @@
 """Scoring of a corpus against references: sacrebleu's metrics (Post 2018) and ROUGE, bootstrapped.
 
+References are lists of lines: line i of each of them is right for line i of the hypotheses.
+
 A bootstrap (Koehn 2004) draws the lines of the corpus anew, with replacement, many times: how much
 a score varies among the draws tells how much it depends on the choice of the lines.
 """
@@ -13,6 +15,7 @@ import sacrebleu
 from numpy.typing import NDArray
 from sacrebleu.significance import PairedTest, Result, estimate_ci
 
+from training.bleu_tokenization import BleuTokenizer, make_bleu
 from training.choosing import Metric
 from training.rouge import SIGNATURE, rouge_l, rouge_n
 
@@ -43,15 +46,17 @@ class Score:
 
 def score_corpus(
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: Sequence[Sequence[str]],
     *,
     metrics: Sequence[Metric],
+    tokenizer: BleuTokenizer,
     bootstrap: int,
     baseline: Sequence[str] | None = None,
 ) -> dict[str, Score]:
-    """Scores of `hypotheses`, 0 to 100, all three lists of the same length, one at least.
+    """Scores of `hypotheses`, 0 to 100, all lists of the same length, one line at least.
 
     Args:
+        tokenizer: of BLEU; chrF and ROUGE have no choice.
         bootstrap: draws; 0 for none, and then there can be no baseline. The seed is sacrebleu's.
         baseline: the hypotheses of another system, to compare with.
     """
@@ -59,7 +64,7 @@ def score_corpus(
     scores: dict[str, Score] = {}
     for name in metrics:
         if name == "bleu":
-            scores[name] = _by_sacrebleu(sacrebleu.BLEU(), *texts)
+            scores[name] = _by_sacrebleu(make_bleu(tokenizer), *texts)
         elif name == "chrf":
             scores[name] = _by_sacrebleu(sacrebleu.CHRF(), *texts)
         else:
@@ -68,15 +73,20 @@ def score_corpus(
 
 
 def length_ratio(
-    hypotheses: Sequence[str], references: Sequence[str], *, bootstrap: int, signature: str
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    tokenizer: BleuTokenizer,
+    bootstrap: int,
 ) -> Score:
-    """Tokens of the hypotheses by tokens of the references, as BLEU, of `signature`, counts them.
+    """Tokens of the hypotheses by tokens of the references, as BLEU counts them.
 
-    The interval is that of the draws of lines that sacrebleu makes with its usual seed.
+    Of several references of a line that counts whose length is the closest. The interval is that of
+    the draws of lines that sacrebleu makes with its usual seed.
     """
-    counter = sacrebleu.BLEU(effective_order=True)  # what it asks for where sentences are alone
-    pairs = zip(hypotheses, references, strict=True)
-    counts = [counter.sentence_score(hypothesis, [reference]) for hypothesis, reference in pairs]
+    counter = make_bleu(tokenizer, effective_order=True)  # as it asks where sentences are alone
+    lines = zip(hypotheses, zip(*references, strict=True), strict=True)
+    counts = [counter.sentence_score(hypothesis, list(right)) for hypothesis, right in lines]
     lengths = np.array([(count.sys_len, count.ref_len) for count in counts])
 
     def ratio(rows: np.ndarray) -> float:
@@ -86,22 +96,24 @@ def length_ratio(
     interval = None
     if bootstrap:
         interval = _interval(np.array([ratio(lengths[d]) for d in _draws(bootstrap, len(lengths))]))
+    rest = f"case:mixed|tok:{counter.tokenizer_signature}|ref:closest"
+    signature = _signature(len(references), bootstrap, rest)
     return Score(value=ratio(lengths), interval=interval, signature=signature)
 
 
 def _by_sacrebleu(
     metric: sacrebleu.BLEU | sacrebleu.CHRF,
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: Sequence[Sequence[str]],
     bootstrap: int,
     baseline: Sequence[str] | None,
 ) -> Score:
     if not bootstrap:
-        value = float(metric.corpus_score(hypotheses, [references]).score)
+        value = float(metric.corpus_score(hypotheses, references).score)
         return Score(value=value, interval=None, signature=str(metric.get_signature()))
     systems = [] if baseline is None else [("baseline", baseline)]
     systems.append(("system", hypotheses))
-    test = PairedTest(systems, {"": metric}, [references], test_type="bs", n_samples=bootstrap)
+    test = PairedTest(systems, {"": metric}, references, test_type="bs", n_samples=bootstrap)
     signatures, results = test()
     ((name, signature),) = signatures.items()
     result = results[name][-1]
@@ -120,14 +132,13 @@ def _by_sacrebleu(
 def _by_rouge(
     name: Metric,
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: Sequence[Sequence[str]],
     bootstrap: int,
     baseline: Sequence[str] | None,
 ) -> Score:
     """The mean over the lines, and what sacrebleu's bootstrap makes of such a metric."""
     lines = _line_scores(name, hypotheses, references)
-    first, rest = SIGNATURE.split("|", 1)
-    signature = f"{first}|bs:{bootstrap}|seed:{SEED}|{rest}" if bootstrap else SIGNATURE
+    signature = _signature(len(references), bootstrap, SIGNATURE)
     if not bootstrap:
         return Score(value=float(lines.mean()), interval=None, signature=signature)
     draws = _draws(bootstrap, len(lines))
@@ -147,13 +158,22 @@ def _by_rouge(
 
 
 def _line_scores(
-    name: Metric, hypotheses: Sequence[str], references: Sequence[str]
+    name: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> NDArray[np.float64]:
+    """Of each line (N,), against that reference which gives the most (Lin 2004, section 2.1)."""
     score: Callable[[str, str], float] = rouge_l
     if name != "rouge_l":
         score = partial(rouge_n, n=int(name.removeprefix("rouge_")))
-    pairs = zip(hypotheses, references, strict=True)
-    return 100 * np.array([score(candidate, reference) for candidate, reference in pairs])
+    lines = zip(hypotheses, zip(*references, strict=True), strict=True)
+    return 100 * np.array(
+        [max(score(candidate, one) for one in right) for candidate, right in lines]
+    )
+
+
+def _signature(references: int, bootstrap: int, rest: str) -> str:
+    """As sacrebleu writes that of its metrics."""
+    draws = f"bs:{bootstrap}|seed:{SEED}|" if bootstrap else ""
+    return f"nrefs:{references}|{draws}{rest}"
 
 
 def _draws(bootstrap: int, lines: int) -> NDArray[np.int64]:

@@ -68,6 +68,9 @@ class Session:
         torch.set_num_threads(world.threads(config.run.threads))
         self.device = world.device(config.run.device)
         dev = read_pairs(config.data.dev, config.data)
+        asked, language = config.validation, config.data.target_language
+        validation = world.shared(lambda: asked.resolved(language, dev.targets))
+        config = replace(config, validation=validation)
         state = load_training_state(run) if resume and (run / "last").exists() else None
         check_same_step(run, state[1]["trainer"]["steps"] if state else 0, world)
         if resume:
@@ -257,7 +260,7 @@ class Session:
             self.tokenizer,
             self.config.search,
             profile=self.profile,
-            metrics=self.config.validation.metrics,
+            validation=self.config.validation,
             samples=self.config.run.sample_lines,
             dtype=self.dtype,
         )

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from model.errors import ConfigError
-from training.choosing import Best, ValidationConfig
+from training.choosing import Best, ValidationConfig, with_metrics_of
 
 
 def test_more_is_better_but_of_the_loss_less() -> None:
@@ -48,3 +48,18 @@ def test_mistakes(values: dict[str, tuple[str, ...]], message: str) -> None:
 
 def test_a_loss_needs_no_name_among_the_metrics() -> None:
     assert ValidationConfig(metrics=("chrf",), best="loss").best == "loss"
+
+
+def test_what_is_left_out_follows_the_task() -> None:
+    assert ValidationConfig(**with_metrics_of("translate", {})) == ValidationConfig()  # type: ignore[arg-type]
+    summaries = {"metrics": ("rouge_1", "rouge_2", "rouge_l"), "best": "rouge_l"}
+    assert with_metrics_of("summarize", {}) == summaries
+    assert with_metrics_of("summarize", {"best": "loss"}) == {**summaries, "best": "loss"}
+
+
+def test_the_tokenization_that_suits_is_found_once() -> None:
+    given = ValidationConfig(best="chrf")
+    found = given.resolved("th", ["ein Haus"])
+    assert found == ValidationConfig(best="chrf", tokenize="char")
+    assert found.bleu_tokenizer == found.resolved("de", []).bleu_tokenizer == "char"
+    assert given.resolved("", ["你好。"]).bleu_tokenizer == "zh"

@@ -9,7 +9,7 @@ import yaml
 
 from model.config import to_dict
 from model.errors import ConfigError, DataError
-from training.config import TrainConfig, load_config, parse_config
+from training.config import TrainConfig, load_config, parse_config, save_config
 from training.data_config import CorpusConfig
 
 TEXT = """
@@ -84,6 +84,7 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("validation.metrics=[blue]", "Choose one of: bleu, chrf"),
         ("validation.metric=[bleu]", "Did you mean 'metrics'"),
         ("validation.metrics=bleu", "must be a list"),
+        ("validation.tokenize=mecab", "Choose one of: auto, 13a, intl, zh, ja-mecab, ko-mecab,"),
         ("data.train=[x]", "must be a mapping"),
         ("data.train=x", "must be a list"),
         ("data.train=[]", "Name a corpus at least"),
@@ -217,3 +218,18 @@ def test_a_single_corpus_and_the_key_tsv_of_older_configs_mean_the_same_as_today
     assert parse_config(TEXT, [f"data.train={pair}"]) == parse_config(
         TEXT, [f"data.train=[{pair}]"]
     )
+
+
+def test_metrics_follow_the_task_and_are_stored(tmp_path: Path) -> None:
+    config = parse_config(TEXT, ["data.task=summarize"])
+    assert config.validation.metrics == ("rouge_1", "rouge_2", "rouge_l")
+    assert config.validation.best == "rouge_l"
+    save_config(config, tmp_path / "config.yaml")
+    stored = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    assert stored["validation"]["best"] == "rouge_l"
+    assert load_config(tmp_path / "config.yaml") == config
+    assert parse_config(TEXT).validation.metrics == ("bleu", "chrf")
+    asked = ["validation.metrics=[chrf]", "validation.best=chrf", "data.task=summarize"]
+    assert parse_config(TEXT, asked).validation.metrics == ("chrf",)
+    with pytest.raises(ConfigError, match=r"bleu is not computed\. Use loss or one of .* rouge_1"):
+        parse_config(TEXT, ["validation.best=bleu", "data.task=summarize"])

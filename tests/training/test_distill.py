@@ -9,7 +9,7 @@ from model.decoding.options import SearchOptions
 from model.translator import Translator
 from training.corpus import read_pairs
 from training.data_config import CorpusConfig, DataConfig
-from training.distill import main
+from training.distill import main, nearest_tokenization
 from training.risk import score_named
 
 SOURCES = ["ein Haus", "", "der Hund läuft", "die Frau sieht den Mann"]
@@ -58,7 +58,7 @@ def test_nearest_chooses_among_all_hypotheses(
     output = tmp_path / "out.tsv"
     assert distill(tiny_checkpoint, source, output, "--nearest", "chrf", "--beam-size", "4") == 0
     lines = output.read_text(encoding="utf-8").split("\n")[:-1]
-    score = score_named("chrf")
+    score = score_named("chrf", "13a")
     for line, choices, reference in zip(lines, texts, references, strict=True):
         chosen = line.split("\t")[1]
         assert score(chosen, reference) == max(score(text, reference) for text in choices)
@@ -150,3 +150,38 @@ def test_refusals(
     assert "no column 'de' in its first line (ein Haus)" in capsys.readouterr().err
     assert distill(tiny_checkpoint, table, tmp_path / "o", "--source-column", "0") == 2
     assert "Columns count from 1" in capsys.readouterr().err
+
+
+def test_the_nearest_is_found_by_the_words_of_the_language(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    translator = Translator.load(tiny_checkpoint, device="cpu", precision="fp32")
+    wide = SearchOptions(beam_size=4, n_best=4, max_length_a=1.0, max_length_b=3)
+    texts = [
+        [h.translation.replace("\t", " ") for h in one.hypotheses]
+        for one in translator.search(SOURCES, wide)
+    ]
+    table = tmp_path / "in.tsv"
+    # Nearly the last of the beam, but to 13a one word that is in none.
+    references = ["".join(choices[-1].split())[1:] for choices in texts]
+    rows = zip(SOURCES, references, strict=True)
+    table.write_text("".join(f"{s}\t{r}\n" for s, r in rows), encoding="utf-8")
+    near = ("--nearest", "bleu", "--beam-size", "4")
+    chosen = {}
+    for name in ("13a", "char"):
+        assert distill(tiny_checkpoint, table, tmp_path / name, *near, "--tokenize", name) == 0
+        lines = (tmp_path / name).read_text(encoding="utf-8").split("\n")[:-1]
+        chosen[name] = [line.split("\t")[1] for line in lines]
+    score = score_named("bleu", "char")
+    for text, choices, reference in zip(chosen["char"], texts, references, strict=True):
+        assert score(text, reference) == max(score(one, reference) for one in choices)
+    assert chosen["char"] != chosen["13a"]
+    flags = ("--nearest", "chrf", "--tokenize", "char")
+    assert distill(tiny_checkpoint, table, tmp_path / "o", *flags) == 2
+    assert "--tokenize: it is for --nearest bleu only." in capsys.readouterr().err
+
+
+def test_the_language_of_the_model_tells_the_tokenization() -> None:
+    assert nearest_tokenization(None, "zh") == nearest_tokenization("auto", "zh") == "zh"
+    assert nearest_tokenization("char", "zh") == "char"
+    assert nearest_tokenization(None, "") == "auto"

@@ -11,6 +11,8 @@ import pytest
 
 from model.translate import main as translate
 from training.evaluate import main
+from training.metrics import read_metrics
+from training.train import main as train
 
 SOURCE = "der Hund läuft.\n\ndie Frau sieht den Mann!\n10 Hunde\nein rotes Haus\n"
 REFERENCE = "the dog runs.\n\nthe woman sees the man!\n10 dogs\na red house\n"
@@ -46,6 +48,7 @@ def test_translations_are_those_of_dragoman_translate(
     scored = figures(["--hypotheses", "out.en", "--reference", "test.en.gz"], capsys)
     for name in ("bleu", "chrf", "length_ratio", "lines"):
         assert scored[name] == found[name]
+    assert found["references"] == ["test.en.gz"]
     assert Path(found["checkpoint"]).is_dir()
     assert len(found["digest"]) == 64
 
@@ -119,6 +122,64 @@ def test_rouge_of_the_first_words(here: Path, capsys: pytest.CaptureFixture[str]
     assert "rouge_l" not in figures(["--hypotheses", "other.en", *files[4:6]], capsys)
 
 
+def test_several_references(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "test.en").write_text(REFERENCE)
+    (here / "third.en").write_text("one dog\nx\none woman sees a man\nten dogs\nred\n")
+    (here / "out.en").write_text("the dog runs.\n\nthe woman sees a man!\n10 dogs\nthe red house\n")
+    files = ["--hypotheses", "out.en", "--bootstrap", "0", "--rouge", "--reference", "test.en"]
+    found = figures([*files, "other.en", "--reference", "third.en"], capsys)
+    assert found["references"] == ["test.en", "other.en", "third.en"]
+    command = [sys.executable, "-m", "sacrebleu", *found["references"], "-i", "out.en", "-m"]
+    shown = subprocess.run(
+        [*command, "bleu", "chrf", "--width", "6"], capture_output=True, check=True
+    ).stdout
+    for name, expected in zip(("bleu", "chrf"), json.loads(shown), strict=True):
+        assert found[name]["value"] == pytest.approx(expected["score"], abs=1e-6)
+        assert found[name]["signature"] == expected["signature"]
+    assert found["length_ratio"]["signature"].startswith("nrefs:3|")
+    assert found["rouge_1"]["value"] > figures(files, capsys)["rouge_1"]["value"]
+    (here / "short.en").write_text("a\n")
+    assert main([*files, "short.en"]) == 2
+    assert "short.en has 1 lines, but test.en has 5." in capsys.readouterr().err
+
+
+def test_the_task_of_a_run_tells_the_metrics(
+    tiny_config: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(here / "run")
+    changes = ["data.task=summarize", "run.max_steps=4", "data.source_language=en"]
+    assert train([str(tiny_config), "--output", run, *changes]) == 0
+    validation = next(
+        line for line in read_metrics(here / "run/metrics.jsonl") if "dev_loss" in line
+    )
+    assert "dev_rouge_l" in validation and "dev_bleu" not in validation
+    assert train([str(tiny_config), "--output", run, *changes, "run.max_steps=5", "--resume"]) == 0
+    capsys.readouterr()
+    files = [run, *RUN_FLAGS, "--source", "dev.de", "--reference", "dev.en", "--bootstrap", "0"]
+    found = figures(files, capsys)
+    assert found.keys() >= {"rouge_1", "rouge_2", "rouge_l", "length_ratio"}
+    assert not found.keys() & {"bleu", "chrf"}
+    assert {"bleu", "rouge_1"} <= figures([*files, "--rouge"], capsys).keys()
+    lead = ["--lead", "3", "--source", "dev.de", "--reference", "dev.en"]
+    assert main([*lead, "--baseline", "dev.de"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[1:5]] == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "length"]
+    assert shown[-1].startswith("ROUGE: nrefs:1|")
+
+
+def test_texts_without_spaces(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "th").write_text("วันนี้อากาศดีมาก\nขนมปังนี้ราคาสี่ยูโร\n", encoding="utf-8")
+    files = ["--hypotheses", "th", "--reference", "th"]
+    found = figures(files, capsys)
+    assert found["bleu"]["value"] == pytest.approx(100)
+    assert "tok:char" in found["bleu"]["signature"]
+    assert "tok:char" in found["length_ratio"]["signature"]
+    assert "tok:zh" in figures([*files, "--target-language", "zh"], capsys)["bleu"]["signature"]
+    asked = figures([*files, "--tokenize", "13a"], capsys)
+    assert (asked["bleu"]["value"], asked["length_ratio"]["value"]) == (0, 1)
+    assert "tok:13a" in asked["bleu"]["signature"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -143,6 +204,7 @@ def test_rouge_of_the_first_words(here: Path, capsys: pytest.CaptureFixture[str]
         ("RUN --source short.en --output o", "short.en has 2 lines, but test.en.gz has 5."),
         ("RUN --source empty --output o", "empty: has no lines. Give text to score."),
         ("--hypotheses missing.en", "missing.en: no such file."),
+        ("--hypotheses other.en --tokenize thai", "argument --tokenize: invalid choice: 'thai'"),
         ("RUN --source test.de --beam-size 0 --output o", "beam_size: 0 is out of range."),
     ],
 )

@@ -10,6 +10,7 @@ import torch
 from model.checkpoint import load_checkpoint
 from model.score import score_pairs
 from model.translator import Translator
+from training.choosing import ValidationConfig
 from training.corpus import TextPairs, encode_corpus
 from training.evaluation import corpus_loss, evaluate
 from training.rouge import rouge_l
@@ -26,7 +27,8 @@ def test_loss_equals_forced_decoding_and_scores_equal_sacrebleu(tiny_checkpoint:
         corpus,
         checkpoint.tokenizer,
         checkpoint.search,
-        metrics=["chrf", "rouge_l", "bleu"],
+        profile=checkpoint.profile,
+        validation=ValidationConfig(metrics=("chrf", "rouge_l", "bleu"), tokenize="13a"),
         samples=2,
         dtype=torch.float32,
     )

@@ -148,7 +148,7 @@ def everything(tokenizer: Tokenizer) -> Objective:
         config=config,
         teacher=network(2, vocab_size=size).eval().requires_grad_(False),
         aligner=Aligner(torch.tensor([9 * size + 6]), torch.ones(1), size),
-        measure=RiskMeasure.of(config, tokenizer),
+        measure=RiskMeasure.of(config, tokenizer, "13a"),
     )
 
 

@@ -91,3 +91,14 @@ def test_another_teacher_is_refused_and_an_older_checkpoint_knows_none() -> None
     check_same_data(before, {"data_digest": "a"})
     with pytest.raises(DataError, match=r"--resume: the models of objective\.teacher are not"):
         check_same_data(before | {"teacher_digest": "d"}, before)
+
+
+def test_the_tokenization_of_bleu_stays(tiny_config: Path) -> None:
+    """What auto comes to follows from the data; the configs of older runs have none."""
+    given = load_config(tiny_config)
+    found = load_config(tiny_config, ["validation.tokenize=13a"])
+    check_same_config(given, found)
+    check_same_config(found, given)
+    other = load_config(tiny_config, ["validation.tokenize=intl"])
+    with pytest.raises(ConfigError, match=r"validation\.tokenize was '13a' and is 'intl'"):
+        check_same_config(other, found)

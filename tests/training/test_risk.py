@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
+import sacrebleu
 import torch
 
 from model.config import ModelConfig
@@ -13,6 +15,8 @@ from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
 from training.batching import Batch, Rows, collate
+from training.config import load_config
+from training.make_objective import make_objective
 from training.objective_config import ObjectiveConfig
 from training.risk import (
     Candidates,
@@ -41,7 +45,7 @@ def test_hand_computed_risk_and_gradient() -> None:
 def test_scores_are_from_0_to_1_and_order_translations(
     name: Literal["bleu", "chrf", "rouge"],
 ) -> None:
-    score: Callable[[str, str], float] = score_named(name)
+    score: Callable[[str, str], float] = score_named(name, "13a")
     right = "the small house in the street"
     worse, bad = score("the small dog in a street", right), score("zzz", right)
     assert score(right, right) == pytest.approx(1)
@@ -74,7 +78,7 @@ def batch(tiny_tokenizer: Tokenizer) -> Batch:
 @pytest.fixture
 def measure(tiny_tokenizer: Tokenizer) -> RiskMeasure:
     config = ObjectiveConfig(risk_weight=1, risk="chrf", risk_samples=4, risk_sharpness=0.3)
-    return RiskMeasure.of(config, tiny_tokenizer)
+    return RiskMeasure.of(config, tiny_tokenizer, "13a")
 
 
 def drawn(network: Seq2Seq, batch: Batch, measure: RiskMeasure) -> Candidates:
@@ -134,3 +138,28 @@ def test_no_pairs_have_no_risk(network: Seq2Seq, measure: RiskMeasure) -> None:
     nothing = collate(Rows.unweighted([], []))
     memory: Memory = network.encode(nothing.src, nothing.src_lengths)
     assert risk_loss(network, nothing, memory, measure).item() == 0
+
+
+def test_bleu_counts_the_words_of_the_language() -> None:
+    right, near = "วันนี้อากาศดีมาก", "วันนี้อากาศดี"
+    for tokenize in ("char", "auto"):
+        score = score_named("bleu", tokenize)
+        assert score(right, right) == pytest.approx(1)
+        assert 0.5 < score(near, right) < 1
+    assert score_named("bleu", "13a")(near, right) == 0
+    expected = sacrebleu.sentence_bleu(near, [right], tokenize="char").score / 100
+    assert score_named("bleu", "char")(near, right) == expected
+
+
+def test_the_risk_counts_words_as_the_validation_does(
+    tiny_config: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    risked = []
+    for tokenize in ("char", "13a"):
+        settings = ["objective.risk_weight=0.5", f"validation.tokenize={tokenize}"]
+        config = load_config(tiny_config, settings)
+        cpu = torch.device("cpu")
+        measure = make_objective(config, lambda: ([], []), tiny_tokenizer, cpu).measure
+        assert measure
+        risked.append(measure.score("วันนี้อากาศดี", "วันนี้อากาศดีมาก") > 0.5)
+    assert risked == [True, False]

@@ -16,6 +16,9 @@ def f1(common: int, one: int, other: int) -> float:
 def test_words() -> None:
     assert words("Don't use GPT-4, über_alles!") == ["don", "t", "use", "gpt", "4", "über", "alles"]
     assert words(" .,$ _ ") == []
+    assert words("用GPT-4翻译。") == ["用", "gpt", "4", "翻", "译"]
+    assert words("カナ ไทย 2 ๑") == ["カ", "ナ", "ไ", "ท", "ย", "2", "๑"]
+    assert words("회의는 열립니다") == ["회의는", "열립니다"]
 
 
 def test_shared_words_and_pairs_by_hand() -> None:

@@ -36,7 +36,9 @@ SYSTEM[3] = ""
 
 @pytest.mark.parametrize("bootstrap", [0, 2, 300])
 def test_scores_and_intervals_are_those_of_sacrebleu(bootstrap: int) -> None:
-    scores = score_corpus(SYSTEM, REFERENCES, metrics=["bleu", "chrf"], bootstrap=bootstrap)
+    scores = score_corpus(
+        SYSTEM, [REFERENCES], tokenizer="13a", metrics=["bleu", "chrf"], bootstrap=bootstrap
+    )
     pairs: list[tuple[Score, sacrebleu.BLEU | sacrebleu.CHRF]]
     pairs = [(scores["bleu"], sacrebleu.BLEU()), (scores["chrf"], sacrebleu.CHRF())]
     for score, metric in pairs:
@@ -55,7 +57,7 @@ def test_scores_and_intervals_are_those_of_sacrebleu(bootstrap: int) -> None:
 
 def test_length_ratio_and_its_interval_on_the_same_draws() -> None:
     bleu = sacrebleu.BLEU()
-    ratio = length_ratio(SYSTEM, REFERENCES, bootstrap=200, signature="x")
+    ratio = length_ratio(SYSTEM, [REFERENCES], tokenizer="13a", bootstrap=200)
     assert ratio.value == bleu.corpus_score(SYSTEM, [REFERENCES]).ratio
     statistics = bleu._extract_corpus_statistics(SYSTEM, [REFERENCES])
     draws: list[Any] = list(_bootstrap_resample(statistics, bleu, 200)[1])
@@ -63,15 +65,15 @@ def test_length_ratio_and_its_interval_on_the_same_draws() -> None:
     assert ratio.interval is not None
     assert ratio.interval.mean == pytest.approx(mean)
     assert ratio.interval.half_width == pytest.approx(half_width)
-    assert ratio.signature == "x"
-    alone = length_ratio(SYSTEM, REFERENCES, bootstrap=0, signature="x")
+    assert ratio.signature == "nrefs:1|bs:200|seed:12345|case:mixed|tok:13a|ref:closest"
+    alone = length_ratio(SYSTEM, [REFERENCES], tokenizer="13a", bootstrap=0)
     assert (alone.value, alone.interval) == (ratio.value, None)
 
 
 def test_blank_references() -> None:
     everything: list[Metric] = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
-    scores = score_corpus(["a", ""], ["", ""], metrics=everything, bootstrap=10)
-    assert length_ratio(["a", ""], ["", ""], bootstrap=10, signature="x").value == 0
+    scores = score_corpus(["a", ""], [["", ""]], metrics=everything, tokenizer="13a", bootstrap=10)
+    assert length_ratio(["a", ""], [["", ""]], tokenizer="13a", bootstrap=10).value == 0
     assert [scores[name].value for name in everything if name != "chrf"] == [0, 0, 0, 0]
 
 
@@ -81,19 +83,26 @@ def test_the_paired_bootstrap_is_that_of_sacrebleu() -> None:
     test = PairedTest(systems, metrics, [REFERENCES], test_type="bs", n_samples=250)
     expected: dict[str, Any] = dict(test()[1])
     both: list[Metric] = ["bleu", "chrf"]
-    scores = score_corpus(SYSTEM, REFERENCES, metrics=both, bootstrap=250, baseline=BASELINE)
+    scores = score_corpus(
+        SYSTEM, [REFERENCES], tokenizer="13a", metrics=both, bootstrap=250, baseline=BASELINE
+    )
     assert scores["bleu"].p_value == expected["BLEU"][1].p_value
     assert scores["chrf"].p_value == expected["chrF2"][1].p_value
     assert scores["bleu"].p_value is not None
     assert scores["bleu"].p_value < 0.05
-    alone = score_corpus(SYSTEM, REFERENCES, metrics=both, bootstrap=250)["bleu"]
+    alone = score_corpus(SYSTEM, [REFERENCES], tokenizer="13a", metrics=both, bootstrap=250)["bleu"]
     assert (scores["bleu"].value, scores["bleu"].interval) == (alone.value, alone.interval)
 
 
 def test_a_system_does_not_differ_from_itself() -> None:
     everything: list[Metric] = ["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
     scores = score_corpus(
-        SYSTEM, REFERENCES, metrics=everything, bootstrap=50, baseline=list(SYSTEM)
+        SYSTEM,
+        [REFERENCES],
+        metrics=everything,
+        tokenizer="13a",
+        bootstrap=50,
+        baseline=list(SYSTEM),
     )
     assert [score.p_value for score in scores.values()] == [1.0] * 5
 
@@ -115,7 +124,9 @@ class Rouge(sacrebleu.CHRF):
 
 def test_rouge_is_the_mean_of_the_lines_bootstrapped_as_sacrebleu_does() -> None:
     three: list[Metric] = ["rouge_1", "rouge_2", "rouge_l"]
-    scores = score_corpus(SYSTEM, REFERENCES, metrics=three, bootstrap=250, baseline=BASELINE)
+    scores = score_corpus(
+        SYSTEM, [REFERENCES], tokenizer="13a", metrics=three, bootstrap=250, baseline=BASELINE
+    )
     pairs = list(zip(SYSTEM, REFERENCES, strict=True))
     means = [
         100 * np.mean([rouge_n(*pair, 1) for pair in pairs]),
@@ -133,3 +144,39 @@ def test_rouge_is_the_mean_of_the_lines_bootstrapped_as_sacrebleu_does() -> None
     assert found.interval.half_width == pytest.approx(expected.ci, rel=1e-4)
     assert found.p_value == pytest.approx(expected.p_value, abs=1e-9)
     assert "bs:250|seed:12345" in found.signature
+
+
+def test_several_references_as_sacrebleu_counts_them() -> None:
+    references = [REFERENCES, noisy(SYSTEM, 5, 0.9), lines(6)]
+    everything: list[Metric] = ["bleu", "chrf", "rouge_2"]
+    scores = score_corpus(
+        SYSTEM,
+        references,
+        metrics=everything,
+        tokenizer="13a",
+        bootstrap=100,
+        baseline=BASELINE,
+    )
+    systems: list[tuple[str, Sequence[str]]] = [("one", BASELINE), ("other", SYSTEM)]
+    metrics = {"BLEU": sacrebleu.BLEU(), "chrF2": sacrebleu.CHRF()}
+    test = PairedTest(systems, metrics, references, test_type="bs", n_samples=100)
+    expected: dict[str, Any] = dict(test()[1])
+    for ours, theirs in (("bleu", "BLEU"), ("chrf", "chrF2")):
+        assert scores[ours].value == expected[theirs][1].score
+        assert scores[ours].p_value == expected[theirs][1].p_value
+    rows = zip(SYSTEM, zip(*references, strict=True), strict=True)
+    best = [max(rouge_n(line, right, 2) for right in three) for line, three in rows]
+    assert scores["rouge_2"].value == pytest.approx(100 * np.mean(best))
+    alone = score_corpus(SYSTEM, [REFERENCES], metrics=everything, tokenizer="13a", bootstrap=0)
+    for name in everything:
+        assert scores[name].signature.startswith("nrefs:3|bs:100|seed:12345|")
+        assert name == "chrf" or scores[name].value > alone[name].value
+    ratio = length_ratio(SYSTEM, references, tokenizer="13a", bootstrap=0)
+    assert ratio.value == sacrebleu.corpus_bleu(SYSTEM, references).ratio
+    assert ratio.signature == "nrefs:3|case:mixed|tok:13a|ref:closest"
+
+
+def test_lengths_are_counted_in_the_words_of_the_tokenizer() -> None:
+    ratio = length_ratio(["你好"], [["你好吗。"]], tokenizer="zh", bootstrap=0)
+    assert ratio.value == 0.5
+    assert "tok:zh" in ratio.signature
