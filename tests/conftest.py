@@ -31,7 +31,7 @@ der die das ein Haus Hund Mann Frau läuft schläft sieht rot klein auf unter St
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests measure of this machine is not kept for its user; subprocesses inherit it."""
     with pytest.MonkeyPatch.context() as patch:
-        # But for compiled kernels: each process that tests start would compile its own, for minutes.
+        # But for compiled kernels: each process that a test starts would compile its own.
         patch.setenv("NUMBA_CACHE_DIR", str(cache_folder().parent))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -18,6 +18,7 @@ from model.jobs.manifest import (
 )
 from model.jobs.parts import claim, folder_of
 from model.jobs.shard import Shard
+from model.jobs.truncation import Truncations
 from model.jobs.window import Written
 
 MANIFEST = Manifest(
@@ -43,7 +44,7 @@ def test_parts_and_their_sizes(tmp_path: Path) -> None:
     with claim(tmp_path / "o.parts", MANIFEST, WHOLE, resume=False) as parts:
         assert len(parts) == 3
         assert [parts.size(part) for part in range(3)] == [4, 4, 2]
-        parts.write(2, Written(b"c\n", b""))
+        parts.write(2, Written(b"c\n", b"", Truncations()))
         assert [parts.is_done(part) for part in range(3)] == [False, False, True]
         assert not parts.last_one()
 
@@ -61,9 +62,9 @@ def test_of_shards_that_end_together_the_last_one_joins(tmp_path: Path) -> None:
         claim(folder, MANIFEST, Shard(1, 2), resume=False) as first,
         claim(folder, MANIFEST, Shard(2, 2), resume=False) as second,
     ):
-        first.write(2, Written(b"c\n", b""))
-        second.write(1, Written(b"b\n", b"q\n"))
-        first.write(0, Written(b"a\n", b"p\n"))
+        first.write(2, Written(b"c\n", b"", Truncations()))
+        second.write(1, Written(b"b\n", b"q\n", Truncations()))
+        first.write(0, Written(b"a\n", b"p\n", Truncations()))
         assert not first.last_one()  # the second is still at work
         assert second.last_one()
         assert list(second.quarantined()) == [b"p\n", b"q\n"]
@@ -75,7 +76,7 @@ def test_of_shards_that_end_together_the_last_one_joins(tmp_path: Path) -> None:
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "out.parts"
     with claim(folder, MANIFEST, WHOLE, resume=False) as parts:
-        parts.write(0, Written(b"a\n", b""))
+        parts.write(0, Written(b"a\n", b"", Truncations()))
         for shard in (WHOLE, Shard(1, 2)):
             with (
                 pytest.raises(DataError, match=r"in use by another process\. Wait for it"),
@@ -95,7 +96,7 @@ def test_a_failure_before_the_first_part_leaves_nothing(tmp_path: Path) -> None:
         pytest.raises(KeyboardInterrupt),
         claim(folder, MANIFEST, WHOLE, resume=False) as parts,
     ):
-        parts.write(0, Written(b"a\n", b""))
+        parts.write(0, Written(b"a\n", b"", Truncations()))
         raise KeyboardInterrupt
     assert folder.exists()
 

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.errors import InputTooLong
-from model.text.profile import TextProfile
-from model.text.segmentation import Plan, Segment, Segmenter, list_mark, split_long
+from model.text.segmentation import Segment, split_long
 from model.text.tokenizer import Tokenizer
 
 LIMIT = 16
