@@ -30,7 +30,7 @@ def language_tag(given: str) -> str:
         if langcodes.tag_is_valid(written):
             return langcodes.standardize_tag(written, macro=True)
         return langcodes.find(written).to_tag()
-    except LookupError:
+    except (LookupError, ValueError):  # the second where the name is not even text
         raise ConfigError(
             f"{given[:40]!r} is not a language. Use a tag such as de or pt-BR, or a name such as "
             "German."

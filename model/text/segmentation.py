@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from model.errors import InputTooLong
+from model.text.abbreviations import ORDINAL_STOPS
 from model.text.languages import UNKNOWN, primary_language
 from model.text.profile import TextProfile
 from model.text.sentences import sentence_ends
@@ -59,9 +60,6 @@ _MONTH = re.compile(
     r"(?:J[aä]n(?:uar|ner)?|Feb(?:ruar)?|M[aä]r(?:z|ch)?|Apr(?:il)?|Mai|Jun[io]?|Jul[iy]?|Aug(?:ust)?"
     r"|Sep(?:t|tember)?|O[kc]t(?:ober)?|Nov(?:ember)?|De[zc](?:ember)?)\b"
 )
-_NO_ORDINAL_STOPS = frozenset({"en", "fr", "es", "it", "pt", "ca", "nl", "ro", "zh", "ja", "ko"})
-"""Languages in which a number with a full stop at the head of a line can only be a list mark."""
-
 _LOGICAL_ORDER_EXCEPTIONS = frozenset(
     "\u0e40\u0e41\u0e42\u0e43\u0e44\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4"
 )
@@ -230,7 +228,7 @@ def list_mark(line: str, language: str) -> str:
     found = _BULLET.match(line)
     if found is None:
         return ""
-    if found["number"] and primary_language(language) not in _NO_ORDINAL_STOPS:
+    if found["number"] and (language == UNKNOWN or primary_language(language) in ORDINAL_STOPS):
         following = line[found.end() : found.end() + 1]
         if following.islower() or _MONTH.match(line, found.end()):
             return ""

@@ -1,13 +1,18 @@
-"""Cutting long lines: exact joins, parts within the limit, good places, linear time."""
+"""Cutting texts: exact joins, parts within the limit, good places, linear time."""
 
 import random
 import time
+import unicodedata
+from typing import Any, Literal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.text.segmentation import Segment, split_long
+from model.errors import InputTooLong
+from model.text.normalization import normalize_source
+from model.text.profile import SEVERAL, TextProfile
+from model.text.segmentation import Plan, Segment, Segmenter, split_long
 from model.text.tokenizer import Tokenizer
 
 LIMIT = 16
@@ -22,8 +27,8 @@ wordy_text = st.lists(st.tuples(words, spaces), max_size=60).map(
 any_text = st.text(characters, max_size=200) | wordy_text | st.text(st.sampled_from("a \u0301.!"))
 
 
-def split(text: str, tokenizer: Tokenizer, limit: int) -> list[Segment]:
-    return list(split_long(text, tokenizer.encode, tokenizer.decode, limit, "en"))
+def split(text: str, tokenizer: Tokenizer, limit: int, language: str = "de") -> list[Segment]:
+    return list(split_long(text, tokenizer.encode, tokenizer.decode, limit, language))
 
 
 def joined(segments: list[Segment]) -> str:
@@ -82,7 +87,7 @@ def test_ideographic_sentences_need_no_space(tiny_tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["z. B. der Dr. Mann am 3. Haus " * 3, "the house. and a dog " * 5]
+    "text", ["z. B. der Dr. Mann am 3. Haus " * 3 + "Hund", "the house. and a dog " * 5 + "Hund"]
 )
 def test_full_stops_inside_sentences_are_words(tiny_tokenizer: Tokenizer, text: str) -> None:
     with_stops = parts_of(text, tiny_tokenizer, 24)
@@ -95,6 +100,28 @@ def test_no_break_spaces_hold(tiny_tokenizer: Tokenizer) -> None:
     assert {word for part in parts_of(text, tiny_tokenizer, 20) for word in part.split(" ")} == {
         "10\u00a03"
     }
+
+
+@pytest.mark.parametrize(
+    ("character", "count"),
+    [
+        ("ก็", 2),  # Thai, with a mark of class 0
+        ("เก", 2),  # Thai, with a vowel that is written before its consonant
+        ("ກິ", 2),  # Lao
+        ("ကို", 3),  # Burmese
+        ("ក្ក", 3),  # Khmer
+        ("கொ", 2),  # Tamil
+        ("क्ष", 3),  # Devanagari, a conjunct
+        ("\U0001f44d\U0001f3fd", 2),  # a thumb and its skin tone
+    ],
+)
+def test_no_part_begins_with_what_belongs_to_the_character_before(
+    tiny_tokenizer: Tokenizer, character: str, count: int
+) -> None:
+    assert len(character) == count
+    parts = parts_of(character * 40, tiny_tokenizer, 40)
+    assert len(parts) > 1
+    assert all(part.replace(character, "") == "" for part in parts)
 
 
 def test_an_accent_stays_with_its_letter(tiny_tokenizer: Tokenizer) -> None:
@@ -130,3 +157,173 @@ def test_time_is_near_linear(tiny_tokenizer: Tokenizer, text: str) -> None:
     taken = time.process_time() - began
     assert joined(segments) == text
     assert taken < 4  # about one second at most; quadratic work would take minutes
+
+
+# Whole texts
+
+
+def segmenter(tokenizer: Tokenizer, limit: int = 60, **profile: Any) -> Segmenter:
+    known = {"source_language": "de", "normalization": 1} | profile
+    return Segmenter(tokenizer, limit, TextProfile(**known))
+
+
+def told(tokenizer: Tokenizer, plan: Plan) -> list[str]:
+    """The parts of a plan, those that are translated in brackets."""
+    return [part if isinstance(part, str) else f"[{tokenizer.decode(part)}]" for part in plan.parts]
+
+
+TEXTS = [
+    ("", []),
+    (" \n\t", [" \n\t"]),
+    ("der Hund", ["[der Hund]"]),
+    ("  der Hund\t", ["  ", "[der Hund]", "\t"]),
+    ("Hund\nMann", ["[Hund]", "\n", "[Mann]"]),
+    (
+        "Hund\r\n\r\nMann\u2028Frau\x85",
+        ["[Hund]", "\r\n\r\n", "[Mann]", "\u2028", "[Frau]", "\x85"],
+    ),
+    ("Der Hund läuft. Der Mann schläft.", ["[Der Hund läuft.]", " ", "[Der Mann schläft.]"]),
+    ("Der Hund läuft.\u00a0 Wer? Er!", ["[Der Hund läuft.]", "\u00a0 ", "[Wer?]", " ", "[Er!]"]),
+    ("Am 3. Mai läuft Dr. Hund.", ["[Am 3. Mai läuft Dr. Hund.]"]),
+    ("漢字。漢字。", ["[漢字。]", "[漢字。]"]),
+    # What has no letter and no digit
+    *(
+        (same, [same])
+        for same in ("---", "•", "😊", "...", "👨\u200d👩\u200d👧 !", "1️⃣", "→ ☐", "«»")
+    ),
+    # List marks and time codes alone
+    *((same, [same]) for same in ("1.", "2.1.", "a)", "(b)", "iv.", "(XII)", "  3)  ")),
+    *((same, [same]) for same in ("00:01:02,500 --> 00:01:04,000", "1:02.5", "00:01:02")),
+    ("00:01.000 --> 00:02.000 align:start", ["00:01.000 --> 00:02.000 align:start"]),
+    (
+        "1\n00:00:01,000 --> 00:00:02,000\nHund",
+        ["[1]", "\n00:00:01,000 --> 00:00:02,000\n", "[Hund]"],
+    ),
+    ("12", ["[12]"]),
+    ("12:30", ["[12:30]"]),
+    ("civil.", ["[civil.]"]),
+    # Bullets and numbers at the head of a line
+    ("- der Hund\n* Mann", ["- ", "[der Hund]", "\n* ", "[Mann]"]),
+    ("1. Das Haus ist rot.", ["1. ", "[Das Haus ist rot.]"]),
+    ("2.1. Haus", ["2.1. ", "[Haus]"]),
+    ("a) Hund\n(iv) Mann\n3) 10", ["a) ", "[Hund]", "\n(iv) ", "[Mann]", "\n3) ", "[10]"]),
+    ("## Haus", ["## ", "[Haus]"]),
+    ("3. Mai: Hund", ["[3. Mai: Hund]"]),
+    ("3. klasse Hund", ["[3. klasse Hund]"]),
+    ("-10 Hund", ["[-10 Hund]"]),
+    ("3.5 Hund", ["[3.5 Hund]"]),
+    # Emoji at the ends of a sentence
+    ("😊 Hund 👍🏽!", ["😊 ", "[Hund 👍🏽!]"]),
+    ("Der Hund läuft! 😊 Wer?", ["[Der Hund läuft!]", " 😊 ", "[Wer?]"]),
+    ("Hund 1️⃣ 2️⃣ ❤️\n", ["[Hund]", " 1️⃣ 2️⃣ ❤️\n"]),
+    ("ein 😊 Hund", ["[ein 😊 Hund]"]),
+    # What is normalised is still in its place
+    ("\u200bHund\u00ad", ["[Hund]"]),
+    ("\uff11\uff10\u3000\uff28und", ["[10 Hund]"]),
+]
+
+
+@pytest.mark.parametrize(("text", "parts"), TEXTS)
+def test_a_text_is_cut_like_this(tiny_tokenizer: Tokenizer, text: str, parts: list[str]) -> None:
+    assert told(tiny_tokenizer, segmenter(tiny_tokenizer).cut(text)) == parts
+
+
+@pytest.mark.parametrize("limit", [16, 60])
+@pytest.mark.parametrize("split_sentences", ["always", "never"])
+@given(any_text)
+def test_every_character_of_a_text_is_in_its_plan(
+    tiny_tokenizer: Tokenizer, split_sentences: Literal["always", "never"], limit: int, text: str
+) -> None:
+    """Without normalisation pieces spell exactly what they were made of."""
+    cutter = segmenter(tiny_tokenizer, limit, normalization=0)
+    plan = cutter.cut(text, split_sentences=split_sentences)
+    written = [p if isinstance(p, str) else tiny_tokenizer.decode(p) for p in plan.parts]
+    assert normalized("".join(written)) == normalized(text)
+    assert all(1 <= len(source) <= limit for source in plan.sources)
+    assert all(a for a in written)
+
+
+@given(st.text(st.sampled_from("ab \u00a0\u2009\u200b\u00ad\u202a\uff11\uff21\t.\n"), max_size=80))
+def test_all_sources_are_normalised(tiny_tokenizer: Tokenizer, text: str) -> None:
+    sources = segmenter(tiny_tokenizer, 16).cut(text).sources
+    written = [tiny_tokenizer.decode(source) for source in sources]
+    assert written == [normalize_source(source) for source in written]
+
+
+TWO = "Der Hund läuft. Der Mann schläft."
+
+
+@pytest.mark.parametrize(
+    ("share", "asked", "count"),
+    [
+        (None, "auto", 2),
+        (0.0, "auto", 2),
+        (SEVERAL - 0.001, "auto", 2),
+        (SEVERAL, "auto", 1),
+        (1.0, "always", 2),
+        (None, "never", 1),
+    ],
+)
+def test_a_model_that_knows_several_sentences_gets_them(
+    tiny_tokenizer: Tokenizer,
+    share: float | None,
+    asked: Literal["auto", "always", "never"],
+    count: int,
+) -> None:
+    cutter = segmenter(tiny_tokenizer, several_sentences=share)
+    assert len(cutter.cut(TWO, split_sentences=asked).sources) == count
+
+
+@pytest.mark.parametrize(("language", "count"), [("de", 1), ("", 1), ("en", 2)])
+def test_the_language_of_the_text_decides(
+    tiny_tokenizer: Tokenizer, language: str, count: int
+) -> None:
+    text = "Das ist der 3. Haus und Hund."
+    plain = segmenter(tiny_tokenizer, source_language="")
+    assert len(plain.cut(text, language=language).sources) == count
+    of_model = segmenter(tiny_tokenizer, source_language=language)
+    assert of_model.cut(text) == plain.cut(text, language=language)
+
+
+def test_a_summarizer_reads_a_text_whole(tiny_tokenizer: Tokenizer) -> None:
+    cutter = segmenter(tiny_tokenizer, task="summarize")
+    plan = cutter.cut(" - Der Hund.\n\n  Die Frau. 😊\n")
+    assert told(tiny_tokenizer, plan) == [" ", "[- Der Hund. Die Frau. 😊]", "\n"]
+    assert plan.truncated_source is None
+    for same in ("", " \n", "--- 😊"):
+        assert cutter.cut(same).sources == []
+
+
+def test_a_text_too_long_to_be_read_whole_is_refused_or_cut(tiny_tokenizer: Tokenizer) -> None:
+    cutter = segmenter(tiny_tokenizer, 20, task="summarize")
+    text = "Der Hund läuft.\nDer Mann schläft unter der Straße."
+    pieces = len(tiny_tokenizer.encode(text.replace("\n", " ")))
+    with pytest.raises(
+        InputTooLong, match=f"^{pieces} pieces, but the model reads 20\\. .*on_long"
+    ):
+        cutter.cut(text)
+    plan = cutter.cut(text, on_long="cut")
+    assert told(tiny_tokenizer, plan) == ["[Der Hund läuft.]"]
+    assert plan.truncated_source == len(plan.sources[0])
+
+
+def normalized(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "😀" * 100_000 + "a",
+        "a" + "😀" * 100_000,
+        "1️⃣" * 50_000 + "a" + "1️⃣" * 50_000,
+        "\u200b" * 300_000 + "das" * 100,
+        " das \u200b" * 30_000,
+        "a\n" * 50_000,
+    ],
+    ids=["emoji before", "emoji behind", "keycaps", "invisible", "spaces", "lines"],
+)
+def test_whole_texts_take_linear_time(tiny_tokenizer: Tokenizer, text: str) -> None:
+    began = time.process_time()
+    segmenter(tiny_tokenizer).cut(text)
+    assert time.process_time() - began < 10  # about one second; quadratic work would take minutes
