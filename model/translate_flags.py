@@ -16,8 +16,10 @@ NAME = "dragoman-translate"
 
 DESCRIPTION = """\
 Translate text with a trained model: one line out for each line in, in the same order.
-Blank lines come back unchanged. A line that is too long for the model is cut at sentence
-ends or spaces, translated in parts and joined.
+Blank lines come back unchanged. Sentences of a line are translated one by one and joined,
+unless the model has learned from lines of several (--split-sentences); a sentence that is too
+long for the model is cut, and joined again. Bullets, emoji and white space stay in their place.
+See docs/text.md. Outputs that hit their length limit are counted on standard error.
 
 A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
 written as a space. Piped lines are translated together, 4,096 at a time. Input that is not

@@ -229,13 +229,19 @@ class TranslateRequest(GenerateRequest):
     between them is kept.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "der Hund läuft."}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Das Brot kostet 4,20 Euro."}]}
+    )
 
 
 class SummarizeRequest(GenerateRequest):
     """One text or several, which are all summarized with the same options."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "der Hund läuft."}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"text": "A long text.\nWith several lines.", "on_long": "cut"}]
+        }
+    )
 
     on_long: Literal["refuse", "cut"] | None = Field(
         default=None,
@@ -249,7 +255,9 @@ class ScoreRequest(Asked):
     """Sources and, for each, the target whose probability is wanted."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"source": "der Hund", "target": "the dog"}]}
+        json_schema_extra={
+            "examples": [{"source": "Es ist halb vier.", "target": "It is half past three."}]
+        }
     )
 
     source: TextOrTexts = Field(description="One text or several.")

@@ -33,7 +33,7 @@ SHOWN = "http://127.0.0.1:8000"
 def make_catalogue(run: Path) -> Catalogue:
     entries = [
         ModelEntry(name="NAME", path=run, source="de", target="en"),
-        ModelEntry(name="short", path=run, source="de", target="de", task="summarize"),
+        ModelEntry(name="titles", path=run, source="en", target="en", task="summarize"),
     ]
     cpu = torch.device("cpu")
     loader = Loader(device=cpu, precision="fp32", shortlist=False, stuck_s=30.0)

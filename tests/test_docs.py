@@ -31,10 +31,13 @@ def test_no_other_command_is_shown() -> None:
     assert {line.split()[0] for line in SHOWN} <= SCRIPTS.keys()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+PAGES = [f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", *PAGES])
 def test_links_and_configs_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", text) + re.findall(r"configs/\w+\.yaml", text)
+    links = re.findall(r"\]\((?!http)([^)#]+)[)#]", text) + re.findall(r"configs/\w+\.yaml", text)
     for link in links:
         assert (ROOT / link).exists() or ((ROOT / page).parent / link).exists(), link
 

@@ -21,11 +21,14 @@ from model.checkpoint import (
     load_training_state,
     save_checkpoint,
 )
+from model.checkpoint_files import FORMAT
 from model.config import ModelConfig
 from model.decoding.options import SearchOptions
 from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
 from model.run import point, prune
+from model.text.profile import TextProfile
+from model.text.segmentation import Segmenter
 from model.text.tokenizer import BOS_ID, EOS_ID, Tokenizer
 from training.vocabulary import learn_tokenizer
 
@@ -236,9 +239,9 @@ def test_a_missing_file_is_refused_with_its_name(saved: Path, name: str) -> None
 
 
 def test_a_newer_format_is_refused_and_both_numbers_named(saved: Path) -> None:
-    (saved / "manifest.json").write_text('{"format": 2, "anything": "else"}')
+    (saved / "manifest.json").write_text('{"format": 3, "anything": "else"}')
 
-    with pytest.raises(CheckpointError, match="format 2, but this dragoman reads up to 1"):
+    with pytest.raises(CheckpointError, match="format 3, but this dragoman reads up to 2"):
         load_checkpoint(saved)
 
 
@@ -348,23 +351,32 @@ def test_a_run_can_be_loaded_at_any_moment_of_its_training(
     assert len(set(steps)) > 2
 
 
-# The frozen checkpoint of format 1 loads for ever and gives what it gave on its first day.
-FORMAT_1 = Path(__file__).parents[1] / "data" / "checkpoint_v1"
+# The frozen checkpoints load for ever and give what they gave on their first day.
+DATA = Path(__file__).parents[1] / "data"
+FORMAT_1, FORMAT_2 = DATA / "checkpoint_v1", DATA / "checkpoint_v2"
+of_every_format = pytest.mark.parametrize("frozen", [FORMAT_1, FORMAT_2], ids=["1", "2"])
 
 
-def test_format_1_loads() -> None:
-    loaded = load_checkpoint(FORMAT_1)
+def test_the_newest_format_has_a_frozen_checkpoint() -> None:
+    for number, frozen in ((1, FORMAT_1), (FORMAT, FORMAT_2)):
+        assert json.loads((frozen / "manifest.json").read_text())["format"] == number
+
+
+@of_every_format
+def test_a_frozen_checkpoint_loads(frozen: Path) -> None:
+    loaded = load_checkpoint(frozen)
 
     assert (loaded.step, loaded.search.beam_size) == (1, 3)
     assert loaded.card.startswith("# A frozen checkpoint")
 
 
-def test_format_1_gives_the_same_pieces_and_logits() -> None:
-    loaded = load_checkpoint(FORMAT_1)
-    expected = json.loads(FORMAT_1.with_suffix(".json").read_text())
+@of_every_format
+def test_a_frozen_checkpoint_gives_the_same_pieces_and_logits(frozen: Path) -> None:
+    loaded = load_checkpoint(frozen)
+    expected = json.loads(frozen.with_suffix(".json").read_text())
 
-    assert loaded.tokenizer.encode(expected["source"]) == expected["src"]
-    assert loaded.tokenizer.decode(expected["src"]) == expected["source"]
+    source = loaded.profile.normalized(expected["source"])
+    assert loaded.tokenizer.encode(source) == expected["src"]
     greedy = expected["greedy"]
     found = logits(loaded.network, expected["src"], greedy[:-1])[0]
     assert found.argmax(dim=1).tolist() == greedy
@@ -372,8 +384,34 @@ def test_format_1_gives_the_same_pieces_and_logits() -> None:
     torch.testing.assert_close(found[:, ::10], wanted, rtol=0, atol=1e-5)
 
 
-def test_format_1_resumes() -> None:
-    tensors, meta = load_training_state(FORMAT_1)
+@of_every_format
+def test_a_frozen_checkpoint_resumes(frozen: Path) -> None:
+    tensors, meta = load_training_state(frozen)
 
     assert tensors["updates"] == 1
     assert meta == {"epoch": 0}
+
+
+def test_format_1_knows_nothing_of_the_text_and_format_2_what_was_saved() -> None:
+    assert load_checkpoint(FORMAT_1).profile == TextProfile()
+    assert load_checkpoint(FORMAT_2).profile == TextProfile(
+        task="translate",
+        source_language="de",
+        target_language="en",
+        normalization=1,
+        several_sentences=0.25,
+    )
+
+
+@pytest.mark.parametrize(
+    ("frozen", "read_as"),
+    [(FORMAT_1, "abba\u00a0é ☃ ab\uff13"), (FORMAT_2, "abba é ☃ ab3")],
+    ids=["1", "2"],
+)
+def test_sources_are_read_in_the_form_that_was_learned(frozen: Path, read_as: str) -> None:
+    loaded = load_checkpoint(frozen)
+    segmenter = Segmenter(loaded.tokenizer, loaded.config.max_length, loaded.profile)
+
+    (source,) = segmenter.cut("abba\u00a0é ☃ ab\uff13").sources
+
+    assert loaded.tokenizer.decode(source) == read_as
