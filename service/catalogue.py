@@ -164,8 +164,8 @@ class Catalogue:
             return min(found, key=lambda served: _pair(served).count(UNKNOWN))
         if len({(served.worker.profile.task, *_pair(served)) for served in found}) > 1:
             raise AmbiguousModel(
-                f"Several models can {task or 'score'}, for different languages or tasks. Say which with `model`, or "
-                "with `source` and `target`; GET /v1/models lists them."
+                f"Several models can {task or 'score'}, for different languages or tasks. Say "
+                "which with `model`, or with `source` and `target`; GET /v1/models lists them."
             )
         return found[0]
 
