@@ -15,6 +15,7 @@ import torch
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.run import point
 from model.text.profile import TextProfile
+from model.text.tokenizer import EOS_ID
 from service.catalogue import Catalogue
 from service.models_file import ModelEntry, profile_of
 from service.worker import Worker
@@ -85,7 +86,8 @@ def serve() -> Serve:
 
 
 MakeRun = Callable[..., Path]
-"""make(name, task=..., source_language=..., target_language=...): a run with this profile."""
+"""make(name, task=..., source_language=..., target_language=...): a run with this profile. With
+`eos_bias=...` its answers end so much sooner, where those of the tiny model reach their limit."""
 
 
 @pytest.fixture(scope="session")
@@ -95,9 +97,17 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("runs")
 
     def make(
-        name: str, *, task: str = "translate", source_language: str = "", target_language: str = ""
+        name: str,
+        *,
+        task: str = "translate",
+        source_language: str = "",
+        target_language: str = "",
+        eos_bias: float = 0.0,
     ) -> Path:
         run = folder / name
+        weights = {key: value.detach() for key, value in checkpoint.network.named_parameters()}
+        weights["output.bias"] = weights["output.bias"].clone()
+        weights["output.bias"][EOS_ID] += eos_bias
         profile = TextProfile(
             task=task, source_language=source_language, target_language=target_language
         )
@@ -105,7 +115,7 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
             run,
             1,
             config=checkpoint.config,
-            weights=dict(checkpoint.network.named_parameters()),
+            weights=weights,
             tokenizer=checkpoint.tokenizer,
             search=checkpoint.search,
             card="",
