@@ -163,10 +163,7 @@ class Catalogue:
             # A model that names the languages knows them better than one that takes any.
             return min(found, key=lambda served: _pair(served).count(UNKNOWN))
         if len({(served.worker.profile.task, *_pair(served)) for served in found}) > 1:
-            raise AmbiguousModel(
-                f"Several models can {task or 'score'}, for different languages or tasks. Say "
-                "which with `model`, or with `source` and `target`; GET /v1/models lists them."
-            )
+            raise _ambiguous(task)
         return found[0]
 
     async def reload(self, name: str) -> None:
@@ -274,6 +271,18 @@ async def in_thread(work: Callable[[], T]) -> T:
 def shutting_down() -> ShuttingDown:
     """What requests get that come too late."""
     return ShuttingDown("The server is shutting down. Try again later.")
+
+
+def _ambiguous(task: str | None) -> AmbiguousModel:
+    if task is None:
+        return AmbiguousModel(
+            "Several models, of different tasks or languages, can score. Say which with `model`, "
+            "or with `task`; GET /v1/models lists them."
+        )
+    return AmbiguousModel(
+        f"Several models {task}, between different languages. Say which with `model`, or with "
+        "`source` and `target`; GET /v1/models lists them."
+    )
 
 
 def _served(entry: ModelEntry, worker: Worker) -> Served:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from model.config import unknown_key
-from model.errors import DataError, DragomanError, RequestError
+from model.errors import DataError, DragomanError, InputTooLong, RequestError
 from model.text.charset import refuse_foreign
 from service.record import record_of
 from service.schemas import MANY, ONE, ErrorBody, ErrorDetail
@@ -108,6 +108,7 @@ TABLE: dict[type[Exception], Kind] = {
     BodyTooLarge: Kind(413, "body_too_large"),
     WrongContentType: Kind(415, "wrong_content_type"),
     DragomanError: Kind(422, "invalid_request"),
+    InputTooLong: Kind(422, "input_too_long"),
     Overloaded: Kind(429, "overloaded"),
     TooManyRequests: Kind(429, "rate_limited"),
     ClientGone: Kind(499, "client_gone", "The client has closed the connection."),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, RequestError
-from service.schemas import GenerateRequest, SummarizeRequest
+from service.schemas import FIELDS_OF_THE_BODY, GenerateRequest
 from service.worker import Worker
 
 
@@ -32,10 +32,9 @@ def options_of(body: GenerateRequest, worker: Worker) -> SearchOptions:
     """
     with without_echo(body.options.phrases):
         options = body.options.over(worker.options)
-        if body.source or body.target:
-            options = dataclasses.replace(
-                options, source_language=body.source, target_language=body.target
-            )
-        if isinstance(body, SummarizeRequest) and body.on_long is not None:
-            options = dataclasses.replace(options, on_long=body.on_long)
-        return options
+        told = {
+            option: value
+            for option, field in FIELDS_OF_THE_BODY.items()
+            if field in type(body).model_fields and (value := getattr(body, field))
+        }
+        return dataclasses.replace(options, **told)

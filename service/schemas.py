@@ -39,6 +39,14 @@ MAX_PHRASES = 100
 MAX_DEADLINE_MS = 3_600_000
 MAX_NAME = 100
 
+FIELDS_OF_THE_BODY = {
+    "source_language": "source",
+    "target_language": "target",
+    "on_long": "on_long",
+}
+"""The search options that are fields of the body, and what they are called there: they say what a
+text is, and not how it is searched. All others are in `Options`, under their own names."""
+
 ONE, MANY = "one", "many"
 """The two forms of `text`. Pydantic names the form in the place of an error."""
 
@@ -71,7 +79,10 @@ def _form(value: object) -> str:
 
 
 class Options(BaseModel):
-    """How to search, as in `SearchOptions`. What is left out is as the checkpoint has it."""
+    """How to search, as in `SearchOptions`. What is left out is as the model has it.
+
+    Of the fields of `SearchOptions` only `FIELDS_OF_THE_BODY` are not here.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -43,6 +43,7 @@ function item(hypothesis, place, best) {
   const text = document.createElement("span");
   text.className = "alternative-text";
   text.append(...(place ? compared(hypothesis.text, best.text) : [hypothesis.text]));
+  if (hypothesis.truncated) text.append(" ", cutShort());
   const figure = document.createElement("span");
   figure.className = "alternative-score";
   const bar = document.createElement("span");
@@ -61,6 +62,13 @@ function item(hypothesis, place, best) {
   const entry = document.createElement("li");
   entry.append(button);
   return entry;
+}
+
+function cutShort() {
+  const tag = document.createElement("span");
+  tag.className = "cut";
+  tag.textContent = "cut short";
+  return tag;
 }
 
 /** `text` as nodes, with the words that `best` has not marked. */

@@ -6,6 +6,7 @@ import { language, Models, Options } from "./choices.js";
 import { HeatMap } from "./heatmap.js";
 import { Links, Thread } from "./links.js";
 import { Notice } from "./notice.js";
+import { Remarks, remarksOn } from "./remarks.js";
 
 const PAUSE_MS = 280; // in typing, before a text is sent
 const LONG_PAUSE_MS = 900; // of a text of more characters than this:
@@ -18,9 +19,10 @@ const output = $("output");
 
 let key = ""; // nowhere else: a reload forgets it
 let timer = 0;
+let onLong = null; // "cut" once somebody wants the beginning of a long text read
 let running = null; // the AbortController of the request in flight
 let hypotheses = [];
-let shownText = ""; // what `hypotheses` translate
+let shownText = ""; // what `hypotheses` are answers to
 
 const thread = new Thread($("threads"));
 const links = new Links({ source, mirror: $("mirror"), output, caption: $("caption"), thread });
@@ -31,6 +33,7 @@ const heat = new HeatMap({
   readout: $("heat-readout"),
   list: $("heat-list"),
 });
+const remarks = new Remarks($("remarks"));
 const alternatives = new Alternatives({
   section: $("alternatives"),
   list: $("alternatives-list"),
@@ -41,6 +44,7 @@ const models = new Models({
   facts: $("about-facts"),
   card: $("about-card"),
   onChange: () => {
+    onLong = null;
     adoptModel();
     later(0);
   },
@@ -49,6 +53,8 @@ const options = new Options({
   beam: $("beam"),
   nBest: $("n-best"),
   alpha: $("alpha"),
+  sentences: $("sentences"),
+  sentencesField: $("sentences-field"),
   reset: $("reset"),
   onChange: () => later(PAUSE_MS),
 });
@@ -59,6 +65,10 @@ const notice = new Notice({
   button: $("notice-button"),
   onRetry: () => (models.chosen ? later(0) : connect()),
   onKey: () => $("key-panel").showPopover(),
+  onCut: () => {
+    onLong = "cut";
+    later(0);
+  },
 });
 
 // Typing
@@ -67,6 +77,7 @@ function typed() {
   const { value } = source;
   notice.clear();
   measure();
+  if (!value) onLong = null;
   $("clear").hidden = !value;
   $("count").textContent = value ? `${value.length.toLocaleString("en")} characters` : "";
   later(value.length > LONG ? LONG_PAUSE_MS : PAUSE_MS);
@@ -124,7 +135,8 @@ function asked(model, text) {
   const wanted = ["scores", "tokens", "alignment"];
   if ($("attention").open) wanted.push("attention");
   const body = { text, model: model.name, options: options.values, return: wanted };
-  return { path: model.task === "summarize" ? "v1/summarize" : "v1/translate", body };
+  if (model.task !== "summarize") return { path: "v1/translate", body };
+  return { path: "v1/summarize", body: onLong ? { ...body, on_long: onLong } : body };
 }
 
 function partly(text) {
@@ -133,6 +145,7 @@ function partly(text) {
   output.classList.remove("stale");
   output.classList.add("partial");
   output.textContent = text;
+  remarks.show([]); // they were on another answer
 }
 
 function done(text, answer, took) {
@@ -142,6 +155,7 @@ function done(text, answer, took) {
     ...found,
     text: found.translation ?? found.summary,
     source_pieces: best.source_pieces,
+    truncated_source: best.truncated_source,
   }));
   shownText = text;
   alternatives.show(hypotheses);
@@ -167,13 +181,14 @@ function look(place) {
   const found = hypotheses[place];
   fresh();
   links.show(shownText, found.text, found.word_alignment);
+  remarks.show(remarksOn(found, models.chosen?.task));
   $("copy").hidden = !found.text;
   if (found.attention?.length && found.pieces && found.source_pieces) {
     heat.show(found.attention, found.pieces, found.source_pieces);
   } else if (!$("attention").open) {
     heat.clear("");
   } else {
-    heat.clear("There is a heat map for a text that is translated in one piece: try a sentence.");
+    heat.clear("There is a heat map for a text that the model reads in one piece: try a sentence.");
   }
 }
 
@@ -183,14 +198,15 @@ function nothing() {
   output.replaceChildren();
   fresh();
   alternatives.show([{ text: "" }]);
-  heat.clear("Translate something, and this shows where the model looked for each piece.");
+  heat.clear("Type a text, and this shows where the model looked for each piece.");
+  remarks.show([]);
   $("copy").hidden = true;
   for (const id of ["timing", "spoken"]) $(id).textContent = "";
 }
 
 /** What is shown belongs to a text that has changed since. */
 function stale(is) {
-  for (const id of ["output", "alternatives", "attention-body"]) {
+  for (const id of ["output", "remarks", "alternatives", "attention-body"]) {
     $(id).classList.toggle("stale", is);
   }
   if (is) $("timing").textContent = "";
@@ -214,7 +230,8 @@ async function connect() {
   try {
     const before = models.chosen;
     models.show(await listModels(key));
-    if (models.chosen?.digest !== before?.digest) adoptModel();
+    const same = ["name", "digest", "task", "source", "target"];
+    if (same.some((name) => models.chosen?.[name] !== before?.[name])) adoptModel();
   } catch (error) {
     failed(error);
     return;
@@ -226,14 +243,17 @@ async function connect() {
 function adoptModel() {
   const model = models.chosen;
   if (!model) return;
-  const from = language(model.source);
-  const to = language(model.target);
   const summary = model.task === "summarize";
-  $("source-name").textContent = from ?? "Text";
-  $("target-name").textContent = summary ? "Summary" : (to ?? "Translation");
-  source.lang = from === model.source ? "" : (model.source ?? ""); // a code, not a name
-  output.lang = to === model.target ? "" : (model.target ?? "");
-  options.adopt(model.options);
+  const answer = summary ? "Summary" : "Translation";
+  $("source-name").textContent = language(model.source) ?? "Text";
+  $("target-name").textContent = summary ? answer : (language(model.target) ?? answer);
+  $("n-best-name").textContent = summary ? "Summaries" : "Translations";
+  $("route").textContent = `POST /${asked(model, "").path}`;
+  output.dataset.empty = `The ${answer.toLowerCase()} appears here`;
+  output.ariaLabel = `${answer}, word by word: arrow keys move, Enter holds the link`;
+  source.lang = model.source ?? "";
+  output.lang = model.target ?? "";
+  options.adopt(model);
 }
 
 // Buttons

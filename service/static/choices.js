@@ -2,13 +2,13 @@
 
 const names = new Intl.DisplayNames("en", { type: "language", fallback: "none" });
 
-/** "de" is German; what is no code, or none that is known, stays as it is. */
-export function language(code) {
-  if (!code) return null;
+/** The name of the language of a BCP 47 tag, German of "de"; a tag without a name stays as it is. */
+export function language(tag) {
+  if (!tag) return null;
   try {
-    return names.of(code) ?? code;
+    return names.of(tag) ?? tag;
   } catch {
-    return code;
+    return tag; // with a private part, as in x-ours
   }
 }
 
@@ -53,6 +53,7 @@ export class Models {
     const facts = {
       Name: model.name,
       Task: model.task,
+      Languages: languages(model),
       Digest: model.digest,
       Loaded: Number.isNaN(loaded.valueOf()) ? null : loaded.toLocaleString(),
     };
@@ -65,12 +66,18 @@ export class Models {
   }
 }
 
-/** The languages of a model; where it names none, the title of its card. */
-function pair({ name, source, target, task, card }) {
-  const from = language(source);
-  const to = language(target);
-  if (task === "summarize") return from ? `Summary, ${from}` : `Summary (${name})`;
-  return from && to ? `${from} \u2192 ${to}` : (/^# (.+)/.exec(card)?.[1] ?? name);
+/** "German \u2192 English", or "German" where both are; null where one is not known. */
+function languages({ source, target }) {
+  if (!source || !target) return null;
+  return source === target ? language(source) : `${language(source)} \u2192 ${language(target)}`;
+}
+
+/** What a model is called: its languages; where it names none, the title of its card. */
+function pair(model) {
+  const { name, task, card } = model;
+  const between = languages(model);
+  if (task === "summarize") return between ? `Summary, ${between}` : `Summary (${name})`;
+  return between ?? /^# (.+)/.exec(card)?.[1] ?? name;
 }
 
 function fact(name, value) {
@@ -81,10 +88,13 @@ function fact(name, value) {
   return [term, data];
 }
 
-/** Beam, number of translations and length penalty. `onChange` is called when one is changed. */
+/**
+ * Beam, number of translations, length penalty, and whether sentences are cut. `onChange` is called
+ * when one is changed.
+ */
 export class Options {
-  constructor({ beam, nBest, alpha, reset, onChange }) {
-    Object.assign(this, { beam, nBest, alpha });
+  constructor({ beam, nBest, alpha, sentences, sentencesField, reset, onChange }) {
+    Object.assign(this, { beam, nBest, alpha, sentences, sentencesField });
     this.defaults = {};
     for (const input of [beam, nBest, alpha]) {
       input.addEventListener("input", () => {
@@ -92,28 +102,44 @@ export class Options {
         onChange();
       });
     }
+    sentences.addEventListener("change", onChange);
     reset.addEventListener("click", () => {
-      this.adopt(this.defaults);
+      this.#reset();
       onChange();
     });
   }
 
-  /** Take the defaults of a model; a few alternatives are shown unless it says more. */
-  adopt(defaults) {
-    this.defaults = defaults ?? {};
+  /** Take the defaults of a model. One for summaries reads a text whole, and cuts no sentences. */
+  adopt({ options, task }) {
+    this.defaults = options ?? {};
+    this.sentencesField.hidden = task === "summarize";
+    this.#reset();
+  }
+
+  /** The model's own, though a few alternatives are shown unless it says more. */
+  #reset() {
     const { beam_size: beam = 5, n_best: nBest = 1, alpha = 1, length_penalty } = this.defaults;
     this.beam.value = beam;
     this.nBest.value = Math.min(Math.max(nBest, 3), this.beam.value);
     this.alpha.value = alpha;
     this.alpha.disabled = length_penalty === "none";
+    this.sentences.value = this.#ownSentences;
     this.#agree(this.beam);
+  }
+
+  get #ownSentences() {
+    return this.defaults.split_sentences ?? "auto";
   }
 
   /** What to ask the server for. */
   get values() {
     const { beam, nBest, alpha } = this;
     const values = { beam_size: Number(beam.value), n_best: Number(nBest.value) };
-    return alpha.disabled ? values : { ...values, alpha: Number(alpha.value) };
+    if (!alpha.disabled) values.alpha = Number(alpha.value);
+    if (!this.sentencesField.hidden && this.sentences.value !== this.#ownSentences) {
+      values.split_sentences = this.sentences.value;
+    }
+    return values;
   }
 
   /** No more translations than hypotheses: the one that was not touched follows. */

@@ -2,16 +2,20 @@
 
 import { Refused } from "./api.js";
 
+const TOO_LONG = "input_too_long";
 const MOST_REPEATS = 5; // of a refusal in a row; then it is left to the button
 const WAIT_S = 2; // where the server does not say how long
 
-/** Shows one error at a time. `onRetry` is called when it is time to, `onKey` to ask for a key. */
+/**
+ * Shows one error at a time. `onRetry` is called when it is time to, `onKey` to ask for a key, and
+ * `onCut` when the beginning of a text that is too long shall be read.
+ */
 export class Notice {
-  constructor({ box, text, wait, button, onRetry, onKey }) {
-    Object.assign(this, { box, text, wait, button, onRetry, onKey });
+  constructor({ box, text, wait, button, onRetry, onKey, onCut }) {
+    Object.assign(this, { box, text, wait, button, onRetry, onKey, onCut });
     this.repeats = 0;
-    this.asksForKey = false;
-    button.addEventListener("click", () => (this.asksForKey ? this.onKey() : this.#retry()));
+    this.way = null; // what the button does
+    button.addEventListener("click", () => this.way());
     addEventListener("online", () => {
       if (!this.box.hidden && this.unreachable) this.#retry();
     });
@@ -37,15 +41,28 @@ export class Notice {
     const busy = status === 429 || ["overloaded", "rate_limited"].includes(error.type);
     const leaving = status === 503 || error.type === "shutting_down";
     this.unreachable = status === null;
-    this.asksForKey = status === 401 || status === 403;
     this.text.textContent = this.#words(error, { status, busy, leaving });
-    this.button.textContent = this.asksForKey ? "Give a key" : "Try again";
-    this.button.hidden = [400, 413, 415, 422].includes(status); // would be refused again
+    this.#goOn(error, status);
     this.wait.hidden = true;
     this.box.hidden = false;
     this.repeats += 1;
     if ((busy || leaving) && this.repeats <= MOST_REPEATS) {
       this.#countDown(error.retryAfter ?? WAIT_S);
+    }
+  }
+
+  #goOn(error, status) {
+    this.way = () => this.#retry();
+    this.button.textContent = "Try again";
+    this.button.hidden = false;
+    if (status === 401 || status === 403) {
+      this.button.textContent = "Give a key";
+      this.way = this.onKey;
+    } else if (error.type === TOO_LONG) {
+      this.button.textContent = "Read its beginning";
+      this.way = this.onCut;
+    } else if ([400, 413, 415, 422].includes(status)) {
+      this.button.hidden = true; // would be refused again
     }
   }
 
@@ -58,6 +75,7 @@ export class Notice {
     if (busy) return "The server has as much to do as it can.";
     if (leaving) return "The server is about to restart.";
     if (status === 404) return "This model is no longer there.";
+    if (error.type === TOO_LONG) return tooLong(error.message);
     if (status === 504) return "The server did not come to this text in time.";
     if (status >= 500) return "The server failed at this text.";
     return error.message;
@@ -82,4 +100,9 @@ export class Notice {
     this.pause();
     this.onRetry();
   }
+}
+
+function tooLong(message) {
+  const [pieces, limit] = message.match(/\d+/g).map((count) => Number(count).toLocaleString("en"));
+  return `This text is too long to be read whole: it has ${pieces} pieces, and the model reads ${limit}. Shorten it, or have only its beginning read.`;
 }

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.run import point
+from model.text.profile import TextProfile
+from model.text.tokenizer import EOS_ID
 from service.catalogue import Catalogue
 from service.models_file import ModelEntry, profile_of
 from service.worker import Worker
@@ -80,6 +83,50 @@ def serve() -> Serve:
                 process.kill()
 
     return started
+
+
+MakeRun = Callable[..., Path]
+"""make(name, task=..., source_language=..., target_language=...): a run with this profile. With
+`eos_bias=...` its answers end so much sooner, where those of the tiny model reach their limit."""
+
+
+@pytest.fixture(scope="session")
+def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
+    """A function that makes a run of the tiny model whose checkpoint has a profile."""
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    folder = tmp_path_factory.mktemp("runs")
+
+    def make(
+        name: str,
+        *,
+        task: str = "translate",
+        source_language: str = "",
+        target_language: str = "",
+        eos_bias: float = 0.0,
+    ) -> Path:
+        run = folder / name
+        weights = {key: value.detach() for key, value in checkpoint.network.named_parameters()}
+        weights["output.bias"] = weights["output.bias"].clone()
+        weights["output.bias"][EOS_ID] += eos_bias
+        profile = TextProfile(
+            task=task, source_language=source_language, target_language=target_language
+        )
+        directory = save_checkpoint(
+            run,
+            1,
+            config=checkpoint.config,
+            weights=weights,
+            tokenizer=checkpoint.tokenizer,
+            search=checkpoint.search,
+            card="",
+            training_state=None,
+            training_meta=None,
+            profile=profile,
+        )
+        point(run, "best", directory)
+        return run
+
+    return make
 
 
 MakeCatalogue = Callable[..., Catalogue]

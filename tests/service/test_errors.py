@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
-from model.errors import ConfigError, DragomanError, RequestError
+from model.errors import ConfigError, DragomanError, InputTooLong, RequestError
 from service.errors import (
     OTHER,
     ROUTING,
@@ -37,6 +37,7 @@ CASES = [
     (DragomanError("beam_size: 0."), 422, "invalid_request", "beam_size: 0."),
     (ConfigError("n_best: 3."), 422, "invalid_request", "n_best: 3."),
     (RequestError("too long."), 422, "invalid_request", "too long."),
+    (InputTooLong("9 pieces."), 422, "input_too_long", "9 pieces."),
     (Overloaded("Later.", 9), 429, "overloaded", "Later."),
     (TooManyRequests(9), 429, "rate_limited", "This API key sends more"),
     (ClientGone(), 499, "client_gone", "The client has closed the connection."),

@@ -33,7 +33,6 @@ def test_a_file_lists_models(tmp_path: Path) -> None:
             path=tmp_path / "runs/de-en",
             source="de",
             target="en",
-            task="translate",
             options={"beam_size": 4, "alpha": 0.8},
             shortlist=True,
             precision="int8",
@@ -57,7 +56,7 @@ def test_a_file_lists_models(tmp_path: Path) -> None:
         ("models: [{name: a}]", "models[0].path: missing"),
         ("models: [{name: 3, path: b}]", "models[0].name: 3 is not allowed, it must be text"),
         ("models: [{name: a b, path: c}]", "models[0].name: 'a b' is not allowed"),
-        ("models: [{name: a, path: b, task: sing}]", "models[0].task: 'sing' is not allowed"),
+        ("models: [{name: a, path: b, task: sing}]", "models[0].task: 'sing' is not known"),
         ("models: [{name: a, path: b, source: 'd e'}]", "models[0].source: 'd e' is not a lang"),
         # YAML 1.1 reads the Norwegian no as false.
         ("models: [{name: a, path: b, source: no}]", "models[0].source: False is not allowed"),

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ FLAGS = [
     "--no-first-run",
 ]
 TEXT = "der Hund schläft unter der Straße"
+TOO_LONG = "der Hund läuft auf der Straße. " * 5
 PATIENCE_MS = 60_000  # of a busy machine
 
 pytestmark = [
@@ -54,6 +56,22 @@ def url(tiny_checkpoint: Path) -> Iterator[str]:
             process.kill()
 
 
+class Server(Protocol):
+    url: str
+
+
+@pytest.fixture(scope="module")
+def summarizer(
+    serve: Callable[..., AbstractContextManager[Server]], make_run: Callable[..., Path]
+) -> Iterator[str]:
+    """A server of two runs that tell their tasks and languages, the first for summaries."""
+    short = make_run("page-short", task="summarize", source_language="de", target_language="de")
+    # Some of its answers end before their limit, some do not.
+    other = make_run("page-de-pt", source_language="de", target_language="pt-BR", eos_bias=2.0)
+    with serve(short, other) as server:
+        yield wait_until_ready(server.url)
+
+
 def wait_until_ready(url: str) -> str:
     with httpx.Client(transport=httpx.HTTPTransport(retries=5), base_url=url) as client:
         while client.get("/readyz", timeout=60).status_code == 503:
@@ -80,6 +98,19 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
     """The page, opened in a fresh profile."""
+    with opened(browser, url, complaints) as page:
+        yield page
+
+
+@pytest.fixture
+def page_of_summaries(browser: Browser, summarizer: str, complaints: list[str]) -> Iterator[Page]:
+    """The page of the server whose first model is for summaries."""
+    with opened(browser, summarizer, complaints) as page:
+        yield page
+
+
+@contextmanager
+def opened(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
     context = browser.new_context(color_scheme="light")
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
@@ -302,3 +333,151 @@ def test_markup_in_a_text_stays_text(page: Page, complaints: list[str]) -> None:
     translate(page, "<img src=x onerror=alert(1)> & <b>der Hund</b>")
     assert page.locator("#mirror img, #output img, #output b").count() == 0
     assert complaints == []
+
+
+# What there is to know of an answer
+
+
+def remark_on(found: dict[str, Any], answer: str = "translation") -> str | re.Pattern[str]:
+    """What stands beside an answer of the API."""
+    if not found["truncated"]:
+        return ""
+    return re.compile(f"^This {answer} is cut short")
+
+
+def test_an_answer_that_is_cut_short_says_so(page_of_summaries: Page, summarizer: str) -> None:
+    page = page_of_summaries
+    page.locator("#model").select_option("page-de-pt")
+    remarks = page.locator("#remarks")
+    assert remarks.get_attribute("role") == "status"
+    assert page.locator("#output").get_attribute("aria-describedby") == "remarks"
+    seen = set()
+    for text in (TEXT, "man sieht Mann Mann das!", "sieht 10 the 10 Haus man auf"):
+        translate(page, text)
+        found = answer_of(summarizer, text)
+        expect(remarks).to_have_text(remark_on(found))
+        buttons = page.locator("#alternatives-list button")
+        for place, each in enumerate([found, *found["alternatives"]]):
+            seen.add((place, each["truncated"]))
+            buttons.nth(place).click()
+            expect(remarks).to_have_text(remark_on(each))
+            expect(buttons.nth(place).locator(".cut")).to_have_count(int(each["truncated"]))
+    assert seen == {(0, True), (0, False), (1, True), (1, False)}
+
+
+def test_a_remark_on_one_answer_does_not_stay_for_the_next(page: Page) -> None:
+    translate(page)
+    expect(page.locator("#remarks p")).to_have_count(1)
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            const output = document.getElementById("output");
+            const remarks = document.getElementById("remarks");
+            const note = () => window.seen.push([output.className, remarks.textContent]);
+            new MutationObserver(note).observe(output, { childList: true });
+        }"""
+    )
+    page.get_by_role("textbox").first.fill(f"{TEXT}\n" * 20)
+    settled(page)
+    expect(page.locator("#remarks p")).to_have_count(1)
+    partial = [told for name, told in page.evaluate("window.seen") if "partial" in name]
+    assert partial and set(partial) == {""}
+    page.locator("#clear").click()
+    expect(page.locator("#output")).to_have_text("")
+    expect(page.locator("#remarks")).to_have_text("")
+
+
+def test_sentences_are_cut_as_is_chosen(page: Page) -> None:
+    translate(page)
+    page.locator("#options > summary").click()
+    chooser = page.get_by_label("Sentences")
+    expect(chooser).to_have_value("auto")
+
+    def sent(change: Callable[[], object]) -> object:
+        with page.expect_request("**/v1/translate") as request:
+            change()
+        settled(page)
+        return json.loads(request.value.post_data or "")["options"].get("split_sentences")
+
+    assert sent(lambda: chooser.select_option("never")) == "never"
+    assert sent(lambda: chooser.select_option("always")) == "always"
+    assert sent(lambda: chooser.select_option("auto")) is None
+    chooser.select_option("never")
+    assert sent(lambda: page.get_by_role("button", name="Back to the model").click()) is None
+    expect(chooser).to_have_value("auto")
+
+
+# Summaries, and the languages of models
+
+
+def summary_of(url: str, text: str, **more: object) -> dict[str, Any]:
+    options = {"beam_size": 2, "n_best": 2}
+    body = {"text": text, "model": "page-short", "options": options, **more}
+    found: dict[str, Any] = httpx.post(f"{url}/v1/summarize", json=body, timeout=60).json()
+    return dict(found["summaries"][0])
+
+
+def test_a_summarizer_works_at_once(
+    page_of_summaries: Page, summarizer: str, complaints: list[str]
+) -> None:
+    page = page_of_summaries
+    expect(page.locator("#target-name")).to_have_text("Summary")
+    expect(page.locator("#output")).to_have_attribute("aria-label", re.compile("^Summary"))
+    expect(page.locator("#output")).to_have_attribute("data-empty", "The summary appears here")
+    with page.expect_request("**/v1/summarize") as request:
+        translate(page, "der Hund läuft.\ndie Frau schläft.")
+    assert "on_long" not in json.loads(request.value.post_data or "")
+    expected = summary_of(summarizer, "der Hund läuft.\ndie Frau schläft.")
+    assert page.locator("#output").inner_text() == expected["summary"]
+    expect(page.locator("#remarks")).to_have_text(remark_on(expected, "summary"))
+    page.locator("#options > summary").click()
+    expect(page.get_by_label("Summaries")).to_be_visible()
+    expect(page.get_by_label("Sentences")).to_be_hidden()
+    assert complaints == []
+
+
+def test_the_beginning_of_a_long_text_is_read_if_that_is_wanted(
+    page_of_summaries: Page, summarizer: str
+) -> None:
+    page = page_of_summaries
+    page.locator("#source").fill(TOO_LONG)
+    expect(page.locator("#notice-text")).to_contain_text(
+        re.compile(r"too long to be read whole: it has \d+ pieces, and the model reads 24\.")
+    )
+    expect(page.locator("#output")).to_have_text("")
+    page.get_by_role("button", name="Read its beginning").click()
+    settled(page)
+    expect(page.locator("#notice")).to_be_hidden()
+    expected = summary_of(summarizer, TOO_LONG, on_long="cut")
+    assert page.locator("#output").inner_text() == expected["summary"]
+    read = f"Only the first {expected['truncated_source']} pieces of the text were read"
+    for place in range(2):  # it holds for every summary of the text
+        page.locator("#alternatives-list button").nth(place).click()
+        expect(page.locator("#remarks")).to_contain_text(read)
+    with page.expect_request("**/v1/summarize") as request:  # nobody is asked twice
+        page.locator("#source").fill(TOO_LONG + "rot")
+    assert json.loads(request.value.post_data or "")["on_long"] == "cut"
+    settled(page)
+    page.locator("#clear").click()
+    expect(page.locator("#remarks")).to_have_text("")
+    page.locator("#source").fill(TOO_LONG)  # another text
+    expect(page.get_by_role("button", name="Read its beginning")).to_be_visible()
+
+
+def test_languages_are_called_by_their_names(page_of_summaries: Page) -> None:
+    page = page_of_summaries
+    chooser = page.locator("#model")
+    assert chooser.locator("option").all_inner_texts() == [
+        "Summary, German",
+        "German \u2192 Brazilian Portuguese",
+    ]
+    chooser.select_option("page-de-pt")
+    expect(page.locator("#source-name")).to_have_text("German")
+    expect(page.locator("#target-name")).to_have_text("Brazilian Portuguese")
+    assert page.locator("#source").get_attribute("lang") == "de"
+    assert page.locator("#output").get_attribute("lang") == "pt-BR"
+    with page.expect_request("**/v1/translate") as request:
+        translate(page, TOO_LONG)  # which is cut, not refused
+    assert json.loads(request.value.post_data or "")["model"] == "page-de-pt"
+    page.locator("#options > summary").click()
+    expect(page.get_by_label("Sentences")).to_be_visible()

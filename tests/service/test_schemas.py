@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
 from service.schemas import (
+    FIELDS_OF_THE_BODY,
     MAX_BEAM_SIZE,
     MAX_CHARACTERS,
     MAX_PHRASE,
@@ -17,11 +18,16 @@ from service.schemas import (
     MAX_WORD,
     GenerateRequest,
     Options,
+    SummarizeRequest,
     TranslateRequest,
 )
 
 DEFAULTS = SearchOptions(beam_size=4, alpha=0.5, max_length_b=3)
-NAMES = [field.name for field in dataclasses.fields(SearchOptions)]
+NAMES = [
+    field.name
+    for field in dataclasses.fields(SearchOptions)
+    if field.name not in {"source_language", "target_language", "on_long"}
+]
 
 
 def property_of_options(name: str) -> dict[str, Any]:
@@ -37,6 +43,14 @@ def test_options_are_the_search_options() -> None:
     assert all(field.description for field in Options.model_fields.values())
 
 
+def test_the_other_search_options_are_fields_of_the_body() -> None:
+    searched = [field.name for field in dataclasses.fields(SearchOptions)]
+    assert set(FIELDS_OF_THE_BODY) == set(searched) - set(NAMES)
+    assert set(FIELDS_OF_THE_BODY.values()) <= SummarizeRequest.model_fields.keys()
+    # A text that is not read whole is never too long.
+    assert set(FIELDS_OF_THE_BODY.values()) - TranslateRequest.model_fields.keys() == {"on_long"}
+
+
 def test_options_left_out_are_the_defaults() -> None:
     assert Options().over(DEFAULTS) == DEFAULTS
     assert Options(n_best=None).over(DEFAULTS) == DEFAULTS
@@ -44,10 +58,10 @@ def test_options_left_out_are_the_defaults() -> None:
     assert chosen == SearchOptions(beam_size=1, alpha=2.0, max_length_b=3)
 
 
-TEXTS = {"prefix", "constraints", "avoid"}
+WORDS = {"prefix", "constraints", "avoid", "length_penalty", "split_sentences"}
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in {"length_penalty", "top_p"} | TEXTS])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in {"top_p"} | WORDS])
 def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None:
     said = property_of_options(name)
     # Some options are for samples only, others for a beam.
@@ -81,9 +95,17 @@ def test_phrases_are_text_and_the_schema_says_how_much() -> None:
             Options.model_validate({name: "Hund"})
 
 
-def test_the_schema_names_the_length_penalties() -> None:
-    for name in property_of_options("length_penalty")["enum"]:
-        assert Options(length_penalty=name).over(DEFAULTS).length_penalty == name
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("length_penalty", ["gnmt", "power", "none"]),
+        ("split_sentences", ["auto", "always", "never"]),
+    ],
+)
+def test_the_schema_names_the_choices(name: str, choices: list[str]) -> None:
+    assert property_of_options(name)["enum"] == choices
+    for choice in choices:
+        assert getattr(Options.model_validate({name: choice}).over(DEFAULTS), name) == choice
 
 
 @pytest.mark.parametrize(
@@ -95,6 +117,9 @@ def test_the_schema_names_the_length_penalties() -> None:
         {"alpha": float("nan")},
         {"alpha": float("inf")},
         {"length_penalty": "gnmt "},
+        {"split_sentences": True},
+        {"on_long": "cut"},
+        {"source_language": "de"},
         {"beam": 3},
     ],
 )

@@ -46,6 +46,23 @@ def test_a_process_answers_what_the_translator_finds(server: Server, tiny_checkp
         )
 
 
+def test_a_run_of_a_summarizer_needs_no_models_file(
+    serve: Serve, make_run: Callable[..., Path]
+) -> None:
+    run = make_run("news", task="summarize", source_language="de", target_language="de")
+    with serve(run) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+        (model,) = client.get("/v1/models").json()["models"]
+        assert (model["name"], model["task"], model["source"]) == ("news", "summarize", "de")
+        text = "der Hund läuft.\ndie Frau schläft."
+        answer = client.post("/v1/summarize", json={"text": text, "source": "German"}).json()
+        (theirs,) = Translator.load(run, device="cpu", precision="fp32").search([text])
+        best = theirs.hypotheses[0]
+        expected = {"summary": best.translation, "truncated": best.truncated}
+        assert answer["summaries"] == [expected]
+        refused = client.post("/v1/translate", json={"text": text})
+        assert (refused.status_code, refused.json()["error"]["type"]) == (404, "model_not_found")
+
+
 def test_a_process_survives_a_body_over_the_limit(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=60) as client:
         response = client.post("/v1/translate", json={"text": ["a" * 700_000] * 7})

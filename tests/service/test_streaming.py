@@ -169,3 +169,31 @@ def test_a_reader_that_leaves_frees_the_slots(
 def test_a_blank_text_is_streamed_as_it_is(worker: Worker) -> None:
     told, translation = asyncio.run(streamed(worker, " \n", worker.options))
     assert (told, translation.text) == ([], " \n")
+
+
+def test_a_long_text_is_streamed_while_it_grows(worker: Worker) -> None:
+    text = " ".join(f"der Mann {i} sieht die Frau auf der Straße." for i in range(300))
+    options = SearchOptions(beam_size=1, max_length_a=1.0, max_length_b=3)
+    told, translation = asyncio.run(streamed(worker, text, options))
+    assert len(worker._segmenter.cut(text).sources) >= 300
+    assert len(told) > 20
+    assert all(translation.text.startswith(prefix) for prefix in told)
+    assert sum(map(len, told)) < 40 * len(translation.text)
+
+
+def test_what_is_told_of_a_long_text_does_not_add_up(tiny_tokenizer: Tokenizer) -> None:
+    """Also where its sentences come one after the other, and each of them piece by piece."""
+    source = tuple(tiny_tokenizer.encode("der Mann sieht die Frau auf der Straße."))
+    growing = Growing(Plan((source, " ") * 300), tiny_tokenizer)
+    told = [
+        text
+        for number in range(300)
+        for end in range(1, len(source) + 1)
+        if (text := growing.grow(number, source[:end], done=end == len(source)))
+    ]
+    final = " ".join([tiny_tokenizer.decode(source)] * 300)
+    assert told == sorted(set(told), key=len)
+    assert all(final.startswith(text) for text in told)
+    assert told[:3] == ["der", "der Mann", "der Mann sieht"]
+    assert len(told[-1]) > 0.9 * len(final)
+    assert sum(map(len, told)) < 40 * len(final)

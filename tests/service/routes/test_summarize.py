@@ -52,6 +52,7 @@ def test_a_text_longer_than_the_model_reads_is_refused(
     for text, where in ((TOO_LONG, "text"), (["a", TOO_LONG], "text.1")):
         response = client.post(SUMMARIZE, json={"text": text} | more)
         assert response.status_code == 422
+        assert response.json()["error"]["type"] == "input_too_long"
         message = response.json()["error"]["message"]
         assert message.startswith(f"{where}: {pieces} pieces, but the model reads {worker.limit}.")
         assert "on_long" in message

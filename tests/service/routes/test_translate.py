@@ -238,7 +238,7 @@ def test_a_document_begins_once_with_the_prefix(client: TestClient) -> None:
 def test_nobody_knows_which_sentence_has_the_constraint(client: TestClient) -> None:
     body = {"text": "der Hund.\ndie Frau.", "options": {"constraints": ["secret"]}}
     message = refusal(client.post(TRANSLATE, json=body), 422, "invalid_request")
-    assert "2 sentences" in message
+    assert "2 parts" in message
 
 
 # Streams
@@ -280,20 +280,24 @@ def test_a_stream_that_cannot_begin_has_a_status(client: TestClient) -> None:
 def test_a_stream_that_fails_later_says_so(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = PackedNetwork.encode
+    honest = PackedNetwork.step
     calls: list[int] = []
 
     def fail_later(self: PackedNetwork, *arguments: Any) -> Any:
         calls.append(1)
-        if len(calls) > 1:
+        if len(calls) > 15:
             raise RuntimeError("secret")
         return honest(self, *arguments)
 
-    monkeypatch.setattr(PackedNetwork, "encode", fail_later)
-    response = client.post(TRANSLATE, json={"text": "der Hund.\ndie Frau.", "stream": True})
+    monkeypatch.setattr(PackedNetwork, "step", fail_later)
+    # The first line is over after a few steps, the second takes 18 at least.
+    text = "der Hund.\n" + "der Mann sieht das rote Haus " * 2
+    body = {"text": text, "stream": True, "options": {"min_length": 18}}
+    response = client.post(TRANSLATE, json=body)
     assert response.status_code == 200
-    (first, _), (last, error) = events(response)
-    assert (first, last) == ("partial", "error")
+    *told, (last, error) = events(response)
+    assert told
+    assert ({name for name, _ in told}, last) == ({"partial"}, "error")
     assert error["error"]["type"] == "internal"
     assert "secret" not in response.text
 

@@ -1,0 +1,32 @@
+// Remarks: what there is to know of the answer that is shown, said beside it and read aloud.
+
+/** The remarks on `found`, an answer of a model of `task`; none of an answer that is whole. */
+export function remarksOn(found, task) {
+  const remarks = [];
+  const read = found.truncated_source;
+  if (read !== undefined) {
+    const pieces = read.toLocaleString("en");
+    remarks.push(`Only the first ${pieces} pieces of the text were read: the model reads no more.`);
+  }
+  if (found.truncated) {
+    const answer = task === "summarize" ? "summary" : "translation";
+    remarks.push(`This ${answer} is cut short: it reached its length limit before its end.`);
+  }
+  return remarks;
+}
+
+/** Shows remarks in `box`, a live region that is always there. */
+export class Remarks {
+  constructor(box) {
+    this.box = box;
+  }
+
+  show(remarks) {
+    const lines = remarks.map((text) => {
+      const line = document.createElement("p");
+      line.textContent = text;
+      return line;
+    });
+    this.box.replaceChildren(...lines);
+  }
+}
