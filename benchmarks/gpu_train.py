@@ -42,8 +42,8 @@ data:
   cache_dir: {folder}/cache
   train: [{{source: train.de, target: train.en}}]
   dev: {{source: train.de, target: train.en}}
-  source_language: words
-  target_language: reversed words
+  source_language: ""
+  target_language: ""
   license: CC0
   attribution: nobody
 tokenizer: {{vocab_size: 900}}

@@ -54,6 +54,46 @@ def word_count(pieces: Sequence[str]) -> int:
     return max(word_numbers(pieces), default=-1) + 1
 
 
+class WordAlignment:
+    """The word alignment of a text, from those of its parts and what was kept between them.
+
+    What was kept, such as a bullet, is words of the text and of its translation, aligned with
+    themselves. What no white space parts is one word.
+    """
+
+    def __init__(self) -> None:
+        self.words: list[int] = []
+        """For each word of the translation, which word of the text it is aligned with."""
+        self._source = 0  # words of the text
+        self._open_source = self._open_target = False  # whether what follows continues a word
+
+    def keep(self, text: str) -> None:
+        """Add what is the same in the text and in its translation."""
+        words = text.split()
+        if words and not text[0].isspace():
+            self._source += not self._open_source
+            if not self._open_target:
+                self.words.append(self._source - 1)
+            words = words[1:]
+        self.words += range(self._source, self._source + len(words))
+        self._source += len(words)
+        if text:
+            self._open_source = self._open_target = not text[-1].isspace()
+
+    def add(self, alignment: Sequence[int], source_words: int, translated: str) -> None:
+        """Add a part.
+
+        Args:
+            alignment: for each word of `translated`, which of its `source_words` it belongs to.
+        """
+        first = self._source - self._open_source
+        self.words += [first + place for place in alignment[self._open_target :]]
+        self._source = first + source_words
+        self._open_source = True
+        if translated:
+            self._open_target = not translated[-1].isspace()
+
+
 def _starts(pieces: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The first piece of each word, and how many it has."""
     lengths = np.bincount(word_numbers(pieces))

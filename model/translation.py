@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
-from model.alignment import hard, word_weights
+from model.alignment import WordAlignment, hard, word_weights
 from model.decoding.engine import check_phrases
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
@@ -188,7 +188,7 @@ def assemble(
     while True:
         chosen = best_combinations(parts, count)
         for told in chosen:
-            joined = _join(plan, told, tokenizer)
+            joined = _join(plan, told, tokenizer, aligned=aligned)
             texts.setdefault(joined.translation, joined)
         if len(texts) >= n_best or len(chosen) < count:
             break
@@ -268,23 +268,25 @@ def _unchained(chain: _Chain[Choice]) -> list[Choice]:
     return found[::-1]
 
 
-def _join(plan: Plan, told: Sequence[_Told], tokenizer: Tokenizer) -> TextHypothesis:
+def _join(
+    plan: Plan, told: Sequence[_Told], tokenizer: Tokenizer, *, aligned: bool
+) -> TextHypothesis:
     """The text of `plan` with its sources replaced by one hypothesis each."""
     remaining = iter(told)
     translated: list[str] = []
     alignment: list[int] = []
-    words: list[int] = []
-    offset = word_offset = 0
+    words = WordAlignment()
+    offset = 0
     for part in plan.parts:
         if isinstance(part, str):
             translated.append(part)
+            words.keep(part)
             continue
         one = next(remaining)
         translated.append(one.text)
         alignment += [offset + place for place in one.alignment]
-        words += [word_offset + place for place in one.word_alignment]
+        words.add(one.word_alignment, one.source_words, one.text)
         offset += len(part)
-        word_offset += one.source_words
     hypotheses = [one.hypothesis for one in told]
     return TextHypothesis(
         translation="".join(translated),
@@ -293,7 +295,7 @@ def _join(plan: Plan, told: Sequence[_Told], tokenizer: Tokenizer) -> TextHypoth
         pieces=tuple(tokenizer.piece(id) for h in hypotheses for id in h.pieces),
         alignment=tuple(alignment),
         token_log_probs=tuple(x for h in hypotheses for x in h.token_log_probs[:-1]),
-        word_alignment=tuple(words),
+        word_alignment=tuple(words.words) if aligned else (),
         truncated=any(h.truncated for h in hypotheses),
         weights=hypotheses[0].weights if len(hypotheses) == 1 else None,
     )

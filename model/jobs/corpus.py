@@ -150,6 +150,8 @@ def _make(
 
 def _join(form: Form, files: Files, parts: Parts, say: Callable[[str], None]) -> None:
     """Make the output of all parts, and the file of what was set aside."""
+    for news in parts.truncations().describe(form.unit):
+        say(news)
     aside = sum(1 for _ in parts.quarantined())
     if aside and files.quarantine is None:
         raise ConfigError(
@@ -160,8 +162,6 @@ def _join(form: Form, files: Files, parts: Parts, say: Callable[[str], None]) ->
         with atomic_output(files.quarantine) as output:
             output.writelines(parts.quarantined())
         say(f"{aside} {form.unit}(s) set aside in {files.quarantine}")
-    for news in parts.truncations().describe(form.unit):
-        say(news)
     if form.name == "parquet":
         translations: Iterator[str | None] = map(json.loads, parts.lines())
         parts.publish(files.output, partial(write_translated, files.source, translations))

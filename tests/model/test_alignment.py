@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.alignment import hard, word_numbers, word_weights
+from model.alignment import WordAlignment, hard, word_numbers, word_weights
 
 SOURCE = ["\u2581der", "\u2581Hu", "nd", "."]
 TARGET = ["\u2581the", "\u2581do", "g", "."]
@@ -48,3 +48,31 @@ def test_hard_takes_the_first_of_equal_ones() -> None:
 
 def test_nothing_to_align() -> None:
     assert hard(word_weights(torch.ones(1, 3), ["\u2581a", "b"], [])) == ()
+
+
+def test_words_that_are_kept_are_aligned_with_themselves() -> None:
+    words = WordAlignment()
+    words.keep("- ")
+    words.add([1, 0, 0], 2, "the red house")  # of "Haus rot"
+    words.keep(" \U0001f44d\n")
+    words.add([0], 1, "dog")
+    assert words.words == [0, 2, 1, 1, 3, 4]
+
+
+def test_what_no_space_parts_is_one_word() -> None:
+    words = WordAlignment()
+    words.keep("\U0001f44d")
+    words.add([0, 1], 2, "a dog")  # "\U0001f44dein Hund." and "\U0001f44da dog"
+    words.add([0, 0], 1, "a cat")  # "\u732b", next to it
+    words.keep("!\n")
+    words.add([0], 1, "x")
+    # \U0001f44dein Hund.\u732b!  x -> \U0001f44da doga cat!  x
+    assert words.words == [0, 1, 1, 2]
+
+
+def test_an_empty_translation_has_no_words() -> None:
+    words = WordAlignment()
+    words.keep("a ")
+    words.add([], 1, "")
+    words.keep(" b")
+    assert words.words == [0, 2]

@@ -12,6 +12,7 @@ import pytest
 
 import model.inspect
 from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint_files import FORMAT
 from model.config import ModelConfig
 from model.decoding.formats import PRECISIONS
 from model.footprint import footprint
@@ -85,7 +86,7 @@ def test_figures(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> 
     assert figures["file_bytes"] == on_disk
     assert figures["checkpoint"] == str(checkpoint.path)
     assert figures["digest"] == checkpoint.digest
-    assert (figures["format"], figures["step"]) == (1, 1)
+    assert (figures["format"], figures["step"]) == (FORMAT, 1)
     assert figures["card"] == "Random weights."
     assert figures["tokenizer"] == {"kind": "bpe", "pieces": 320}
     assert figures["config"]["max_length"] == 24

@@ -119,7 +119,7 @@ def test_a_job_that_fails_keeps_its_parts_for_the_same_job_only(
     )  # the second part fails
     assert distill(tiny_checkpoint, source, output) == 2
     assert "line 3" in capsys.readouterr().err
-    assert len(list((tmp_path / "out.tsv.parts").glob("0*"))) == 1
+    assert len(list((tmp_path / "out.tsv.parts").glob("0*-????????"))) == 1
     assert distill(tiny_checkpoint, source, output) == 2
     assert "--resume" in capsys.readouterr().err
     assert distill(tiny_checkpoint, source, output, "--resume", "--nearest", "bleu") == 2

@@ -97,6 +97,7 @@ def test_a_shard_follows_the_one_that_began_while_it_loaded(
         finally:
             late.send_signal(signal.SIGCONT)
         assert f"threads {threads}" in late.stderr.readline().decode()
+        late.stderr.read()
     assert late.returncode == 0
     assert output.exists()
 

@@ -163,7 +163,7 @@ def test_time_is_near_linear(tiny_tokenizer: Tokenizer, text: str) -> None:
 
 
 def segmenter(tokenizer: Tokenizer, limit: int = 60, **profile: Any) -> Segmenter:
-    known = {"source_language": "de", "normalization": 1} | profile
+    known: dict[str, Any] = {"source_language": "de", "normalization": 1} | profile
     return Segmenter(tokenizer, limit, TextProfile(**known))
 
 
