@@ -27,8 +27,9 @@ help:
 demo: $(READY)
 	$(BIN)/python -m training.demo
 
+# A process for each core, with one thread each: more threads than cores wait for one another.
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not gpu"
 
 check: $(READY)
 	$(BIN)/ruff check

@@ -21,6 +21,7 @@ from service.errors import ROUTING, TABLE
 from service.loading import Loader
 from service.models_file import ModelEntry
 from service.settings import Settings
+from tests.patience import PATIENCE_S
 
 PAGE = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -65,7 +66,7 @@ def test_a_command_does_what_it_says(url: str, command: str) -> None:
     environment = {**os.environ, "no_proxy": "*"}
     arguments[1:1] = ["-sS", "--retry", "5", "--retry-connrefused"]
     output = subprocess.run(
-        arguments, capture_output=True, check=True, env=environment, timeout=60
+        arguments, capture_output=True, check=True, env=environment, timeout=PATIENCE_S
     ).stdout.decode()
     if '"stream": true' in command:
         assert output.splitlines()[-3] == "event: done"

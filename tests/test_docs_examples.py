@@ -24,6 +24,7 @@ from model.text.sentences import sentence_ends
 from model.translator import Translator
 from service.schemas import ScoreRequest, TranslateRequest
 from tests.demo_language import could_be_its_english, frame_of
+from tests.patience import PATIENCE_S
 from training.demo_corpus import generate
 
 ROOT = Path(__file__).parents[1]
@@ -224,7 +225,7 @@ def test_the_server_gives_the_answers_that_are_shown(url: str) -> None:
     shown = [(route, each) for route, each in requests() if each.shown is not None]
     assert len(shown) >= 5
     for route, example in shown:
-        answer = httpx.post(url + route, json=json.loads(example.asked), timeout=60)
+        answer = httpx.post(url + route, json=json.loads(example.asked), timeout=PATIENCE_S)
         assert answer.status_code == 200, (example.place, answer.text)
         assert example.shown is not None
         if example.shown.startswith("event:"):

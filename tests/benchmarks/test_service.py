@@ -16,6 +16,7 @@ from benchmarks.dialects import Plain
 from benchmarks.figures import HEAD, figures, percentile
 from benchmarks.load import Ask, Load, Outcome, poisson
 from benchmarks.service import command_line
+from tests.patience import PATIENCE_S
 
 PLAIN = Plain()
 RIGHT = b'{"translations": ["eins"]}'
@@ -58,7 +59,7 @@ def against(
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Tiny(reply), "127.0.0.1", 0)
         async with server:
-            return await asyncio.wait_for(work(server.sockets[0].getsockname()[1]), 30)
+            return await asyncio.wait_for(work(server.sockets[0].getsockname()[1]), PATIENCE_S)
 
     return asyncio.run(run())
 

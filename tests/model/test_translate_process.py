@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE_S
+
 Translate = Callable[..., Any]  # see conftest.py
 
 TEXT = "der Hund läuft.\n\n10 Hunde\n"
@@ -39,7 +41,7 @@ def test_a_process_that_is_told_to_end_leaves_nothing_behind(
                 time.sleep(0.05)
             time.sleep(0.1)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=60) == 143
+            assert process.wait(timeout=PATIENCE_S) == 143
         finally:
             process.kill()
         assert process.stderr is not None

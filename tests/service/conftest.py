@@ -19,6 +19,7 @@ from model.text.tokenizer import EOS_ID
 from service.catalogue import Catalogue
 from service.models_file import ModelEntry, profile_of
 from service.worker import Worker
+from tests.patience import PATIENCE_S
 
 
 class Server:
@@ -35,7 +36,7 @@ class Server:
 
     def await_line(self, part: str) -> str:
         """The next line on its standard error in which `part` stands."""
-        while (line := self._unread.get(timeout=60)) is not None:
+        while (line := self._unread.get(timeout=PATIENCE_S)) is not None:
             self.lines.append(line)
             if part in line:
                 return line
@@ -43,8 +44,8 @@ class Server:
 
     def await_exit(self) -> int:
         """The status with which it ends; everything that it wrote is in `lines`."""
-        status = self.process.wait(timeout=60)
-        while (line := self._unread.get(timeout=60)) is not None:
+        status = self.process.wait(timeout=PATIENCE_S)
+        while (line := self._unread.get(timeout=PATIENCE_S)) is not None:
             self.lines.append(line)
         return status
 

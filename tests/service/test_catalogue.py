@@ -19,6 +19,7 @@ from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
 from service.models_file import ModelEntry, profile_of
 from service.terms import Terms
 from service.worker import Worker
+from tests.patience import PATIENCE_S
 
 DE_EN = ("translate", "de", "en")
 QUICK = SearchOptions(beam_size=1, max_length_a=0, max_length_b=3)
@@ -74,7 +75,7 @@ async def started(catalogue: Catalogue) -> AsyncIterator[Catalogue]:
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, timeout=60))
+    asyncio.run(asyncio.wait_for(test, timeout=PATIENCE_S))
 
 
 async def ask(worker: Worker) -> str:

@@ -9,6 +9,7 @@ from starlette.types import Message
 
 from service import events
 from service.events import Event, EventStream
+from tests.patience import PATIENCE_S
 
 
 def test_a_client_that_reads_nothing_loses_its_place(
@@ -39,7 +40,7 @@ def test_a_client_that_reads_nothing_loses_its_place(
         stack = ExitStack()
         stack.callback(left.append, "server")
         stream = EventStream(("partial", {"text": ""}), more(), None, stack)
-        await asyncio.wait_for(stream({"type": "http"}, receive, send), timeout=10)
+        await asyncio.wait_for(stream({"type": "http"}, receive, send), timeout=PATIENCE_S)
 
     asyncio.run(test())
     assert left == ["stream", "server"]

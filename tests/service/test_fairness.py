@@ -14,6 +14,7 @@ from model.decoding.options import SearchOptions
 from service.admission import Admission
 from service.terms import Terms
 from service.worker import Worker
+from tests.patience import PATIENCE_S
 
 OPTIONS = SearchOptions(beam_size=2, min_length=8, max_length_a=0, max_length_b=8)
 
@@ -53,7 +54,7 @@ def test_two_keys_get_the_same_though_one_offers_ten_times_as_much(worker: Worke
         clients += [client("modest", "der Mann sieht die Frau.") for _ in range(20)]
         await asyncio.gather(*clients)
 
-    asyncio.run(asyncio.wait_for(test(), 60))
+    asyncio.run(asyncio.wait_for(test(), PATIENCE_S))
     assert 0.45 < pieces["modest"] / pieces.total() < 0.55
 
 
@@ -92,7 +93,7 @@ def test_a_document_does_not_hold_up_short_requests(worker: Worker) -> None:
             while worker.stats().in_use or worker.stats().waiting:
                 await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(test(), 60))
+    asyncio.run(asyncio.wait_for(test(), PATIENCE_S))
 
 
 def test_a_high_priority_overtakes_those_that_wait(worker: Worker) -> None:
@@ -110,7 +111,7 @@ def test_a_high_priority_overtakes_those_that_wait(worker: Worker) -> None:
         high = [asyncio.create_task(client(number, 9)) for number in range(5)]
         await asyncio.gather(*low, *high)
 
-    asyncio.run(asyncio.wait_for(test(), 60))
+    asyncio.run(asyncio.wait_for(test(), PATIENCE_S))
     last = max(place for place, priority in enumerate(order) if priority == 9)
     assert last < 150
 
@@ -138,4 +139,4 @@ def test_a_document_and_short_requests_are_both_served_when_there_are_too_many(
         for task in clients:
             task.cancel()
 
-    asyncio.run(asyncio.wait_for(test(), 60))
+    asyncio.run(asyncio.wait_for(test(), PATIENCE_S))

@@ -14,6 +14,7 @@ import pytest
 from model.errors import CheckpointError
 from service.logs import JsonFormatter, TextFormatter, handler_for, request_fields, told
 from service.record import CURRENT, Phase, Record
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "Blaubeerpfannkuchen"
@@ -142,7 +143,11 @@ logging.getLogger("somebody").info("theirs")
 def test_the_lines_of_uvicorn_look_like_ours(form: str) -> None:
     """In a process of its own, for the loggers of this one are pytest's."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, form], capture_output=True, text=True, cwd=ROOT, timeout=60
+        [sys.executable, "-c", SCRIPT, form],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
@@ -167,7 +172,7 @@ def test_other_handlers_are_replaced() -> None:
         "logging.getLogger('service.x').warning('once')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
     )
     assert done.stderr == "dragoman-serve: WARNING: once\n"
 

@@ -21,6 +21,7 @@ from service.measuring import SANE_ID, Measuring
 from service.metrics import Metrics
 from service.record import Phase, reached, record_of
 from service.routes.health import health_router
+from tests.patience import PATIENCE_S
 
 SECRET, TEXT, ADDRESS = "sesame-0451", "Blaubeerpfannkuchen", "203.0.113.77"
 HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Forwarded-For": ADDRESS}
@@ -260,7 +261,7 @@ def exchange(app: FastAPI, path: str, incoming: list[Message], cancel: bool = Fa
         if cancel:
             await begun.wait()
             request.cancel()
-        await asyncio.wait_for(asyncio.wait([request]), timeout=60)
+        await asyncio.wait_for(asyncio.wait([request]), timeout=PATIENCE_S)
 
     asyncio.run(test())
 

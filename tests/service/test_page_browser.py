@@ -15,6 +15,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
+from tests.patience import PATIENCE_S
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--no-sandbox",  # tests also run as root, in containers
@@ -74,9 +76,9 @@ def summarizer(
 
 def wait_until_ready(url: str) -> str:
     with httpx.Client(transport=httpx.HTTPTransport(retries=5), base_url=url) as client:
-        while client.get("/readyz", timeout=60).status_code == 503:
+        while client.get("/readyz", timeout=PATIENCE_S).status_code == 503:
             pass
-        if client.get("/v1/models", timeout=60).status_code == 404:
+        if client.get("/v1/models", timeout=PATIENCE_S).status_code == 404:
             pytest.skip("this server has no /v1/models, without which the page has no model")
     return url
 
@@ -136,7 +138,7 @@ def answer_of(url: str, text: str, **more: object) -> dict[str, Any]:
     """What the API says of `text`, asked without a browser."""
     options = {"beam_size": 2, "n_best": 2}
     body = {"text": text, "options": options, "return": ["alignment", "scores", "tokens"], **more}
-    answer = httpx.post(f"{url}/v1/translate", json=body, timeout=60)
+    answer = httpx.post(f"{url}/v1/translate", json=body, timeout=PATIENCE_S)
     found: dict[str, Any] = answer.json()["translations"][0]
     return found
 
@@ -413,7 +415,7 @@ def test_sentences_are_cut_as_is_chosen(page: Page) -> None:
 def summary_of(url: str, text: str, **more: object) -> dict[str, Any]:
     options = {"beam_size": 2, "n_best": 2}
     body = {"text": text, "model": "page-short", "options": options, **more}
-    found: dict[str, Any] = httpx.post(f"{url}/v1/summarize", json=body, timeout=60).json()
+    found: dict[str, Any] = httpx.post(f"{url}/v1/summarize", json=body, timeout=PATIENCE_S).json()
     return dict(found["summaries"][0])
 
 

@@ -18,6 +18,7 @@ from service.admission import Admission
 from service.app import create_app
 from service.catalogue import Catalogue
 from service.settings import Settings
+from tests.patience import PATIENCE_S
 
 HEAD = b"POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 GOOD = json.dumps({"text": "der Hund läuft."}).encode()
@@ -71,7 +72,7 @@ async def exchange(port: int, *pieces: bytes) -> tuple[int, dict[str, object]]:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
-        return await asyncio.wait_for(answer(reader), 60)
+        return await asyncio.wait_for(answer(reader), PATIENCE_S)
 
 
 def with_length(body: bytes) -> bytes:

@@ -16,6 +16,7 @@ from service.errors import EngineFailed
 from service.scoring import LONGEST, Scored
 from service.terms import Terms
 from service.worker import Worker
+from tests.patience import PATIENCE_S
 
 SOURCES = ["der Hund läuft.", "", " eine Frau sieht das Haus ", "日本語", "der Mann " * 30]
 TARGETS = ["the dog runs.", "a", "", "the the the the", "a man " * 25]
@@ -69,7 +70,7 @@ def test_a_score_does_not_depend_on_company(worker: Worker) -> None:
         alone = await score(worker, SOURCES, TARGETS)
         await asyncio.gather(*(one(alone) for _ in range(20)))
 
-    asyncio.run(asyncio.wait_for(test(), 60))
+    asyncio.run(asyncio.wait_for(test(), PATIENCE_S))
 
 
 def test_a_pair_that_would_hold_up_others_is_refused(worker: Worker) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from model.translator import Translator
 from service.serve import main
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["der Hund läuft.", "", "ein Mann sieht die Frau auf der Straße! das Haus ist rot." * 2]
@@ -33,7 +34,7 @@ def server(tiny_checkpoint: Path, serve: Serve) -> Iterator[Server]:
 
 def test_a_process_answers_what_the_translator_finds(server: Server, tiny_checkpoint: Path) -> None:
     translator = Translator.load(tiny_checkpoint, device="cpu", precision="fp32")
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         assert client.get("/livez").json() == {"status": "ok"}
         answer = client.post("/v1/translate", json={"text": TEXTS, "return": ["scores"]})
         translations = answer.json()["translations"]
@@ -50,7 +51,7 @@ def test_a_run_of_a_summarizer_needs_no_models_file(
     serve: Serve, make_run: Callable[..., Path]
 ) -> None:
     run = make_run("news", task="summarize", source_language="de", target_language="de")
-    with serve(run) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+    with serve(run) as server, httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         (model,) = client.get("/v1/models").json()["models"]
         assert (model["name"], model["task"], model["source"]) == ("news", "summarize", "de")
         text = "der Hund läuft.\ndie Frau schläft."
@@ -64,7 +65,7 @@ def test_a_run_of_a_summarizer_needs_no_models_file(
 
 
 def test_a_process_survives_a_body_over_the_limit(server: Server) -> None:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client:
         response = client.post("/v1/translate", json={"text": ["a" * 700_000] * 7})
         assert (response.status_code, response.json()["error"]["type"]) == (413, "body_too_large")
         assert client.get("/livez").status_code == 200
@@ -74,7 +75,7 @@ def test_a_body_that_is_announced_too_long_is_not_waited_for(server: Server) -> 
     host, port = server.url.removeprefix("http://").split(":")
     head = "POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000000\r\n"
     head += "Content-Type: application/json\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         connection.sendall(head.encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 

@@ -18,6 +18,8 @@ from typing import Protocol
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
+
 QUICK = {"beam_size": 1, "max_length_a": 0, "max_length_b": 4}
 LONG = {"beam_size": 16, "min_length": 50, "max_length_a": 0, "max_length_b": 50}
 CLIENTS = 8
@@ -39,14 +41,18 @@ class Long:
     """A request that takes seconds, which the server has accepted when this is made."""
 
     def __init__(self, url: str, texts: int) -> None:
-        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        self._connection = http.client.HTTPConnection(
+            url.removeprefix("http://"), timeout=PATIENCE_S
+        )
         body = {"text": [f"der Hund läuft {i}" for i in range(texts)], "options": LONG}
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", "/v1/translate", json.dumps(body), headers)
         # All of it is sent. These come later, and when they are answered it has been let in.
         for _ in range(2):
             quick = {"text": "der Hund", "options": QUICK}
-            assert httpx.post(f"{url}/v1/translate", json=quick, timeout=60).status_code == 200
+            assert (
+                httpx.post(f"{url}/v1/translate", json=quick, timeout=PATIENCE_S).status_code == 200
+            )
         assert not self.over
 
     @property
@@ -89,12 +95,12 @@ class Load:
     def join(self) -> None:
         """Return when the server no longer takes connections."""
         for thread in self._threads:
-            thread.join(timeout=60)
+            thread.join(timeout=PATIENCE_S)
             assert not thread.is_alive()
 
     def _client(self, number: int) -> None:
         body = {"text": [f"der Hund {number}", "die Frau läuft."], "options": QUICK}
-        with httpx.Client(base_url=self._url, timeout=60) as client:
+        with httpx.Client(base_url=self._url, timeout=PATIENCE_S) as client:
             while True:
                 began, refused = time.monotonic(), False
                 try:
@@ -188,7 +194,7 @@ def test_a_second_signal_ends_it_at_once(
         server.await_line("told to exit")
         assert not long.over
         server.process.send_signal(number)
-        assert server.process.wait(timeout=5) == 128 + number
+        assert server.process.wait(timeout=PATIENCE_S) == 128 + number
         assert long.outcome() in ("RemoteDisconnected", "ConnectionResetError")
 
 
@@ -198,7 +204,7 @@ def test_a_second_signal_ends_it_at_once(
 def digest(client: httpx.Client, model: str = "a") -> str:
     """The identity of the checkpoint that answers for a model."""
     body = {"text": "der Hund", "model": model, "options": QUICK}
-    response = client.post("/v1/translate", json=body, timeout=60)
+    response = client.post("/v1/translate", json=body, timeout=PATIENCE_S)
     assert response.status_code == 200, response.text
     answer = response.json()
     return str(answer.get("digest", answer["model"]))

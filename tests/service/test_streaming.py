@@ -19,6 +19,7 @@ from service.admission import Admission
 from service.streaming import Growing, whole_words
 from service.terms import Terms
 from service.worker import Worker
+from tests.patience import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_a_reader_that_leaves_frees_the_slots(
                 await asyncio.sleep(0.001)
 
     worker.start()
-    asyncio.run(asyncio.wait_for(leave(), 60))
+    asyncio.run(asyncio.wait_for(leave(), PATIENCE_S))
     worker.stop()
     assert 0 < len(finished) < parts / 2
 

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from service.record import Phase, Record
 from service.tracing import Tracing, tracing_of
+from tests.patience import PATIENCE_S
 
 TEXT = "Blaubeerpfannkuchen"
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -106,7 +107,7 @@ def test_without_an_endpoint_there_is_none_and_nothing_is_imported(endpoint: str
         f"assert service.tracing.tracing_of({endpoint!r}) is None\n"
         "assert not [name for name in sys.modules if name.startswith('opentelemetry.sdk')]\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE_S)
 
 
 def test_without_the_package_there_is_a_warning(

@@ -29,6 +29,7 @@ from service.errors import DeadlinePassed, EngineFailed, ShuttingDown
 from service.observing import Silent
 from service.terms import Terms
 from service.worker import Worker
+from tests.patience import PATIENCE_S
 
 TEXTS = [
     "der Hund läuft.",
@@ -71,7 +72,7 @@ async def translate(
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, timeout=60))
+    asyncio.run(asyncio.wait_for(test, timeout=PATIENCE_S))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from model.errors import ConfigError
+from tests.patience import PATIENCE_S
 from training.distributed import World
 from training.metrics import read_metrics
 from training.train import main
@@ -74,7 +75,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(
         assert started.poll() is None
         time.sleep(0.05)
     os.kill(children(started.pid)[victim], signal.SIGKILL)
-    _, errors = started.communicate(timeout=120)
+    _, errors = started.communicate(timeout=PATIENCE_S)
     assert started.returncode == 0, errors
     assert "resumed at step" in errors
     ours, theirs = state(run), state(tmp_path / "whole")
@@ -116,7 +117,7 @@ def test_a_signal_stops_all_processes_after_the_same_step(
         if line.startswith("step 3/"):
             break
     started.send_signal(signal.SIGTERM)
-    _, errors = started.communicate(timeout=60)
+    _, errors = started.communicate(timeout=PATIENCE_S)
     assert "saved at step" in errors
     assert (run / "last").exists()
 

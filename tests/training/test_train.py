@@ -20,6 +20,7 @@ from model.decoding.packed import PackedNetwork
 from model.errors import DataError
 from model.run import lock_run
 from model.translator import Translator
+from tests.patience import PATIENCE_S
 from training.config import load_config
 from training.metrics import read_metrics
 from training.train import main
@@ -142,7 +143,7 @@ def test_interrupt_saves_and_exits_130(tiny_config: Path, tmp_path: Path) -> Non
         if line.startswith("step 3/"):
             break
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "Go on with --resume" in errors
     assert "Traceback" not in errors
@@ -197,7 +198,7 @@ def test_a_signal_on_a_validation_step_loses_no_validation(
         if line.startswith("step 3"):
             break
     process.send_signal(stop)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == status
     stopped = load_checkpoint(tmp_path / "run" / "last").step
     assert dev_steps(tmp_path / "run") == list(range(1, stopped + 1))

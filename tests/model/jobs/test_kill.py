@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.patience import PATIENCE_S
+
 FLAGS = ["--device", "cpu", "--precision", "fp32", "--threads", "1"]
 
 
@@ -113,7 +115,7 @@ def test_a_job_that_is_told_to_end_says_how_to_go_on(
             assert started.poll() is None
             time.sleep(0.005)
         started.send_signal(signal.SIGTERM)
-        errors = started.communicate(timeout=60)[1].decode().splitlines()
+        errors = started.communicate(timeout=PATIENCE_S)[1].decode().splitlines()
     finally:
         started.kill()
     assert started.returncode == 143
