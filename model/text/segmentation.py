@@ -51,7 +51,7 @@ _ALONE = re.compile(
     r"|[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
 )
 _BULLET = re.compile(
-    r"(?:[-\u2010-\u2015\u2212*+#>\u2022\u2023\u2043\u2219\u25aa-\u25ff\u00b7\u2713\u2714\u2192]{1,6}"
+    r"(?:#{1,6}(?=\s+[^\s\d])|[-\u2010-\u2015\u2212*+>\u2022\u2023\u2043\u2219\u25aa-\u25ff\u00b7\u2713\u2714\u2192]{1,6}"
     rf"|\(?(?:{_NUMBER}|[A-Za-z]|{_ROMAN})\)|(?P<number>{_NUMBER}\.))\s+"
 )
 # A number with a full stop at the head of a line may be a date or another ordinal. In most

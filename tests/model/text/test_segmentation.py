@@ -213,6 +213,7 @@ TEXTS = [
     ("2.1. Haus", ["2.1. ", "[Haus]"]),
     ("a) Hund\n(iv) Mann\n3) 10", ["a) ", "[Hund]", "\n(iv) ", "[Mann]", "\n3) ", "[10]"]),
     ("## Haus", ["## ", "[Haus]"]),
+    ("# 10 Hund", ["[# 10 Hund]"]),
     ("3. Mai: Hund", ["[3. Mai: Hund]"]),
     ("3. klasse Hund", ["[3. klasse Hund]"]),
     ("-10 Hund", ["[-10 Hund]"]),
