@@ -22,6 +22,7 @@ from model.errors import ConfigError
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
+from model.text.languages import languages_agree
 
 
 class Ensemble(Seq2Seq):
@@ -131,7 +132,8 @@ def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
     """The network of a checkpoint, or of several the `Ensemble`.
 
     Raises:
-        ConfigError: they have different tokenizers, so that a piece of one is no piece of another.
+        ConfigError: they have different tokenizers, so that a piece of one is no piece of another,
+            or differ in what `check_alike` looks at.
     """
     first = checkpoints[0]
     for other in checkpoints[1:]:
@@ -140,9 +142,27 @@ def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
                 f"{other.path}: an ensemble needs one tokenizer, but this is another than that of "
                 f"{first.path}. Train both with one vocabulary."
             )
+        check_alike(other, first)
     if len(checkpoints) == 1:
         return first.network
     return Ensemble([checkpoint.network for checkpoint in checkpoints])
+
+
+def check_alike(one: Checkpoint, other: Checkpoint) -> None:
+    """Make sure that two models do the same with text.
+
+    Raises:
+        ConfigError: they differ in task or languages, or in the form of text that they read.
+    """
+    ours, theirs = one.profile, other.profile
+    for name in ("task", "normalization", "source_language", "target_language"):
+        first, second = getattr(ours, name), getattr(theirs, name)
+        agree = languages_agree(first, second) if name.endswith("language") else first == second
+        if not agree:
+            raise ConfigError(
+                f"{one.path}, {other.path}: {name} {first} and {second} do not go together. Use "
+                "models that do the same with text."
+            )
 
 
 def shortlist_of(checkpoints: Sequence[Checkpoint], wanted: bool) -> Shortlist | None:

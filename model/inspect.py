@@ -102,6 +102,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
             name: asdict(footprint(checkpoint, name)) for name in precisions_of(checkpoint.config)
         },
         "tokenizer": {"kind": tokenizer_kind(tokenizer), "pieces": tokenizer.vocab_size},
+        "text": to_dict(checkpoint.profile),
         "config": to_dict(checkpoint.config),
         "search": to_dict(checkpoint.search),
         "card": checkpoint.card,
@@ -121,11 +122,13 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         f"digest      {figures['digest']}\n"
         f"format      {figures['format']}, of dragoman {figures['dragoman']}, "
         f"step {figures['step']:,}\n"
+        f"task        {checkpoint.profile.describe()}\n"
         f"tokenizer   {tokenizer['kind']}, {tokenizer['pieces']:,} pieces\n"
         f"max length  {config.max_length:,} pieces of a sentence\n",
         table(["file", "bytes"], _with_sum(files)),
         table(["part", "parameters"], _with_sum(parameters)),
         table(["precision", "weights MiB", "KiB for each sentence in flight"], memory),
+        table(["text", ""], [[k, str(v)] for k, v in figures["text"].items()]),
         table(["search option", "default"], [[k, str(v)] for k, v in figures["search"].items()]),
         checkpoint.card.rstrip() + "\n",
     ]

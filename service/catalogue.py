@@ -156,15 +156,27 @@ class Catalogue:
         ]
         if not found:
             raise NoSuchModel(
-                f"No model of this name can {task or 'score'} between these languages. "
-                "GET /v1/models lists those that there are."
+                f"No model that fits can {task or 'score'} between these languages. There are: "
+                f"{self._offered()}. GET /v1/models tells more."
             )
         if source and target:
-            # A model that names the languages knows them better than one that takes any.
-            return min(found, key=lambda served: _pair(served).count(UNKNOWN))
+            # A model that names the languages knows them better than one that takes any, and one
+            # for the very region better than one for another.
+            return min(
+                found,
+                key=lambda served: (
+                    _pair(served).count(UNKNOWN),
+                    sum(a != b for a, b in zip(_pair(served), (source, target), strict=True)),
+                ),
+            )
         if len({(served.worker.profile.task, *_pair(served)) for served in found}) > 1:
             raise _ambiguous(task)
         return found[0]
+
+    def _offered(self) -> str:
+        """What the models do, for the message to somebody who asked for something else."""
+        known = dict.fromkeys(served.worker.profile.describe() for served in self.served)
+        return "; ".join(list(known)[:5]) + ("; ..." if len(known) > 5 else "")
 
     async def reload(self, name: str) -> None:
         """Load the model of this name again, and replace the old one once the new one is warm.

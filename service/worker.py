@@ -90,7 +90,8 @@ class Worker:
             max_rows: hypotheses in flight in each of the two engines; see `ROWS` if None.
 
         Raises:
-            RequestError: the default options allow more target pieces than any engine has room for.
+            RequestError: the default options allow more target pieces than any engine has room for,
+                or ask for other languages than those of the model.
         """
         self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
         self.options = checkpoint.search if defaults is None else defaults
@@ -106,6 +107,7 @@ class Worker:
         self._max_length = room_for(self.options, self.limit)
         check_room(self.options, self.limit, self._max_length)
         self._phrases.check(self.options)
+        check_languages(self.options, self.profile)
         scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer, self.options)
         planner = Planner(checkpoint.tokenizer, self._phrases, self._segmenter)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from model.checkpoint_files import FORMAT
-from model.text.segmentation import LINE_BREAK, list_mark
+from model.text.segmentation import LINE_BREAK, list_marks
 from model.text.sentences import sentence_ends
 from model.translator import Translator
 from service.schemas import ScoreRequest, TranslateRequest
@@ -100,7 +100,7 @@ def sentences(text: str) -> Iterator[str]:
     """What has to be said of `text`: its sentences, without marks of lists, and emoji."""
     for line in LINE_BREAK.split(text):
         core = line.strip()
-        core = core.removeprefix(list_mark(core, "de"))
+        core = core.removeprefix(list_marks(core, "de"))
         start = 0
         for end in [*sentence_ends(core, "de"), len(core)]:
             if said := re.sub(r"[^\w.,!€: -]", "", core[start:end]).strip():

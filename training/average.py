@@ -65,6 +65,7 @@ def average(directories: Sequence[Path], output: Path) -> str:
     import torch
 
     from model.checkpoint import derive_checkpoint, load_checkpoint
+    from model.ensemble import check_alike
     from training.architecture import check_same_architecture
     from training.card import with_average
 
@@ -85,6 +86,7 @@ def average(directories: Sequence[Path], output: Path) -> str:
             )
         check_same_architecture(other.config, last.config, str(other.path))
         _check_same_origin(other, last)
+        check_alike(other, last)
         for name, parameter in other.network.named_parameters():
             sums[name] += parameter.detach()
         steps.insert(0, other.step)

@@ -72,17 +72,17 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: Rules) -> Encoded
     for number, raw in enumerate(chunk.raws, chunk.first):
         try:
             pair = chunk.parse(number, raw)
-            pair = pair._replace(source=normalize_source(pair.source, rules.normalization))
             reason = damage(pair, rules.filters)
         except NotText as error:
             if not rules.filters.encoding:
                 raise
             drop("not text", printable(str(error)))
             continue
-        if reason:
-            drop(reason, example(pair.source, pair.target))
+        plain = normalize_source(pair.source, rules.normalization)
+        if reason or not plain.strip():  # which characters that are removed may have hidden
+            drop(reason or "blank", example(pair.source, pair.target))
         else:
-            pairs.append(pair)
+            pairs.append(pair._replace(source=plain))
     kept: list[Pair] = []
     sources: list[list[int]] = []
     targets: list[list[int]] = []

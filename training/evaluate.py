@@ -19,7 +19,7 @@ from model.cli import (
     run_command,
     search_options,
 )
-from model.errors import ConfigError, DataError
+from model.errors import ConfigError, DataError, RequestError
 from model.jobs.formats import one_line
 from model.jobs.truncation import Truncations
 from model.progress import line_progress
@@ -253,8 +253,10 @@ def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[
     truncations = Truncations()
     with line_progress(NAME, len(sources)) as advance:
         for window in windows(sources, WINDOW):
-            found = translator.search_window([(text, options) for text in window], advance)
-            for translation in found:
+            for translation in translator.search_each([(t, options) for t in window], advance):
+                if isinstance(translation, RequestError):
+                    where = f"{arguments.source}, line {len(hypotheses) + 1}"
+                    raise DataError(f"{where}: {translation}") from translation
                 hypotheses.append(one_line(translation.text))
                 truncations.look_at(len(hypotheses), translation)
     for news in truncations.describe("line"):

@@ -16,7 +16,7 @@ def language_tag(given: str) -> str:
     """The BCP 47 tag that `given` means: "DE", "deu" and "German" are "de", "pt_br" is "pt-BR".
 
     Upper and lower case are the same, and a macrolanguage stands for its chief member ("cmn" is
-    "zh"). An empty `given` is `UNKNOWN`.
+    "zh"). An empty `given` is `UNKNOWN`, and so is "und".
 
     Raises:
         ConfigError: it is neither a tag nor the name of a language.
@@ -24,12 +24,12 @@ def language_tag(given: str) -> str:
     import langcodes  # a tenth of a second, which commands without languages do not need
 
     written = given.strip()
-    if not written:
+    if written.lower() in ("", "und"):  # BCP 47 has a tag for it, too
         return UNKNOWN
     try:
         if langcodes.tag_is_valid(written):
             return langcodes.standardize_tag(written, macro=True)
-        return langcodes.find(written).to_tag()
+        return langcodes.standardize_tag(langcodes.find(written).to_tag(), macro=True)
     except (LookupError, ValueError):  # the second where the name is not even text
         raise ConfigError(
             f"{given[:40]!r} is not a language. Use a tag such as de or pt-BR, or a name such as "

@@ -46,4 +46,11 @@ def normalize_source(text: str, rules: int = NORMALIZATION) -> str:
     """
     if not rules or _ODD.search(text) is None:
         return text
-    return _SPACES.sub(" ", _GONE.sub("", text)).translate(_PLAIN)
+    return _SPACES.sub(" ", plain_characters(text, rules))
+
+
+def plain_characters(text: str, rules: int = NORMALIZATION) -> str:
+    """`text` normalised but for its spaces, which stay as they are."""
+    if not rules or _ODD.search(text) is None:
+        return text
+    return _GONE.sub("", text).translate(_PLAIN)

@@ -31,6 +31,10 @@ _CLOSES = {
     "〈": "〉",
     "《": "》",
 }
+_NEAR = 8  # characters that are looked at around a mark
+_SENTENCE_WITHIN = re.compile(r"[.!?\u2026\u3002\uff01\uff1f]\s?\Z")
+_SENTENCE_BEFORE = re.compile(r"(?:\A|[.!?\u2026][\"')\]}\u2019\u201c\u201d»«]?\s)\s*\Z")
+_SENTENCE_BEHIND = re.compile(r"\s*(?:\Z|(?<=\s)[^\w\s]{0,2}[^\W\d_a-z\u00df-\u00f6\u00f8-\u00ff])")
 _EITHER_WAY = frozenset("\"'»\u203a\u2019\u201d")
 _APOSTROPHES = frozenset("'\u2019")
 _DEPTH = 8  # how many open ones are remembered: more are no text
@@ -39,7 +43,8 @@ _DEPTH = 8  # how many open ones are remembered: more are no text
 def inside(line: str) -> bytearray:
     """1 for each place of `line` between an opening mark and the closing one that belongs to it.
 
-    Place i is the one before character i. Marks without a partner are as if they were not there.
+    Place i is the one before character i. Marks without a partner are as if they were not there,
+    and so are those around whole sentences: what stands between them is text like any other.
     """
     places = bytearray(len(line) + 1)
     unclosed: list[tuple[int, str]] = []  # where, and what closes it
@@ -55,7 +60,7 @@ def inside(line: str) -> bytearray:
             if partner and partner in unclosed[depth][1]:
                 start = unclosed[depth][0]
                 del unclosed[depth:]
-                if place - start <= LONGEST:
+                if place - start <= LONGEST and not _is_whole(line, start, place):
                     places[start + 1 : place + 1] = b"\1" * (place - start)
                 break
         else:
@@ -63,3 +68,12 @@ def inside(line: str) -> bytearray:
                 unclosed.append((place, _CLOSES[mark]))
                 del unclosed[:-_DEPTH]
     return places
+
+
+def _is_whole(line: str, start: int, place: int) -> bool:
+    """Whether the marks at `start` and `place` hold whole sentences, and are no part of another."""
+    return (
+        _SENTENCE_BEFORE.search(line, max(0, start - _NEAR), start) is not None
+        and _SENTENCE_WITHIN.search(line, max(start, place - _NEAR), place) is not None
+        and _SENTENCE_BEHIND.match(line, place + 1) is not None
+    )

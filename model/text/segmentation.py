@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from model.errors import InputTooLong
 from model.text.abbreviations import ORDINAL_STOPS
 from model.text.languages import UNKNOWN, primary_language
+from model.text.normalization import plain_characters
 from model.text.profile import TextProfile
 from model.text.sentences import sentence_ends
 from model.text.tokenizer import Tokenizer
@@ -45,14 +46,22 @@ _LAST_KEYCAP = re.compile(f"{_KEYCAP}$")
 _NUMBER = r"[0-9]{1,3}(?:\.[0-9]{1,3})*"
 _ROMAN = r"(?=[ivxIVX])[xX]{0,3}(?:[iI][xXvV]|[vV]?[iI]{0,3})"
 _TIME = r"(?:[0-9]{1,3}:)?[0-9]{1,2}:[0-9]{2}"
+_CLOCK = r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:[.,:;][0-9]{1,3})?"  # with seconds: a time code
 _ALONE = re.compile(
     rf"\(?(?:{_NUMBER}|[A-Za-z]|{_ROMAN})[.)]"  # list marks: 1. 2.1. a) (iv)
     rf"|{_TIME}[.,][0-9]{{1,3}}(?:\s*-->\s*{_TIME}[.,][0-9]{{1,3}}.*)?"  # time codes of subtitles
-    r"|[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
+    rf"|{_CLOCK}|[\[(](?:{_TIME}|{_CLOCK})[\])]"
+    r"|[0-9]{1,6}"  # their counters
 )
 _BULLET = re.compile(
-    r"(?:#{1,6}(?=\s+[^\s\d])|[-\u2010-\u2015\u2212*+>\u2022\u2023\u2043\u2219\u25aa-\u25ff\u00b7\u2713\u2714\u2192]{1,6}"
-    rf"|\(?(?:{_NUMBER}|[A-Za-z]|{_ROMAN})\)|(?P<number>{_NUMBER}\.))\s+"
+    "(?:"
+    r"(?:#{1,6}(?=\s+[^\s\d])|[-\u2010-\u2015\u2212*+>]{1,6}|\[[ xX]?\]"
+    rf"|\(?(?:{_NUMBER}|[A-Za-z]|{_ROMAN})\)|\[{_NUMBER}\]|(?=[IVX]{{2}}){_ROMAN}\."
+    rf"|(?P<number>{_NUMBER}\.)|[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{2,}}"
+    rf"|\[(?:{_TIME}|{_CLOCK})\]|{_CLOCK})\s+"
+    r"|[\u2022\u2023\u2043\u2219\u00b7\u2460-\u249b]+\s*"
+    rf"|(?:{_KEYCAP}|[{_EMOJI}])[{_JOINED}]*\s*"
+    ")"
 )
 # A number with a full stop at the head of a line may be a date or another ordinal. In most
 # languages that write them so, what follows is lower case then; in German it is a month.
@@ -143,7 +152,7 @@ class Segmenter:
     def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut"]) -> Plan:
         """The lines of `text` as one part: models have seen documents as lines."""
         core = " ".join(filter(None, map(str.strip, LINE_BREAK.split(text))))
-        if not has_words(core):
+        if not has_words(core) or is_alone(self._plain(core)):
             return Plan((text,))
         before = text[: len(text) - len(text.lstrip())]
         behind = text[len(text.rstrip()) :]
@@ -151,22 +160,23 @@ class Segmenter:
         if len(source) > self._limit:
             if on_long == "refuse":
                 raise InputTooLong(
-                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or set "
-                    "on_long to cut to have its beginning read."
+                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or have "
+                    "its beginning read: on_long, or --on-long, cut."
                 )
-            source = self.encode(next(self._split_long(core, language)).text)
+            source = self.encode(next(self._split_long(core, language, least=0.5)).text)
             read = len(source)
         return Plan(_merged([before, tuple(source), behind]), truncated_source=read)
 
     def _add_line(
         self, parts: list[str | tuple[int, ...]], line: str, language: str, split: bool
     ) -> None:
-        core = line.strip()
-        if not has_words(core) or _ALONE.fullmatch(core):
+        if not has_words(line) or is_alone(plain := self._plain(line)):
             parts.append(line)
             return
-        start = len(line) - len(line.lstrip()) + len(list_mark(core, language))
+        line = plain  # what cannot be seen hides no mark
         end = len(line.rstrip())
+        start = len(line) - len(line.lstrip())
+        start = min(start + len(list_marks(line[start:], language)), end)
         parts.append(line[:start])
         sentences = line[start:end]
         ends = sentence_ends(sentences, language) if split else []
@@ -198,8 +208,13 @@ class Segmenter:
                 parts += [part if has_words(segment.text) else segment.text, segment.separator]
         parts.append(core[len(body) :])
 
-    def _split_long(self, text: str, language: str) -> Iterator[Segment]:
-        return split_long(text, self.encode, self._tokenizer.decode, self._limit, language)
+    def _plain(self, text: str) -> str:
+        return plain_characters(text, self._profile.normalization)
+
+    def _split_long(self, text: str, language: str, least: float = 0.0) -> Iterator[Segment]:
+        return split_long(
+            text, self.encode, self._tokenizer.decode, self._limit, language, least=least
+        )
 
 
 def has_words(text: str) -> bool:
@@ -220,19 +235,32 @@ def _emoji_behind(text: str) -> int:
     return end
 
 
-def list_mark(line: str, language: str) -> str:
-    """The bullet or number that `line` begins with, and the white space behind it; "" if none.
+def is_alone(line: str) -> bool:
+    """Whether `line` is nothing but a list mark, a whole number or a time code."""
+    return _ALONE.fullmatch(line.strip()) is not None
 
-    A number with a full stop may also be an ordinal: "3. Mai" begins with none.
+
+def list_marks(line: str, language: str) -> str:
+    """The bullets and numbers that `line` begins with, and the white space behind them; "" if none.
+
+    A number with a full stop may also be an ordinal: "3. Mai" begins with no mark.
     """
-    found = _BULLET.match(line)
-    if found is None:
-        return ""
-    if found["number"] and (language == UNKNOWN or primary_language(language) in ORDINAL_STOPS):
-        following = line[found.end() : found.end() + 1]
-        if following.islower() or _MONTH.match(line, found.end()):
-            return ""
-    return found[0]
+    end = 0
+    while found := _BULLET.match(line, end):
+        if found["number"] and _is_ordinal(line[found.end() :][:12], language):
+            break
+        end = found.end()
+    return line[:end]
+
+
+def _is_ordinal(following: str, language: str) -> bool:
+    """Whether a number with a full stop before this is rather an ordinal than a list mark."""
+    primary = primary_language(language)
+    if primary == "de":
+        return _MONTH.match(following) is not None
+    if language == UNKNOWN or primary in ORDINAL_STOPS:
+        return following[:1].islower() or _MONTH.match(following) is not None
+    return False
 
 
 def split_long(
@@ -241,18 +269,25 @@ def split_long(
     decode: Callable[[list[int]], str],
     limit: int,
     language: str,
+    *,
+    least: float = 0.0,
 ) -> Iterator[Segment]:
     """Cut `text`, of more pieces, into parts of at most `limit`, each as long as fits.
 
     A part ends at the last sentence end that fits, else at the last white space, else inside the
     word. `"".join(s.text + s.separator for s in segments)` is `text`, which has no white space at
     its ends, and neither has a part. Time is near linear in the length.
+
+    Args:
+        encode, decode: pieces of a text in the form that the model reads, and back.
+        language: tag of its language.
+        least: ends of sentences before this share of what fits are not taken.
     """
     ends = sentence_ends(text, language)
     start, size = 0, limit  # characters that fit; the limit is a first guess
     while start < len(text):
         size = _longest_fit(text, start, size, encode, decode, limit)
-        end = _part_end(text, start, start + size, encode, limit, ends)
+        end = _part_end(text, start, start + size, encode, limit, ends, least)
         after = _after_space(text, end)
         yield Segment(text[start:end], text[end:after])
         start = after
@@ -296,21 +331,22 @@ def _part_end(
     encode: Callable[[str], list[int]],
     limit: int,
     ends: list[int],
+    least: float,
 ) -> int:
     """The best place to end the part that may reach from `start` to `longest`."""
-    for end in _places(text, start, longest, ends):
+    for end in _places(text, start, longest, ends, least):
         # A shorter stretch can take more pieces than a longer one, though hardly ever.
         if end == longest or len(encode(text[start:end])) <= limit:
             return end
     return longest
 
 
-def _places(text: str, start: int, longest: int, ends: list[int]) -> Iterator[int]:
+def _places(text: str, start: int, longest: int, ends: list[int], least: float) -> Iterator[int]:
     """Where to end a part within text[start:longest], best first."""
     if longest == len(text):
         yield longest
     for place in range(bisect_right(ends, longest) - 1, -1, -1):
-        if ends[place] <= start:
+        if ends[place] <= start + least * (longest - start):
             break
         yield ends[place]
     # The character after the part tells whether the part ends a word.

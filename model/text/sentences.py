@@ -115,8 +115,9 @@ def may_have_several(line: str) -> bool:
 def sentence_ends(line: str, language: str) -> list[int]:
     """The ends of all sentences of `line` but the last, each before the white space that follows.
 
-    Quotations and parentheses of up to 200 characters are not cut. An end that is not found costs
-    less than one that is none, so in doubt there is none. Time is linear in the length.
+    Quotations and parentheses of up to 200 characters are not cut, unless they are whole sentences
+    by themselves. An end that is not found costs less than one that is none, so in doubt there is
+    none. Time is linear in the length.
 
     Args:
         line: without line breaks, or with such as are no more than spaces.

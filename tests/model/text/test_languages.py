@@ -14,6 +14,8 @@ from model.text.languages import language_name, language_tag, languages_agree, s
         ("de-DE", "de-DE"),
         ("zh-hans", "zh-Hans"),
         ("cmn", "zh"),
+        ("Mandarin", "zh"),
+        ("und", ""),
         ("iw", "he"),
         ("", ""),
         (" ", ""),

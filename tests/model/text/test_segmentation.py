@@ -17,7 +17,19 @@ from model.text.tokenizer import Tokenizer
 LIMIT = 16
 characters = st.characters(exclude_categories=["Cs"])
 words = st.sampled_from(
-    ["the", "house.", "Straße!", "Mann,", "a\u0308", "\u2581", "z. B.", "\U0001f600"]
+    [
+        "the",
+        "house.",
+        "Straße!",
+        "Mann,",
+        "a\u0308",
+        "\u2581",
+        "z. B.",
+        "\U0001f600",
+        "1.",
+        "\n- ",
+        "a)",
+    ]
 )
 spaces = st.sampled_from([" ", " ", "  ", "\t", "\u00a0", "\u2028", "", "\u3000 "])
 wordy_text = st.lists(st.tuples(words, spaces), max_size=60).map(
@@ -202,9 +214,11 @@ TEXTS = [
     ("00:01.000 --> 00:02.000 align:start", ["00:01.000 --> 00:02.000 align:start"]),
     (
         "1\n00:00:01,000 --> 00:00:02,000\nHund",
-        ["[1]", "\n00:00:01,000 --> 00:00:02,000\n", "[Hund]"],
+        ["1\n00:00:01,000 --> 00:00:02,000\n", "[Hund]"],
     ),
-    ("12", ["[12]"]),
+    ("12", ["12"]),
+    ("1234567", ["[1234567]"]),
+    ("-12", ["[-12]"]),
     ("12:30", ["[12:30]"]),
     ("civil.", ["[civil.]"]),
     # Bullets and numbers at the head of a line
@@ -213,9 +227,16 @@ TEXTS = [
     ("2.1. Haus", ["2.1. ", "[Haus]"]),
     ("a) Hund\n(iv) Mann\n3) 10", ["a) ", "[Hund]", "\n(iv) ", "[Mann]", "\n3) ", "[10]"]),
     ("## Haus", ["## ", "[Haus]"]),
+    ("- 1. > Haus", ["- 1. > ", "[Haus]"]),
+    ("[x] Haus\n[12] Haus\nIV. Haus", ["[x] ", "[Haus]", "\n[12] ", "[Haus]", "\nIV. ", "[Haus]"]),
+    ("1.2.3 Haus", ["1.2.3 ", "[Haus]"]),
+    ("\u2460Haus", ["\u2460", "[Haus]"]),
+    ("\u2705 1. Das Haus", ["\u2705 1. ", "[Das Haus]"]),
+    ("[00:01] Haus", ["[00:01] ", "[Haus]"]),
+    ("z. B. ein Haus", ["[z. B. ein Haus]"]),
     ("# 10 Hund", ["[# 10 Hund]"]),
     ("3. Mai: Hund", ["[3. Mai: Hund]"]),
-    ("3. klasse Hund", ["[3. klasse Hund]"]),
+    ("3. klasse Hund", ["3. ", "[klasse Hund]"]),
     ("-10 Hund", ["[-10 Hund]"]),
     ("3.5 Hund", ["[3.5 Hund]"]),
     # Emoji at the ends of a sentence
@@ -223,7 +244,11 @@ TEXTS = [
     ("Der Hund läuft! 😊 Wer?", ["[Der Hund läuft!]", " 😊 ", "[Wer?]"]),
     ("Hund 1️⃣ 2️⃣ ❤️\n", ["[Hund]", " 1️⃣ 2️⃣ ❤️\n"]),
     ("ein 😊 Hund", ["[ein 😊 Hund]"]),
-    # What is normalised is still in its place
+    # What cannot be seen hides nothing
+    ("\u200e- Hund", ["- ", "[Hund]"]),
+    ("\ufeff1.", ["\ufeff1."]),
+    ("Der Hund läuft.\u200e Wer?", ["[Der Hund läuft.]", " ", "[Wer?]"]),
+    ("\uff11. Das Haus", ["1. ", "[Das Haus]"]),
     ("\u200bHund\u00ad", ["[Hund]"]),
     ("\uff11\uff10\u3000\uff28und", ["[10 Hund]"]),
 ]
@@ -296,21 +321,24 @@ def test_a_summarizer_reads_a_text_whole(tiny_tokenizer: Tokenizer) -> None:
     plan = cutter.cut(" - Der Hund.\n\n  Die Frau. 😊\n")
     assert told(tiny_tokenizer, plan) == [" ", "[- Der Hund. Die Frau. 😊]", "\n"]
     assert plan.truncated_source is None
-    for same in ("", " \n", "--- 😊"):
+    for same in ("", " \n", "--- 😊", "1.", "00:00:01,000 --> 00:00:02,000"):
         assert cutter.cut(same).sources == []
 
 
 def test_a_text_too_long_to_be_read_whole_is_refused_or_cut(tiny_tokenizer: Tokenizer) -> None:
-    cutter = segmenter(tiny_tokenizer, 20, task="summarize")
-    text = "Der Hund läuft.\nDer Mann schläft unter der Straße."
+    first = "Der Mann schläft unter der Straße."
+    text = f"{first}\nDer Hund läuft."
+    limit = len(tiny_tokenizer.encode(first)) + 2
+    cutter = segmenter(tiny_tokenizer, limit, task="summarize")
     pieces = len(tiny_tokenizer.encode(text.replace("\n", " ")))
-    with pytest.raises(
-        InputTooLong, match=f"^{pieces} pieces, but the model reads 20\\. .*on_long"
-    ):
+    with pytest.raises(InputTooLong, match=f"^{pieces} pieces, but the model reads {limit}"):
         cutter.cut(text)
     plan = cutter.cut(text, on_long="cut")
-    assert told(tiny_tokenizer, plan) == ["[Der Hund läuft.]"]
+    assert told(tiny_tokenizer, plan) == [f"[{first}]"]
     assert plan.truncated_source == len(plan.sources[0])
+    # A sentence end that comes far too early is not taken.
+    early = cutter.cut("Hund. " + "der Mann schläft unter der Straße " * 9, on_long="cut")
+    assert len(early.sources[0]) > limit / 2
 
 
 def normalized(text: str) -> str:

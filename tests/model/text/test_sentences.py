@@ -125,7 +125,7 @@ def marked(text: str) -> tuple[str, list[int]]:
         ("fr", "Visitez www.exemple.fr.| Ils y sont."),
         ("en", "Open report.pdf in version 2.3.1."),
         # Quotations and parentheses.
-        ("de", "\u201eIch weiß nicht. Vielleicht.\u201c| Sie lachte."),
+        ("de", "\u201eIch weiß nicht.| Vielleicht.\u201c| Sie lachte."),
         ("en", '"Why? No!" he asked.| "Because."| She smiled.'),
         ("en", "It was long ago (very long. Very!).| He left."),
         ("de", "(Das war gut.)| Es ging weiter."),
