@@ -10,7 +10,7 @@ import pytest
 from benchmarks.compare import main
 
 ROOT = Path(__file__).parents[2]
-TEXTS = "der Hund läuft.\nein Mann sieht die Frau.\n10\n"
+TEXTS = "der Hund läuft.\nein Mann sieht die Frau.\nrot\n"
 
 
 def git(folder: Path, *arguments: str) -> str:

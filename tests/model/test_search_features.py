@@ -146,9 +146,9 @@ def test_mbr_of_each_text_fails_alone(translator: Translator) -> None:
     ("text", "given", "message"),
     [
         (LONG, {"constraints": ("Hund",)}, "the text is translated in"),
-        ("10", {"constraints": ("Hund " * 4,), "max_length_b": 0}, "constraints: .* Shorten"),
-        ("10", {"prefix": "Hund " * 4, "max_length_b": 0}, "prefix: .* Shorten"),
-        ("10", {"avoid": ("日",)}, "no piece"),
+        ("rot", {"constraints": ("Hund " * 4,), "max_length_b": 0}, "constraints: .* Shorten"),
+        ("rot", {"prefix": "Hund " * 4, "max_length_b": 0}, "prefix: .* Shorten"),
+        ("rot", {"avoid": ("日",)}, "no piece"),
     ],
 )
 def test_demands_that_no_translation_meets(
@@ -156,7 +156,7 @@ def test_demands_that_no_translation_meets(
 ) -> None:
     with pytest.raises(RequestError, match=message):
         translator.translate([text], options(**given))
-    assert translator.translate(["10"])  # nothing of it is left behind
+    assert translator.translate(["rot"])  # nothing of it is left behind
 
 
 # The command

@@ -21,7 +21,7 @@ TEXTS = [
     "der Hund läuft.",
     "",
     "  ein Mann sieht die Frau auf der Straße!",
-    "10",
+    "rot",
     "das Haus ist rot. der Hund schläft unter der Straße und läuft. eine Frau sieht 3 Hunde.",
     " \u3000",
     "日本語",

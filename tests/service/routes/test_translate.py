@@ -186,7 +186,7 @@ def test_words_and_characters_at_the_limit_are_taken(client: TestClient) -> None
 
 def test_a_demand_that_a_text_cannot_have_is_the_mistake_of_the_client(client: TestClient) -> None:
     options = {"constraints": ["Hund Hund Hund"], "max_length_b": 0}
-    response = client.post(TRANSLATE, json={"text": "10", "options": options})
+    response = client.post(TRANSLATE, json={"text": "rot", "options": options})
     message = refusal(response, 422, "invalid_request")
     assert "constraints" in message
     assert "Hund" not in message
