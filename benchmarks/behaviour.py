@@ -10,7 +10,7 @@ from benchmarks.figures import HEAD, Figures, figures
 from benchmarks.load import Ask, Load, Outcome, poisson
 from benchmarks.rounds import WARM_S, Bench, alone, closed, grouped, offered, verdict
 from benchmarks.servers import Server, running
-from model.run import resolve
+from model.checkpoint.run_directory import resolve
 from model.text.tokenizer import Tokenizer
 
 DOCUMENT = 10_000

@@ -24,11 +24,11 @@ from benchmarks.tree_speed import Decoding, Rates, Service, Training
 from benchmarks.tree_training import write_pairs
 from benchmarks.trees import Tree, Trees, commit_of, is_changed, trees
 from benchmarks.turns import Comparison, alternate
-from model.cli import OK, command_parser, input_lines, positive, run_command
-from model.decoding.formats import PRECISIONS
+from model.cli.command import OK, command_parser, input_lines, positive, run_command
+from model.cli.report import add_report_argument, table, write_report
+from model.decoding.precision.dtypes import PRECISIONS
 from model.errors import DataError
-from model.report import add_report_argument, table, write_report
-from training.demo_corpus import generate
+from training.demo.demo_corpus import generate
 
 NAME = "benchmarks.compare"
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import save_checkpoint
+from model.checkpoint.checkpoint import save_checkpoint
 from model.config import ModelConfig
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
-from training.vocabulary import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer
 
 WORDS = ["der", "die", "das", "ein", "Hund", "Mann", "Haus", "Straße", "läuft", "rot", "10", "3"]
 LIMIT = 1.05

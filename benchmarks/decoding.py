@@ -24,13 +24,12 @@ from typing import IO, cast
 import torch
 
 from benchmarks.turns import alternate
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.cli.timing import full_speed
 from model.decoding.engine import Engine, Request
-from model.decoding.formats import PRECISIONS, Precision
 from model.decoding.options import SearchOptions
-from model.decoding.precision import BY_NAME
-from model.text.lines import read_lines
-from model.timing import full_speed
+from model.decoding.precision.dtypes import BY_NAME, PRECISIONS, Precision
+from model.io.lines import read_lines
 
 TEST = "multi30k/test_2016_flickr.en.gz"
 BATCHES = (32, 64, 128, 256)

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.engine import Engine, room_for
-from model.decoding.formats import PRECISIONS
-from model.decoding.precision import BY_NAME
+from model.decoding.precision.dtypes import BY_NAME, PRECISIONS
 from model.decoding.request import Finished, Request
 from model.translator import SHORTEST_LIMIT
 

@@ -35,11 +35,11 @@ import torch
 from benchmarks import gpu_train
 from benchmarks.gpu_decode import HEADER, Plan, check_rows, memory_row, speed_rows
 from benchmarks.gpu_limits import limits_of
-from model.checkpoint import load_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
+from model.cli.report import table
 from model.config import ModelConfig
-from model.decoding.precision import precision_of, resolve_device
+from model.decoding.precision.precision import precision_of, resolve_device
 from model.network.seq2seq import Seq2Seq
-from model.report import table
 
 ROOT = Path(__file__).parents[1]
 ROWS, PIECES = (5, 40, 160, 640, 2560), 24
@@ -166,7 +166,7 @@ def _tests(device: torch.device) -> str:
         return "not run: no CUDA device"
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]
     # What imports the service needs packages that the others do not.
-    command += ["tests/model", "tests/training", "--ignore=tests/training/test_demo.py"]
+    command += ["tests/model", "tests/training", "--ignore=tests/training/demo/test_demo.py"]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=TESTS_LIMIT_S

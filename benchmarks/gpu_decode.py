@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.gpu_limits import Limits, launches_in, step_cost, wait_for
+from model.decoding.beam_search import Hypothesis
+from model.decoding.cuda.launch import FLAGS_EVERY, StepLaunch
 from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
-from model.decoding.packed import PackedNetwork
-from model.decoding.precision import cast, precision_of
+from model.decoding.precision.precision import cast, precision_of
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis
-from model.decoding.stepping import FLAGS_EVERY, Stepping
+from model.decoding.torch.inference_network import InferenceNetwork
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
 
 WAYS = {
-    "eager": Stepping(),
-    "graphs": Stepping(flags_every=FLAGS_EVERY, bucketed=True, captured=True, encode_ahead=True),
+    "eager": StepLaunch(),
+    "graphs": StepLaunch(flags_every=FLAGS_EVERY, bucketed=True, captured=True, encode_ahead=True),
 }
 BEAM, REPEATS = 5, 3
 HEADER = (
@@ -48,26 +48,26 @@ class Plan:
         return time.monotonic() > self.deadline
 
 
-def packed(network: Seq2Seq, dtype: torch.dtype, device: torch.device) -> PackedNetwork:
+def packed(network: Seq2Seq, dtype: torch.dtype, device: torch.device) -> InferenceNetwork:
     """As the engine packs it: once for all engines of a measurement."""
-    return PackedNetwork(cast(network, torch.float32, device), dtype)
+    return InferenceNetwork(cast(network, torch.float32, device), dtype)
 
 
-def sources(network: PackedNetwork, lengths: list[int]) -> list[tuple[int, ...]]:
+def sources(network: InferenceNetwork, lengths: list[int]) -> list[tuple[int, ...]]:
     """Random pieces."""
     chance = random.Random(1)
     vocab = network.config.vocab_size
     return [tuple(chance.randrange(EOS_ID + 1, vocab) for _ in range(n)) for n in lengths]
 
 
-def engine_of(network: PackedNetwork, way: Stepping, rows: int, pieces: int) -> Engine:
+def engine_of(network: InferenceNetwork, way: StepLaunch, rows: int, pieces: int) -> Engine:
     """An engine with as much room as is needed."""
     return Engine(
         network,
         max_rows=rows,
         max_source=pieces,
         max_length=max(pieces, 2 * pieces + 10),
-        stepping=way,
+        launch=way,
     )
 
 
@@ -89,15 +89,15 @@ def speed_rows(
     on_device = packed(network, dtype, plan.device)
     for rows in plan.rows:
         launches = launches_in_a_step(on_device, rows, plan)
-        for way, stepping in WAYS.items():
+        for way, launch in WAYS.items():
             if plan.late:
                 yield [name, precision_of(dtype), str(rows), way, "left out: no time", *[""] * 5]
                 continue
-            rates = measured(on_device, stepping, rows, launches, limits, plan)
+            rates = measured(on_device, launch, rows, launches, limits, plan)
             yield [name, precision_of(dtype), str(rows), way, *rates]
 
 
-def same_length(network: PackedNetwork, count: int, pieces: int) -> list[Request]:
+def same_length(network: InferenceNetwork, count: int, pieces: int) -> list[Request]:
     """Requests whose translations all have so many pieces."""
     options = SearchOptions(
         beam_size=BEAM, min_length=pieces, max_length_a=0, max_length_b=pieces, alpha=0
@@ -106,8 +106,8 @@ def same_length(network: PackedNetwork, count: int, pieces: int) -> list[Request
 
 
 def measured(
-    network: PackedNetwork,
-    way: Stepping,
+    network: InferenceNetwork,
+    way: StepLaunch,
     rows: int,
     launches: float,
     limits: Limits,
@@ -139,7 +139,7 @@ def measured(
     ]
 
 
-def launches_in_a_step(network: PackedNetwork, rows: int, plan: Plan) -> float:
+def launches_in_a_step(network: InferenceNetwork, rows: int, plan: Plan) -> float:
     """Of the eager step, with all slots full and nobody joining or leaving."""
     engine = engine_of(network, WAYS["eager"], rows, plan.pieces)
     for request in same_length(network, max(1, rows // BEAM), plan.pieces):
@@ -157,8 +157,8 @@ def check_rows(name: str, network: Seq2Seq, dtype: torch.dtype, plan: Plan) -> I
     options = SearchOptions(beam_size=BEAM, max_length_a=1, max_length_b=2)
     requests = [Request(src=src, options=options) for src in sources(on_device, lengths)]
     results = {
-        way: run(engine_of(on_device, stepping, 20 * BEAM, plan.pieces), requests)[0]
-        for way, stepping in WAYS.items()
+        way: run(engine_of(on_device, launch, 20 * BEAM, plan.pieces), requests)[0]
+        for way, launch in WAYS.items()
     }
     alone = {}
     engine = engine_of(on_device, WAYS["graphs"], 20 * BEAM, plan.pieces)
@@ -187,7 +187,7 @@ def memory_row(network: Seq2Seq, plan: Plan) -> list[str]:
     """What happens to far too many slots in little memory."""
     title = "out of memory"
     if plan.device.type != "cuda":
-        return [title, "not tried: no CUDA device (tests/model/decoding/test_exhaustion.py)"]
+        return [title, "not tried: no CUDA device (tests/model/decoding/test_out_of_memory.py)"]
     on_device = packed(network, torch.bfloat16, plan.device)
     requests = same_length(on_device, 64, plan.pieces)
     expected, _ = run(engine_of(on_device, WAYS["graphs"], 64 * BEAM, plan.pieces), requests)

@@ -13,15 +13,15 @@ from torch import Tensor
 
 from benchmarks.gpu_limits import Limits, wait_for
 from benchmarks.training_profile import weight_operations
-from model.decoding.precision import precision_of
+from model.decoding.precision.precision import precision_of
 from model.text.tokenizer import Tokenizer
-from training.batching import Rows, collate
-from training.config import TrainConfig, load_config
-from training.distributed import World
-from training.forward import Objective
-from training.parallel import BatchLoss
-from training.trainer import Trainer, Update
-from training.training_data import load_training_data, make_stream, make_tokenizer
+from training.config.train_config import TrainConfig, load_config
+from training.data.batching import Rows, collate
+from training.data.learn_tokenizer import make_tokenizer
+from training.data.training_set import load_training_set, make_loader
+from training.loop.trainer import Trainer, Update
+from training.losses.batch_loss import BatchLoss, Objective
+from training.system.distributed import World
 
 NETWORKS = {  # layers, width, vocabulary, input feeding
     "2+2x512": (2, 512, 8_000, True),
@@ -81,9 +81,9 @@ class Bench:
             model = replace(model, dropout=0.0, embedding_dropout=0.0)
         run = replace(self.config.run, batch_tokens=tokens)
         config = replace(self.config, model=model, run=run)
-        data = load_training_data(config.data, self.tokenizer, max_length=model.max_length)
-        stream = make_stream(config, data, self.tokenizer)
-        return Trainer(config, stream, device=self.device, dtype=dtype, world=World())
+        data = load_training_set(config.data, self.tokenizer, max_length=model.max_length)
+        loader = make_loader(config, data, self.tokenizer)
+        return Trainer(config, loader, device=self.device, dtype=dtype, world=World())
 
 
 def make_bench(folder: Path, device: torch.device, *, pairs: int, deadline: float) -> Bench:

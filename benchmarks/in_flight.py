@@ -18,12 +18,11 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.engine import Engine, Finished, Request
-from model.decoding.formats import PRECISIONS
 from model.decoding.options import SearchOptions
-from model.decoding.precision import BY_NAME
-from model.text.lines import read_lines
+from model.decoding.precision.dtypes import BY_NAME, PRECISIONS
+from model.io.lines import read_lines
 
 SHORT, LONG, JOINED = 900, 100, 5
 Sources = list[tuple[int, ...]]

@@ -24,9 +24,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.cache_build import UNFINISHED
-from training.demo_corpus import generate
-from training.metrics import read_metrics
+from training.data.build_index import UNFINISHED
+from training.demo.demo_corpus import generate
+from training.tracking.metrics_log import read_metrics
 
 CONFIG = Path("configs/demo.yaml")
 TRAIN_PAIRS, DEV_PAIRS = 600, 30

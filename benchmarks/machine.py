@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from model.decoding.native.product import Product
+from model.decoding.native.product import Int8Product
 
 REPEATS = 5
 
@@ -51,7 +51,7 @@ def main() -> int:
         print(f"{dtype}: matrix product {product:.0f} GFLOP/s, LSTM {lstm:.0f} GFLOP/s", flush=True)
     random = np.random.default_rng(0)
     weight = random.standard_normal((2048, 1024), dtype=np.float32)
-    in_int8 = Product(weight, np.zeros(2048, np.float32))
+    in_int8 = Int8Product(weight, np.zeros(2048, np.float32))
     out = np.empty((160, 2048), np.float32)
     for count in (160, 1):
         given = random.integers(1, 256, (count, 1024), dtype=np.uint8)

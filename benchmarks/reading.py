@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.config import load_config
-from training.training_data import load_training_data, make_stream, make_tokenizer
+from training.config.train_config import load_config
+from training.data.learn_tokenizer import make_tokenizer
+from training.data.training_set import load_training_set, make_loader
 
 CONFIG = Path("configs/multi30k_en_de.yaml")
 PASSES = 8
@@ -25,12 +26,12 @@ def main() -> int:
     """One line for each pass over the data, then the median."""
     config = load_config(CONFIG, sys.argv[1:])
     tokenizer = make_tokenizer(config)
-    data = load_training_data(config.data, tokenizer, max_length=config.model.max_length)
-    stream = make_stream(config, data, tokenizer)
+    data = load_training_set(config.data, tokenizer, max_length=config.model.max_length)
+    loader = make_loader(config, data, tokenizer)
     rates = []
     for epoch in range(PASSES):
         started = time.perf_counter()
-        rows, plan = stream.planned(epoch, 0)
+        rows, plan = loader.planned(epoch, 0)
         batches = [rows.only(places) for places in plan]
         rates.append(sum(len(b.sources) for b in batches) / (time.perf_counter() - started))
         pieces = np.mean([b.source_tokens + b.target_tokens for b in batches])

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from training.metrics import read_metrics
+from training.tracking.metrics_log import read_metrics
 
 CONFIG = "configs/multi30k_en_de.yaml"
 SHARED = (

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 
-from model.text.lines import read_lines
+from model.io.lines import read_lines
 
 CONFIG = "configs/multi30k_en_de_small.yaml"
 # A model that sees the data several times in five minutes of one core.

@@ -18,12 +18,11 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.engine import Engine, Request
-from model.decoding.formats import PRECISIONS, Precision
+from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
-from model.decoding.precision import BY_NAME
-from model.decoding.shortlist import Shortlist
+from model.decoding.precision.dtypes import BY_NAME, PRECISIONS, Precision
 from model.network.seq2seq import Seq2Seq
 
 ROWS = {1: 1, 16: 1, 160: 5}  # rows in all, and beam size

@@ -21,10 +21,10 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.machine import gflops
 from model.network.cells import cpu_computes_bf16
 from model.network.seq2seq import Seq2Seq
-from training.config import load_config
-from training.distributed import World
-from training.session import Session
-from training.trainer import Update
+from training.config.train_config import load_config
+from training.loop.session import Session
+from training.loop.trainer import Update
+from training.system.distributed import World
 
 CONFIG = Path("configs/multi30k_en_de.yaml")
 WARM_UP, COUNTED, ROWS = 40, 20, 24

@@ -20,8 +20,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from training.metrics import read_metrics
-from training.progress import WINDOW_SECONDS
+from training.tracking.metrics_log import read_metrics
+from training.tracking.progress_bar import WINDOW_SECONDS
 
 CONFIG = "configs/multi30k_en_de.yaml"
 WARM_UP = 20  # updates that fill caches; not counted

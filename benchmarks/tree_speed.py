@@ -16,7 +16,7 @@ from benchmarks.rounds import alone, closed
 from benchmarks.servers import Recipe, ServerError, running
 from benchmarks.tree_training import WARM_UP, train
 from benchmarks.trees import Tree, TreeError
-from training.metrics import Line, read_metrics
+from training.tracking.metrics_log import Line, read_metrics
 
 SCRIPT = Path(__file__).with_name("tree_translator.py")
 BEAM = 5

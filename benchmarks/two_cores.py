@@ -17,13 +17,12 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
+from model.cli.timing import full_speed
 from model.decoding.engine import Engine, Request
-from model.decoding.formats import PRECISIONS, Precision
 from model.decoding.options import SearchOptions
-from model.decoding.precision import BY_NAME
-from model.text.lines import read_lines
-from model.timing import full_speed
+from model.decoding.precision.dtypes import BY_NAME, PRECISIONS, Precision
+from model.io.lines import read_lines
 
 TEST = "multi30k/test_2016_flickr.en.gz"
 CORES = 2

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.kill_training import CONFIG, SETTINGS, write_corpus
-from training.metrics import read_metrics
+from training.tracking.metrics_log import read_metrics
 
 UPDATES, SHOWN = 100, 20
 FIXED = ("model.dropout=0.0", "model.embedding_dropout=0.0", f"run.max_steps={UPDATES}")

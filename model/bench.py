@@ -10,8 +10,8 @@ from itertools import cycle, islice
 
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint
-from model.cli import (
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.cli.command import (
     OK,
     add_machine_arguments,
     add_run_argument,
@@ -21,23 +21,16 @@ from model.cli import (
     positive,
     run_command,
 )
-from model.decoding.formats import PRECISIONS
+from model.cli.report import add_report_argument, table, write_report
+from model.cli.timing import ColdStart, Figures, Workload, cold_start, measure, source_limit
 from model.decoding.options import SearchOptions
-from model.decoding.precision import precisions_of, resolve_device
+from model.decoding.precision.dtypes import PRECISIONS
+from model.decoding.precision.precision import precisions_of, resolve_device
 from model.decoding.request import Request
 from model.errors import DataError
-from model.report import add_report_argument, table, write_report
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import EOS_ID
-from model.timing import (
-    ColdStart,
-    Figures,
-    Load,
-    cold_start,
-    measure,
-    source_limit,
-)
-from model.translation import cut_text
+from model.translation.assemble import cut_text
 
 NAME = "dragoman-bench"
 
@@ -159,7 +152,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     lines: list[Figures] = []
     for in_flight in arguments.in_flight:
         loads = [
-            Load(
+            Workload(
                 run=checkpoint.path,
                 device=arguments.device,
                 precision=precision,

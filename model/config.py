@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from model.errors import ConfigError
 from model.text.charset import half_character
-from model.text.shown import shortened
+from model.text.printable import shortened
 
 T = TypeVar("T")
 

@@ -7,14 +7,14 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from model.checkpoint import Checkpoint, load_checkpoint
-from model.cli import OK, add_run_argument, command_parser, run_command
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.cli.command import OK, add_run_argument, command_parser, run_command
+from model.cli.footprint import footprint
+from model.cli.report import add_report_argument, table, write_report
 from model.config import ModelConfig, to_dict
-from model.decoding.precision import precisions_of
+from model.decoding.precision.precision import precisions_of
 from model.errors import CheckpointError
-from model.footprint import footprint
 from model.network.seq2seq import Seq2Seq
-from model.report import add_report_argument, table, write_report
 from model.text.tokenizer import Tokenizer
 
 NAME = "dragoman-inspect"

@@ -1,18 +1,15 @@
 """dragoman-score: how probable a given translation is, by forced decoding (teacher forcing)."""
 
-# Shapes: N sentence pairs, T target length with EOS.
-
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain, zip_longest
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from model.cli import (
+from model.cli.command import (
     OK,
     STREAM,
     add_model_arguments,
@@ -21,12 +18,11 @@ from model.cli import (
     open_output,
     run_command,
 )
-from model.decoding.precision import cast
+from model.decoding.precision.precision import cast
 from model.errors import ConfigError, DataError
-from model.network.seq2seq import Seq2Seq
-from model.progress import bar_fits, line_progress
-from model.text.lines import read_lines
-from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from model.io.lines import read_lines
+from model.io.progress import bar_fits, line_progress
+from model.translation.forced_decoding import score_pairs
 from model.translator import WINDOW, windows
 
 NAME = "dragoman-score"
@@ -44,75 +40,10 @@ EXAMPLE = """\
 example:
   dragoman-score runs/demo --source test.de --target test.en > scores.tsv"""
 
-PIECES = 2048
-"""Padded pieces, on the longer side, that are scored at once."""
-
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     return run_command(NAME, lambda: _score(_parser().parse_args(argv)))
-
-
-@torch.inference_mode()
-def score_pairs(
-    network: Seq2Seq, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
-) -> list[float]:
-    """The natural logarithm of the probability of each target and EOS, given its source.
-
-    Args:
-        network: in eval mode.
-        sources, targets: piece ids without BOS and EOS, as many of one as of the other. A side may
-            be empty.
-    """
-    scores = [0.0] * len(sources)
-    for batch in batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]):
-        found = score_batch(network, [sources[i] for i in batch], [targets[i] for i in batch])
-        for i, score in zip(batch, found.sum(1).tolist(), strict=True):
-            scores[i] = score
-    return scores
-
-
-def batches(lengths: Sequence[int], most: int = PIECES) -> Iterator[list[int]]:
-    """Positions of pairs of about equal length, as many at a time as `most` padded pieces allow."""
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if batch and (len(batch) + 1) * (lengths[i] + 1) > most:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
-
-
-@torch.inference_mode()
-def score_batch(
-    network: Seq2Seq, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
-) -> Tensor:
-    """Log-probabilities (N, T) fp64 of the pieces and EOS of a batch that is run at once.
-
-    Behind the EOS of a target that is shorter than others there are zeros.
-    """
-    device = network.output.weight.device
-    src = _padded([[*pieces, EOS_ID] for pieces in sources], device)
-    lengths = torch.tensor([len(pieces) + 1 for pieces in sources], device=device)
-    tgt_in = _padded([[BOS_ID, *pieces] for pieces in targets], device)
-    tgt_out = _padded([[*pieces, EOS_ID] for pieces in targets], device)
-    memory = network.encode(src, lengths)
-    features, weights = network.unroll(tgt_in, network.start(memory), memory)
-    found: list[Tensor] = []
-    # The logits of one very long line are the largest tensor: they are made a stretch at a time.
-    for start in range(0, tgt_out.shape[1], PIECES):
-        stretch = slice(start, start + PIECES)
-        wanted = tgt_out[:, stretch]
-        logits = network.log_scores(features[:, stretch], weights[:, stretch], memory).float()
-        log_probs = logits.gather(2, wanted.unsqueeze(2)).squeeze(2) - logits.logsumexp(2)
-        found.append(log_probs.masked_fill(wanted == PAD_ID, 0).double())
-    return torch.cat(found, dim=1)
-
-
-def _padded(rows: list[list[int]], device: torch.device) -> Tensor:
-    size = max(map(len, rows))
-    return torch.tensor([row + [PAD_ID] * (size - len(row)) for row in rows], device=device)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import torch
 
-from model.cli import (
+from model.cli.command import (
     OK,
     STREAM,
     LoadedModel,
@@ -21,20 +21,19 @@ from model.cli import (
     run_command,
     search_options,
 )
+from model.cli.translate_parser import NAME, translate_parser
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
-from model.jobs.corpus import Files, translate_corpus
+from model.io.lines import atomic_output, decode_line, iter_raw_lines, read_raw_lines
+from model.io.progress import line_progress
+from model.jobs.corpus_job import Files, translate_corpus
 from model.jobs.formats import FormatName, field_named, form_named, format_named
 from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
-from model.jobs.parts import folder_of, refuse_existing
-from model.jobs.shard import Shard, parse_shard
+from model.jobs.parts import Shard, folder_of, parse_shard, refuse_existing
 from model.jobs.source import count_records, fingerprint, raw_records
 from model.jobs.truncation import Truncations
 from model.jobs.window import Search, translate_window
-from model.mbr import candidate_options, chrf
-from model.progress import line_progress
-from model.text.lines import atomic_output, decode_line, iter_raw_lines, read_raw_lines
-from model.translate_flags import NAME, translate_parser
+from model.translation.mbr import candidate_options, chrf
 from model.translator import WINDOW, Translator, windows
 
 

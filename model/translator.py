@@ -11,22 +11,19 @@ from typing import Literal, TypeVar
 
 import torch
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
+from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine, check_room, room_for
+from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
-from model.decoding.precision import resolve_device, resolve_precision
+from model.decoding.precision.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis
-from model.decoding.shortlist import Shortlist
-from model.ensemble import network_of, shortlist_of
 from model.errors import RequestError
-from model.mbr import Utility, candidate_options, choose, chrf
 from model.network.seq2seq import Seq2Seq
-from model.phrases import Phrases
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation import (
+from model.translation.assemble import (
     Prepared,
     Translation,
     assemble,
@@ -34,6 +31,9 @@ from model.translation import (
     list_of_texts,
     prepare,
 )
+from model.translation.ensemble import network_of, shortlist_of
+from model.translation.mbr import Utility, candidate_options, choose, chrf
+from model.translation.phrases import Phrases
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: many to keep the engine full, few enough
@@ -104,7 +104,8 @@ class Translator:
         """The translator of a run (its best checkpoint) or of a checkpoint directory.
 
         Args:
-            path: several are an ensemble, see `model.ensemble`; the search options are those of
+            path: several are an ensemble, see `model.translation.ensemble`; the search options are
+            those of
                 the first.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             precision: of matrix products; `auto` is the fastest here, see `resolve_precision`.

@@ -8,53 +8,53 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from service.admission import Admission
-from service.catalogue import Catalogue
-from service.direct import Direct
-from service.errors import add_error_handlers
-from service.keys import Keys
-from service.measuring import REQUEST_ID, Measuring
-from service.metrics import Metrics
-from service.openapi import describe
-from service.rates import Rates
-from service.reception import Reception
-from service.routes.health import health_router
-from service.routes.models import models_router
-from service.routes.page import page_router
-from service.routes.score import score_router
-from service.routes.summarize import summarize_router
-from service.routes.translate import translate_router
+from service.api.error_responses import add_error_handlers
+from service.api.fast_path import FastPath
+from service.api.intake import Intake
+from service.api.middleware import REQUEST_ID, RequestMiddleware
+from service.api.openapi import describe
+from service.api.routes.health import health_router
+from service.api.routes.models import models_router
+from service.api.routes.page import page_router
+from service.api.routes.score import score_router
+from service.api.routes.summarize import summarize_router
+from service.api.routes.translate import translate_router
+from service.engine.worker import Worker
+from service.limits.admission import Admission
+from service.limits.api_keys import APIKeys
+from service.limits.rate_limit import RateLimiter
+from service.observability.metrics import Metrics
+from service.observability.tracing import tracing_of
+from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
-from service.tracing import tracing_of
-from service.worker import Worker
 
 BUSY = (translate_router, summarize_router, score_router)
 """The routes that give work to a model."""
 
 
-def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
-    """The application. It starts and stops `catalogue` with its lifespan.
+def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
+    """The application. It starts and stops `registry` with its lifespan.
 
     Raises:
         ConfigError: the API keys cannot be read.
     """
-    keys = Keys.from_settings(settings)
-    rates = Rates(settings.rate_per_s, settings.rate_burst)
+    keys = APIKeys.from_settings(settings)
+    rates = RateLimiter(settings.rate_per_s, settings.rate_burst)
     admission = Admission(settings.max_requests, settings.max_queued_pieces)
-    reception = Reception(keys, rates, admission, settings.max_body_bytes)
+    intake = Intake(keys, rates, admission, settings.max_body_bytes)
     tracing = tracing_of(settings.otel_endpoint)
 
     def workers() -> list[Worker]:
-        return [served.worker for served in catalogue.served]
+        return [served.worker for served in registry.served]
 
     metrics = Metrics(workers, admission)
-    catalogue.watch(metrics)
+    registry.watch(metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await catalogue.start()
+        await registry.start()
         yield
-        await catalogue.stop(settings.drain_s)
+        await registry.stop(settings.drain_s)
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
 
@@ -66,8 +66,8 @@ def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
         docs_url=None,  # their scripts come from the network of somebody else
         redoc_url=None,
     )
-    busy = [router(catalogue, reception) for router in BUSY]
-    app.add_middleware(Direct, routers=busy)
+    busy = [router(registry, intake) for router in BUSY]
+    app.add_middleware(FastPath, routers=busy)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -77,10 +77,12 @@ def create_app(catalogue: Catalogue, settings: Settings) -> FastAPI:
             expose_headers=["Retry-After", REQUEST_ID],
         )
     # Added last, it is the outermost.
-    app.add_middleware(Measuring, metrics=metrics, tracing=tracing, log_texts=settings.log_texts)
+    app.add_middleware(
+        RequestMiddleware, metrics=metrics, tracing=tracing, log_texts=settings.log_texts
+    )
     add_error_handlers(app)
-    app.include_router(health_router(workers, lambda: catalogue.draining, metrics))
-    for router in (*busy, models_router(catalogue, reception)):
+    app.include_router(health_router(workers, lambda: registry.draining, metrics))
+    for router in (*busy, models_router(registry, intake)):
         app.include_router(router)
     app.include_router(page_router())
     describe(app, settings.max_body_bytes, keys_needed=keys.needed)

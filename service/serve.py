@@ -10,15 +10,21 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from model.cli import OK, add_machine_arguments, add_shortlist_argument, command_parser, run_command
-from model.decoding.formats import PRECISIONS
+from model.cli.command import (
+    OK,
+    add_machine_arguments,
+    add_shortlist_argument,
+    command_parser,
+    run_command,
+)
+from model.decoding.precision.dtypes import PRECISIONS
 from model.errors import ConfigError
 from service.app import create_app
-from service.catalogue import Catalogue
-from service.keys import Keys
-from service.loading import Loader
-from service.logs import configure_logging
-from service.models_file import ModelEntry, entries_of_runs, read_models_file
+from service.limits.api_keys import APIKeys
+from service.observability.logs import configure_logging
+from service.registry.model_loader import ModelLoader
+from service.registry.model_registry import ModelRegistry
+from service.registry.models_file import ModelEntry, entries_of_runs, read_models_file
 from service.server import Server
 from service.settings import PREFIX, Settings, read_settings
 
@@ -58,14 +64,14 @@ def _serve(argv: list[str] | None) -> int:
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
     configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
     read = _models(arguments.runs, arguments.models, settings)
-    Keys.from_settings(settings)  # a mistake in them is told before models take time to load
+    APIKeys.from_settings(settings)  # a mistake in them is told before models take time to load
     with _no_hangup(), _listener(settings) as listener:
-        loader = Loader.from_settings(settings)
-        catalogue = Catalogue(read, loader.load, settings.drain_s)
-        app = create_app(catalogue, settings)
+        loader = ModelLoader.from_settings(settings)
+        registry = ModelRegistry(read, loader.load, settings.drain_s)
+        app = create_app(registry, settings)
         ready = partial(print, f"{NAME}: {_url(listener)}", file=sys.stderr, flush=True)
-        Server(app, catalogue, drain_s=settings.drain_s, ready=ready).run(sockets=[listener])
-        if catalogue.reloading:  # its thread may be anywhere in torch: nothing waits for it
+        Server(app, registry, drain_s=settings.drain_s, ready=ready).run(sockets=[listener])
+        if registry.reloading:  # its thread may be anywhere in torch: nothing waits for it
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(OK)

@@ -8,14 +8,14 @@ import pytest
 import torch
 from hypothesis import settings
 
-from model.checkpoint import save_checkpoint
+from model.checkpoint.checkpoint import save_checkpoint
+from model.checkpoint.run_directory import point
 from model.config import ModelConfig
-from model.decoding.native.compiled import cache_folder
+from model.decoding.native.compiled import kernel_folder
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
-from model.run import point
 from model.text.tokenizer import EOS_ID, Tokenizer
-from training.vocabulary import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer
 
 # A busy machine is no failure.
 settings.register_profile("dragoman", deadline=None)
@@ -32,7 +32,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests measure of this machine is not kept for its user; subprocesses inherit it."""
     with pytest.MonkeyPatch.context() as patch:
         # But for compiled kernels: each process that a test starts would compile its own.
-        patch.setenv("NUMBA_CACHE_DIR", str(cache_folder().parent))
+        patch.setenv("NUMBA_CACHE_DIR", str(kernel_folder().parent))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

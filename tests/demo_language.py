@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from string import Formatter
 
-from training import demo_lexicon as lexicon
-from training.demo_lexicon import Noun
-from training.demo_wording import german_number, german_ordinal, german_year, spoken_clock
+from training.demo import lexicon
+from training.demo.lexicon import Noun
+from training.demo.wording import german_number, german_ordinal, german_year, spoken_clock
 
 _NUMBER_WORDS = frozenset(german_number(n) for n in range(2, 10_000))
 _HALVES = frozenset(f"{german_number(n)}einhalb" for n in range(2, 13)) | {"anderthalb"}

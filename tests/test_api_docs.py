@@ -15,11 +15,11 @@ import torch
 import uvicorn
 from starlette.testclient import TestClient
 
+from service.api.error_responses import ROUTING, TABLE
 from service.app import create_app
-from service.catalogue import Catalogue
-from service.errors import ROUTING, TABLE
-from service.loading import Loader
-from service.models_file import ModelEntry
+from service.registry.model_loader import ModelLoader
+from service.registry.model_registry import ModelRegistry
+from service.registry.models_file import ModelEntry
 from service.settings import Settings
 from tests.patience import PATIENCE_S
 
@@ -31,19 +31,19 @@ COMMANDS = [
 SHOWN = "http://127.0.0.1:8000"
 
 
-def make_catalogue(run: Path) -> Catalogue:
+def make_registry(run: Path) -> ModelRegistry:
     entries = [
         ModelEntry(name="NAME", path=run, source="de", target="en"),
         ModelEntry(name="titles", path=run, source="en", target="en", task="summarize"),
     ]
     cpu = torch.device("cpu")
-    loader = Loader(device=cpu, precision="fp32", shortlist=False, stuck_s=30.0)
-    return Catalogue(lambda: entries, loader.load, 30.0)
+    loader = ModelLoader(device=cpu, precision="fp32", shortlist=False, stuck_s=30.0)
+    return ModelRegistry(lambda: entries, loader.load, 30.0)
 
 
 @pytest.fixture(scope="module")
 def url(tiny_checkpoint: Path) -> Iterator[str]:
-    app = create_app(make_catalogue(tiny_checkpoint), Settings())
+    app = create_app(make_registry(tiny_checkpoint), Settings())
     config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     listener = config.bind_socket()
@@ -78,7 +78,7 @@ def test_a_command_does_what_it_says(url: str, command: str) -> None:
 
 
 def test_every_route_has_a_command(tiny_checkpoint: Path) -> None:
-    app = create_app(make_catalogue(tiny_checkpoint), Settings())
+    app = create_app(make_registry(tiny_checkpoint), Settings())
     paths = TestClient(app).get("/openapi.json").json()["paths"]
     for path, operations in paths.items():
         for method in operations:

@@ -73,3 +73,76 @@ def test_our_packages_are_the_ones_imported(package: object) -> None:
     file = getattr(package, "__file__", None)
     assert file is not None
     assert Path(file).resolve().is_relative_to(ROOT)
+
+
+ORDER: dict[str, tuple[str, ...]] = {
+    "model": (
+        "bench inspect score translate",
+        "cli",
+        "jobs",
+        "translator",
+        "translation",
+        "checkpoint",
+        "decoding",
+        "io",
+        "network",
+        "config",
+        "text",
+        "errors",
+    ),
+    "model/decoding": (
+        "precompile selftest",
+        "engine",
+        "lane precision",
+        "torch native",
+        "queue out_of_memory lexical_shortlist state",
+        "rules",
+        "sentence",
+        "request",
+        "beam_search cuda",
+        "automaton options",
+    ),
+    "training": (
+        "demo",
+        "train average evaluate distill shortlist",
+        "loop",
+        "tracking",
+        "validation",
+        "losses",
+        "lexical",
+        "data",
+        "system",
+        "config",
+        "metrics",
+    ),
+    "service": (
+        "serve",
+        "server app",
+        "api",
+        "registry",
+        "engine",
+        "limits",
+        "settings observability",
+        "errors",
+    ),
+    "service/api": (
+        "routes",
+        "text_request",
+        "fast_path intake middleware openapi request_options responses sse",
+        "error_responses",
+        "requests",
+    ),
+}
+"""Top first. What stands in a line imports only what stands in lines below it."""
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_imports_between_folders_run_one_way(package: str) -> None:
+    rank = {name: i for i, line in enumerate(ORDER[package]) for name in line.split()}
+    prefix = package.replace("/", ".") + "."
+    for path, name in imports_under(ROOT / package):
+        if path.name == "__init__.py" or not name.startswith(prefix):
+            continue
+        own = path.relative_to(package).parts[0].removesuffix(".py")
+        other = name.removeprefix(prefix).split(".")[0]
+        assert own == other or rank[own] < rank[other], f"{path} imports {name}"

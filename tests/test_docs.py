@@ -46,3 +46,21 @@ def test_the_gpu_page_names_files_that_exist() -> None:
     text = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
     for name in re.findall(r"`((?:model|training|service|tests)/[\w/.]*)`", text):
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", ["model/README.md", "training/README.md", "service/README.md"])
+def test_readmes_of_packages_name_files_that_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 60
+    names = re.findall(r"`((?:\w+/)*\w+\.(?:py|html)|(?:\w+/)+)`", text)
+    assert names
+    for name in names:
+        assert ((ROOT / page).parent / name).exists(), name
+
+
+def test_the_page_on_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = re.findall(r"`((?:model|training|service|tests)/[\w/.]*)`", text)
+    assert len(names) > 30
+    for name in names:
+        assert (ROOT / name).exists(), name

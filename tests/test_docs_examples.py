@@ -18,24 +18,24 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from model.checkpoint_files import FORMAT
+from model.checkpoint.files import FORMAT
 from model.text.segmentation import LINE_BREAK, list_marks
 from model.text.sentences import sentence_ends
 from model.translator import Translator
-from service.schemas import ScoreRequest, TranslateRequest
+from service.api.requests import ScoreRequest, TranslateRequest
 from tests.demo_language import could_be_its_english, frame_of
 from tests.patience import PATIENCE_S
-from training.demo_corpus import generate
+from training.demo.demo_corpus import generate
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-MODULES = [*(script.split(":")[0] for script in SCRIPTS.values()), "model.translate_flags"]
+MODULES = [*(script.split(":")[0] for script in SCRIPTS.values()), "model.cli.translate_parser"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = {
     **{str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES},
     **{name: getattr(importlib.import_module(name), "EXAMPLE", "") for name in MODULES},
     "model.translator": importlib.import_module("model.translator").__doc__ or "",
-    "training.demo": (ROOT / "training" / "demo.py").read_text(encoding="utf-8"),
+    "training.demo": (ROOT / "training" / "demo" / "__main__.py").read_text(encoding="utf-8"),
 }
 
 # What follows a command is its answer: behind a number sign, or as the next block.
@@ -138,7 +138,7 @@ def test_examples_are_found() -> None:
         "README.md",
         "docs/text.md",
         "docs/translate.md",
-        "model.translate_flags",
+        "model.cli.translate_parser",
         "training.demo",
     }
     routes = [route for route, _ in requests()]

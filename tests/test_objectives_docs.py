@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.config import parse_config
-from training.objective_config import ObjectiveConfig
+from training.config.objective_config import ObjectiveConfig
+from training.config.train_config import parse_config
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")

@@ -21,9 +21,9 @@ import service.serve
 import training.average
 import training.distill
 import training.evaluate
-import training.make_shortlist
+import training.shortlist
 import training.train
-from model.cli import run_command
+from model.cli.command import run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,7 +37,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "inspect": model.inspect.main,
     "evaluate": training.evaluate.main,
     "average": training.average.main,
-    "shortlist": training.make_shortlist.main,
+    "shortlist": training.shortlist.main,
     "distill": training.distill.main,
     "train": training.train.main,
     "serve": service.serve.main,

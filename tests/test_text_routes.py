@@ -13,15 +13,15 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.decoding.options import SearchOptions
 from model.text.profile import TextProfile
 from model.translate import main as translate
 from model.translator import Translator
 from service.app import create_app
-from service.catalogue import Catalogue
-from service.loading import Loader
-from service.models_file import ModelEntry
+from service.registry.model_loader import ModelLoader
+from service.registry.model_registry import ModelRegistry
+from service.registry.models_file import ModelEntry
 from service.settings import Settings
 from training.distill import main as distill
 from training.evaluate import main as evaluate
@@ -64,7 +64,7 @@ LONG_TEXTS = [
 
 FLAGS = ["--device", "cpu", "--precision", "fp32"]
 TASKS = ["translate", "summarize"]
-LOADER = Loader(device=torch.device("cpu"), precision="fp32", shortlist=False, stuck_s=30.0)
+LOADER = ModelLoader(device=torch.device("cpu"), precision="fp32", shortlist=False, stuck_s=30.0)
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -169,10 +169,10 @@ def test_values_of_a_table(run: Path, expected: dict[str, str], tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def client(checkpoint: Checkpoint) -> Iterator[TestClient]:
-    catalogue = Catalogue(
+    registry = ModelRegistry(
         lambda: [ModelEntry(name="model", path=checkpoint.path)], LOADER.load, drain_s=30.0
     )
-    with TestClient(create_app(catalogue, Settings())) as client:
+    with TestClient(create_app(registry, Settings())) as client:
         yield client
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.cli import OK, command_parser, positive, run_command
+from model.cli.command import OK, command_parser, positive, run_command
 from model.errors import CheckpointError, ConfigError
-from training.choosing import rank
+from training.validation.best import rank
 
 if TYPE_CHECKING:
-    from model.checkpoint import Checkpoint
+    from model.checkpoint.checkpoint import Checkpoint
 
 NAME = "dragoman-average"
 
@@ -64,10 +64,10 @@ def average(directories: Sequence[Path], output: Path) -> str:
     """
     import torch
 
-    from model.checkpoint import derive_checkpoint, load_checkpoint
-    from model.ensemble import check_alike
-    from training.architecture import check_same_architecture
-    from training.card import with_average
+    from model.checkpoint.checkpoint import derive_checkpoint, load_checkpoint
+    from model.translation.ensemble import check_alike
+    from training.loop.initialize import check_same_architecture
+    from training.tracking.model_card import with_average
 
     if len(directories) < 2:
         raise ConfigError(
@@ -117,14 +117,14 @@ def _check_same_origin(one: "Checkpoint", other: "Checkpoint") -> None:
         )
 
 
-def chosen(paths: Sequence[Path], last: int | None, best: int | None) -> list[Path]:
+def choose_checkpoints(paths: Sequence[Path], last: int | None, best: int | None) -> list[Path]:
     """The checkpoint directories that the command line means, oldest first where RUN is one.
 
     Raises:
         ConfigError: `last` or `best` of what is not one run, or more than there are.
         CheckpointError: a path is neither a run nor a checkpoint.
     """
-    from model.run import checkpoints_of, resolve
+    from model.checkpoint.run_directory import checkpoints_of, resolve
 
     if len(paths) > 1 or not (paths[0] / "checkpoints").is_dir():
         if last or best:
@@ -153,8 +153,8 @@ def _by_quality(run: Path, kept: Sequence[Path]) -> list[Path]:
     Raises:
         CheckpointError: nothing tells the best.
     """
-    from training.config import load_config
-    from training.metrics import read_metrics, series
+    from training.config.train_config import load_config
+    from training.tracking.metrics_log import read_metrics, series
 
     metrics = run / "metrics.jsonl"
     if not metrics.exists():
@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         arguments = parser().parse_args(argv)
-        directories = chosen(arguments.paths, arguments.last, arguments.best)
+        directories = choose_checkpoints(arguments.paths, arguments.last, arguments.best)
         print(average(directories, arguments.output))
         return OK
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from model.cli import (
+from model.cli.command import (
     OK,
     LoadedModel,
     add_ensemble_argument,
@@ -23,19 +23,17 @@ from model.cli import (
 )
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
-from model.jobs.corpus import Files, translate_corpus
-from model.jobs.formats import Form, one_line
+from model.jobs.corpus_job import Files, translate_corpus
+from model.jobs.formats import CorpusRecord, RecordFormat, one_line
 from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
-from model.jobs.parts import folder_of, refuse_existing
-from model.jobs.record import Record
-from model.jobs.shard import Shard
+from model.jobs.parts import Shard, folder_of, refuse_existing
 from model.jobs.source import count_records, fingerprint
-from model.translation import Translation
+from model.translation.assemble import Translation
 from model.translator import Translator
-from training.bleu_tokenization import CHOICES, BleuTokenization, bleu_tokenizer
-from training.parsing import tsv_fields
-from training.records import kind_of, tsv_columns
-from training.risk import Score, score_named
+from training.data.parsing import tsv_fields
+from training.data.readers import file_kind, tsv_columns
+from training.losses.minimum_risk import RiskScore, score_named
+from training.metrics.bleu_tokenization import CHOICES, BleuTokenization, bleu_tokenizer
 
 NAME = "dragoman-distill"
 
@@ -105,7 +103,7 @@ def asked_columns(arguments: argparse.Namespace) -> list[str]:
         ConfigError: the input is neither TSV nor text, or text and columns are asked for.
     """
     path, source, target = arguments.input, arguments.source_column, arguments.target_column
-    kind = kind_of(path)
+    kind = file_kind(path)
     if kind in ("jsonl", "parquet"):
         raise ConfigError(f"--input {path}: text or TSV is read here, not .{kind}.")
     if target and not arguments.nearest:
@@ -125,10 +123,10 @@ def asked_columns(arguments: argparse.Namespace) -> list[str]:
 
 def pairs_form(
     options: SearchOptions,
-    score: Score | None,
+    score: RiskScore | None,
     columns: Sequence[int] = (),
     has_header: bool = False,
-) -> Form:
+) -> RecordFormat:
     """How a line becomes a pair of TSV: with the best hypothesis, or the nearest by `score`.
 
     `columns` are the places, from 0, of source and perhaps reference; none for a line of text.
@@ -141,7 +139,7 @@ def pairs_form(
             return [""] * len(columns)
         return tsv_fields(line, columns)
 
-    def parse(number: int, line: str) -> Record:
+    def parse(number: int, line: str) -> CorpusRecord:
         text, *references = sides(number, line)
 
         def pair(translation: Translation) -> str:
@@ -151,9 +149,9 @@ def pairs_form(
                 found.sort(key=lambda one: -score(one, references[0]))
             return text + "\t" + found[0].replace("\t", " ")
 
-        return Record(text, options, pair)
+        return CorpusRecord(text, options, pair)
 
-    return Form(name="text", unit="line", parse=parse, blank=b"\t\n")
+    return RecordFormat(name="text", unit="line", parse=parse, blank=b"\t\n")
 
 
 def distill(arguments: argparse.Namespace) -> None:

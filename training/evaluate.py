@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from model.cli import (
+from model.cli.command import (
     OK,
     LoadedModel,
     add_model_arguments,
@@ -19,17 +19,17 @@ from model.cli import (
     run_command,
     search_options,
 )
+from model.cli.report import add_report_argument, table, write_report
 from model.errors import ConfigError, DataError, RequestError
+from model.io.lines import read_lines
+from model.io.progress import line_progress
 from model.jobs.formats import one_line
 from model.jobs.truncation import Truncations
-from model.progress import line_progress
-from model.report import add_report_argument, table, write_report
 from model.text.languages import language_tag
-from model.text.lines import read_lines
 from model.translator import WINDOW, Translator, windows
-from training.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
-from training.choosing import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
-from training.scoring import Score, length_ratio, score_corpus
+from training.metrics.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
+from training.metrics.names import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
+from training.validation.corpus_scores import Score, length_ratio, score_corpus
 
 NAME = "dragoman-evaluate"
 

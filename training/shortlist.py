@@ -1,133 +1,117 @@
-"""A lexical shortlist learned from the training data, and how much of a dev set it allows."""
+"""`dragoman-shortlist`: give a trained model a shortlist, or another one."""
 
-# Shapes: V vocabulary, C candidates of a source piece, P distinct pairs of a translation table.
-
-import time
+import argparse
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from model.cli.command import OK, command_parser, positive, run_command
+from model.errors import CheckpointError
+from training.config.train_config import ShortlistConfig, load_config
 
-from model.decoding.shortlist import Shortlist
-from model.text.tokenizer import EOS_ID, Tokenizer
-from training.batching import Ids
-from training.config import ShortlistConfig
-from training.corpus import Corpus
-from training.translation_table import TranslationTable, learn_table, num_links
+NAME = "dragoman-shortlist"
 
-ITERATIONS = 4  # more of them change neither the coverage nor the size of the sets
+DESCRIPTION = """\
+Learn from parallel text which target pieces a source piece may become, and save that with the best
+and the last checkpoint of RUN. dragoman-train does it by itself: this is for models that were
+trained without. Line i of one file translates line i of the other; text or .gz. One line in fifty,
+at most a thousand, is kept out, to measure the shortlist on.
+"""
+
+EXAMPLE = """\
+example:
+  dragoman-shortlist runs/de-en --source train.de.gz --target train.en.gz
+"""
+
+SIZES_HELP = {
+    "candidates": "translations kept for each source piece",
+    "frequent": "most frequent target pieces, allowed in every sentence",
+    "max_links": "of a corpus with more source pieces * target pieces, use a part",
+}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Coverage:
-    """What a shortlist allows of the references of some sentences."""
-
-    pieces: float  # share of the reference's pieces that are allowed
-    sentences: float  # share of the sentences whose reference is allowed as a whole
-    size: float  # mean pieces allowed in a sentence
-
-    def describe(self) -> str:
-        """One line for people."""
-        return (
-            f"{self.size:,.0f} pieces a sentence on average; of references that it was not learned "
-            f"from, they hold {self.pieces:.1%} of the pieces and all of {self.sentences:.1%}"
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = command_parser(NAME, DESCRIPTION, EXAMPLE)
+    command.add_argument("run", metavar="RUN", type=Path, help="output directory of dragoman-train")
+    for name, text in (("source", "text to learn from"), ("target", "its translation")):
+        command.add_argument(f"--{name}", metavar="F", type=Path, required=True, help=text)
+    for name, text in SIZES_HELP.items():
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="N",
+            type=positive,
+            default=getattr(ShortlistConfig(), name),
+            help=f"{text} (default: %(default)s)",
         )
+    return command
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LearnedShortlist:
-    """A shortlist and what is known of it."""
+def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfig) -> str:
+    """Learn from the two files, and save with the checkpoints of `run`.
 
-    shortlist: Shortlist
-    coverage: Coverage
-    duration_s: float
+    Whoever loads meanwhile gets a checkpoint as it was or as it is now. Returns what to tell.
 
-    def describe(self) -> str:
-        """One line for the log."""
-        return f"shortlist: {self.coverage.describe()} (learned in {self.duration_s:.1f} s)"
-
-
-def learn_measured(
-    sources: Sequence[Ids],
-    targets: Sequence[Ids],
-    dev: Corpus,
-    tokenizer: Tokenizer,
-    config: ShortlistConfig,
-) -> LearnedShortlist:
-    """A shortlist learned from sentences with their translations, and measured on a dev set.
-
-    Give the sources as decoding segments them, and the targets as the training does: a network that
-    was trained with subword regularization writes other segmentations than the ordinary one too.
+    Raises:
+        CheckpointError: `run` has no checkpoints, is in use, damaged, or cannot be written.
+        ConfigError: its config.yaml is missing or damaged.
+        DataError: a file cannot be read or does not fit its counterpart.
     """
-    started = time.perf_counter()
-    shortlist = learn_shortlist(sources, targets, tokenizer, config)
-    duration_s = time.perf_counter() - started
-    return LearnedShortlist(
-        shortlist=shortlist,
-        coverage=measure_coverage(shortlist, dev.sources, dev.targets),
-        duration_s=duration_s,
-    )
+    import numpy as np
+
+    from model.checkpoint.checkpoint import add_shortlist, load_checkpoint
+    from model.checkpoint.run_directory import LINKS, lock_run, point, prune, resolve
+    from training.data.counter_rng import line_keys
+    from training.data.indexed_corpus import Side
+    from training.data.subword_sampler import SubwordSampler
+    from training.data.text_corpus import aligned_lines, encode_corpus, hold_out
+    from training.lexical.learn_shortlist import learn_measured
+    from training.tracking.model_card import with_coverage
+
+    links = [link for link in LINKS if (run / link).is_symlink()]
+    if not links:
+        raise CheckpointError(
+            f"{run}: not a run, it has no links best and last. Give the output directory of "
+            "dragoman-train; copy one with its links (cp -a)."
+        )
+    trained = load_config(run / "config.yaml")
+    pairs = hold_out(aligned_lines(source, target))
+    with lock_run(run):
+        checkpoints = {link: load_checkpoint(resolve(run, (link,))) for link in links}
+        model = checkpoints[links[0]]  # the tokenizer is that of all
+        tokenizer, length = model.tokenizer, model.config.max_length
+        rules = model.profile.normalization
+        train, dev = (
+            encode_corpus(part, tokenizer, max_length=length, normalization=rules) for part in pairs
+        )
+        targets = train.targets
+        if alpha := trained.tokenizer.sampling:
+            rows = np.arange(len(targets), dtype=np.uint64)
+            keys = line_keys(0, 0, 0, np.zeros_like(rows), rows)
+            sampler = SubwordSampler(tokenizer, alpha=alpha, seed=0)
+            targets = sampler.sample(Side.joined(targets), keys).split()
+        learned = learn_measured(train.sources, targets, dev, tokenizer, config)
+        published: dict[Path, Path] = {}
+        for link, old in checkpoints.items():
+            if old.path not in published:
+                card = with_coverage(old.card, learned.coverage)
+                published[old.path] = add_shortlist(run, old.path, learned.shortlist, card=card)
+            point(run, link, published[old.path])
+        prune(run, trained.run.keep)
+    return learned.describe()
 
 
-def learn_shortlist(
-    sources: Sequence[Ids], targets: Sequence[Ids], tokenizer: Tokenizer, config: ShortlistConfig
-) -> Shortlist:
-    """For each source piece the targets of highest t(f | e), see `learn_table`.
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
 
-    A corpus of more than `max_links` links is sampled evenly. The same arguments give the same
-    shortlist.
-    """
-    rows = even_rows(num_links(sources, targets), config.max_links)
-    sources, targets = [sources[row] for row in rows], [targets[row] for row in rows]
-    size = tokenizer.vocab_size
-    table = learn_table(sources, targets, vocab_size=size, iterations=ITERATIONS)
-    counts = np.bincount(np.concatenate(targets), minlength=size)
-    return Shortlist(
-        candidates=_best_targets(table, size, config.candidates),
-        frequent=_most_frequent(counts, config.frequent),
-        byte_pieces=np.array(tokenizer.byte_pieces(), dtype=np.int32),
-    )
+    def command() -> int:
+        arguments = parser().parse_args(argv)
+        config = ShortlistConfig(**{name: getattr(arguments, name) for name in SIZES_HELP})
+        print(make_shortlist(arguments.run, arguments.source, arguments.target, config))
+        return OK
+
+    return run_command(NAME, command)
 
 
-def measure_coverage(
-    shortlist: Shortlist, sources: Sequence[Ids], references: Sequence[Ids]
-) -> Coverage:
-    """What `shortlist` allows of the references of `sources`."""
-    missed = whole = size = 0
-    for source, reference in zip(sources, references, strict=True):
-        allowed = shortlist.of(source.tolist())
-        outside = int(np.isin(reference, allowed, invert=True).sum())
-        missed += outside
-        whole += not outside
-        size += len(allowed)
-    return Coverage(
-        pieces=1 - missed / max(1, sum(map(len, references))),
-        sentences=whole / len(references),
-        size=size / len(references),
-    )
-
-
-def even_rows(links: NDArray[np.int64], max_links: int) -> NDArray[np.int64]:
-    """Rows at even distances that have about `max_links` links together, at least one row."""
-    kept = min(len(links), max(1, len(links) * max_links // int(links.sum())))
-    return np.arange(kept) * len(links) // kept
-
-
-def _best_targets(table: TranslationTable, vocab_size: int, candidates: int) -> NDArray[np.int32]:
-    """(V, C) ids by falling probability, filled up with EOS. Equal ones: the lower id first."""
-    pieces = table.target > EOS_ID  # a foreign tokenizer has UNK
-    source, target = table.source[pieces], table.target[pieces]
-    order = np.lexsort((target, -table.probability[pieces], source))
-    source, target = source[order], target[order]
-    rank = np.arange(len(source)) - np.searchsorted(source, source)
-    best = rank < candidates
-    rows = np.full((vocab_size, candidates), EOS_ID, dtype=np.int32)
-    rows[source[best], rank[best]] = target[best]
-    return rows
-
-
-def _most_frequent(counts: NDArray[np.int64], number: int) -> NDArray[np.int32]:
-    """Sorted ids of EOS and of the `number` pieces that are counted most often."""
-    pieces = np.argsort(-counts[EOS_ID + 1 :], kind="stable")[:number] + EOS_ID + 1
-    return np.sort(np.append(pieces[counts[pieces] > 0], EOS_ID)).astype(np.int32)
+if __name__ == "__main__":
+    sys.exit(main())

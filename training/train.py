@@ -8,12 +8,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.cli import command_parser, run_command
+from model.cli.command import command_parser, run_command
 from model.errors import CheckpointError
-from training.config import TrainConfig, load_config
+from training.config.train_config import TrainConfig, load_config
 
 if TYPE_CHECKING:
-    from training.distributed import World
+    from training.system.distributed import World
 
 DESCRIPTION = """\
 Train a translation model from parallel text: files of which line i of one translates line i of the
@@ -67,11 +67,11 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
         OutOfMemory: there is not enough for an update, or for something else.
     """
-    from model.run import lock_run
-    from training.memory import named_shortage
-    from training.report import NAME, save_report
-    from training.session import Session
-    from training.signals import Interrupted
+    from model.checkpoint.run_directory import lock_run
+    from training.loop.session import Session
+    from training.loop.signals import Interrupted
+    from training.system.memory_use import named_shortage
+    from training.tracking.html_report import NAME, save_report
 
     if world.shared(lambda: already_finished(config, run, resume=resume)):
         return 0
@@ -98,9 +98,9 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
 
 def tell(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
     """Print what the training into `run` would be like."""
-    from training.dry_run import dry_run
-    from training.memory import named_shortage
-    from training.session import Session
+    from training.loop.dry_run import dry_run
+    from training.loop.session import Session
+    from training.system.memory_use import named_shortage
 
     with named_shortage("the network, its optimizer and a validation", SMALLER):
         lines = dry_run(Session(config, run, resume=resume, world=world))
@@ -116,10 +116,10 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
         CheckpointError: there is, and the run exists but is not to be resumed; or its link to the
             last checkpoint is lost.
     """
-    from model.checkpoint import load_training_meta
-    from model.run import checkpoints_of, is_begun, resolve
-    from training.report import NAME, save_report
-    from training.resuming import check_same_config, is_finished
+    from model.checkpoint.checkpoint import load_training_meta
+    from model.checkpoint.run_directory import checkpoints_of, is_begun, resolve
+    from training.loop.resume import check_same_config, is_finished
+    from training.tracking.html_report import NAME, save_report
 
     if not is_begun(run):
         if checkpoints_of(run) and not resume:
@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
 
     def command() -> int:
-        from training.distributed import joined
+        from training.system.distributed import joined
 
         line = parser()
         arguments = line.parse_intermixed_args(argv)
@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             line.error("--output RUN is missing")
         config = load_config(arguments.config, arguments.overrides)
         if arguments.check_data:
-            from training.check_data import check_data
+            from training.loop.dry_run import check_data
 
             print(check_data(config))
             return 0

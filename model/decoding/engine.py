@@ -10,19 +10,19 @@ import logging
 import torch
 from torch import Tensor
 
-from model.decoding.admission import padded_length
-from model.decoding.constraints import MAX_PIECES
-from model.decoding.exhaustion import is_out_of_memory
+from model.decoding.cuda.launch import StepLaunch, launch_for
 from model.decoding.lane import Lane, Unfinished
+from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.native.network import NativeNetwork
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import SearchOptions, length_limit
-from model.decoding.precision import Runnable, runnable
+from model.decoding.out_of_memory import is_out_of_memory
+from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
-from model.decoding.shortlist import Shortlist
-from model.decoding.slots import Slots
-from model.decoding.stepping import Stepping, stepping_for
-from model.decoding.torch_search import TorchSearch
+from model.decoding.rules.constraints import MAX_PIECES
+from model.decoding.state.slots import Slots
+from model.decoding.torch.encode import padded_length
+from model.decoding.torch.torch_search import TorchSearch
 from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import PAD_ID
@@ -86,12 +86,12 @@ def check_phrases(request: Request) -> None:
 
 
 def make_search(
-    network: Runnable, slots: Slots, shortlist: Shortlist | None, stepping: Stepping
+    network: Runnable, slots: Slots, shortlist: Shortlist | None, launch: StepLaunch
 ) -> TorchSearch | NativeSearch:
     """The search that runs `network`."""
     if isinstance(network, NativeNetwork):
         return NativeSearch(network, slots, shortlist)
-    return TorchSearch(network, slots, shortlist, stepping)
+    return TorchSearch(network, slots, shortlist, launch)
 
 
 class Engine:
@@ -108,7 +108,7 @@ class Engine:
         max_length: int | None = None,
         continues: Tensor | None = None,
         shortlist: Shortlist | None = None,
-        stepping: Stepping | None = None,
+        launch: StepLaunch | None = None,
     ) -> None:
         """
         Args:
@@ -124,7 +124,7 @@ class Engine:
             continues: (V,) bool, which pieces continue the word before them, so that a constraint
                 ends where its word ends; none does if None.
             shortlist: if given, a translation consists of the pieces that it names for its source.
-            stepping: how steps are launched; what is meant to be the fastest on the device if None.
+            launch: how steps are launched; what is meant to be the fastest on the device if None.
 
         Raises:
             ConfigError: int8 or a shortlist for an ensemble.
@@ -138,7 +138,7 @@ class Engine:
         if shortlist is not None and isinstance(self._network, Seq2Seq):
             raise ConfigError("a shortlist is not there for an ensemble. Leave it out.")
         self._shortlist = shortlist
-        self._stepping = stepping or stepping_for(torch.device(self._network.device))
+        self._launch = launch or launch_for(torch.device(self._network.device))
         self._max_rows = max_rows
         self._vocab_size = network.config.vocab_size
         none = torch.zeros(self._vocab_size, dtype=torch.bool)
@@ -261,8 +261,8 @@ class Engine:
                     source=padded_length((PAD_ID,) * self.max_source),
                     continues=self._continues,
                 )
-                search = make_search(self._network, slots, self._shortlist, self._stepping)
-                return Lane(search, encode_ahead=self._stepping.encode_ahead)
+                search = make_search(self._network, slots, self._shortlist, self._launch)
+                return Lane(search, encode_ahead=self._launch.encode_ahead)
             except Exception as error:
                 if not is_out_of_memory(error) or count == 1:
                     raise

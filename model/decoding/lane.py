@@ -8,12 +8,12 @@ The active slots are always the first ones. What a step computes is the business
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from model.decoding.admission import Queue
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import length_limit
+from model.decoding.queue import Queue
 from model.decoding.request import Event, Finished, Request
 from model.decoding.sentence import Sentence, has_rules
-from model.decoding.torch_search import TorchSearch
+from model.decoding.torch.torch_search import TorchSearch
 
 
 class Unfinished(NamedTuple):

@@ -14,11 +14,11 @@ import torch
 
 from model.config import ModelConfig
 from model.decoding.engine import Engine
-from model.decoding.native.compiled import cache_folder, usable_folder
+from model.decoding.lexical_shortlist import Shortlist
+from model.decoding.native.compiled import kernel_folder, usable_folder
 from model.decoding.native.network import NativeNetwork
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
-from model.decoding.shortlist import Shortlist
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
 
@@ -76,7 +76,7 @@ def _shortlist() -> Shortlist:
 
 def main() -> int:
     """Entry point; returns the exit status."""
-    folder = cache_folder()
+    folder = kernel_folder()
     if usable_folder(folder) != folder:
         print(f"precompile: {folder} cannot be written to. Set NUMBA_CACHE_DIR.", file=sys.stderr)
         return 1

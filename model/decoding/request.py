@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from model.decoding.avoiding import Automaton
+from model.decoding.automaton import Automaton
+from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
-from model.decoding.search import Hypothesis
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +13,7 @@ class Request:
     """One sentence to search.
 
     The engine knows pieces, not text: `prefix`, `constraints` and `avoid` of the options reach it
-    in the fields below, see `model.phrases`.
+    in the fields below, see `model.translation.phrases`.
     """
 
     src: tuple[int, ...]

@@ -6,10 +6,10 @@ in another order even so. Then results differ in their last bits, and rarely in 
 
 import torch
 
+from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine, Finished, Request
 from model.decoding.options import SearchOptions
-from model.decoding.precision import Runnable, runnable
-from model.decoding.search import Hypothesis
+from model.decoding.precision.precision import Runnable, runnable
 
 BEAM = 3
 SHORT, LONG = 2, 40  # source pieces; several threads share out products of long sources only

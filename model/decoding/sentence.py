@@ -26,7 +26,7 @@ class Sentence:
 
 
 def has_rules(request: Request) -> bool:
-    """Whether a sentence uses options that only `model.decoding.rules` knows."""
+    """Whether a sentence uses options that only `model.decoding.rules.rules` knows."""
     options = request.options
     return bool(
         request.prefix

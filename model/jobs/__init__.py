@@ -1,1 +1,1 @@
-"""Corpus jobs: formats, shards, and parts from which a killed job goes on."""
+"""Corpus jobs: formats, and parts from which a killed job goes on."""

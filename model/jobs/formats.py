@@ -1,19 +1,97 @@
-"""The formats of a corpus: which one a file has, and what a record of it brings and gets."""
+"""The formats of a corpus: which one a file has, and what a record of it brings and gets.
+
+A record is one line, or value, of a corpus, between the format and the search. A line of JSON is an
+object with a text and its own search options; it comes out as the same with more in it.
+"""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
+from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
-from model.jobs.jsonl import parse_json
-from model.jobs.record import Record
 from model.text.charset import half_character
-from model.translation import Translation
+from model.translation.assemble import Translation
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusRecord:
+    """What to translate, how, and what becomes of it."""
+
+    text: str
+    options: SearchOptions
+    line: Callable[[Translation], str]
+    """The line of output, without its LF, for a translation of `text`."""
+
+
+def parse_json(
+    line: str, defaults: SearchOptions, check: Callable[[SearchOptions], None], field: str
+) -> CorpusRecord:
+    """The record of a line that is not blank.
+
+    Raises:
+        DragomanError: it is not JSON, has no text, or its options are wrong or refused by `check`.
+    """
+    fields = parse_object(line)
+    text = fields.get(field)
+    if not isinstance(text, str):
+        example = json.dumps({field: "Hallo"}, ensure_ascii=False)
+        raise DataError(f'no "{field}" that is a string. Give an object like {example}.')
+    if wrong := half_character(text):
+        raise DataError(f'"{field}": {wrong}')
+    given = fields.get("options", {})
+    if not isinstance(given, dict):
+        raise DataError('"options" is not an object. Give one like {"beam_size": 1}.')
+    options = defaults
+    if given:
+        options = from_dict(SearchOptions, to_dict(defaults) | given, "options.")
+        check(options)
+    return CorpusRecord(text, options, lambda translation: _line(fields, options, translation))
+
+
+def parse_object(line: str) -> dict[str, object]:
+    """The fields of a line of JSON.
+
+    Raises:
+        DataError: it is not a JSON object, or not one that can be written again.
+    """
+    try:
+        fields = json.loads(line, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        raise DataError(f"not JSON ({error.msg} at column {error.colno}). Mend it.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON that can be written again ({error}). Mend it.") from error
+    if not isinstance(fields, dict):
+        raise DataError('not a JSON object. Give one like {"text": "Hallo"}.')
+    return fields
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON value")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits} is too large")
+    return number
+
+
+def _line(fields: dict[str, object], options: SearchOptions, translation: Translation) -> str:
+    first, *others = (hypothesis.to_json() for hypothesis in translation.hypotheses)
+    result = fields | first | {"source_pieces": translation.source_pieces}
+    if translation.truncated_source is not None:
+        result["truncated_source"] = translation.truncated_source
+    if options.n_best > 1:
+        result["alternatives"] = others
+    return json.dumps(result, ensure_ascii=False)
+
 
 FormatName = Literal["text", "tsv", "jsonl", "parquet"]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
@@ -31,12 +109,12 @@ _SUFFIXES: dict[str, FormatName] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Form:
+class RecordFormat:
     """How the records of one corpus are read and written."""
 
     name: FormatName
     unit: Literal["line", "row"]
-    parse: Callable[[int, str], Record]
+    parse: Callable[[int, str], CorpusRecord]
     """The record of a line (or value), given its number from 1. It raises DragomanError."""
     blank: bytes
     """What stands in the output for a record that is not translated."""
@@ -91,7 +169,7 @@ def form_named(
     options: SearchOptions,
     check: Callable[[SearchOptions], None],
     first_line: Callable[[], str],
-) -> Form:
+) -> RecordFormat:
     """How to read and write a corpus of the format `name`.
 
     Args:
@@ -103,7 +181,7 @@ def form_named(
     Raises:
         DataError: the header has no such column.
     """
-    parse: Callable[[int, str], Record]
+    parse: Callable[[int, str], CorpusRecord]
     if name == "jsonl":
         assert field
         parse = partial(_parse_json, options=options, check=check, field=field)
@@ -114,7 +192,7 @@ def form_named(
         parse = partial(_parse_tsv, options=options, index=index, has_header=has_header)
     else:
         parse = partial(_parse_value if name == "parquet" else _parse_text, options=options)
-    return Form(
+    return RecordFormat(
         name=name,
         unit="row" if name == "parquet" else "line",
         parse=parse,
@@ -127,8 +205,8 @@ def one_line(text: str) -> str:
     return re.sub(r"\r*\n", " ", text)
 
 
-def _parse_text(number: int, line: str, options: SearchOptions) -> Record:
-    return Record(line, options, lambda translation: one_line(translation.text))
+def _parse_text(number: int, line: str, options: SearchOptions) -> CorpusRecord:
+    return CorpusRecord(line, options, lambda translation: one_line(translation.text))
 
 
 def _parse_json(
@@ -137,33 +215,33 @@ def _parse_json(
     options: SearchOptions,
     check: Callable[[SearchOptions], None],
     field: str,
-) -> Record:
+) -> CorpusRecord:
     if not line.strip():  # a text like any other
-        return Record(line, options, lambda translation: translation.text)
+        return CorpusRecord(line, options, lambda translation: translation.text)
     return parse_json(line, options, check, field)
 
 
 def _parse_tsv(
     number: int, line: str, options: SearchOptions, index: int, has_header: bool
-) -> Record:
+) -> CorpusRecord:
     def with_column(translation: Translation) -> str:
         return line + "\t" + one_line(translation.text).replace("\t", " ")
 
     if not line.strip():
-        return Record(line, options, lambda translation: translation.text)
+        return CorpusRecord(line, options, lambda translation: translation.text)
     if has_header and number == 1:
-        return Record("", options, lambda translation: f"{line}\t{TRANSLATION}")
+        return CorpusRecord("", options, lambda translation: f"{line}\t{TRANSLATION}")
     columns = line.split("\t")
     if index >= len(columns):
         raise DataError(
             f"{len(columns)} column(s), but --field asks for number {index + 1}. Mend the line."
         )
-    return Record(columns[index], options, with_column)
+    return CorpusRecord(columns[index], options, with_column)
 
 
-def _parse_value(number: int, text: str, options: SearchOptions) -> Record:
+def _parse_value(number: int, text: str, options: SearchOptions) -> CorpusRecord:
     """A value of a column, which comes out as JSON until the column is written."""
-    return Record(
+    return CorpusRecord(
         text, options, lambda translation: json.dumps(translation.text, ensure_ascii=False)
     )
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from model.errors import DataError
+from model.io.compression import open_binary
 from model.jobs.formats import TRANSLATION
-from model.text.packing import open_binary
 
 if TYPE_CHECKING:
     from pyarrow import Schema

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from model.io.compression import open_binary
+from model.io.lines import read_raw_lines
 from model.jobs.formats import FormatName
 from model.jobs.parquet import column_values, count_rows
-from model.text.lines import read_raw_lines
-from model.text.packing import open_binary
 
 
 def raw_records(path: Path, form: FormatName, field: str | None) -> Iterator[bytes | None]:

@@ -6,7 +6,7 @@ No text is cut without a word: commands tell at their end how many records it ha
 import json
 from dataclasses import asdict, dataclass, field
 
-from model.translation import Translation
+from model.translation.assemble import Translation
 
 SHOWN = 10
 """Records that are named."""

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from model.decoding.options import SearchOptions
 from model.errors import DataError, DragomanError, RequestError
-from model.jobs.formats import Form
-from model.jobs.record import Record
+from model.io.lines import decode_line
+from model.jobs.formats import CorpusRecord, RecordFormat
 from model.jobs.truncation import Truncations
-from model.text.lines import decode_line
-from model.translation import Translation
+from model.translation.assemble import Translation
 
 Search = Callable[
     [Sequence[tuple[str, SearchOptions]], Callable[[int], None]], list[Translation | RequestError]
@@ -41,7 +40,7 @@ class Written(NamedTuple):
 
 def translate_window(
     search: Search,
-    form: Form,
+    form: RecordFormat,
     raws: Sequence[bytes | None],
     *,
     first: int,
@@ -69,7 +68,7 @@ def translate_window(
             raise DataError(f"{name}, {form.unit} {number}: {error}") from error
         aside[i] = _reason(form, number, raws[i] or b"", error)
 
-    records: dict[int, Record] = {}
+    records: dict[int, CorpusRecord] = {}
     for i, raw in enumerate(raws):
         try:
             if raw is not None:
@@ -91,14 +90,14 @@ def translate_window(
     return Written(b"".join(lines), set_aside, truncations)
 
 
-def _parse(form: Form, number: int, raw: bytes, quarantine: bool) -> Record:
+def _parse(form: RecordFormat, number: int, raw: bytes, quarantine: bool) -> CorpusRecord:
     record = form.parse(number, decode_line(raw))
     if quarantine and max(map(len, _WORD_BREAK.split(record.text))) > LONGEST_WORD:
         raise DataError(f"a word of more than {LONGEST_WORD:,} characters. Part it with spaces.")
     return record
 
 
-def _reason(form: Form, number: int, raw: bytes, error: DragomanError) -> bytes:
+def _reason(form: RecordFormat, number: int, raw: bytes, error: DragomanError) -> bytes:
     shown = raw[: 4 * _SHOWN].decode(errors="backslashreplace")[:_SHOWN]
     fields = {form.unit: number, "reason": str(error), "beginning": shown}
     return (json.dumps(fields, ensure_ascii=False) + "\n").encode(errors="backslashreplace")

@@ -1,1 +1,1 @@
-"""Text: lines, subword pieces, segmentation of long lines."""
+"""Text: languages, normalisation, sentences, subword pieces, segmentation of long texts."""

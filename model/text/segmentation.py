@@ -3,7 +3,8 @@
 text -> lines -> sentences -> parts that fit the model. Every character that no part has, line
 breaks and other white space, bullets, emoji at the ends of a sentence, is kept in its place, so
 that the parts, translated and joined, are the translation of the text. This is the only place
-where text is cut, whoever asks: `model.translation.assemble` is the only one where it is joined.
+where text is cut, whoever asks: `model.translation.assemble.assemble` is the only one where it is
+joined.
 """
 
 import re

@@ -20,9 +20,9 @@ class Tokenizer:
     """A vocabulary of pieces and the two maps between a line and its piece ids.
 
     Ids 0 to 3 are padding, unknown, begin and end of sentence, whatever ids the SentencePiece model
-    gives them. With a model from `training.vocabulary`, `decode(encode(line))` is the line in
-    Unicode normal form C, for every line: white space and control characters are kept, a character
-    outside the vocabulary becomes its UTF-8 bytes, and no piece is ever unknown. Other
+    gives them. With a model from `training.data.learn_tokenizer`, `decode(encode(line))` is the
+    line in Unicode normal form C, for every line: white space and control characters are kept, a
+    character outside the vocabulary becomes its UTF-8 bytes, and no piece is ever unknown. Other
     SentencePiece models work as far as their own normalisation allows.
 
     Learned models have no leading space of their own: it is added before encoding and taken away

@@ -54,7 +54,7 @@ def test_a_commit_gives_the_bits_of_its_checkout(
 def test_another_output_is_different(
     repository: Path, tiny_checkpoint: Path, texts: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    changed = repository / "model" / "translation.py"
+    changed = repository / "model" / "translation" / "assemble.py"
     text, told = changed.read_text(encoding="utf-8"), '"score": self.score'
     assert text.count(told) == 1
     changed.write_text(text.replace(told, f"{told} * (1 + 2**-52)"), encoding="utf-8")
@@ -126,7 +126,7 @@ def test_a_commit_gives_the_weights_of_its_checkout(
     flags = ["--updates", "3", *small]
     assert main(["HEAD", "bits-training", *flags], root=repository) == 0
     assert "equal" in capfd.readouterr().out
-    config = repository / "training" / "config.py"
+    config = repository / "training" / "config" / "train_config.py"
     text, default = config.read_text(encoding="utf-8"), "seed: int = 1"
     assert text.count(default) == 1
     config.write_text(text.replace(default, "seed: int = 2"), encoding="utf-8")

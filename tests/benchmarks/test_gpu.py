@@ -8,8 +8,8 @@ import torch
 from benchmarks.gpu import main
 from benchmarks.gpu_limits import Limits, step_cost
 from model.config import ModelConfig
-from model.decoding.packed import PackedNetwork
-from model.decoding.products import Product
+from model.decoding.torch.inference_layer import FloatProduct
+from model.decoding.torch.inference_network import InferenceNetwork
 from model.network.seq2seq import Seq2Seq
 
 
@@ -61,9 +61,9 @@ def test_the_weights_of_a_step_are_those_of_the_packed_network(
         input_feeding=input_feeding,
         tie_embeddings=tied,
     )
-    network = PackedNetwork(Seq2Seq(config).eval(), torch.float32)
+    network = InferenceNetwork(Seq2Seq(config).eval(), torch.float32)
     layers = [layer._hidden for layer in network._layers]
-    products: list[Product] = [*layers, network._combine, network._output]
+    products: list[FloatProduct] = [*layers, network._combine, network._output]
     weights = sum(product._weight.numel() for product in products)
     cost = step_cost(config, torch.float32, rows=10, beam=5, source=7)
     memory = 7 * (16 + 24)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import save_checkpoint
+from model.checkpoint.checkpoint import save_checkpoint
 from model.config import ModelConfig
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID, Tokenizer
-from training.vocabulary import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer
 
 FROZEN = Path(__file__).with_name("checkpoint_v1")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import save_checkpoint
+from model.checkpoint.checkpoint import save_checkpoint
 from model.decoding.options import SearchOptions
 from model.text.profile import TextProfile
 from model.text.tokenizer import Tokenizer
 from tests.data.make_checkpoint_v1 import greedy, tiny_network
-from training.vocabulary import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer
 
 FROZEN = Path(__file__).with_name("checkpoint_v2")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.translate import main

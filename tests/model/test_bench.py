@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from model.bench import main, random_requests
-from model.checkpoint import Checkpoint, load_checkpoint
-from model.decoding.formats import PRECISIONS
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.decoding.precision.dtypes import PRECISIONS
 
 QUICK = ["--device", "cpu", "--in-flight", "2,1", "--sentences", "3", "--repeats", "2"]
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 import model.inspect
-from model.checkpoint import Checkpoint, load_checkpoint
-from model.checkpoint_files import FORMAT
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.files import FORMAT
+from model.cli.footprint import footprint
 from model.config import ModelConfig
-from model.decoding.formats import PRECISIONS
-from model.footprint import footprint
+from model.decoding.precision.dtypes import PRECISIONS
 from model.inspect import main, parameters_by_part, tokenizer_kind
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
-from training.vocabulary import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer
 
 
 @pytest.fixture(scope="module")

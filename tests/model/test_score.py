@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
-from model.decoding.precision import cast
+from model.decoding.precision.precision import cast
 from model.decoding.request import Finished, Request
 from model.network.seq2seq import Seq2Seq
-from model.score import main, score_pairs
+from model.score import main
 from model.text.tokenizer import BOS_ID, EOS_ID
+from model.translation.forced_decoding import score_pairs
 from model.translator import Translator
 
 SOURCES = ["der Hund läuft", "ein Mann sieht", "10", "die Frau schläft unter der Straße und läuft"]

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import RequestError
-from model.mbr import Utility, chrf, mbr_order
 from model.text.words import occurs
 from model.translate import main
+from model.translation.mbr import Utility, chrf, mbr_order
 from model.translator import Translator
 
 TEXTS = ["der Hund läuft.", "ein Mann sieht die Frau", "", "10 Hunde"]

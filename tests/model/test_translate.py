@@ -13,15 +13,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.run_directory import resolve
 from model.decoding.selftest import rows_are_independent
-from model.ensemble import network_of
 from model.network.seq2seq import Seq2Seq
-from model.run import resolve
 from model.text.tokenizer import Tokenizer
 from model.translate import main
+from model.translation.ensemble import network_of
 from model.translator import Translator
-from training.vocabulary import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer
 
 Translate = Callable[..., Any]  # see conftest.py
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.text.segmentation import split_long
 from model.translator import WINDOW, Translator, windows

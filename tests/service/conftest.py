@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model.run import point
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.checkpoint.run_directory import point
 from model.text.profile import TextProfile
 from model.text.tokenizer import EOS_ID
-from service.catalogue import Catalogue
-from service.models_file import ModelEntry, profile_of
-from service.worker import Worker
+from service.engine.worker import Worker
+from service.registry.model_registry import ModelRegistry
+from service.registry.models_file import ModelEntry, profile_of
 from tests.patience import PATIENCE_S
 
 
@@ -130,15 +130,15 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return make
 
 
-MakeCatalogue = Callable[..., Catalogue]
+MakeRegistry = Callable[..., ModelRegistry]
 """make(checkpoint): one model, tiny, German to English. make(checkpoint, entry, ...): those."""
 
 
 @pytest.fixture(scope="session")
-def make_catalogue() -> MakeCatalogue:
-    """A function that makes a catalogue whose models all have the same checkpoint."""
+def make_registry() -> MakeRegistry:
+    """A function that makes a registry whose models all have the same checkpoint."""
 
-    def make(checkpoint: Checkpoint, *entries: ModelEntry) -> Catalogue:
+    def make(checkpoint: Checkpoint, *entries: ModelEntry) -> ModelRegistry:
         tiny = ModelEntry(name="tiny", path=checkpoint.path, source="de", target="en")
 
         def build(entry: ModelEntry) -> Worker:
@@ -146,6 +146,6 @@ def make_catalogue() -> MakeCatalogue:
             profile = profile_of(entry, checkpoint)
             return Worker(entry.name, checkpoint, device=cpu, dtype=torch.float32, profile=profile)
 
-        return Catalogue(lambda: entries or (tiny,), build, drain_s=30.0)
+        return ModelRegistry(lambda: entries or (tiny,), build, drain_s=30.0)
 
     return make

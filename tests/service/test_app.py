@@ -12,14 +12,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
-from model.decoding.packed import PackedNetwork
+from model.decoding.torch.inference_network import InferenceNetwork
 from model.translator import Translator
+from service.api.middleware import REQUEST_ID
 from service.app import create_app
-from service.catalogue import Catalogue
-from service.measuring import REQUEST_ID
+from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
 TEXTS = [
@@ -42,9 +42,9 @@ MakeApp = Callable[..., FastAPI]
 
 
 @pytest.fixture(scope="module")
-def make_app(make_catalogue: Callable[..., Catalogue]) -> MakeApp:
+def make_app(make_registry: Callable[..., ModelRegistry]) -> MakeApp:
     def make(checkpoint: Checkpoint, settings: Settings = SETTINGS) -> FastAPI:
-        return create_app(make_catalogue(checkpoint), settings)
+        return create_app(make_registry(checkpoint), settings)
 
     return make
 
@@ -308,11 +308,11 @@ def test_pages_of_others_may_not_call_unless_they_are_named(
 def test_a_failure_of_ours_tells_nothing_of_the_request(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, make_app: MakeApp
 ) -> None:
-    def fail(self: PackedNetwork, *arguments: object) -> None:
+    def fail(self: InferenceNetwork, *arguments: object) -> None:
         raise RuntimeError("secret")
 
     with TestClient(make_app(checkpoint)) as client:
-        monkeypatch.setattr(PackedNetwork, "encode", fail)
+        monkeypatch.setattr(InferenceNetwork, "encode", fail)
         check_error(client.post(TRANSLATE, json={"text": "a"}), 500, "internal")
         assert client.get("/livez").status_code == 200
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.run_directory import point, prune
 from model.network.seq2seq import Seq2Seq
-from model.run import point, prune
 from model.translator import Translator
 from training.average import main
 

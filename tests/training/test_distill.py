@@ -7,10 +7,10 @@ import pytest
 
 from model.decoding.options import SearchOptions
 from model.translator import Translator
-from training.corpus import read_pairs
-from training.data_config import CorpusConfig, DataConfig
+from training.config.data_config import CorpusConfig, DataConfig
+from training.data.text_corpus import read_pairs
 from training.distill import main, nearest_tokenization
-from training.risk import score_named
+from training.losses.minimum_risk import score_named
 
 SOURCES = ["ein Haus", "", "der Hund läuft", "die Frau sieht den Mann"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from model.translate import main as translate
 from training.evaluate import main
-from training.metrics import read_metrics
+from training.tracking.metrics_log import read_metrics
 from training.train import main as train
 
 SOURCE = "der Hund läuft.\n\ndie Frau sieht den Mann!\n10 Hunde\nein rotes Haus\n"

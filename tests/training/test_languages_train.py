@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from training.config import load_config
+from training.config.train_config import load_config
 from training.evaluate import main as evaluate
-from training.metrics import read_metrics
+from training.tracking.metrics_log import read_metrics
 from training.train import main as train
 
 WORDS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import load_training_state
+from model.checkpoint.checkpoint import load_training_state
 from training.train import main
 
 OBJECTIVES: dict[str, tuple[str, ...]] = {

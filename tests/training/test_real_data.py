@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from model.text.tokenizer import Tokenizer
-from training.config import load_config
-from training.corpus import TextPairs, all_lines, encode_corpus, read_pairs
-from training.vocabulary import learn_tokenizer
+from training.config.train_config import load_config
+from training.data.learn_tokenizer import learn_tokenizer
+from training.data.text_corpus import TextPairs, all_lines, encode_corpus, read_pairs
 
 pytestmark = [
     pytest.mark.data,

@@ -1,139 +1,183 @@
-"""Learning a shortlist: the known translations are in it, and its coverage is counted rightly."""
+"""`dragoman-shortlist`: a trained model gets a shortlist, and nothing else of it changes."""
 
-import os
-from dataclasses import replace
+import json
+import random
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from model.decoding.shortlist import Shortlist
-from model.text.tokenizer import EOS_ID, UNK_ID, Tokenizer
-from training.batching import Ids
-from training.config import ShortlistConfig, load_config
-from training.corpus import encode_corpus, read_pairs
-from training.shortlist import learn_measured, learn_shortlist, measure_coverage
-from training.vocabulary import learn_tokenizer
+from model.checkpoint.checkpoint import load_checkpoint, load_training_state, save_checkpoint
+from model.checkpoint.run_directory import lock_run, point
+from training.shortlist import main
+from training.train import main as train
 
-FIRST, WORDS, FILLER = 260, 12, 290  # source word FIRST + i becomes target word FIRST + 12 + i
+WORDS = {"ein": "a", "Haus": "house", "Hund": "dog", "rot": "red", "läuft": "runs"}
 
 
-def word_by_word(pairs: int = 200, seed: int = 1) -> tuple[list[Ids], list[Ids]]:
-    """Each word has one translation; the order is shuffled; the filler follows every sentence."""
-    rng = np.random.default_rng(seed)
-    sources, targets = [], []
-    for _ in range(pairs):
-        source = rng.integers(FIRST, FIRST + WORDS, rng.integers(1, 6))
-        sources.append(source.astype(np.int32))
-        targets.append(np.append(rng.permutation(source) + WORDS, FILLER).astype(np.int32))
-    return sources, targets
+@pytest.fixture
+def run(tiny_checkpoint: Path, tiny_config: Path, tmp_path: Path) -> Path:
+    """A run saved without a shortlist, its best checkpoint not its last; beside it, a corpus."""
+    model = load_checkpoint(tiny_checkpoint)
+    run = tmp_path / "run"
+    for link, step in (("best", 4), ("last", 8)):
+        weights = {name: p + step for name, p in model.network.named_parameters()}
+        directory = save_checkpoint(
+            run,
+            step,
+            config=model.config,
+            weights=weights,
+            tokenizer=model.tokenizer,
+            search=model.search,
+            card="# A card\n\n## Metrics\n\n- none\n",
+            training_state={"momentum": torch.arange(step)},
+            training_meta={"steps": step},
+        )
+        point(run, link, directory)  # type: ignore[arg-type]
+    shutil.copy(tiny_config, run / "config.yaml")
+    rng = random.Random(1)
+    lines = [rng.choices(list(WORDS), k=rng.randint(1, 6)) for _ in range(60)]
+    source = "".join(" ".join(line) + "\n" for line in lines)
+    target = "".join(" ".join(WORDS[word] for word in line) + "\n" for line in lines)
+    (tmp_path / "train.de").write_text(source, encoding="utf-8")
+    (tmp_path / "train.en").write_text(target, encoding="utf-8")
+    return run
 
 
-def sizes(candidates: int, frequent: int, max_links: int = 10**6) -> ShortlistConfig:
-    return ShortlistConfig(candidates=candidates, frequent=frequent, max_links=max_links)
+def make(run: Path, *more: str) -> int:
+    files = ["--source", str(run.parent / "train.de"), "--target", str(run.parent / "train.en")]
+    return main([str(run), *files, *more])
 
 
-def equal(one: Shortlist, other: Shortlist) -> bool:
-    names = ("candidates", "frequent", "byte_pieces")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+def test_both_checkpoints_get_it_and_keep_the_rest(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {link: load_checkpoint((run / link).resolve()) for link in ("best", "last")}
+    tensors, meta = load_training_state(run)
+
+    assert make(run, "--candidates", "5") == 0
+
+    assert "shortlist: " in capsys.readouterr().out
+    for link, old in before.items():
+        new = load_checkpoint(run / link)
+        assert new.shortlist is not None
+        assert new.shortlist.candidates.shape == (new.tokenizer.vocab_size, 5)
+        assert (new.step, new.config, new.search) == (old.step, old.config, old.search)
+        assert new.tokenizer.model == old.tokenizer.model
+        assert new.digest != old.digest
+        assert new.card.startswith(old.card.rstrip())
+        assert "## Shortlist" in new.card
+        pairs = zip(new.network.parameters(), old.network.parameters(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
+        assert not old.path.exists()
+    again, meta_again = load_training_state(run)
+    assert meta_again == meta
+    assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
 
 
-def test_the_known_translation_comes_first(tiny_tokenizer: Tokenizer) -> None:
-    learned = learn_shortlist(*word_by_word(), tiny_tokenizer, sizes(2, 1))
+def test_the_right_words_are_in_it(run: Path) -> None:
+    assert make(run, "--candidates", "40", "--frequent", "1") == 0
 
-    assert learned.candidates.shape == (tiny_tokenizer.vocab_size, 2)
-    assert learned.candidates.dtype == np.int32
-    sources = np.arange(FIRST, FIRST + WORDS)
-    assert learned.candidates[sources, 0].tolist() == (sources + WORDS).tolist()
-    assert learned.frequent.tolist() == [EOS_ID, FILLER]
-    words = [FIRST, FIRST + 3]
-    assert set(learned.of(words)) >= {FIRST + WORDS, FIRST + WORDS + 3, FILLER, EOS_ID}
+    model = load_checkpoint(run)
+    assert model.shortlist is not None
+    allowed = set(model.shortlist.of(model.tokenizer.encode("ein Haus rot")).tolist())
+    assert set(model.tokenizer.encode("a house red")) <= allowed
+    assert len(allowed) < model.tokenizer.vocab_size
 
 
-def test_pieces_never_seen_have_no_candidates(tiny_tokenizer: Tokenizer) -> None:
-    learned = learn_shortlist(*word_by_word(), tiny_tokenizer, sizes(3, 0))
+def test_a_second_one_replaces_the_first(run: Path) -> None:
+    assert make(run, "--candidates", "5") == 0
+    assert make(run, "--candidates", "6") == 0
 
-    assert learned.candidates[310].tolist() == [EOS_ID] * 3
-    assert learned.of([310]).tolist() == [EOS_ID, 310]
-
-
-def test_every_byte_of_an_unknown_character_can_be_spelt(tiny_tokenizer: Tokenizer) -> None:
-    learned = learn_shortlist(*word_by_word(), tiny_tokenizer, sizes(3, 0))
-    snowman = tiny_tokenizer.encode("☃")
-
-    assert tiny_tokenizer.piece(snowman[-1]).startswith("<0x")
-    assert len(learned.byte_pieces) == 256
-    assert set(tiny_tokenizer.encode("Ω")) <= set(learned.of(snowman).tolist())
-    assert tiny_tokenizer.piece(int(learned.byte_pieces[0])) == "<0x00>"
+    model = load_checkpoint(run)
+    assert model.shortlist is not None
+    assert model.shortlist.candidates.shape[1] == 6
+    assert model.card.count("## Shortlist") == 1
+    assert len(list((run / "checkpoints").iterdir())) == 2
 
 
-def test_more_candidates_and_frequent_pieces_than_there_are(tiny_tokenizer: Tokenizer) -> None:
-    learned = learn_shortlist(*word_by_word(), tiny_tokenizer, sizes(500, 500))
+def test_one_checkpoint_under_both_links_stays_one(run: Path) -> None:
+    (run / "best").unlink()
+    (run / "best").symlink_to((run / "last").readlink())
 
-    assert learned.frequent.tolist() == [
-        EOS_ID,
-        *range(FIRST + WORDS, FIRST + 2 * WORDS),
-        FILLER,
-    ]
-    assert learned.candidates.shape == (tiny_tokenizer.vocab_size, 500)
+    assert make(run) == 0
 
-
-def test_unknown_pieces_of_a_foreign_tokenizer_are_no_candidates(tiny_tokenizer: Tokenizer) -> None:
-    sources, targets = word_by_word()
-    targets = [np.append(ids, [UNK_ID] * 9).astype(np.int32) for ids in targets]
-
-    learned = learn_shortlist(sources, targets, tiny_tokenizer, sizes(4, 3))
-
-    assert learned.candidates.min() >= EOS_ID
-    assert learned.frequent.min() >= EOS_ID
+    assert (run / "best").resolve() == (run / "last").resolve()
+    assert len(list((run / "checkpoints").iterdir())) == 1
 
 
-def test_a_large_corpus_is_sampled_evenly(tiny_tokenizer: Tokenizer) -> None:
-    """Sorted by content: neither its beginning nor its end may be lost."""
-    sources = [np.full(4, FIRST + number // 300, np.int32) for number in range(3000)]
-    targets = [ids + WORDS for ids in sources]  # (4 + 1) * 4 links in each pair
+def test_a_run_without_training_state_gets_one_too(run: Path) -> None:
+    for link in ("best", "last"):
+        shutil.rmtree(run / link / "training_state")
 
-    learned = learn_shortlist(sources, targets, tiny_tokenizer, sizes(1, 0, max_links=20 * 100))
+    assert make(run) == 0
 
-    every_30th = learn_shortlist(sources[::30], targets[::30], tiny_tokenizer, sizes(1, 0))
-    assert equal(learned, every_30th)
-    assert learned.candidates[FIRST : FIRST + 10, 0].tolist() == [
-        *range(FIRST + WORDS, FIRST + WORDS + 10)
-    ]
-    one = learn_shortlist(sources, targets, tiny_tokenizer, sizes(1, 0, max_links=1))
-    assert (one.candidates != EOS_ID).sum() == 2  # of NULL and of the only source piece
+    assert load_checkpoint(run).shortlist is not None
+    manifest = json.loads((run / "best" / "manifest.json").read_text())
+    assert not any(name.startswith("training_state") for name in manifest["files"])
 
 
-def test_coverage_counts_pieces_sentences_and_sizes() -> None:
-    shortlist = Shortlist(
-        candidates=np.full((20, 1), EOS_ID, np.int32),
-        frequent=np.array([EOS_ID, 4, 5], np.int32),
-        byte_pieces=np.array([], np.int32),
-    )
-    sources = [np.array(x, np.int32) for x in ([6], [7, 8], [9])]
-    references = [np.array(x, np.int32) for x in ([4, 6], [4, 9, 9, 7], [])]
+def test_training_goes_on_after_it(tiny_config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "trained"
+    command = [str(tiny_config), "--output", str(run)]
+    assert train([*command, "run.max_steps=4", "shortlist.candidates=0"]) == 0
+    assert load_checkpoint(run).shortlist is None
 
-    coverage = measure_coverage(shortlist, sources, references)
+    assert make(run) == 0
+    assert train([*command, "--resume", "run.max_steps=6", "shortlist.candidates=7"]) == 0
 
-    assert coverage.pieces == pytest.approx(4 / 6)
-    assert coverage.sentences == pytest.approx(2 / 3)
-    assert coverage.size == pytest.approx((4 + 5 + 4) / 3)
-    assert "66.7% of the pieces and all of 66.7%" in coverage.describe()
+    last = load_checkpoint(run / "last")
+    assert last.step == 6
+    assert last.shortlist is not None
+    assert last.shortlist.candidates.shape[1] == 7
 
 
-@pytest.mark.data
-@pytest.mark.skipif("DRAGOMAN_DATA" not in os.environ, reason="DRAGOMAN_DATA is not set")
-def test_a_quarter_of_multi30k_teaches_most_of_its_dev_set() -> None:
-    config = load_config(Path(__file__).parents[2] / "configs" / "multi30k_en_de.yaml")
-    corpora = (config.data.train[0], config.data.dev)
-    train, dev = (read_pairs(corpus, config.data) for corpus in corpora)
-    few = replace(train, sources=train.sources[::4], targets=train.targets[::4])
-    lines = [*few.sources, *few.targets]
-    tokenizer = Tokenizer(learn_tokenizer(lines, kind="bpe", vocab_size=4000))
-    small, held_out = (encode_corpus(pairs, tokenizer, max_length=100) for pairs in (few, dev))
+def test_mistakes_are_one_line_and_change_nothing(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = load_checkpoint(run).digest
+    target = tmp_path / "train.en"
+    lines = target.read_text()
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)  # follows the links
+    capsys.readouterr()
 
-    learned = learn_measured(small.sources, small.targets, held_out, tokenizer, ShortlistConfig())
+    def refused(message: str, place: Path = run, *more: str) -> None:
+        files = ["--source", str(tmp_path / "train.de"), "--target", str(target)]
+        assert main([str(place), *files, *more]) == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith("dragoman-shortlist: error: ")
+        assert message in errors
+        assert errors.count("\n") == 1
+        assert load_checkpoint(run).digest == digest
 
-    assert learned.coverage.pieces > 0.9
-    assert learned.coverage.size < 600
-    assert learned.duration_s < 30
+    refused("not a run", tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
+    refused("not a run", (run / "best").resolve())
+    (run / "config.yaml").rename(tmp_path / "config.yaml")
+    refused("config.yaml")
+    (tmp_path / "config.yaml").rename(run / "config.yaml")
+    refused("copy one with its links", copy)
+    refused("--candidates", run, "--candidates", "0")
+    with lock_run(run):
+        refused("in use by another process")
+    target.write_text(lines + "one more\n")
+    refused("align the files")
+    target.unlink()
+    refused("train.en")
+
+
+def test_held_out_lines_are_not_learned_from(run: Path, tmp_path: Path) -> None:
+    """The one line of sixty that is kept out is the first: its words occur nowhere else."""
+    for name in ("train.de", "train.en"):
+        lines = (tmp_path / name).read_text(encoding="utf-8").splitlines(keepends=True)
+        (tmp_path / name).write_text("☃\n" + "".join(lines[1:]), encoding="utf-8")
+
+    assert make(run) == 0
+
+    model = load_checkpoint(run)
+    assert model.shortlist is not None
+    snowman = model.tokenizer.encode("☃")[-3:]
+    assert np.all(model.shortlist.candidates[snowman] == 3)

@@ -15,14 +15,14 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from model.checkpoint import load_checkpoint
-from model.decoding.packed import PackedNetwork
+from model.checkpoint.checkpoint import load_checkpoint
+from model.checkpoint.run_directory import lock_run
+from model.decoding.torch.inference_network import InferenceNetwork
 from model.errors import DataError
-from model.run import lock_run
 from model.translator import Translator
 from tests.patience import PATIENCE_S
-from training.config import load_config
-from training.metrics import read_metrics
+from training.config.train_config import load_config
+from training.tracking.metrics_log import read_metrics
 from training.train import main
 
 
@@ -117,7 +117,7 @@ def test_a_validation_is_rehearsed_before_the_first_update(
     def no_room(*arguments: object) -> None:
         raise DataError("out of room")
 
-    monkeypatch.setattr(PackedNetwork, "log_scores", no_room)
+    monkeypatch.setattr(InferenceNetwork, "log_scores", no_room)
     assert train(tiny_config, tmp_path / "run") == 2
     assert not [line for line in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in line]
 

@@ -8,8 +8,8 @@ See `model.network.attention` for the formulas. Keys and values stay in fp32.
 import numpy as np
 
 from model.decoding.native.compiled import kernel
-from model.decoding.native.elementary import exponential, narrowed, sigmoid
 from model.decoding.native.product import Bytes, Floats, Ints
+from model.decoding.native.scalar_math import exponential, narrowed, sigmoid
 from model.decoding.native.vector import greater
 
 _ONE, _TWO, _ZERO = np.float32(1.0), np.float32(2.0), np.float32(0.0)

@@ -1,4 +1,4 @@
-"""Beams: one step of the search of many sentences, see `model.decoding.search` for its rules.
+"""Beams: one step of the search of many sentences, see `model.decoding.beam_search` for its rules.
 
 Only alive hypotheses have rows, so a sentence costs no more than what is left of its beam.
 """
@@ -7,11 +7,11 @@ Only alive hypotheses have rows, so a sentence costs no more than what is left o
 
 from typing import NamedTuple
 
-from model.decoding.beam import Beam
 from model.decoding.native.compiled import kernel
 from model.decoding.native.extensions import NOTHING, Flags, Longs
 from model.decoding.native.product import Floats, Ints
 from model.decoding.native.vector import greater
+from model.decoding.state.beam import Beam
 from model.text.tokenizer import EOS_ID
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.decoding.native.compiled import kernel
-from model.decoding.native.elementary import narrowed, sigmoid
 from model.decoding.native.product import STEPS, Bytes, Floats, Ints
+from model.decoding.native.scalar_math import narrowed, sigmoid
 from model.decoding.native.vector import widen
 
 Halves = NDArray[np.uint16]

@@ -26,15 +26,16 @@ ROOM = 64 << 20
 """Bytes that must be free where kernels are kept: Numba takes a full disk for an error."""
 
 
-def sources_digest() -> str:
-    """Of all kernels, which another version has otherwise."""
+def sources_digest(folder: Path = Path(__file__).parent) -> str:
+    """Of all kernels in `folder` and the folders in it, which another version has otherwise."""
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(folder.rglob("*.py")):
+        digest.update(f"{source.relative_to(folder)} {source.stat().st_size} ".encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
+def kernel_folder() -> Path:
     """Where the kernels are kept: `NUMBA_CACHE_DIR`, else the user's cache.
 
     Its name has a digest of the sources: Numba itself compares one file only, and would go on
@@ -69,7 +70,7 @@ def usable_folder(kept: Path) -> Path | None:
     return copy
 
 
-_FOLDER = usable_folder(cache_folder())
+_FOLDER = usable_folder(kernel_folder())
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

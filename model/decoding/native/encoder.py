@@ -14,12 +14,12 @@ import numpy as np
 
 from model.decoding.native.cells import add_rows, add_table
 from model.decoding.native.layer import Layer, Target
-from model.decoding.native.product import STEPS, Bytes, Floats, Ints, Product
+from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product, Ints
 from model.decoding.native.rows import place_narrow
 from model.network.seq2seq import Seq2Seq
 
 
-class Encoder:
+class NativeEncoder:
     """Source pieces to encoder outputs, fp32."""
 
     def __init__(self, network: Seq2Seq) -> None:
@@ -35,7 +35,7 @@ class Encoder:
         # Of an upper layer the product over all pieces at once; layer l reads a sum of l outputs.
         self._inputs = [
             tuple(
-                Product(layer.input_weight, layer.input_bias, [(int(size), float(number))])
+                Int8Product(layer.input_weight, layer.input_bias, [(int(size), float(number))])
                 for layer in pair
             )
             for number, pair in enumerate(self._layers[1:], start=1)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.decoding.native.compiled import kernel
-from model.decoding.native.elementary import exponential
 from model.decoding.native.product import Floats, Ints
+from model.decoding.native.scalar_math import exponential
 from model.decoding.native.vector import SCAN, greater, largest, pointer
 
 Longs = NDArray[np.int64]

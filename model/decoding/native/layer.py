@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.decoding.native import cells
 from model.decoding.native.cells import Halves
-from model.decoding.native.product import Bytes, Floats, Ints, Product
+from model.decoding.native.product import Bytes, Floats, Int8Product, Ints
 from model.network.cells import RecurrentLayer
 
 Parts = list[tuple[int, float]]
@@ -64,10 +64,10 @@ class Layer:
         hidden: Parts = [(self.size, 1.0)]
         self._from_hidden = None
         if self.kind == "gru":  # the reset gate comes between the two products
-            self._from_hidden = Product(u, b_u * scale[:, 0], hidden)
-            self.product = Product(w, own, inputs) if taken else None
+            self._from_hidden = Int8Product(u, b_u * scale[:, 0], hidden)
+            self.product = Int8Product(w, own, inputs) if taken else None
         else:
-            self.product = Product(np.concatenate([w, u], axis=1), own, inputs + hidden)
+            self.product = Int8Product(np.concatenate([w, u], axis=1), own, inputs + hidden)
 
     @property
     def gate_width(self) -> int:

@@ -19,16 +19,16 @@ from torch import nn
 from model.config import ModelConfig
 from model.decoding.native.attention import attend, scores_by_product, scores_by_sum
 from model.decoding.native.cells import add_table
-from model.decoding.native.encoder import Encoder
+from model.decoding.native.encoder import NativeEncoder
 from model.decoding.native.layer import Layer, LayerState, Parts, Target
-from model.decoding.native.product import STEPS, Bytes, Floats, Ints, Product
+from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product, Ints
 from model.decoding.native.rows import place_narrow, place_rows, place_tanh
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class NativeEncoded:
     """One sentence between encoder and decoder."""
 
     values: Floats
@@ -42,7 +42,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class NativeState:
     """What a step hands to the next, for M rows."""
 
     layers: list[LayerState]
@@ -51,7 +51,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class NativeMemory:
     """What is attended to: a slot for each sentence."""
 
     values: Floats
@@ -63,7 +63,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NativeStep:
     """Which rows there are in a step: row r continues row `origin[r]` of the old state."""
 
     rows: int
@@ -117,7 +117,7 @@ class NativeNetwork:
             bound = float(config.encoder_layers)
             context = (config.encoder_size, bound)
             self._context_steps = STEPS / bound
-            self.encoder = Encoder(network)
+            self.encoder = NativeEncoder(network)
             self.layers: list[Layer] = []
             for number, layer in enumerate(decoder.layers):
                 inputs: Parts = [(size, float(max(number, 1)))]
@@ -143,7 +143,7 @@ class NativeNetwork:
             if decoder.narrow is not None:  # a linear layer between is folded into the output
                 bias = bias + weight @ decoder.narrow.bias
                 weight = weight @ decoder.narrow.weight
-            self.output = Product(weight.numpy(), bias.numpy())
+            self.output = Int8Product(weight.numpy(), bias.numpy())
             self.features = weight.shape[1]
 
     @property
@@ -152,7 +152,7 @@ class NativeNetwork:
 
     def encode(
         self, sources: list[tuple[int, ...]], threads: Executor | None = None
-    ) -> list[Encoded]:
+    ) -> list[NativeEncoded]:
         """Memory and first state of each source, given without EOS."""
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]), reverse=True)
         pieces = [np.array([*sources[i], EOS_ID], dtype=np.int32) for i in order]
@@ -166,9 +166,9 @@ class NativeNetwork:
             keys = np.ascontiguousarray(keys[:, : self._keys.outputs])
         parts = [slice(a, a + len(p)) for a, p in zip(starts.tolist(), pieces, strict=True)]
         hidden, carry = self._start(values, parts)
-        found: list[Encoded | None] = [None] * len(sources)
+        found: list[NativeEncoded | None] = [None] * len(sources)
         for row, (number, part) in enumerate(zip(order, parts, strict=True)):
-            found[number] = Encoded(values[part], keys[part], hidden[row], carry[row])
+            found[number] = NativeEncoded(values[part], keys[part], hidden[row], carry[row])
         return [encoded for encoded in found if encoded is not None]
 
     def _start(self, values: Floats, parts: list[slice]) -> tuple[Bytes, Floats]:
@@ -187,15 +187,21 @@ class NativeNetwork:
         carry = {"lstm": cell, "gru": hidden, "rnn": cell[..., :0]}[self.config.cell]
         return narrow.reshape(hidden[:, 0].shape), carry[:, 0].astype(np.float32)
 
-    def state(self, rows: int) -> State:
+    def state(self, rows: int) -> NativeState:
         """The state of `rows` rows, all zeros."""
-        return State(
+        return NativeState(
             [layer.state(rows) for layer in self.layers],
             np.full((rows, self.features), 128, np.uint8),
         )
 
     def step(
-        self, step: Step, old: State, new: State, memory: Memory, weights: Floats, buffers: Buffers
+        self,
+        step: NativeStep,
+        old: NativeState,
+        new: NativeState,
+        memory: NativeMemory,
+        weights: Floats,
+        buffers: Buffers,
     ) -> None:
         """One more piece for every row: `new` is written, with the features in `attentional`.
 
@@ -231,10 +237,10 @@ class NativeNetwork:
         self,
         number: int,
         layer: Layer,
-        step: Step,
+        step: NativeStep,
         column: int,
-        old: State,
-        new: State,
+        old: NativeState,
+        new: NativeState,
         buffers: Buffers,
     ) -> None:
         """One layer; its inputs lie in the first `column` columns already."""
@@ -264,7 +270,9 @@ class NativeNetwork:
             target,
         )
 
-    def _attend(self, step: Step, memory: Memory, weights: Floats, buffers: Buffers) -> None:
+    def _attend(
+        self, step: NativeStep, memory: NativeMemory, weights: Floats, buffers: Buffers
+    ) -> None:
         """The context of every row, in the last columns of `combined`."""
         rows, query, heads = step.rows, buffers.top, self.config.attention_heads
         if self._query is not None:
@@ -294,7 +302,7 @@ class NativeNetwork:
         )
 
 
-def _product(linear: nn.Linear, bounds: Parts, factor: float = 1.0) -> Product:
+def _product(linear: nn.Linear, bounds: Parts, factor: float = 1.0) -> Int8Product:
     """`linear` as a product of bytes, times `factor`."""
     bias = linear.bias if linear.bias is not None else torch.zeros(linear.out_features)
-    return Product((factor * linear.weight).numpy(), (factor * bias).numpy(), bounds)
+    return Int8Product((factor * linear.weight).numpy(), (factor * bias).numpy(), bounds)

@@ -1,4 +1,4 @@
-"""Product: a matrix product of bytes, exact, and so the same for a row whatever rows are beside it.
+"""Int8 product: a matrix product of bytes, exact, so a row does not depend on those beside it.
 
 int8 needs no calibration, because the architecture bounds what it multiplies: hidden states and
 tanh layers lie in (-1, 1), a sum of l of them in (-l, l), an attention context is a convex mixture.
@@ -32,7 +32,7 @@ def multiply(
 ) -> None:
     """out (rows, 64 B) = (x W^T - correction) * scale + bias.
 
-    `weight` (B, I/4, 64) holds 4 bytes in each int32; see `Product`.
+    `weight` (B, I/4, 64) holds 4 bytes in each int32; see `Int8Product`.
     """
     blocks, length, _ = weight.shape
     stride = out.shape[1]
@@ -58,7 +58,7 @@ def multiply(
             _dot_1(given, width, block, length, less, factor, more, place, stride)
 
 
-class Product:
+class Int8Product:
     """x W^T + b for rows of bytes; the result is fp32."""
 
     def __init__(

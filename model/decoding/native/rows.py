@@ -3,8 +3,8 @@
 import numpy as np
 
 from model.decoding.native.compiled import kernel
-from model.decoding.native.elementary import narrowed, sigmoid
 from model.decoding.native.product import Bytes, Floats, Ints
+from model.decoding.native.scalar_math import narrowed, sigmoid
 
 _ONE, _TWO = np.float32(1.0), np.float32(2.0)
 

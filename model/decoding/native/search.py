@@ -13,16 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.decoding.beam_search import Candidates
+from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.native.beams import BeamArrays, keep, list_rows
 from model.decoding.native.extensions import best_extensions
-from model.decoding.native.listed import NativeListed
-from model.decoding.native.network import Buffers, Encoded, Memory, NativeNetwork, Step
+from model.decoding.native.native_shortlist_output import NativeShortlistOutput
+from model.decoding.native.network import (
+    Buffers,
+    NativeEncoded,
+    NativeMemory,
+    NativeNetwork,
+    NativeStep,
+)
 from model.decoding.native.product import Floats
-from model.decoding.rules import score_bound
-from model.decoding.search import Candidates
+from model.decoding.rules.rules import score_bound
 from model.decoding.sentence import Ruled, Sentence
-from model.decoding.shortlist import Shortlist
-from model.decoding.slots import Slots
+from model.decoding.state.slots import Slots
 from model.text.tokenizer import EOS_ID
 
 CHUNK = 8
@@ -40,7 +46,7 @@ class NativeSearch:
         self._network = network
         count, beam, source = slots.count, slots.beam_size, slots.source
         rows, config = count * beam, network.config
-        self._memory = Memory(
+        self._memory = NativeMemory(
             np.zeros((count, source, config.encoder_size), np.float32),
             np.zeros((count, source, network.key_width), np.float32),
             np.zeros(count, np.int32),
@@ -48,13 +54,15 @@ class NativeSearch:
         # Behind the rows of hypotheses a row for the first state of each slot.
         self._old, self._new = network.state(rows + count), network.state(rows + count)
         self._buffers = Buffers(network, rows, source)
-        self._listed = None if shortlist is None else NativeListed(network, shortlist, count)
+        self._shortlist_output = (
+            None if shortlist is None else NativeShortlistOutput(network, shortlist, count)
+        )
         self._columns = np.full(count, config.vocab_size, np.int32)
         self._logits = np.empty((CHUNK * beam, network.output.width), np.float32)
         self._maxima = np.empty(self._logits.shape[1], np.float32)
         self._source = np.zeros((count, beam), np.int32)
         self._row = np.full((count, beam), -1, np.int32)
-        self._step = Step(rows, *(np.zeros(rows, np.int32) for _ in range(4)))
+        self._step = NativeStep(rows, *(np.zeros(rows, np.int32) for _ in range(4)))
         self._chosen = Candidates(
             torch.zeros(count, beam),
             torch.zeros(count, beam, dtype=torch.long),
@@ -76,11 +84,11 @@ class NativeSearch:
         """Any sources may be encoded together."""
         return 0
 
-    def encode(self, sources: list[tuple[int, ...]]) -> list[Encoded]:
+    def encode(self, sources: list[tuple[int, ...]]) -> list[NativeEncoded]:
         """Encode sources of any lengths."""
         return self._network.encode(sources, self._threads)
 
-    def admit(self, slot: int, sentence: Sentence, encoded: Encoded) -> None:
+    def admit(self, slot: int, sentence: Sentence, encoded: NativeEncoded) -> None:
         """Begin a sentence in `slot`."""
         self.slots.admit(slot, sentence)
         length = len(encoded.values)
@@ -94,8 +102,8 @@ class NativeSearch:
         for number, layer in enumerate(self._old.layers):
             layer.hidden[first] = encoded.hidden[number]
             layer.carry[first] = encoded.carry[number]
-        if self._listed is not None:
-            self._columns[slot] = self._listed.admit(slot, sentence.request)
+        if self._shortlist_output is not None:
+            self._columns[slot] = self._shortlist_output.admit(slot, sentence.request)
 
     def move(self, source: int, target: int, sentence: Sentence) -> None:
         """Move `sentence` from slot `source` to slot `target`."""
@@ -110,8 +118,8 @@ class NativeSearch:
         ):
             array[target] = array[source]
         self._extra[target], self._more[target] = 0, 0
-        if self._listed is not None:
-            self._listed.move(source, target)
+        if self._shortlist_output is not None:
+            self._shortlist_output.move(source, target)
 
     def extend(self, active: list[Sentence]) -> list[bool]:
         """Extend the hypotheses of the active sentences by one piece; which sentences are over."""
@@ -129,7 +137,7 @@ class NativeSearch:
             step.sentence,
             step.place,
         )
-        now = Step(rows, step.piece, step.origin, step.sentence, step.place)
+        now = NativeStep(rows, step.piece, step.origin, step.sentence, step.place)
         self._network.step(now, self._old, self._new, self._memory, self._weights, self._buffers)
         self._choose(count, ruled)
         if ruled.slots:
@@ -167,18 +175,18 @@ class NativeSearch:
         self._ruled[:count] = False
         self._ruled[ruled.slots] = True
         own: list[Tensor] = []
-        end = EOS_ID if self._listed is None else 0
+        end = EOS_ID if self._shortlist_output is None else 0
         features = self._new.attentional
         for first in range(0, count, CHUNK):
             some = min(CHUNK, count - first)
             alive = row[first : first + some]
             used = alive[alive >= 0]
             offset, rows = int(used[0]), len(used)
-            if self._listed is None:
+            if self._shortlist_output is None:
                 logits = self._logits
                 self._network.output(features[offset : offset + rows], rows, logits)
             else:
-                logits = self._listed.logits(first, some, alive, offset, features)
+                logits = self._shortlist_output.logits(first, some, alive, offset, features)
             own += [
                 self._log_probs(slot, logits, offset)
                 for slot in ruled.slots
@@ -204,9 +212,9 @@ class NativeSearch:
                 parent,
                 column,
             )
-        if self._listed is not None:
+        if self._shortlist_output is not None:
             column[ruled.slots] = 0  # of an earlier step, pieces and not columns
-            self._listed.name(count, column)
+            self._shortlist_output.name(count, column)
         if own:
             chosen = self.slots.choose_by_rules(ruled, torch.stack(own))
             for held, new in zip(self._chosen, chosen, strict=True):
@@ -217,10 +225,10 @@ class NativeSearch:
         rows = np.maximum(self._row[slot] - offset, 0)
         pieces = self._columns[slot]
         found = torch.from_numpy(logits[rows, :pieces]).log_softmax(dim=1)
-        if self._listed is None:
+        if self._shortlist_output is None:
             return found
         full = found.new_full((len(rows), self._network.config.vocab_size), -torch.inf)
-        full[:, torch.from_numpy(self._listed.ids[slot, :pieces])] = found
+        full[:, torch.from_numpy(self._shortlist_output.ids[slot, :pieces])] = found
         return full
 
     def _follow_rules(self, ruled: Ruled) -> None:

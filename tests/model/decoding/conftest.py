@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig
+from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine
 from model.decoding.request import Finished, Request
-from model.decoding.search import Hypothesis
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID
 

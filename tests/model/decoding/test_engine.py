@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.decoding.beam_search import Hypothesis, length_penalty
 from model.decoding.engine import (
     MAX_LENGTH,
     Engine,
@@ -21,8 +22,7 @@ from model.decoding.engine import (
     room_for,
 )
 from model.decoding.options import SearchOptions, length_limit
-from model.decoding.precision import runnable
-from model.decoding.search import Hypothesis, length_penalty
+from model.decoding.precision.precision import runnable
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID

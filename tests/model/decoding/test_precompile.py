@@ -14,8 +14,8 @@ TRANSLATE = """
 import importlib, json, pkgutil, sys
 from pathlib import Path
 import model.decoding.native as native
-from model.checkpoint import load_checkpoint
-from model.decoding.fastest import seconds_of
+from model.checkpoint.checkpoint import load_checkpoint
+from model.decoding.precision.fastest_precision import seconds_of
 from model.decoding.options import SearchOptions
 from model.translator import Translator
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.decoding.packed import PackedNetwork
 from model.decoding.selftest import rows_are_independent
+from model.decoding.torch.inference_network import InferenceNetwork
 from model.network.seq2seq import Seq2Seq
 
 MakeNetwork = Callable[..., Seq2Seq]
@@ -22,7 +22,7 @@ def test_this_machine_passes(make_network: MakeNetwork, dtype: torch.dtype) -> N
 def test_scores_that_grow_with_the_number_of_sentences(
     make_network: MakeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = PackedNetwork(make_network(), torch.float32)
+    network = InferenceNetwork(make_network(), torch.float32)
     honest = network.log_scores
 
     def biased(*args: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def test_a_row_that_depends_on_its_place(
     make_network: MakeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a kernel treats its last rows in another way."""
-    network = PackedNetwork(make_network(), torch.float32)
+    network = InferenceNetwork(make_network(), torch.float32)
     honest = network.log_scores
 
     def odd_at_the_end(features: Tensor, weights: Tensor, memory: object) -> Tensor:

@@ -8,16 +8,8 @@ import pytest
 
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
-from model.jobs.manifest import (
-    Manifest,
-    adopt,
-    check_same,
-    load_manifest,
-    manifest_path,
-    part_size,
-)
-from model.jobs.parts import claim, folder_of
-from model.jobs.shard import Shard
+from model.jobs.manifest import Manifest, adopt, check_same, load_manifest, manifest_path, part_size
+from model.jobs.parts import Shard, claim, folder_of
 from model.jobs.truncation import Truncations
 from model.jobs.window import Written
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from model.errors import CheckpointError
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
-from training.vocabulary import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer
 
 ODD_LINES = [
     "",

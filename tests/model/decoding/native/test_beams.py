@@ -115,7 +115,7 @@ def test_what_was_forced_at_the_limit() -> None:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_keeping_is_bookkeeping(seed: int) -> None:
-    """Against the rules of `model.decoding.search`, one by one."""
+    """Against the rules of `model.decoding.beam_search`, one by one."""
     chance = np.random.default_rng(seed)
     drawn, steps = Drawn(seed, 128), 5
     values, parent, piece, _ = drawn.extensions(EOS_ID)

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from model.decoding.native import compiled
-from model.decoding.native.compiled import NUMBA, cache_folder, kernel, usable_folder
+from model.decoding.native.compiled import (
+    NUMBA,
+    kernel,
+    kernel_folder,
+    sources_digest,
+    usable_folder,
+)
 
 NOWHERE = "/dev/null/nowhere"
 """Where not even root can make a folder."""
@@ -18,10 +24,10 @@ def test_the_folder_is_the_users_cache_or_what_the_environment_says(
 ) -> None:
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    own = cache_folder()
+    own = kernel_folder()
     assert own.parent == tmp_path / "cache/dragoman"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
-    assert cache_folder() == tmp_path / "numba" / own.name
+    assert kernel_folder() == tmp_path / "numba" / own.name
 
 
 def test_numba_keeps_its_own_folder_for_others() -> None:
@@ -67,3 +73,14 @@ def test_a_full_disk_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     full = shutil.disk_usage(tmp_path)._replace(free=compiled.ROOM - 1)
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)
     assert usable_folder(tmp_path) is None
+
+
+def test_a_change_in_any_folder_of_kernels_is_another_digest(tmp_path: Path) -> None:
+    (tmp_path / "deeper").mkdir()
+    seen = {sources_digest(tmp_path)}
+    for name, content in (("a.py", "1"), ("deeper/b.py", "1"), ("deeper/b.py", "2")):
+        (tmp_path / name).write_text(content)
+        seen.add(sources_digest(tmp_path))
+    (tmp_path / "deeper" / "b.py").rename(tmp_path / "c.py")  # moved, with the same content
+    seen.add(sources_digest(tmp_path))
+    assert len(seen) == 5

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.config import ModelConfig
 from model.decoding.native.layer import Layer, Target
-from model.decoding.native.network import Buffers, Memory, NativeNetwork, Step
+from model.decoding.native.network import Buffers, NativeMemory, NativeNetwork, NativeStep
 from model.network.cells import RecurrentLayer
 from model.network.memory import Memory as TorchMemory
 from model.network.seq2seq import Seq2Seq
@@ -78,7 +78,7 @@ def search_native(network: NativeNetwork, chosen: list[int]) -> Found:
     encoded = network.encode([sources[number] for number in chosen])
     count, source = len(chosen), max(LENGTHS)
     rows = count * BEAM
-    memory = Memory(
+    memory = NativeMemory(
         np.zeros((count, source, encoded[0].values.shape[1]), np.float32),
         np.zeros((count, source, encoded[0].keys.shape[1]), np.float32),
         np.array([LENGTHS[number] for number in chosen], np.int32),
@@ -98,7 +98,9 @@ def search_native(network: NativeNetwork, chosen: list[int]) -> Found:
         old, new = states if number % 2 == 0 else states[::-1]
         weights = np.zeros((rows, source), np.float32)
         piece = np.ascontiguousarray(token[chosen].reshape(-1), dtype=np.int32)
-        network.step(Step(rows, piece, own, sentence, own), old, new, memory, weights, buffers)
+        network.step(
+            NativeStep(rows, piece, own, sentence, own), old, new, memory, weights, buffers
+        )
         logits = np.empty((rows, network.output.width), np.float32)
         network.output(new.attentional, rows, logits)
         found.append(logits[:, :40].reshape(count, BEAM, -1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from model.decoding.native.product import STEPS, Bytes, Floats, Product
+from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product
 from model.decoding.native.rows import place_narrow
 from model.decoding.native.vector import BLOCK, WIDTH, dot_rows, pointer
 
@@ -20,7 +20,7 @@ def narrow(x: Floats, bound: float = 1.0) -> Bytes:
     return out
 
 
-def result(product: Product, x: Bytes) -> Floats:
+def result(product: Int8Product, x: Bytes) -> Floats:
     out = np.full((len(x), product.width), np.nan, np.float32)
     product(x, len(x), out)
     return out[:, : product.outputs]
@@ -34,14 +34,14 @@ def test_the_product_is_the_float64_product(outputs: int) -> None:
         random(20, 64, seed=2),
     )
     exact = x.astype(np.float64) @ weight.T.astype(np.float64) + bias
-    assert np.abs(result(Product(weight, bias), narrow(x)) - exact).max() < 0.05
+    assert np.abs(result(Int8Product(weight, bias), narrow(x)) - exact).max() < 0.05
 
 
 def test_it_is_the_integer_product_times_the_scales() -> None:
     """Equal to arithmetic on integers, in the worst case too: nothing saturates on the way."""
     weight = np.random.default_rng(0).integers(-127, 128, (32, 128)).astype(np.float32)
     weight[:, 0] = 127.0  # so that the scale of each output is 1
-    product = Product(weight, np.zeros(32, np.float32))
+    product = Int8Product(weight, np.zeros(32, np.float32))
     for x in (np.ones((5, 128)), -np.ones((5, 128)), random(5, 128)):
         bytes_ = narrow(x.astype(np.float32))
         exact = (bytes_.astype(np.int64) - 128) @ weight.T.astype(np.int64) / 127
@@ -51,7 +51,7 @@ def test_it_is_the_integer_product_times_the_scales() -> None:
 def test_the_worst_case_of_all() -> None:
     """255 * 127 in every place, of both signs."""
     for sign in (1.0, -1.0):
-        product = Product(np.full((64, 512), sign, np.float32), np.zeros(64, np.float32))
+        product = Int8Product(np.full((64, 512), sign, np.float32), np.zeros(64, np.float32))
         out = result(product, np.full((3, 512), 255, np.uint8))
         np.testing.assert_allclose(out, sign * 512, rtol=1e-6)
 
@@ -59,7 +59,7 @@ def test_the_worst_case_of_all() -> None:
 def test_parts_with_other_bounds_are_scaled_back() -> None:
     weight = random(16, 48)
     small, large = random(9, 16, seed=1), 3 * random(9, 32, seed=2)
-    product = Product(weight, np.zeros(16, np.float32), [(16, 1.0), (32, 3.0)])
+    product = Int8Product(weight, np.zeros(16, np.float32), [(16, 1.0), (32, 3.0)])
     ours = result(product, np.concatenate([narrow(small), narrow(large, 3.0)], axis=1))
     exact = np.concatenate([small, large], axis=1) @ weight.T
     assert np.abs(ours - exact).max() < 0.02 * np.abs(exact).max()
@@ -71,7 +71,7 @@ def test_nothing_is_clipped_at_the_bounds() -> None:
 
 
 def test_a_row_has_the_same_bits_whatever_rows_are_beside_it() -> None:
-    product, x = Product(random(96, 64), random(96, seed=1)), narrow(random(160, 64, seed=2))
+    product, x = Int8Product(random(96, 64), random(96, seed=1)), narrow(random(160, 64, seed=2))
     alone = result(product, x[:1])
     for rows in (2, 3, 4, 5, 16, 31, 160):
         assert np.array_equal(result(product, x[:rows])[:1], alone)

@@ -1,0 +1,1 @@
+"""Checkpoints: one directory with all that translating needs, and the run that keeps them."""

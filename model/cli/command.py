@@ -1,0 +1,297 @@
+"""What the commands share: flags, the model they load, one-line errors and exit statuses."""
+
+import argparse
+import errno
+import importlib.metadata
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+import torch
+
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.config import from_dict, to_dict
+from model.decoding.lexical_shortlist import Shortlist
+from model.decoding.options import SearchOptions
+from model.decoding.precision.dtypes import PRECISIONS
+from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
+from model.errors import ConfigError, DataError, DragomanError
+from model.io.lines import atomic_output, iter_lines, read_lines
+from model.network.seq2seq import Seq2Seq
+from model.text.printable import printable
+from model.translation.ensemble import network_of, shortlist_of
+
+OK, MISTAKE = 0, 2
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE, SIGTERM
+
+STREAM = "-"  # the name of standard input and standard output
+
+SEARCH_HELP = {
+    "beam_size": "hypotheses kept side by side: 1 is greedy search, more is slower, often better",
+    "n_best": "translations for each line, at most the beam size; above 1 needs --format jsonl",
+    "length_penalty": "what log-probabilities are divided by, so that short output is not favoured",
+    "alpha": "exponent of the length penalty: more favours longer output, 0 is no penalty",
+    "word_reward": "added to the score for each piece: more favours longer output",
+    "coverage_beta": "weight of the penalty for source that gets too little attention; 0 is none",
+    "min_length": "pieces that a translation has at least",
+    "max_length_a": "a translation has at most A * source pieces + B pieces; this is A",
+    "max_length_b": "this is B",
+    "no_repeat_ngram": "pieces in a row that may not occur twice in a translation; 0 forbids none",
+    "temperature": "above 0, draw samples from the probabilities ** (1 / X); 0 searches",
+    "top_k": "draw from the N most probable pieces only; 0 is all of them",
+    "top_p": "draw from the fewest most probable pieces that have probability X together",
+    "seed": "of the random numbers: another seed draws other samples",
+    "diverse_groups": "parts of the beam that avoid each other's choices; divides the beam size",
+    "diverse_strength": "what a piece loses for each time that an earlier group chose it",
+    "prefix": "each translation begins with this text",
+    "constraints": "a phrase that each translation contains; give the flag again for more",
+    "avoid": "a phrase that no translation contains; give the flag again for more",
+    "split_sentences": "whether lines are cut at the ends of sentences; auto: unless the model has "
+    "learned from lines of several sentences",
+    "on_long": "of a model that reads texts whole, for summaries: whether one that is too long is "
+    "refused, or cut, so that its beginning is read",
+    "source_language": "tag or name of the language of the text, where the model does not say",
+    "target_language": "tag or name of the language that is wanted: another model is refused",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedModel:
+    """A checkpoint, or an ensemble, and where to run it."""
+
+    checkpoint: Checkpoint
+    """Of an ensemble the first, whose search options count."""
+    others: tuple[Checkpoint, ...]
+    """The further members of an ensemble."""
+    network: Seq2Seq
+    """Of the checkpoint, or of all together."""
+    device: torch.device
+    dtype: torch.dtype
+    precision: str
+    """As resolved: never "auto"."""
+    shortlist: Shortlist | None
+    """Of the checkpoint, if it was asked for."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong flag as every other mistake is reported."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}. See {self.prog} --help.")
+
+
+def command_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
+    """A parser that knows --help and --version; flags cannot be abbreviated."""
+    parser = _Parser(
+        prog=name,
+        description=description,
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_version(parser)
+    return parser
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """--version."""
+    version = f"{parser.prog} {importlib.metadata.version('dragoman')}"
+    parser.add_argument("--version", action="version", version=version)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, *, run_required: bool = True) -> None:
+    """RUN, and where and how to compute."""
+    add_run_argument(parser, required=run_required)
+    add_machine_arguments(parser)
+    parser.add_argument(
+        "--precision",
+        choices=["auto", *PRECISIONS],
+        default="auto",
+        help="number format of matrix products (default: %(default)s); auto is the fastest here, "
+        "measured when a model is first loaded on a machine",
+    )
+
+
+def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
+    """--shortlist."""
+    parser.add_argument(
+        "--shortlist",
+        action="store_true",
+        help="score only the pieces that the checkpoint's shortlist names for a source: other "
+        "words in some lines, of about the same quality on the whole (see docs/shortlist.md)",
+    )
+
+
+def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
+    """--ensemble, for the `others` of `load_model`."""
+    parser.add_argument(
+        "--ensemble",
+        metavar="RUN",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="further models with the tokenizer of the first RUN, which stands before this flag: "
+        "all translate as one, by the mean of their log-probabilities",
+    )
+
+
+def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """RUN; None where it is neither required nor given."""
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        type=Path,
+        nargs=None if required else "?",
+        help="output directory of dragoman-train (its best checkpoint) or one of its checkpoints",
+    )
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """--device and --threads."""
+    parser.add_argument(
+        "--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N"
+    )
+    parser.add_argument(
+        "--threads", metavar="N", type=positive, help="CPU threads (default: one for each core)"
+    )
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """One flag for each of the `SearchOptions`."""
+    group = parser.add_argument_group(
+        "search options", "Without a flag, what the checkpoint was saved with (decoding.json)."
+    )
+    for name, hint in get_type_hints(SearchOptions).items():
+        flag = f"--{name.replace('_', '-')}"
+        text = SEARCH_HELP[name]
+        if get_origin(hint) is Literal:
+            group.add_argument(flag, choices=get_args(hint), help=text)
+        elif get_origin(hint) is tuple:
+            group.add_argument(flag, metavar="TEXT", action="append", help=text)
+        else:
+            metavar = {int: "N", float: "X", str: "TEXT"}[hint]
+            group.add_argument(flag, metavar=metavar, type=hint, help=text)
+
+
+def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> SearchOptions:
+    """`defaults` with the flags that were given in their place.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    given = {name: getattr(arguments, name) for name in SEARCH_HELP}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return from_dict(SearchOptions, to_dict(defaults) | chosen)
+
+
+def load_model(
+    name: str, arguments: argparse.Namespace, others: Sequence[Path] = ()
+) -> LoadedModel:
+    """Load what `add_model_arguments` asked for, and tell on stderr what it is.
+
+    Args:
+        others: runs or checkpoints that are an ensemble together with RUN.
+
+    Raises:
+        ConfigError: no such device, or an ensemble without a common tokenizer or with a shortlist.
+        CheckpointError: there is no checkpoint, or it is damaged or too new.
+    """
+    device = resolve_device(arguments.device)
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    checkpoints = [load_checkpoint(path) for path in (arguments.run, *others)]
+    shortlist = shortlist_of(checkpoints, arguments.shortlist)
+    network = network_of(checkpoints)
+    dtype = resolve_precision(arguments.precision, device, network)
+    precision = precision_of(dtype)
+    paths = " + ".join(str(checkpoint.path) for checkpoint in checkpoints)
+    print(
+        f"{name}: {paths}, device {device}, precision {precision}, "
+        f"threads {torch.get_num_threads()}",
+        file=sys.stderr,
+    )
+    return LoadedModel(
+        checkpoint=checkpoints[0],
+        others=tuple(checkpoints[1:]),
+        network=network,
+        device=device,
+        dtype=dtype,
+        precision=precision,
+        shortlist=shortlist,
+    )
+
+
+def input_lines(name: str) -> Iterator[str]:
+    """The lines of a file, or of standard input for `-`; see `model.io.lines`."""
+    if name == STREAM:
+        return iter_lines(sys.stdin.buffer, "standard input")
+    return read_lines(Path(name))
+
+
+@contextmanager
+def open_output(name: str) -> Iterator[BinaryIO]:
+    """A file that appears when it is complete, or standard output for `-`.
+
+    Raises:
+        DataError: the file cannot be written, or the disk is full.
+    """
+    if name != STREAM:
+        with atomic_output(Path(name)) as output:
+            yield output
+        return
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        _discard_stdout()
+        raise DataError(
+            f"standard output: cannot be written ({error.strerror}). Make room."
+        ) from error
+
+
+def run_command(name: str, command: Callable[[], int]) -> int:
+    """The exit status of `command`.
+
+    A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. A reader that
+    closes our output, as `head` does, ends the command without a word: 141. SIGTERM unwinds it as
+    Ctrl-C does, so that no half-written file stays behind, and leaves the process with 143. What
+    standard output cannot say, such as a byte of a path that is no text, is spelt out there, as it
+    is on stderr.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
+    try:
+        return command()
+    except DragomanError as error:
+        print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _discard_stdout()
+        return PIPE_CLOSED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _discard_stdout() -> None:
+    """Python writes what is left in its buffer when it exits: let that succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def positive(text: str) -> int:
+    """The type of a flag that takes a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too small, use 1 or more")
+    return number

@@ -1,0 +1,102 @@
+"""The parser of dragoman-translate, and what its --help says."""
+
+import argparse
+
+from model.cli.command import (
+    STREAM,
+    add_ensemble_argument,
+    add_model_arguments,
+    add_search_arguments,
+    add_shortlist_argument,
+    command_parser,
+)
+from model.jobs.formats import FORMATS
+
+NAME = "dragoman-translate"
+
+DESCRIPTION = """\
+Translate text with a trained model: one line out for each line in, in the same order.
+Blank lines come back unchanged. Sentences of a line are translated one by one and joined,
+unless the model has learned from lines of several (--split-sentences); a sentence that is too
+long for the model is cut, and joined again. Bullets, emoji and white space stay in their place.
+See docs/text.md. Outputs that hit their length limit are counted on standard error.
+
+A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
+written as a space. Piped lines are translated together, 4,096 at a time. Input that is not
+UTF-8 ends the command with the number of the line, unless --quarantine is given.
+
+From file to file, what is done is kept in OUTPUT.parts until all is done: after a kill,
+--resume goes on with it, and --shard lets several processes share the work. The output has the
+same bytes in any case. See docs/translate.md."""
+
+EXAMPLE = """\
+example:
+  echo 'Das Brot kostet 4,20 Euro.' | dragoman-translate runs/demo
+  dragoman-translate runs/demo --input in.txt --output out.txt
+  dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
+
+tsv: a column with the translation is added at the end of each line.
+
+jsonl: each line is an object with the key "text" and, if you like, "options" (search options for
+this line, such as {"beam_size": 1}). It comes back with all its keys and, in the place of any of
+the same name, with translation, score, log_prob, pieces, token_log_probs (of each piece),
+alignment (for each piece the index of the source piece that it attended to most), word_alignment
+(the same for words), source_pieces and truncated (the length limit was hit); with an n_best above 1
+also with alternatives, a list of the other translations.
+
+parquet: the table comes back with a column "translation"."""
+
+
+def translate_parser() -> argparse.ArgumentParser:
+    """Takes the command line apart."""
+    parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
+    add_model_arguments(parser)
+    add_ensemble_argument(parser)
+    add_shortlist_argument(parser)
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        default=STREAM,
+        help="UTF-8, unpacked if it ends in .gz or .zst; - or nothing is standard input",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        default=STREAM,
+        help="appears when it is complete, or not at all, packed if it ends in .gz or .zst; - or "
+        "nothing is standard output",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="of input and output (default: what the name of the input ends in, else text)",
+    )
+    parser.add_argument(
+        "--field",
+        metavar="NAME",
+        help="where the text is: in tsv the number of a column, from 1, or its name in the header "
+        "(default: 1), in jsonl a key and in parquet a column (default: text)",
+    )
+    parser.add_argument(
+        "--quarantine",
+        metavar="FILE",
+        help="where lines go that cannot be translated, with the reason, as jsonl; an empty line "
+        "takes their place (default: the first such line ends the command)",
+    )
+    job = parser.add_argument_group("from file to file")
+    job.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="do one of N shares; the last one to finish writes the output that all N name",
+    )
+    job.add_argument(
+        "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
+    )
+    add_search_arguments(parser)
+    parser.add_argument(
+        "--mbr",
+        action="store_true",
+        help="of all beam-size hypotheses, best of all samples (--temperature), take the one that "
+        "is most like all of them by chrF: minimum Bayes risk (see docs/search.md)",
+    )
+    return parser

@@ -1,0 +1,30 @@
+"""Automaton over pieces that knows which pieces would complete a forbidden phrase.
+
+One automaton holds a whole list of phrases. `model.translation.avoid_automaton` makes it from text.
+"""
+
+# Shapes: M sentences, K hypotheses, V vocabulary, Q states.
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Automaton:
+    """State 0 is the beginning of the translation."""
+
+    following: Tensor
+    """(Q, V) int32: the state that each piece leads to."""
+    forbidden: Tensor
+    """(Q, V) bool: the pieces that would complete a phrase."""
+
+    def to(self, device: torch.device) -> "Automaton":
+        """The same on `device`."""
+        return Automaton(self.following.to(device), self.forbidden.to(device))
+
+
+def forbid_completions(log_probs: Tensor, automaton: Automaton, state: Tensor) -> None:
+    """Set to -inf, in `log_probs` (M, K, V), what would complete a phrase in `state` (M, K)."""
+    log_probs.masked_fill_(automaton.forbidden[state], -torch.inf)

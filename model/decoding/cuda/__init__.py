@@ -1,0 +1,1 @@
+"""How the steps of a search are launched on a CUDA device."""

@@ -1,0 +1,1 @@
+"""The number format of the matrix products: its names, the choice, and its cache."""

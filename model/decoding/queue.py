@@ -1,0 +1,72 @@
+"""Queue: sentences that wait for a slot, encoded ahead in batches of like length."""
+
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
+
+from model.decoding.request import Request
+
+LOOKAHEAD = 128  # how many waiting sentences are searched for companions in one encoder batch
+
+
+Kept = TypeVar("Kept")
+"""A sentence between encoder and decoder, as a search keeps it."""
+
+
+class QueueSearch(Protocol[Kept]):
+    """What a queue asks of the search that it feeds."""
+
+    @property
+    def encode_rows(self) -> int: ...
+
+    def group(self, src: tuple[int, ...]) -> int: ...
+
+    def encode(self, sources: list[tuple[int, ...]]) -> list[Kept]: ...
+
+
+class Queue(Generic[Kept]):
+    """First in, first out. Encoded ahead are at most the first 128 waiting sentences."""
+
+    def __init__(self, search: QueueSearch[Kept]) -> None:
+        self._search = search
+        self._waiting: dict[int, Request] = {}  # in order of arrival
+        self._encoded: dict[int, Kept] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, id: int, request: Request) -> None:
+        """Let `request` wait behind all others."""
+        self._waiting[id] = request
+
+    def all(self) -> list[tuple[int, Request]]:
+        """Those that wait, in order of arrival."""
+        return list(self._waiting.items())
+
+    def cancel(self, id: int) -> bool:
+        """Forget a waiting sentence; False if it is not here."""
+        self._encoded.pop(id, None)
+        return self._waiting.pop(id, None) is not None
+
+    def pop(self) -> tuple[int, Request, Kept]:
+        """The sentence that has waited longest."""
+        id, request = next(iter(self._waiting.items()))
+        self.encode_ahead()
+        del self._waiting[id]
+        return id, request, self._encoded.pop(id)
+
+    def encode_ahead(self) -> None:
+        """Encode the sentence at the head with companions, if there is one and it is not yet."""
+        for id, request in islice(self._waiting.items(), 1):
+            if id not in self._encoded:
+                self._encode_with_companions(request)
+
+    def _encode_with_companions(self, first: Request) -> None:
+        """Encode `first`, which waits at the head, and the next waiting ones of its group."""
+        group = self._search.group(first.src)
+        fitting = (
+            (id, request.src)
+            for id, request in islice(self._waiting.items(), LOOKAHEAD)
+            if id not in self._encoded and self._search.group(request.src) == group
+        )
+        chosen = dict(islice(fitting, self._search.encode_rows))
+        self._encoded.update(zip(chosen, self._search.encode(list(chosen.values())), strict=True))

@@ -1,0 +1,1 @@
+"""The rules that some sentences are searched by: constraints, penalties, sampling."""

@@ -1,0 +1,286 @@
+"""Rules: the options that not every search uses, for the sentences of a lane that use them.
+
+Sentences without such options never come here. For the others the lane hands over their rows of
+log-probabilities, and this decides which candidates they keep. All rows with one feature are
+treated together; a sentence's result depends on none of the others, because every sum here runs
+over one hypothesis, in one fixed order.
+
+What takes part in a step, in this order: what `avoid` and `no_repeat_ngram` forbid, what `prefix`
+prescribes, the choice (of a beam, of samples, by groups or by constraints), and the score.
+"""
+
+# Shapes: M sentences with rules, N slots, K hypotheses, V vocabulary, S source length with EOS,
+# T target length with EOS, P pieces of constraints.
+
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from model.decoding.automaton import Automaton, forbid_completions
+from model.decoding.beam_search import Candidates, best_candidates
+from model.decoding.rules.constraints import (
+    ConstraintProgress,
+    Constraints,
+    advance,
+    constrained_candidates,
+    expected,
+)
+from model.decoding.rules.penalties import (
+    coverage,
+    diverse_candidates,
+    forbid_repetition,
+    reward_bound,
+)
+from model.decoding.rules.rules_state import allocate_rules
+from model.decoding.rules.sampling import draws, keep_probable, sample, sampled_candidates
+from model.decoding.sentence import Ruled, Sentence
+from model.text.tokenizer import EOS_ID
+
+Avoid = Callable[[], Automaton]
+
+
+class Rules:
+    """What the sentences with rules in one lane carry from step to step."""
+
+    def __init__(self, *, slots: int, beam_size: int, steps: int, source: int, continues: Tensor):
+        """Buffers for `slots` sentences of `source` pieces and `steps` outputs, EOS counted.
+
+        `continues` (V,) bool says which pieces continue the word before them.
+        """
+        self._continues, self._beam_size = continues, beam_size
+
+        self._state, self._held = allocate_rules(slots, beam_size, steps, source, continues.device)
+        self._place = torch.arange(beam_size, device=continues.device)
+        self._automata: WeakKeyDictionary[Avoid, Automaton] = WeakKeyDictionary()
+
+    def admit(self, slot: int, sentence: Sentence) -> None:
+        """Begin a sentence in `slot`."""
+        request, limit, held = sentence.request, sentence.limit, self._held
+        for field in (*self._state, held.closed):
+            field[slot] = 0
+        if request.options.temperature:
+            held.draw[slot, : limit + 1] = draws(request.options.seed, limit + 1, self._beam_size)
+        if request.constraints:
+            new = Constraints.of(request.constraints)
+            held.places[slot] = torch.stack([new.piece, new.depth, new.end])
+            held.bits[slot] = torch.stack([new.starts, new.ends])
+        if request.avoid is not None and request.avoid not in self._automata:
+            self._automata[request.avoid] = request.avoid().to(self._continues.device)
+
+    def move(self, source: int, target: int) -> None:
+        """Move what belongs to slot `source` to slot `target`."""
+        for field in (*self._state, *self._held):
+            field[target] = field[source]
+
+    def choose(
+        self, ruled: Ruled, log_probs: Tensor, end: Tensor, alive: Tensor, finished: Tensor
+    ) -> Candidates:
+        """The candidates (M, K) that these sentences keep, -inf where there is no place left.
+
+        Args:
+            log_probs: (M, K, V) fp32 of the next piece, -inf for what no search allows; changed.
+            end: (M, K) those of EOS, also where it is forbidden.
+            alive: (M, K) log-probabilities so far.
+            finished: (M,) hypotheses finished so far.
+        """
+        self._forbid(ruled, log_probs, end)
+        found: list[tuple[list[int], Candidates]] = []
+        for choose in (_by_beam, self._by_sampling, self._by_groups, self._by_constraints):
+            found += choose(ruled, log_probs, alive)
+        order = torch.tensor([row for rows, _ in found for row in rows], device=alive.device)
+        parts = zip(*(chosen for _, chosen in found), strict=True)
+        chosen = Candidates(*(torch.cat(part)[order.argsort()] for part in parts))
+        free = (self._beam_size - finished).unsqueeze(1)
+        for rows in ruled.groups(_groups).values():
+            free[rows] = self._beam_size  # their places are counted group by group
+        return chosen._replace(
+            log_prob=chosen.log_prob.masked_fill(self._place >= free, -torch.inf)
+        )
+
+    def follow(self, ruled: Ruled, chosen: Candidates, weights: Tensor) -> None:
+        """Let the state go with the `chosen` hypotheses (M, K).
+
+        `weights` (M, K, S) is the attention of the hypotheses before the step.
+        """
+        state, parent, piece = self._state, chosen.parent, chosen.piece
+        for groups, rows in ruled.groups(_groups).items():
+            ended = (piece[rows] == EOS_ID) & (chosen.log_prob[rows] > -torch.inf)
+            count = ended.view(len(rows), groups, -1).sum(dim=2)
+            self._held.closed[ruled.slots_of(rows), :groups] += count
+        if rows := ruled.rows(lambda request: request.options.no_repeat_ngram):
+            slots, lengths = ruled.slots_of(rows), [ruled.sentences[row].length for row in rows]
+            old = state.sequence[slots, :, : max(lengths) + 1]
+            new = old.gather(1, parent[rows].unsqueeze(2).expand_as(old))
+            new[list(range(len(rows))), :, lengths] = piece[rows]
+            state.sequence[slots, :, : max(lengths) + 1] = new
+        if rows := ruled.rows(lambda request: request.options.coverage_beta):
+            slots, width = ruled.slots_of(rows), weights.shape[2]
+            total = state.attended[slots, :, :width] + weights[rows].float()
+            index = parent[rows].unsqueeze(2).expand_as(total)
+            state.attended[slots, :, :width] = total.gather(1, index)
+        for avoid, rows in ruled.groups(lambda s: s.request.avoid).items():
+            slots, following = ruled.slots_of(rows), self._automata[avoid].following
+            old = state.avoiding[slots].gather(1, parent[rows])
+            state.avoiding[slots] = following[old, piece[rows]].long()
+        if rows := ruled.rows(lambda request: request.constraints):
+            slots, (constraints, before) = ruled.slots_of(rows), self._progress(ruled, rows)
+            before = ConstraintProgress(*(field.gather(1, parent[rows]) for field in before))
+            after = advance(constraints, before, piece[rows], self._continues)
+            state.partial[slots], state.met[slots] = after
+
+    def extra_score(self, ruled: Ruled) -> Tensor:
+        """(M, K) what hypotheses that end now have besides their normalised log-probability.
+
+        To be asked after `follow`.
+        """
+        rewards = [s.request.options.word_reward * (s.length + 1) for s in ruled.sentences]
+        device = self._continues.device
+        extra = torch.tensor(rewards, device=device).unsqueeze(1).repeat(1, self._beam_size)
+        if rows := ruled.rows(lambda request: request.options.coverage_beta):
+            requests = [ruled.sentences[row].request for row in rows]
+            betas = torch.tensor([r.options.coverage_beta for r in requests], device=device)
+            sources = torch.tensor([len(r.src) for r in requests], device=device)
+            attended = self._state.attended[ruled.slots_of(rows)]
+            extra[rows] += betas.unsqueeze(1) * coverage(attended, sources)
+        return extra
+
+    # Parts of a step
+
+    def _forbid(self, ruled: Ruled, log_probs: Tensor, end: Tensor) -> None:
+        """Everything that forbids pieces of its own, in `log_probs`."""
+        prescribed = {
+            row: s.request.prefix[s.length]
+            for row, s in enumerate(ruled.sentences)
+            if s.length < len(s.request.prefix)
+        }
+        rows, pieces = list(prescribed), list(prescribed.values())
+        kept = log_probs[rows, :, pieces] if rows else None
+        for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
+            own, state = log_probs[some], self._state.avoiding[ruled.slots_of(some)]
+            forbid_completions(own, self._automata[avoid], state)
+            log_probs[some] = own
+        self._forbid_repetition(ruled, log_probs)
+        # A hypothesis that cannot go on ends.
+        stuck = log_probs.amax(dim=2).isneginf()
+        log_probs[:, :, EOS_ID] = torch.where(stuck, end, log_probs[:, :, EOS_ID])
+        if kept is not None:
+            log_probs[rows] = -torch.inf
+            log_probs[rows, :, pieces] = kept
+
+    def _forbid_repetition(self, ruled: Ruled, log_probs: Tensor) -> None:
+        for n, rows in ruled.groups(lambda s: s.request.options.no_repeat_ngram or None).items():
+            lengths = [ruled.sentences[row].length for row in rows]
+            sequence = self._state.sequence[ruled.slots_of(rows), :, : max(lengths)]
+            own = log_probs[rows]
+            forbid_repetition(own, sequence, torch.tensor(lengths, device=own.device), n)
+            constrained = [
+                i for i, row in enumerate(rows) if ruled.sentences[row].request.constraints
+            ]
+            if constrained:  # what a constraint demands is not forbidden
+                constraints, progress = self._progress(ruled, [rows[i] for i in constrained])
+                piece, wanted = expected(constraints, progress)
+                before = log_probs[[rows[i] for i in constrained]].gather(2, piece)
+                value = before.masked_fill(~wanted, -torch.inf)
+                own[constrained] = own[constrained].scatter_reduce(2, piece, value, "amax")
+            log_probs[rows] = own
+
+    def _by_sampling(
+        self, ruled: Ruled, log_probs: Tensor, alive: Tensor
+    ) -> list[tuple[list[int], Candidates]]:
+        """The rows that draw samples."""
+        found = []
+        for (top_k, has_top_p), rows in ruled.groups(_sampling).items():
+            sentences = [ruled.sentences[row] for row in rows]
+            options = [s.request.options for s in sentences]
+            own = log_probs[rows]
+            temperature = own.new_tensor([o.temperature for o in options])
+            probable = own
+            if top_k or has_top_p:
+                shares = (
+                    self._held.draw.new_tensor([o.top_p for o in options]) if has_top_p else None
+                )
+                probable = keep_probable(own, temperature, top_k, shares)
+            draw = self._held.draw[ruled.slots_of(rows), [s.length for s in sentences]]
+            piece = sample(probable, draw, temperature)
+            found.append((rows, sampled_candidates(own, alive[rows], piece)))
+        return found
+
+    def _by_groups(
+        self, ruled: Ruled, log_probs: Tensor, alive: Tensor
+    ) -> list[tuple[list[int], Candidates]]:
+        """The rows with diverse groups."""
+        found = []
+        for groups, rows in ruled.groups(_groups).items():
+            strength = [ruled.sentences[row].request.options.diverse_strength for row in rows]
+            chosen = diverse_candidates(
+                log_probs[rows],
+                alive[rows],
+                self._held.closed[ruled.slots_of(rows)],
+                torch.tensor(strength, device=alive.device),
+                groups,
+            )
+            found.append((rows, chosen))
+        return found
+
+    def _by_constraints(
+        self, ruled: Ruled, log_probs: Tensor, alive: Tensor
+    ) -> list[tuple[list[int], Candidates]]:
+        """The rows with constraints."""
+        rows = ruled.rows(lambda request: request.constraints)
+        if not rows:
+            return []
+        room = [ruled.sentences[row].limit - ruled.sentences[row].length - 1 for row in rows]
+        constraints, progress = self._progress(ruled, rows)
+        chosen = constrained_candidates(
+            log_probs[rows],
+            alive[rows],
+            constraints,
+            progress,
+            torch.tensor(room, device=alive.device),
+            self._continues,
+        )
+        return [(rows, chosen)]
+
+    def _progress(self, ruled: Ruled, rows: list[int]) -> tuple[Constraints, ConstraintProgress]:
+        slots = ruled.slots_of(rows)
+        places, bits = self._held.places[slots], self._held.bits[slots]
+        return (
+            Constraints(*places.unbind(1), *bits.unbind(1)),
+            ConstraintProgress(self._state.partial[slots], self._state.met[slots]),
+        )
+
+
+def _by_beam(ruled: Ruled, log_probs: Tensor, alive: Tensor) -> list[tuple[list[int], Candidates]]:
+    """The rows that choose as every search does."""
+    rows = ruled.rows(
+        lambda request: (
+            not (
+                request.options.temperature
+                or request.options.diverse_groups > 1
+                or request.constraints
+            )
+        )
+    )
+    if not rows:
+        return []
+    return [(rows, best_candidates(log_probs[rows] + alive[rows].unsqueeze(2)))]
+
+
+def score_bound(sentence: Sentence, length: int) -> float:
+    """The most that `extra_score` can be for hypotheses of `length` pieces that are alive."""
+    reward = sentence.request.options.word_reward
+    return reward_bound(reward, length + 1, sentence.limit + 1)
+
+
+def _groups(sentence: Sentence) -> int | None:
+    """How many there are; None without them."""
+    groups = sentence.request.options.diverse_groups
+    return groups if groups > 1 else None
+
+
+def _sampling(sentence: Sentence) -> tuple[int, bool] | None:
+    """`top_k`, and whether there is a `top_p`; None for a search."""
+    options = sentence.request.options
+    return (options.top_k, options.top_p < 1) if options.temperature else None

@@ -1,0 +1,54 @@
+"""The state of rules: what sentences with rules keep from step to step, in a slot each."""
+
+# Shapes: N slots, K hypotheses, S source length with EOS, T target length with EOS, P pieces of
+# constraints.
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.decoding.rules.constraints import MAX_PIECES
+
+
+class HypothesisRules(NamedTuple):
+    """What belongs to each hypothesis, and goes where the beam puts it."""
+
+    sequence: Tensor  # (N, K, T) its pieces, where n-grams are forbidden
+    attended: Tensor  # (N, K, S) fp32 sum of its attention, where coverage counts
+    avoiding: Tensor  # (N, K) state of the automaton of `avoid`
+    partial: Tensor  # (N, K) int64, see `constraints.Progress`
+    met: Tensor  # (N, K) int64
+
+
+class SentenceRules(NamedTuple):
+    """What belongs to the sentence."""
+
+    closed: Tensor  # (N, K) finished hypotheses of each group
+    draw: Tensor  # (N, T, K) fp64 random numbers
+    places: Tensor  # (N, 3, P) piece, depth and end, see `constraints.Constraints`
+    bits: Tensor  # (N, 2) int64: starts and ends, see there
+
+
+def allocate_rules(
+    slots: int, beam_size: int, steps: int, source: int, device: torch.device
+) -> tuple[HypothesisRules, SentenceRules]:
+    """Zeros for `slots` sentences of `source` pieces and `steps` outputs, EOS counted."""
+
+    def zeros(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
+        return torch.zeros(slots, *shape, dtype=dtype, device=device)
+
+    state = HypothesisRules(
+        sequence=zeros(beam_size, steps),
+        attended=zeros(beam_size, source, dtype=torch.float32),
+        avoiding=zeros(beam_size),
+        partial=zeros(beam_size),
+        met=zeros(beam_size),
+    )
+    held = SentenceRules(
+        closed=zeros(beam_size),
+        draw=zeros(steps, beam_size, dtype=torch.float64),
+        places=zeros(3, MAX_PIECES),
+        bits=zeros(2),
+    )
+    return state, held

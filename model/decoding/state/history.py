@@ -1,0 +1,125 @@
+"""History: back-pointers of all sentences in flight, resolved once when a sentence is over.
+
+Hypotheses are never copied while they grow. Each step writes which piece went to which hypothesis,
+and following that backwards gives the pieces, and the attention, of any of them.
+"""
+
+# Shapes: N active sentences, K hypotheses (the beam), S source length and T target length, both
+# with EOS.
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from model.decoding.beam_search import Candidates, Hypothesis, common_prefix, trace
+from model.decoding.options import length_limit
+from model.decoding.request import Request
+
+
+class History:
+    """Preallocated buffers, a row for each slot. Nothing is read that was not written before."""
+
+    def __init__(
+        self, *, slots: int, steps: int, beam_size: int, source: int, device: torch.device
+    ) -> None:
+        shape = (slots, steps, beam_size)
+        # Empty, not zeros: memory that no sentence is long enough to reach is then never touched.
+        self.piece = torch.empty(shape, dtype=torch.long, device=device)
+        self.parent = torch.empty(shape, dtype=torch.long, device=device)
+        self.log_prob = torch.empty(shape, device=device)
+        self.score = torch.empty(shape, device=device)  # -inf where nothing finished
+        self.weights = torch.empty((*shape, source), device=device)  # before the step's selection
+        self._slot = torch.arange(slots, device=device)
+
+    def record(self, step: Tensor, chosen: Candidates, score: Tensor, weights: Tensor) -> None:
+        """Write step number `step` (N,) of the first N slots.
+
+        Args:
+            chosen: the hypotheses after the step.
+            score: (N, K) of those that finish with it, else -inf.
+            weights: (N, K, S) attention of the hypotheses before the step.
+        """
+        slot = self._slot[: len(step)]
+        self.piece[slot, step] = chosen.piece
+        self.parent[slot, step] = chosen.parent
+        self.log_prob[slot, step] = chosen.log_prob
+        self.score[slot, step] = score
+        self.weights[slot, step, :, : weights.shape[2]] = weights.float()
+
+    def move(self, source: int, target: int, steps: int, length: int) -> None:
+        """Copy `steps` steps of slot `source`, of source length `length`, to slot `target`."""
+        for held in (self.piece, self.parent, self.log_prob, self.score):
+            held[target, :steps] = held[source, :steps]
+        self.weights[target, :steps, :, :length] = self.weights[source, :steps, :, :length]
+
+    def resolve(
+        self, slot: int, steps: int, request: Request, forced: list[bool]
+    ) -> tuple[Hypothesis, ...]:
+        """The best hypotheses of a sentence that is over after `steps` steps.
+
+        `forced` says of each hypothesis alive at the length limit whether EOS was forced on it.
+        """
+        options, length = request.options, len(request.src) + 1
+        limit = length_limit(options, len(request.src))
+        pieces, parents = self.piece[slot, :steps].tolist(), self.parent[slot, :steps].tolist()
+        log_probs, scores = self.log_prob[slot, :steps].tolist(), self.score[slot, :steps].tolist()
+        ends = [
+            (score, step, place)
+            for step, row in enumerate(scores)
+            for place, score in enumerate(row)
+            if score > -math.inf
+        ]
+        # Only those that can be among the best are followed; equal scores rank by their pieces.
+        least = sorted((score for score, _, _ in ends), reverse=True)[: options.n_best][-1:]
+        finished = []
+        for score, step, place in ends:
+            if score >= least[0]:
+                taken, path = trace(pieces, parents, step, place)
+                sums = [log_probs[t][k] for t, k in enumerate([*path[1:], place])]
+                finished.append((-score, taken[:-1], sums, path))
+        finished.sort(key=lambda entry: entry[:2])
+        weights = self.weights[slot, :steps, :, :length].cpu()
+        return tuple(
+            Hypothesis(
+                pieces=taken,
+                log_prob=sums[-1],
+                token_log_probs=tuple(now - past for past, now in pairwise([0.0, *sums])),
+                score=-negative,
+                truncated=len(taken) == limit and forced[path[-1]],
+                weights=weights[list(range(len(path))), path],
+            )
+            for negative, taken, sums, path in finished[: options.n_best]
+        )
+
+    def stable_prefixes(
+        self, slots: list[int], steps: list[int], contenders: Tensor, best_score: Tensor
+    ) -> list[tuple[int, ...]]:
+        """What all hypotheses that can still come first begin with, for each of the M `slots`.
+
+        Args:
+            steps: steps taken in each slot.
+            contenders: (M, K) which hypotheses are alive and can reach the best score.
+            best_score: (M,) of the finished hypotheses, -inf where there is none.
+        """
+        last = max(steps)
+        score = self.score[slots, :last]
+        leads = (score == best_score[:, None, None]) & (score > -torch.inf)
+        packed = torch.cat(  # one transfer for all: (M, 3 * last + 1, K)
+            [
+                self.piece[slots, :last],
+                self.parent[slots, :last],
+                leads.long(),
+                contenders.long().unsqueeze(1),
+            ],
+            dim=1,
+        ).tolist()
+        prefixes = []
+        for rows, count in zip(packed, steps, strict=True):
+            pieces, parents, leaders = rows[:last], rows[last : 2 * last], rows[2 * last : -1]
+            ends = [(count - 1, place) for place, yes in enumerate(rows[-1]) if yes]
+            for step in range(count):  # EOS is no piece: a finished hypothesis ends in its parent
+                ends += [(step - 1, parents[step][k]) for k, yes in enumerate(leaders[step]) if yes]
+            prefixes.append(common_prefix(pieces, parents, ends))
+        return prefixes

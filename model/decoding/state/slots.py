@@ -1,0 +1,87 @@
+"""Slots: what every search keeps of the sentences in flight, whatever computes it.
+
+The active slots are always the first ones. Each row of every tensor belongs to one sentence.
+"""
+
+# Shapes: N slots, K hypotheses (the beam).
+
+import torch
+from torch import Tensor
+
+from model.decoding.beam_search import Candidates, Hypothesis
+from model.decoding.request import Event
+from model.decoding.rules.rules import Rules
+from model.decoding.sentence import Ruled, Sentence
+from model.decoding.state.beam import Beam
+from model.decoding.state.history import History
+from model.decoding.state.stable_prefix import progress
+from model.text.tokenizer import EOS_ID
+
+
+class Slots:
+    """Beams, back-pointers and rules of `count` sentences."""
+
+    def __init__(
+        self, *, count: int, beam_size: int, steps: int, source: int, continues: Tensor
+    ) -> None:
+        """For up to `source` pieces with EOS and padding, and `steps` outputs with EOS.
+
+        `continues`: see `Engine`; it says which device, too.
+        """
+        self.count, self.beam_size, self.source = count, beam_size, source
+        self.steps = steps + 1
+        """The last one is no sentence's: what a step computes for slots that rest goes there."""
+        self.device = continues.device
+        self.beam = Beam.allocate(count, beam_size, self.steps, self.device)
+        self.history = History(
+            slots=count, steps=self.steps, beam_size=beam_size, source=source, device=self.device
+        )
+        self.rules = Rules(
+            slots=count, beam_size=beam_size, steps=steps, source=source, continues=continues
+        )
+
+    def admit(self, slot: int, sentence: Sentence) -> None:
+        """Begin a sentence in `slot`."""
+        self.beam.begin(slot, sentence.request.options, sentence.limit)
+        if sentence.ruled:
+            self.rules.admit(slot, sentence)
+
+    def move(self, source: int, target: int, sentence: Sentence) -> None:
+        """Move `sentence` from slot `source` to slot `target`."""
+        for held in self.beam:
+            held[target] = held[source]
+        self.history.move(source, target, sentence.length, len(sentence.request.src) + 1)
+        if sentence.ruled:
+            self.rules.move(source, target)
+
+    def finish(self, slot: int, sentence: Sentence) -> tuple[Hypothesis, ...]:
+        """The hypotheses of a sentence that is over."""
+        # Not `sentence.length`: the host may have learned some steps later that it is over.
+        steps = int(self.beam.length[slot])
+        forced = self.beam.forced[slot].tolist()
+        return self.history.resolve(slot, steps, sentence.request, forced)
+
+    def news(self, active: list[Sentence | None]) -> list[Event]:
+        """What there is to tell of streamed sentences; `active` is by slot."""
+        return progress(active, self.beam, self.history)
+
+    def choose_by_rules(self, ruled: Ruled, log_probs: Tensor) -> Candidates:
+        """What the rules choose from `log_probs` (M, K, V), those of the ruled; changed."""
+        end = log_probs[:, :, EOS_ID].clone()
+        self._forbid(log_probs, ruled)
+        alive, finished = self.beam.log_prob[ruled.slots], self.beam.finished[ruled.slots]
+        return self.rules.choose(ruled, log_probs, end, alive, finished)
+
+    def _forbid(self, log_probs: Tensor, ruled: Ruled) -> None:
+        """Set to -inf, in the `log_probs` (M, K, V) of the ruled, what no search allows next."""
+        log_probs[:, :, :EOS_ID] = -torch.inf
+        ending = ruled.rows_of(lambda sentence: sentence.length == sentence.limit)
+        if ending:
+            end = log_probs[ending, :, EOS_ID]
+            forced = end < log_probs[ending].amax(dim=2)
+            self.beam.forced[ruled.slots_of(ending)] = forced
+            log_probs[ending] = -torch.inf
+            log_probs[ending, :, EOS_ID] = end
+        short = ruled.rows_of(lambda s: s.length < min(s.request.options.min_length, s.limit))
+        if short:
+            log_probs[short, :, EOS_ID] = -torch.inf

@@ -1,0 +1,157 @@
+"""InferenceNetwork: the network with its weights laid out for inference, in fp32 or bf16.
+
+The same function as `Seq2Seq` (tests hold them equal), in fewer and larger operations: those of
+`InferenceLayer`, and a linear layer between the attentional vector and the output layer is folded
+into the latter.
+"""
+
+# Shapes: N sentences, K hypotheses, R = N*K rows, S source length, D decoder size, L layers,
+# H encoder output size, h half of it (one direction), V vocabulary.
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.decoding.torch.inference_layer import FloatProduct, InferenceLayer, gate_table
+from model.network.attention import Attention
+from model.network.cells import fill_rows
+from model.network.decoder import DecoderState, mean_values
+from model.network.memory import Memory
+from model.network.seq2seq import Seq2Seq
+
+
+class InferenceNetwork:
+    """What the engine asks of a network: encode, start, step, log_scores."""
+
+    def __init__(self, network: Seq2Seq, dtype: torch.dtype) -> None:
+        """The network, in eval mode and on any device, is read and left as it is."""
+        config = network.config
+        self.config = config
+        self.dtype = dtype
+        self.device = network.output.weight.device
+        with torch.no_grad():
+            if network.output.weight.dtype != torch.float32:
+                network = copy.deepcopy(network).float()
+            self._embedding = (network.source_embedding.weight * network.input_scale).to(dtype)
+            same = dtype == torch.float32
+            self._encoder = network.encoder if same else copy.deepcopy(network.encoder).to(dtype)
+            self._attention: Attention = network.decoder.attention
+            self._keys = None
+            if config.attention != "dot":
+                key = self._attention.key.weight
+                self._keys = FloatProduct(key, key.new_zeros(len(key)), dtype)
+            self._pack_decoder(network)
+        # Functions of single elements run in blocks of 32, and treat a rest in another way.
+        self._even = config.decoder_size % 32 == 0
+
+    def _pack_decoder(self, network: Seq2Seq) -> None:
+        config, decoder, dtype = network.config, network.decoder, self.dtype
+        size, feeding = config.decoder_size, config.input_feeding
+        self._layers = []
+        for number, layer in enumerate(decoder.layers):
+            taken = size if feeding or number else 0
+            if number and not feeding:
+                taken += config.encoder_size
+            self._layers.append(InferenceLayer(layer, dtype, taken))
+        embedding = network.target_embedding.weight * network.input_scale
+        self._table = gate_table(embedding, self._layers[0], dtype)
+        bridge, combine = decoder.bridge, decoder.combine
+        self._bridge = FloatProduct(2 * bridge.weight, 2 * bridge.bias, dtype)
+        self._combine = FloatProduct(2 * combine.weight, 2 * combine.bias, dtype)
+        weight, bias = network.output.weight.detach(), network.output.bias.detach()
+        if decoder.narrow is not None:
+            bias = bias + weight @ decoder.narrow.bias
+            weight = weight @ decoder.narrow.weight
+        self._output = FloatProduct(weight, bias, dtype)
+        # Rows that shortlists pick from.
+        self._rows = weight.to(dtype)
+        self._row_bias = bias
+
+    def encode(self, src: Tensor, lengths: Tensor) -> Memory:
+        """The memory, in fp32, of source ids `src` (N, S), of which `lengths` (N,) are real."""
+        mask = torch.arange(src.shape[1], device=src.device) < lengths.unsqueeze(1)
+        embedded = self._embedding.index_select(0, src.flatten()).view(*src.shape, -1)
+        values = torch.as_tensor(self._encoder(embedded, lengths)).float()
+        keys = values
+        if self._keys is not None:
+            keys = self._keys(values.flatten(0, 1).to(self.dtype))
+        return Memory(src=src, values=values, keys=keys.view(*src.shape, -1), mask=mask)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The decoder's state before the first piece, one row for each sentence."""
+        mean = mean_values(memory).to(self.dtype)
+        state = self._bridge(mean).sigmoid_().mul_(2).sub_(1)
+        hidden, cell = state.view(len(state), 2, self.config.decoder_layers, -1).unbind(1)
+        carry = {"lstm": 2 * cell, "gru": hidden, "rnn": cell[..., :0]}
+        width = self.config.decoder_size if self.config.input_feeding else 0
+        return DecoderState(
+            hidden=hidden.to(self.dtype),
+            cell=carry[self.config.cell],
+            attentional=hidden.new_zeros(len(hidden), width).to(self.dtype),
+            coverage=hidden.new_zeros(len(hidden), 0),
+        )
+
+    def step(
+        self, token: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[DecoderState, Tensor, Tensor]:
+        """As `Seq2Seq.step`; hidden states, attentional vector and features are narrow."""
+        sentences, queries = token.shape
+        rows = sentences * queries
+        pieces = token.flatten()
+        if not self._even:
+            pieces, state = fill_rows(pieces), DecoderState(*map(fill_rows, state))
+        given = self._table.index_select(0, pieces).float()
+        feeding = self.config.input_feeding
+        inputs = [state.attentional] if feeding else []
+        top, carry = self._layers[0].step(inputs, state.hidden[:, 0], state.cell[:, 0], given)
+        hidden, carried = [top.to(self.dtype)], [carry]
+        below = hidden[0]
+        if not feeding:
+            context, weights = self._attend(top, memory, sentences, queries)
+        for number, layer in enumerate(self._layers[1:], start=1):
+            inputs = [below] if feeding else [below, context]
+            output, carry = layer.step(
+                inputs, state.hidden[:, number], state.cell[:, number], layer.input_bias
+            )
+            hidden.append(output.to(self.dtype))
+            carried.append(carry)
+            top = top + output
+            below = top.to(self.dtype)
+        if feeding:
+            context, weights = self._attend(top, memory, sentences, queries)
+        vector = self._combine(torch.cat([below, context], dim=-1)).sigmoid_().mul_(2).sub_(1)
+        features = vector.to(self.dtype)
+        following = DecoderState(
+            hidden=torch.stack(hidden, dim=1)[:rows],
+            cell=torch.stack(carried, dim=1)[:rows],
+            attentional=(features if feeding else state.attentional)[:rows],
+            coverage=state.coverage[:rows],
+        )
+        return following, features[:rows].view(sentences, queries, -1), weights
+
+    def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
+        """Logits (N, K, V), fp32; see `Seq2Seq.log_scores`."""
+        return self._output(features.flatten(0, 1)).view(*features.shape[:2], -1)
+
+    def output_rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights (C, F) and biases (C,) of the output layer for the pieces `ids` (C,)."""
+        return self._rows.index_select(0, ids), self._row_bias.index_select(0, ids)
+
+    def listed_scores(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Logits (N, K, C), fp32, of each sentence's own `output_rows` (N, C, F) and (N, C)."""
+        count = len(features)
+        on_cpu = features.device.type == "cpu"
+        if on_cpu and count == 1 and torch.get_num_threads() > 1:  # see Attention.forward
+            features, weight = features[[0, 0]], weight[[0, 0]]
+        return (features @ weight.transpose(1, 2))[:count].float().add_(bias.unsqueeze(1))
+
+    def _attend(
+        self, query: Tensor, memory: Memory, sentences: int, queries: int
+    ) -> tuple[Tensor, Tensor]:
+        """Context (R, H), narrow, and weights (N, K, S)."""
+        rows = sentences * queries
+        context, weights = self._attention(query[:rows].view(sentences, queries, -1), memory)
+        context = F.pad(context.flatten(0, 1), (0, 0, 0, len(query) - rows))
+        return context.to(self.dtype), weights

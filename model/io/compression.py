@@ -1,0 +1,126 @@
+"""gz and zst: files that are unpacked as they are read and packed as they are written.
+
+The end of a file's name decides: `.gz`, `.zst`, anything else is plain. A file may hold several
+members or frames one after the other, as `cat a.gz b.gz` leaves them.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from model.errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_BUFFER = 1 << 17
+_CHUNK = 1 << 14
+"""Packed bytes of zstd that are unpacked at once: what they become is held in memory."""
+_GZIP_LEVEL, _ZSTD_LEVEL = 6, 3
+
+
+def open_binary(path: Path) -> io.BufferedReader:
+    """The bytes of a file as they are.
+
+    Raises:
+        DataError: the file is missing, unreadable or a directory.
+    """
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file. Check the path.") from error
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}). Give a readable file."
+        ) from error
+
+
+@contextmanager
+def open_decompressed(path: Path) -> Iterator[BinaryIO]:
+    """The unpacked bytes of a file, buffered.
+
+    Raises:
+        DataError: as `open_binary`; while it is read, damaged or incomplete gzip or zstd.
+    """
+    with open_binary(path) as stream:
+        if path.suffix == ".gz":
+            with _damage_named(path, "gzip", (EOFError, gzip.BadGzipFile, zlib.error)):
+                # The buffer splits lines in C, GzipFile in Python.
+                yield io.BufferedReader(gzip.GzipFile(fileobj=stream, mode="rb"), _BUFFER)
+        elif path.suffix == ".zst":
+            import zstandard
+
+            with _damage_named(path, "zstd", (EOFError, zstandard.ZstdError)):
+                yield io.BufferedReader(_ZstdReader(stream), _BUFFER)
+        else:
+            yield stream
+
+
+@contextmanager
+def compressed(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
+    """A stream whose bytes reach `raw` packed. Equal content, written alike, gives equal bytes."""
+    if suffix == ".gz":
+        with gzip.GzipFile("", "wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0) as stream:
+            yield cast(BinaryIO, stream)
+    elif suffix == ".zst":
+        import zstandard
+
+        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+        with compressor.stream_writer(raw, closefd=False) as stream:
+            yield stream
+    else:
+        yield raw
+
+
+@contextmanager
+def _damage_named(path: Path, kind: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        raise DataError(
+            f"{path}: damaged or incomplete {kind} ({error}). Fetch or compress the file again."
+        ) from error
+
+
+class _ZstdReader(io.RawIOBase):
+    """Unpacks zstd frames. The reader of zstandard itself takes a file cut short for a whole one.
+
+    Raises:
+        EOFError: the file ends within a frame.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        import zstandard
+
+        self._stream = stream
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame = self._decompressor.decompressobj()
+        self._begun = False  # whether the frame has had any byte
+        self._packed = b""  # bytes read that no frame has had yet
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        while not self._ready:
+            chunk = self._packed or self._stream.read(_CHUNK)
+            if not chunk:
+                if self._begun:
+                    raise EOFError("the last frame is cut short")
+                return 0
+            self._ready = memoryview(self._frame.decompress(chunk))
+            self._begun, self._packed = True, b""
+            if self._frame.eof:
+                self._packed = self._frame.unused_data
+                self._frame = self._decompressor.decompressobj()
+                self._begun = False
+        target = memoryview(buffer).cast("B")
+        count = min(len(target), len(self._ready))
+        target[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count

@@ -1,0 +1,198 @@
+"""Ensemble: several networks with one vocabulary, as one network for the search.
+
+The log-probability of a piece is the mean of its log-probabilities in the members, normalised again
+over the vocabulary; the attention is the mean of theirs. Memory and state of the members lie side
+by side in the fields of one `Memory` and one `DecoderState`: for the search it is any network.
+"""
+
+# Shapes: N sentences, K hypotheses, R = N*K rows, S source length, T target length, F feature size,
+# V vocabulary.
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoint.checkpoint import Checkpoint
+from model.config import ModelConfig
+from model.decoding.lexical_shortlist import Shortlist
+from model.errors import ConfigError
+from model.network.decoder import DecoderState
+from model.network.memory import Memory
+from model.network.seq2seq import Seq2Seq
+from model.text.languages import languages_agree
+
+
+class Ensemble(Seq2Seq):
+    """Everything that a `Seq2Seq` does in the search, by several that may differ in all sizes."""
+
+    def __init__(self, members: Sequence[Seq2Seq]) -> None:
+        """
+        Args:
+            members: in eval mode. They must number the same pieces alike: see `network_of`.
+
+        Raises:
+            ConfigError: their vocabularies are of different sizes.
+        """
+        nn.Module.__init__(self)
+        sizes = sorted({member.config.vocab_size for member in members})
+        if len(sizes) > 1:
+            raise ConfigError(
+                f"an ensemble needs one vocabulary, but these have {sizes[0]} and {sizes[-1]} "
+                f"pieces. Use models that were trained with the same tokenizer."
+            )
+        shortest = min(member.config.max_length for member in members)
+        self.config = dataclasses.replace(members[0].config, max_length=shortest)
+        self.members = cast(Sequence[Seq2Seq], nn.ModuleList(members))
+        self.output = members[0].output  # shows device and number format, as in any network
+        self.eval()
+
+    def encode(self, src: Tensor, lengths: Tensor) -> Memory:
+        """The memories of the members, side by side."""
+        memories = [member.encode(src, lengths) for member in self.members]
+        return memories[0]._replace(
+            values=torch.cat([memory.values for memory in memories], dim=2),
+            keys=torch.cat([memory.keys for memory in memories], dim=2),
+        )
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The states of the members, side by side; hidden and cell as (N, all layers' width)."""
+        return _packed(
+            member.start(own)
+            for member, own in zip(self.members, self._memories(memory), strict=True)
+        )
+
+    def step(
+        self, token: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[DecoderState, Tensor, Tensor]:
+        """Next state, features of all members (N, K, sum of F), mean weights (N, K, S)."""
+        steps = [
+            member.step(token, own_state, own_memory)
+            for member, own_state, own_memory in zip(
+                self.members, self._states(state), self._memories(memory), strict=True
+            )
+        ]
+        states, features, weights = zip(*steps, strict=True)
+        return _packed(states), torch.cat(features, dim=2), _mean(weights)
+
+    def unroll(self, tgt_in: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Features (N, T, sum of F) and mean weights (N, T, S) under teacher forcing."""
+        pairs = [
+            member.unroll(tgt_in, own_state, own_memory)
+            for member, own_state, own_memory in zip(
+                self.members, self._states(state), self._memories(memory), strict=True
+            )
+        ]
+        features, weights = zip(*pairs, strict=True)
+        return torch.cat(features, dim=2), _mean(weights)
+
+    def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
+        """The mean (N, K, V) fp32 of the members' log-probabilities, not normalised."""
+        widths = [member.output.in_features for member in self.members]
+        parts = [part.contiguous() for part in torch.split(features, widths, dim=2)]
+        scores = [
+            member.log_scores(part, weights, own).float().log_softmax(dim=2)
+            for member, part, own in zip(self.members, parts, self._memories(memory), strict=True)
+        ]
+        return _mean(scores)
+
+    def _memories(self, memory: Memory) -> list[Memory]:
+        """What each member made of the source."""
+        configs = [member.config for member in self.members]
+        values = torch.split(memory.values, [config.encoder_size for config in configs], dim=2)
+        keys = torch.split(memory.keys, [config.decoder_size for config in configs], dim=2)
+        # Contiguous, so that a member computes as it does alone, to the bit.
+        return [
+            memory._replace(values=value.contiguous(), keys=key.contiguous())
+            for value, key in zip(values, keys, strict=True)
+        ]
+
+    def _states(self, state: DecoderState) -> list[DecoderState]:
+        configs = [member.config for member in self.members]
+        widths = [[_widths(config)[field] for config in configs] for field in range(4)]
+        fields = [torch.split(x, width, dim=1) for x, width in zip(state, widths, strict=True)]
+        states = []
+        for config, hidden, cell, attentional, coverage in zip(configs, *fields, strict=True):
+            layers = (len(hidden), config.decoder_layers, -1)
+            wide = cell.shape[1] // config.decoder_layers
+            states.append(
+                DecoderState(
+                    hidden=hidden.reshape(layers),
+                    cell=cell.reshape(*layers[:2], wide),
+                    attentional=attentional.contiguous(),
+                    coverage=coverage,
+                )
+            )
+        return states
+
+
+def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
+    """The network of a checkpoint, or of several the `Ensemble`.
+
+    Raises:
+        ConfigError: they have different tokenizers, so that a piece of one is no piece of another,
+            or differ in what `check_alike` looks at.
+    """
+    first = checkpoints[0]
+    for other in checkpoints[1:]:
+        if other.tokenizer.model != first.tokenizer.model:
+            raise ConfigError(
+                f"{other.path}: an ensemble needs one tokenizer, but this is another than that of "
+                f"{first.path}. Train both with one vocabulary."
+            )
+        check_alike(other, first)
+    if len(checkpoints) == 1:
+        return first.network
+    return Ensemble([checkpoint.network for checkpoint in checkpoints])
+
+
+def check_alike(one: Checkpoint, other: Checkpoint) -> None:
+    """Make sure that two models do the same with text.
+
+    Raises:
+        ConfigError: they differ in task or languages, or in the form of text that they read.
+    """
+    ours, theirs = one.profile, other.profile
+    for name in ("task", "normalization", "source_language", "target_language"):
+        first, second = getattr(ours, name), getattr(theirs, name)
+        agree = languages_agree(first, second) if name.endswith("language") else first == second
+        if not agree:
+            raise ConfigError(
+                f"{one.path}, {other.path}: {name} {first} and {second} do not go together. Use "
+                "models that do the same with text."
+            )
+
+
+def shortlist_of(checkpoints: Sequence[Checkpoint], wanted: bool) -> Shortlist | None:
+    """The shortlist of a checkpoint where one is wanted, else None.
+
+    Raises:
+        ConfigError: it is wanted, and there is none; or it is wanted for an ensemble.
+    """
+    if wanted and len(checkpoints) > 1:
+        raise ConfigError(
+            "shortlist: an ensemble has none. Leave it out, or translate with one checkpoint."
+        )
+    return checkpoints[0].shortlist_if(wanted)
+
+
+def _packed(states: Iterable[DecoderState]) -> DecoderState:
+    """One state with the fields (R, ...) of all `states`, flat and side by side."""
+    fields = zip(*states, strict=True)
+    return DecoderState(*(torch.cat([x.flatten(1) for x in field], dim=1) for field in fields))
+
+
+def _widths(config: ModelConfig) -> tuple[int, int, int, int]:
+    """The width of each flat field of a member's state."""
+    size = config.decoder_layers * config.decoder_size
+    cell = size if config.cell == "lstm" else 0
+    return size, cell, config.decoder_size if config.input_feeding else 0, 0
+
+
+def _mean(parts: Sequence[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total / len(parts)

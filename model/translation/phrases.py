@@ -1,0 +1,104 @@
+"""Phrases: the prefix, constraints and avoid list of a request, from text to pieces."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+
+from model.decoding.automaton import Automaton
+from model.decoding.options import SearchOptions
+from model.decoding.request import Request
+from model.decoding.rules.constraints import MAX_PIECES
+from model.errors import RequestError
+from model.text.tokenizer import UNK_ID, Tokenizer
+from model.text.words import cleaned
+from model.translation.avoid_automaton import PieceTexts
+
+MAX_AVOIDED = 1000
+"""Characters of all phrases to avoid: their automaton has a state for each, and grows with it."""
+
+LISTS = 16  # avoid lists that are kept, for the requests that use them again
+
+
+class Phrases:
+    """Makes the requests of one tokenizer. Safe to use from several threads."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.spelling = PieceTexts(tokenizer)
+        # Equal lists give one and the same function, and so share one automaton in the engine.
+        self._avoid = lru_cache(LISTS)(self._automaton)
+
+    def requests(self, sources: Sequence[tuple[int, ...]], options: SearchOptions) -> list[Request]:
+        """The requests for the parts of one text. The prefix belongs to the first.
+
+        Several translations must differ as texts, which the engine does not know: it is asked for
+        as many hypotheses as there are, so that `n_best` can be chosen among them.
+
+        Raises:
+            RequestError: constraints for a text of several parts; or see `check`.
+        """
+        self.check(options)
+        if options.n_best > 1:
+            options = dataclasses.replace(options, n_best=options.beam_size)
+        if options.constraints and len(sources) > 1:
+            raise RequestError(
+                f"constraints: the text is translated in {len(sources)} parts, and none of them is "
+                f"known to hold them. Split the text yourself, or leave them out."
+            )
+        avoid = self._avoid(tuple(map(cleaned, options.avoid))) if options.avoid else None
+        prefix, constraints = self._prefix(options), self._constraints(options)
+        return [
+            Request(
+                src=src,
+                options=options,
+                prefix=() if part else prefix,
+                constraints=constraints,
+                avoid=avoid,
+            )
+            for part, src in enumerate(sources)
+        ]
+
+    def check(self, options: SearchOptions) -> None:
+        """Make sure that the phrases of `options` can be demanded and avoided, whatever the text.
+
+        Raises:
+            RequestError: they are too many, or the vocabulary cannot spell them.
+        """
+        self._prefix(options)
+        count = sum(map(len, self._constraints(options)))
+        if count > MAX_PIECES:
+            raise RequestError(
+                f"constraints: they have {count} pieces, but at most {MAX_PIECES} can be demanded "
+                f"of one translation. Leave some out."
+            )
+        count = sum(map(len, options.avoid))
+        if count > MAX_AVOIDED:
+            raise RequestError(
+                f"avoid: {count} characters, but at most {MAX_AVOIDED} can be watched for. "
+                f"Leave some phrases out."
+            )
+        for phrase in options.avoid:
+            strange = [c for c in cleaned(phrase) if c not in self.spelling.alphabet]
+            if strange:
+                raise RequestError(
+                    f"avoid: {phrase!r} has {strange[0]!r}, for which this model has no piece. "
+                    f"Leave it out: such a character can only be spelt in bytes."
+                )
+
+    def _prefix(self, options: SearchOptions) -> tuple[int, ...]:
+        return self._pieces("prefix", options.prefix)
+
+    def _constraints(self, options: SearchOptions) -> tuple[tuple[int, ...], ...]:
+        return tuple(self._pieces("constraints", cleaned(c)) for c in options.constraints)
+
+    def _pieces(self, name: str, text: str) -> tuple[int, ...]:
+        pieces = tuple(self._tokenizer.encode(text))
+        if UNK_ID in pieces:
+            raise RequestError(
+                f"{name}: {text!r} has a character for which this model has no piece. "
+                f"Write it otherwise, or leave it out."
+            )
+        return pieces
+
+    def _automaton(self, phrases: tuple[str, ...]) -> Callable[[], Automaton]:
+        return partial(self.spelling.automaton, phrases)

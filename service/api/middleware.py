@@ -1,0 +1,125 @@
+"""Middleware: each request gets an id and a record, is counted and logged, and never raises.
+
+The outermost middleware of ours: it sees what clients see. An exception that nobody else handles is
+logged with the id and answered here, for outside of it the answer would be without one.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.error_responses import error_response
+from service.observability.logs import log_request
+from service.observability.metrics import Metrics
+from service.observability.request_record import CURRENT, OTHER_ROUTE, STATE, RequestRecord
+from service.observability.tracing import Tracing
+
+REQUEST_ID = "X-Request-Id"
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""An id that clients may choose. Any other is replaced by one of ours."""
+
+GONE, SHUTTING_DOWN = 499, 503
+
+log = logging.getLogger(__name__)
+
+
+class RequestMiddleware:
+    """ASGI middleware around everything else."""
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, tracing: Tracing | None, log_texts: bool
+    ) -> None:
+        self._app = app
+        self._metrics, self._tracing, self._log_texts = metrics, tracing, log_texts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        record = RequestRecord(id=request_id(headers.get(REQUEST_ID, "")), method=scope["method"])
+        scope.setdefault("state", {}).update({STATE: record, "request_id": record.id})
+        token = CURRENT.set(record)
+        self._metrics.in_progress.inc()
+        try:
+            await _Exchange(self._app, record, scope, receive, send).run()
+        finally:
+            self._metrics.in_progress.dec()
+            self._over(record, scope, headers)
+            CURRENT.reset(token)
+
+    def _over(self, record: RequestRecord, scope: Scope, headers: Headers) -> None:
+        record.ended = time.monotonic()
+        record.route = route_of(scope)
+        self._metrics.over(record)
+        log_request(record, texts=self._log_texts)
+        if self._tracing is not None:
+            self._tracing.over(record, headers)
+
+
+class _Exchange:
+    """One request on its way in and its answer on the way out."""
+
+    def __init__(
+        self, app: ASGIApp, record: RequestRecord, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._app, self._record, self._scope = app, record, scope
+        self._receive, self._send = receive, send
+        self._begun = self._complete = self._left = False
+
+    async def run(self) -> None:
+        """Let the application answer, and see to it that there is an answer."""
+        record = self._record
+        try:
+            await self._app(self._scope, self._listen, self._answer)
+        except asyncio.CancelledError:  # the server does not wait any longer
+            record.refused(SHUTTING_DOWN, "shutting_down")
+            raise
+        except ClientDisconnect:
+            self._left = True
+        except Exception as error:
+            log.exception("a request failed")
+            record.refused(500, "internal")
+            if self._begun:
+                raise  # half an answer is out: the server breaks the connection
+            await error_response(error)(self._scope, self._listen, self._answer)
+        finally:
+            if self._left and not self._complete:
+                record.refused(GONE, "client_gone")
+
+    async def _listen(self) -> Message:
+        message = await self._receive()
+        self._left = self._left or message["type"] == "http.disconnect"
+        return message
+
+    async def _answer(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begun = True
+            self._record.status = message["status"]
+            MutableHeaders(scope=message)[REQUEST_ID] = self._record.id
+        elif message["type"] == "http.response.body":
+            self._complete = not message.get("more_body", False)
+        await self._send(message)
+
+
+def route_of(scope: Scope) -> str:
+    """The path as the application spells it, such as /v1/models/{name}."""
+    route = scope.get("route")
+    template: str = getattr(route, "path", OTHER_ROUTE)
+    # FastAPI leaves out the prefix of an included router: it is what the path has before the rest.
+    try:
+        rest: str = getattr(route, "path_format", "").format(**scope.get("path_params", {}))
+    except KeyError:  # a mount keeps the parameter to itself
+        return template
+    path: str = scope["path"]
+    return path.removesuffix(rest) + template if rest and path.endswith(rest) else template
+
+
+def request_id(given: str) -> str:
+    """`given`, if it is sane, or else a new one of 32 hexadecimal digits."""
+    return given if SANE_ID.fullmatch(given) else secrets.token_hex(16)

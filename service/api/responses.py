@@ -1,0 +1,195 @@
+"""Responses: the JSON that comes out, as OpenAPI shows it, and how it is made of translations."""
+
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from model.translation.assemble import TextHypothesis, Translation
+from service.api.requests import Detail
+from service.engine.scorer import Scored
+
+
+class HypothesisResult(TypedDict):
+    """One answer, without its text, and how the search judged it."""
+
+    truncated: Annotated[bool, Field(description="It hit its length limit and would have gone on.")]
+    score: Annotated[
+        NotRequired[float], Field(description="`log_prob` divided by the length penalty.")
+    ]
+    log_prob: Annotated[
+        NotRequired[float], Field(description="Natural logarithm of the probability.")
+    ]
+    pieces: Annotated[
+        NotRequired[list[str]], Field(description="Of the answer; U+2581 stands for a space.")
+    ]
+    token_log_probs: Annotated[
+        NotRequired[list[float]],
+        Field(description="For each piece the natural logarithm of its probability."),
+    ]
+    alignment: Annotated[
+        NotRequired[list[int]],
+        Field(description="For each piece, which of the source pieces it attended to most."),
+    ]
+    word_alignment: Annotated[
+        NotRequired[list[int]],
+        Field(description="For each word, which word of the source it attended to most."),
+    ]
+    attention: Annotated[
+        NotRequired[list[list[float]]],
+        Field(
+            description="For each piece its attention to each source piece, without the ends. "
+            "Only of a text that was not cut."
+        ),
+    ]
+
+
+class TranslationAlternative(HypothesisResult):
+    """Another translation of a text."""
+
+    translation: str
+
+
+class SummaryAlternative(HypothesisResult):
+    """Another summary of a text."""
+
+    summary: str
+
+
+class TranslationResult(TranslationAlternative):
+    """The best translation of a text."""
+
+    source_pieces: NotRequired[list[str]]
+    alternatives: Annotated[
+        NotRequired[list[TranslationAlternative]],
+        Field(description="The others, best first, with an `n_best` above 1."),
+    ]
+
+
+class SummaryResult(SummaryAlternative):
+    """The best summary of a text."""
+
+    source_pieces: NotRequired[list[str]]
+    alternatives: Annotated[
+        NotRequired[list[SummaryAlternative]],
+        Field(description="The others, best first, with an `n_best` above 1."),
+    ]
+    truncated_source: Annotated[
+        NotRequired[int],
+        Field(description="The text was too long: so many of its pieces were read."),
+    ]
+
+
+class ModelAnswer(TypedDict):
+    """Who answered."""
+
+    model: Annotated[str, Field(description="Name of the model.")]
+    digest: Annotated[str, Field(description="Identity of its checkpoint.")]
+
+
+class TranslateResponse(ModelAnswer):
+    """One translation for each text, in their order."""
+
+    translations: list[TranslationResult]
+
+
+class SummarizeResponse(ModelAnswer):
+    """One summary for each text, in their order."""
+
+    summaries: list[SummaryResult]
+
+
+class ScoreResult(TypedDict):
+    """How probable a target is, given its source."""
+
+    log_prob: Annotated[float, Field(description="Natural logarithm of the probability.")]
+    score: Annotated[float, Field(description="`log_prob` divided by the length penalty.")]
+    pieces: Annotated[list[str], Field(description="Of the target.")]
+    token_log_probs: Annotated[
+        list[float], Field(description="For each piece, the natural logarithm of its probability.")
+    ]
+
+
+class ScoreResponse(ModelAnswer):
+    """One score for each pair, in their order."""
+
+    scores: list[ScoreResult]
+
+
+class ModelResult(TypedDict):
+    """A model that is served."""
+
+    name: str
+    task: str
+    source: str | None
+    target: str | None
+    digest: Annotated[str, Field(description="Identity of the checkpoint.")]
+    card: Annotated[str, Field(description="Markdown: data, license, metrics.")]
+    options: Annotated[dict[str, Any], Field(description="What a request leaves out.")]
+    loaded_at: Annotated[float, Field(description="Seconds since 1970.")]
+
+
+class ModelsResponse(TypedDict):
+    """All models."""
+
+    models: list[ModelResult]
+
+
+class ReloadResponse(TypedDict):
+    """The model that is served from now on."""
+
+    model: str
+    digest: str
+
+
+def text_answers(
+    translations: Sequence[Translation], word: str, wanted: Collection[Detail], n_best: int
+) -> list[dict[str, object]]:
+    """What there is to tell of each text, in order.
+
+    Args:
+        word: "translation" or "summary".
+        wanted: the `return` of the request.
+        n_best: of its options: without alternatives, none are told of.
+    """
+    return [_text_answer(each, word, wanted, n_best) for each in translations]
+
+
+def pair_answers(scores: Sequence[Scored]) -> list[ScoreResult]:
+    """What there is to tell of each pair, in order."""
+    return [
+        {
+            "log_prob": each.log_prob,
+            "score": each.score,
+            "pieces": list(each.pieces),
+            "token_log_probs": list(each.token_log_probs),
+        }
+        for each in scores
+    ]
+
+
+def _text_answer(
+    translation: Translation, word: str, wanted: Collection[Detail], n_best: int
+) -> dict[str, object]:
+    best, *others = (_judged(each, word, wanted) for each in translation.hypotheses)
+    if translation.truncated_source is not None:
+        best["truncated_source"] = translation.truncated_source
+    if "tokens" in wanted:
+        best["source_pieces"] = translation.source_pieces
+    if n_best > 1:
+        best["alternatives"] = others
+    return best
+
+
+def _judged(hypothesis: TextHypothesis, word: str, wanted: Collection[Detail]) -> dict[str, object]:
+    told: dict[str, object] = {word: hypothesis.translation, "truncated": hypothesis.truncated}
+    if "scores" in wanted:
+        told |= {"score": hypothesis.score, "log_prob": hypothesis.log_prob}
+    if "tokens" in wanted:
+        told |= {"pieces": hypothesis.pieces, "token_log_probs": hypothesis.token_log_probs}
+    if "alignment" in wanted:
+        told |= {"alignment": hypothesis.alignment, "word_alignment": hypothesis.word_alignment}
+    if "attention" in wanted and hypothesis.weights is not None:
+        told["attention"] = hypothesis.weights[:-1, :-1].tolist()
+    return told

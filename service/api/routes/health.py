@@ -1,0 +1,75 @@
+"""Health: what orchestrators and Prometheus ask for. No key is needed, no queue is waited in."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from service.api.requests import Alive, ErrorBody, ErrorDetail
+from service.observability.levels import Watched
+from service.observability.metrics import Metrics
+from service.observability.request_record import record_of
+
+STUCK, NOT_READY = "stuck", "not_ready"
+"""Types of errors."""
+
+
+def health_router(
+    workers: Callable[[], Sequence[Watched]], draining: Callable[[], bool], metrics: Metrics
+) -> APIRouter:
+    """The routes /livez, /readyz and /metrics.
+
+    Args:
+        workers: those that serve now.
+        draining: whether the server finishes what it has and takes on nothing more.
+    """
+    router = APIRouter(tags=["health"])
+
+    @router.get(
+        "/livez",
+        summary="Whether the process answers and its engines make steps",
+        response_model=Alive,
+        responses={503: {"model": ErrorBody, "description": "An engine is stuck: restart."}},
+    )
+    async def livez(request: Request) -> Response | Alive:
+        now = time.monotonic()
+        stuck = [worker.name for worker in workers() if not worker.alive(now)]
+        if not stuck:
+            return Alive()
+        message = f"No step was made for too long, although there is work, in: {', '.join(stuck)}."
+        return _unavailable(request, STUCK, message)
+
+    @router.get(
+        "/readyz",
+        summary="Whether requests should be sent here; a full queue is no reason against it",
+        response_model=Alive,
+        responses={503: {"model": ErrorBody, "description": "Send requests elsewhere."}},
+    )
+    async def readyz(request: Request) -> Response | Alive:
+        if draining():
+            return _unavailable(request, "shutting_down", "The server is shutting down.")
+        served = workers()
+        waited_for = [worker.name for worker in served if not worker.ready()]
+        if served and not waited_for:
+            return Alive()
+        names = ", ".join(waited_for) or "none is loaded"
+        return _unavailable(request, NOT_READY, f"These models cannot translate yet: {names}.")
+
+    @router.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}, "description": "docs/monitoring.md"}},
+    )
+    async def read_metrics(request: Request) -> Response:
+        content, content_type = metrics.render(request.headers.get("accept", ""))
+        return Response(content, headers={"Content-Type": content_type})
+
+    return router
+
+
+def _unavailable(request: Request, kind: str, message: str) -> JSONResponse:
+    record_of(request.scope).refused(503, kind)
+    body = ErrorBody(error=ErrorDetail(type=kind, message=message))
+    return JSONResponse(body.model_dump(), 503, headers={"Retry-After": "1"})

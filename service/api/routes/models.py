@@ -1,0 +1,55 @@
+"""GET /v1/models, and POST /v1/models/{name}/reload for administrators."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from model.config import to_dict
+from service.api.intake import Intake
+from service.api.openapi import ADMINISTRATION, READ, responses
+from service.api.responses import ModelResult, ModelsResponse, ReloadResponse
+from service.api.text_request import json_response
+from service.registry.model_registry import ModelRegistry, ServedModel
+
+
+def models_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get(
+        "/v1/models",
+        summary="The models that are served",
+        responses=responses(ModelsResponse, READ),
+    )
+    async def models(request: Request) -> Response:
+        intake.key(request)
+        told: ModelsResponse = {"models": [_told(model) for model in registry.served]}
+        return json_response(told)
+
+    @router.post(
+        "/v1/models/{name}/reload",
+        summary="Replace a model by what is at its path now, without dropping a request",
+        responses=responses(ReloadResponse, ADMINISTRATION),
+    )
+    async def reload(request: Request, name: Annotated[str, Path()]) -> Response:
+        intake.administrator(request)
+        await registry.reload(name)
+        (digest,) = [each.worker.digest for each in registry.served if each.entry.name == name]
+        told: ReloadResponse = {"model": name, "digest": digest}
+        return json_response(told)
+
+    return router
+
+
+def _told(model: ServedModel) -> ModelResult:
+    profile = model.worker.profile
+    return {
+        "name": model.entry.name,
+        "task": profile.task,
+        "source": profile.source_language or None,
+        "target": profile.target_language or None,
+        "digest": model.worker.digest,
+        "card": model.worker.card,
+        "options": to_dict(model.worker.options),
+        "loaded_at": model.loaded_at.timestamp(),
+    }

@@ -1,0 +1,45 @@
+"""POST /v1/score."""
+
+import time
+from contextlib import ExitStack
+
+from fastapi import APIRouter, Request, Response
+
+from service.api.intake import Intake
+from service.api.openapi import WORK, reads, responses
+from service.api.requests import ScoreRequest
+from service.api.responses import ScoreResponse, pair_answers
+from service.api.sse import while_connected
+from service.api.text_request import json_response, params_of
+from service.observability.request_record import record_of
+from service.registry.model_registry import ModelRegistry
+
+
+def score_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
+    """The route."""
+    router = APIRouter()
+
+    @router.post(
+        "/v1/score",
+        summary="How probable given targets are",
+        openapi_extra=reads(ScoreRequest),
+        responses=responses(ScoreResponse, WORK),
+    )
+    async def score(request: Request) -> Response:
+        arrived = time.monotonic()
+        key, record = intake.key(request), record_of(request.scope)
+        with ExitStack() as stack:
+            body, admitted = await intake.body(request, ScoreRequest, key, stack)
+            worker = stack.enter_context(registry.use(body.task, body.model))
+            record.told(key, worker.name, [*body.sources, *body.targets])
+            params = params_of(body, key, arrived)
+            work = worker.score(body.sources, body.targets, params, admitted)
+            found = await while_connected(request, work, params.deadline)
+        told: ScoreResponse = {
+            "scores": pair_answers(found),
+            "model": worker.name,
+            "digest": worker.digest,
+        }
+        return json_response(told)
+
+    return router

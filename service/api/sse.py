@@ -1,0 +1,135 @@
+"""Server-sent events: an answer that is sent as it comes, and the client that leaves."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.api.error_responses import error_body
+from service.errors import ClientGone, DeadlinePassed
+
+log = logging.getLogger(__name__)
+
+STALLED_S = 30.0
+"""How long a client of a stream may read nothing, while its request has a place in the server."""
+
+T = TypeVar("T")
+
+StreamEvent = tuple[str, object]
+"""Name and data: `partial`, `done` or `error`, and what becomes JSON."""
+
+
+async def while_connected(request: Request, work: Awaitable[T], deadline: float | None) -> T:
+    """The result of `work`, which is cancelled as soon as the client leaves or it is too late.
+
+    The body must have been read: what comes after it can only be the end of the connection.
+
+    Raises:
+        ClientGone: the client left.
+        DeadlinePassed: `deadline`, by `time.monotonic`, has passed.
+    """
+    result = asyncio.ensure_future(work)
+    end = asyncio.ensure_future(request.receive())
+    try:
+        left = None if deadline is None else max(deadline - time.monotonic(), 0)
+        await asyncio.wait({result, end}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if result.done():
+            return result.result()
+        raise ClientGone if end.done() else DeadlinePassed
+    finally:
+        result.cancel()
+        end.cancel()
+
+
+class EventStream(Response):
+    """Sends events until there are no more, the client leaves or the deadline passes."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        first: StreamEvent,
+        rest: AsyncGenerator[StreamEvent, None],
+        deadline: float | None,
+        stack: ExitStack,
+    ) -> None:
+        """
+        Args:
+            first: has come already, so that what fails before it has a status of its own.
+            stack: closed at the end, whatever the end is.
+        """
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._first, self._rest, self._stack = first, rest, stack
+        self._deadline = deadline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending = asyncio.ensure_future(self._send(send))
+        end = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait({sending, end}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            sending.cancel()
+            end.cancel()
+            await asyncio.gather(sending, end, return_exceptions=True)
+            await self._rest.aclose()
+            self._stack.close()
+
+    async def _send(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        try:
+            await self._send_events(send)
+        except _Stalled:  # the server closes the connection of an answer without an end
+            log.warning("a client read nothing of its stream for %g s", STALLED_S)
+
+    async def _send_events(self, send: Send) -> None:
+        await _write(send, self._first)
+        loop = asyncio.get_running_loop()
+        left = None if self._deadline is None else self._deadline - time.monotonic()
+        try:
+            async with asyncio.timeout_at(None if left is None else loop.time() + left):
+                async for event in self._rest:
+                    await _write(send, event)
+        except TimeoutError:
+            await _write(send, error_event(DeadlinePassed()))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def error_event(error: Exception) -> StreamEvent:
+    """The event that tells a client of `error` after the first event was sent."""
+    return "error", error_body(error).model_dump()
+
+
+class _Stalled(Exception):
+    """The client takes nothing."""
+
+
+async def _write(send: Send, event: StreamEvent) -> None:
+    """Send an event, to a client that reads.
+
+    Raises:
+        _Stalled: it does not.
+    """
+    try:
+        async with asyncio.timeout(STALLED_S) as limit:
+            await send(_frame(event))
+    except TimeoutError:
+        if limit.expired():
+            raise _Stalled from None
+        raise
+
+
+def _frame(event: StreamEvent) -> dict[str, object]:
+    name, data = event
+    body = b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
+    return {"type": "http.response.body", "body": body, "more_body": True}

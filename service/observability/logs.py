@@ -1,0 +1,146 @@
+"""Logs: one JSON object a line on stderr, or lines for people where stderr is a terminal.
+
+Everything goes through here, uvicorn's loggers too. Secrets are not logged, and texts only if the
+operator asks for them. An exception can quote a text in its message, so by default a traceback
+ends in the message only where it is one of those that come from below the texts: of torch, of the
+system, of a checkpoint.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+from model.errors import CheckpointError, ConfigError
+from service.observability.request_record import CURRENT, QUIET, Phase, RequestRecord
+
+Form = Literal["auto", "json", "text"]
+
+FIELDS = "fields"
+"""The name in `extra` under which a line brings fields of its own."""
+
+TOLD = (CheckpointError, ConfigError, MemoryError, OSError, RuntimeError)
+"""Exceptions whose messages hold no text of a client."""
+
+log = logging.getLogger(__name__)
+
+
+def configure_logging(*, form: Form = "auto", texts: bool = False, level: str = "info") -> None:
+    """Let all loggers of the process write to stderr.
+
+    uvicorn must be started with `log_config=None, access_log=False`.
+
+    Args:
+        form: auto is text on a terminal, and else json.
+        texts: whether texts may stand in the log.
+        level: of our own loggers, such as debug. Of the others' never more than info.
+    """
+    handler = handler_for(form, texts, sys.stderr)
+    least = logging.getLevelNamesMapping()[level.upper()]
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    for name in ("service", "model", "__main__"):
+        logging.getLogger(name).setLevel(least)
+    logging.getLogger("uvicorn").setLevel(max(logging.INFO, least))
+
+
+def handler_for(form: Form, texts: bool, stream: TextIO) -> logging.Handler:
+    """Writes lines of this form to `stream`."""
+    as_text = stream.isatty() if form == "auto" else form == "text"
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter(texts=texts) if as_text else JsonFormatter(texts=texts))
+    return handler
+
+
+def log_request(record: RequestRecord, *, texts: bool) -> None:
+    """The line of a request that is over."""
+    level = logging.DEBUG if record.route in QUIET and record.status < 500 else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(level, "request", extra={FIELDS: dict(request_fields(record, texts=texts))})
+
+
+def request_fields(record: RequestRecord, *, texts: bool) -> Iterator[tuple[str, Any]]:
+    """What the log says of a request; what does not apply is left out."""
+    yield from [("method", record.method), ("route", record.route), ("status", record.status)]
+    yield "seconds", round(record.seconds, 6)
+    names = ("reason", "model", "key", "source_pieces", "target_pieces")
+    yield from ((name, value) for name in names if (value := getattr(record, name)))
+    if record.texts:
+        yield "texts", len(record.texts)
+    if record.first_partial is not None:
+        yield "first_partial_seconds", round(record.first_partial - record.started, 6)
+    for name, begin, end in (
+        ("queue_seconds", Phase.SUBMITTED, Phase.JOINED),
+        ("engine_seconds", Phase.JOINED, Phase.FOUND),
+    ):
+        if (seconds := record.between(begin, end)) is not None:
+            yield name, round(seconds, 6)
+    if texts:
+        yield from [("source", list(record.texts)), ("answer", list(record.answers))]
+
+
+class _Formatter(logging.Formatter):
+    """What both forms have in common: which fields a line has."""
+
+    def __init__(self, *, texts: bool) -> None:
+        super().__init__()
+        self._texts = texts
+
+    def fields(self, line: logging.LogRecord) -> dict[str, Any]:
+        """The id of the request, what the line brings, and its exception."""
+        fields: dict[str, Any] = {}
+        if (request := CURRENT.get()) is not None:
+            fields["request"] = request.id
+        fields |= getattr(line, FIELDS, {})
+        if line.exc_info and line.exc_info[1] is not None:
+            fields["exception"] = told(line.exc_info[1], texts=self._texts)
+        return fields
+
+
+class JsonFormatter(_Formatter):
+    """A JSON object in ASCII on one line, whatever the message holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        return _ENCODER.encode(line | self.fields(record))
+
+
+class TextFormatter(_Formatter):
+    """For people: the name of the command, the level if it matters, the message, the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or more with a traceback."""
+        fields = self.fields(record)
+        exception = fields.pop("exception", "")
+        level = f"{record.levelname}: " if record.levelno > logging.INFO else ""
+        shown = "".join(f" {name}={value}" for name, value in fields.items())
+        line = f"dragoman-serve: {level}{record.getMessage()}{shown}"
+        return f"{line}\n{exception.rstrip()}" if exception else line
+
+
+_ENCODER = json.JSONEncoder(default=str)
+
+
+def told(error: BaseException, *, texts: bool) -> str:
+    """The traceback of `error` and of what it came from, with those messages that may be told."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{told(cause, texts=texts)}Then:\n" if cause is not None else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    message = f": {error}" if texts or isinstance(error, TOLD) else ""
+    return f"{before}{frames}{type(error).__qualname__}{message}\n"
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""The models being served: how they are named, loaded and renewed."""

@@ -1,0 +1,83 @@
+"""Model loader: from an entry of the models file to a worker that can be started."""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.config import from_dict, to_dict
+from model.decoding.options import SearchOptions
+from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
+from model.errors import ConfigError
+from service.engine.worker import Worker
+from service.registry.models_file import ModelEntry, profile_of
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelLoader:
+    """Where and how models compute whose entries do not say."""
+
+    device: torch.device
+    precision: Literal["auto", "fp32", "bf16", "int8"]
+    shortlist: bool
+    stuck_s: float
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "ModelLoader":
+        """As the settings say. It also sets the threads of torch, which are the process's.
+
+        Raises:
+            ConfigError: no such device.
+        """
+        device = resolve_device(settings.device)
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        return cls(
+            device=device,
+            precision=settings.precision,
+            shortlist=settings.shortlist,
+            stuck_s=settings.stuck_s,
+        )
+
+    def load(self, entry: ModelEntry) -> Worker:
+        """A worker with the model of `entry`, not yet started.
+
+        Raises:
+            DragomanError: there is no checkpoint or it is damaged, or what the entry wants of it
+                cannot be had.
+        """
+        checkpoint = load_checkpoint(entry.path)
+        wanted = self.shortlist if entry.shortlist is None else entry.shortlist
+        shortlist = checkpoint.shortlist_if(wanted)
+        precision = entry.precision or self.precision
+        dtype = resolve_precision(precision, self.device, checkpoint.network)
+        log.info(
+            "model %s: %s, device %s, precision %s, threads %d",
+            entry.name,
+            checkpoint.path,
+            self.device,
+            precision_of(dtype),
+            torch.get_num_threads(),
+        )
+        return Worker(
+            entry.name,
+            checkpoint,
+            device=self.device,
+            dtype=dtype,
+            shortlist=shortlist,
+            defaults=_defaults(entry, checkpoint),
+            profile=profile_of(entry, checkpoint),
+            stuck_s=self.stuck_s,
+        )
+
+
+def _defaults(entry: ModelEntry, checkpoint: Checkpoint) -> SearchOptions:
+    try:
+        return from_dict(SearchOptions, to_dict(checkpoint.search) | dict(entry.options))
+    except ConfigError as error:
+        raise ConfigError(f"options of model {entry.name}: {error}") from error

@@ -1,0 +1,145 @@
+"""Models file: which models a server has, in YAML, or from the runs of its command line."""
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from model.checkpoint.checkpoint import Checkpoint
+from model.checkpoint.run_directory import LINKS
+from model.config import from_dict
+from model.errors import ConfigError, DataError
+from model.io.lines import whole_text
+from model.text.languages import language_tag
+from model.text.profile import TextProfile, check_task
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Names of models stand in paths and in the labels of metrics."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelEntry:
+    """One model to serve."""
+
+    name: str
+    path: Path
+    """A run (its best checkpoint) or a checkpoint."""
+    source: str | None = None
+    """Language that it reads, as a tag or name; without it as the checkpoint says."""
+    target: str | None = None
+    """Language that it writes, likewise."""
+    task: str | None = None
+    """What it does; without it as the checkpoint says."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Search options in the place of those that the checkpoint was saved with."""
+    shortlist: bool | None = None
+    """Whether to use the shortlist of the checkpoint; without it as the settings say."""
+    precision: Literal["auto", "fp32", "bf16", "int8"] | None = None
+    """Without it as the settings say."""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"name: {self.name!r} is not allowed. "
+                "Use 1 to 64 letters, digits, '.', '_' and '-'."
+            )
+        if self.task is not None:
+            check_task(self.task)
+        for which in ("source", "target"):
+            language = getattr(self, which)
+            try:
+                tag = None if language is None else language_tag(language)
+            except ConfigError as error:
+                raise ConfigError(f"{which}: {error}") from None
+            object.__setattr__(self, which, tag)
+
+
+def profile_of(entry: ModelEntry, checkpoint: Checkpoint) -> TextProfile:
+    """What the model does with text: as its entry says, and else its checkpoint."""
+    return checkpoint.profile.told(task=entry.task, source=entry.source, target=entry.target)
+
+
+def read_models_file(path: Path) -> list[ModelEntry]:
+    """The models of a file; their paths are relative to its folder.
+
+    Raises:
+        ConfigError: it cannot be read, has an unknown key, or two models of one name.
+    """
+    try:
+        content = yaml.safe_load(whole_text(path.read_bytes(), f"--models {path}"))
+    except OSError as error:
+        raise ConfigError(
+            f"--models {path}: cannot be read: {error.strerror}. Name a YAML file."
+        ) from error
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"--models {path}: not YAML: {reason}. Mend it.") from error
+    try:
+        return _entries(content, path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"--models {path}: {error}") from error
+
+
+def entries_of_runs(runs: Sequence[Path]) -> list[ModelEntry]:
+    """An entry for each run of a command line, by the name of its directory.
+
+    Raises:
+        ConfigError: two have one name.
+    """
+    entries = [ModelEntry(name=_name_of(run), path=run) for run in runs]
+    _check_names(entries)
+    return entries
+
+
+def _entries(content: object, folder: Path) -> list[ModelEntry]:
+    if not isinstance(content, Mapping) or not isinstance(content.get("models"), list):
+        raise ConfigError("no list `models` at the top. docs/serving.md has an example.")
+    if unknown := [str(key) for key in content if key != "models"]:
+        raise ConfigError(f"{unknown[0]}: unknown key. The only one at the top is `models`.")
+    if not content["models"]:
+        raise ConfigError("models: an empty list. Add a model.")
+    entries = [_entry(item, number) for number, item in enumerate(content["models"])]
+    _check_names(entries)
+    return [dataclasses.replace(entry, path=folder / entry.path) for entry in entries]
+
+
+def _entry(item: object, number: int) -> ModelEntry:
+    where = f"models[{number}]"
+    if not isinstance(item, Mapping):
+        raise ConfigError(f"{where}: {item!r} is not a mapping of keys to values.")
+    plain = {key: value for key, value in item.items() if key != "options"}
+    options = item.get("options") or {}
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise ConfigError(f"{where}.options: {options!r} is not a mapping of names to values.")
+    try:
+        return dataclasses.replace(from_dict(ModelEntry, plain), options=dict(options))
+    except ConfigError as error:
+        raise ConfigError(f"{where}.{error}") from error
+
+
+def _check_names(entries: Sequence[ModelEntry]) -> None:
+    seen: dict[str, ModelEntry] = {}
+    for entry in entries:
+        if entry.name in seen:
+            raise ConfigError(
+                f"two models have the name {entry.name!r}: {seen[entry.name].path} and "
+                f"{entry.path}. Give each a name of its own, in a file for --models."
+            )
+        seen[entry.name] = entry
+
+
+def _name_of(run: Path) -> str:
+    """The name of the run's directory, also if one of its checkpoints is named."""
+    path = Path(os.path.abspath(run))  # without following the links of a run
+    if path.name in LINKS:
+        path = path.parent
+    elif path.parent.name == "checkpoints":
+        path = path.parent.parent
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.name)[:64] or "model"

@@ -1,0 +1,93 @@
+"""The packed network is the network: every wiring, cell and attention, in fp32 and bf16."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig
+from model.decoding.torch.inference_network import InferenceNetwork
+from model.network.memory import Memory
+from model.network.seq2seq import Seq2Seq
+
+BASE = ModelConfig(
+    vocab_size=40,
+    embedding_size=16,
+    encoder_layers=2,
+    encoder_size=32,
+    decoder_layers=2,
+    decoder_size=32,
+    input_feeding=False,
+    max_length=20,
+)
+WIRINGS = {
+    "plain": BASE,
+    "feeding": replace(BASE, input_feeding=True),
+    "untied": replace(BASE, input_feeding=True, tie_embeddings=False),
+    "heads": replace(BASE, attention_heads=4),
+    "additive": replace(BASE, attention="additive"),
+    "dot": replace(BASE, attention="dot"),
+    "gru": replace(BASE, cell="gru"),
+    "gru feeding": replace(BASE, cell="gru", input_feeding=True),
+    "rnn": replace(BASE, cell="rnn"),
+    "deep": replace(BASE, encoder_layers=3, decoder_layers=4),
+    "shallow": replace(BASE, encoder_layers=1, decoder_layers=1, input_feeding=True),
+}
+LENGTHS = torch.tensor([7, 3, 16, 1] * 4)
+DTYPES = [torch.float32, torch.bfloat16]
+ERROR = {torch.float32: 1e-5, torch.bfloat16: 0.05}
+"""Of logits whose standard deviation is about 1."""
+
+
+def network_of(config: ModelConfig) -> Seq2Seq:
+    torch.manual_seed(0)
+    return Seq2Seq(config).eval()
+
+
+def search(
+    network: Seq2Seq | InferenceNetwork, beam: int = 3, rows: int = 4, encoded: int = 16
+) -> list[Tensor]:
+    """Logits and attention weights of four steps along fixed pieces."""
+    generator = torch.Generator().manual_seed(1)
+    src = torch.randint(4, 40, (16, 16), generator=generator)
+    src[torch.arange(16) >= LENGTHS.unsqueeze(1)] = 0
+    pieces = torch.randint(4, 40, (4, 16, beam), generator=generator)
+    found = []
+    with torch.inference_mode():
+        memory = network.encode(src[:encoded], LENGTHS[:encoded])
+        state = network.start(memory).select(torch.arange(rows).repeat_interleave(beam))
+        memory = Memory(*(field[:rows] for field in memory))
+        for token in pieces:
+            state, features, weights = network.step(token[:rows], state, memory)
+            found += [network.log_scores(features, weights, memory).float(), weights.float()]
+    return found
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_packed_equals_the_network(wiring: str, dtype: torch.dtype) -> None:
+    network = network_of(WIRINGS[wiring])
+    for packed, plain in zip(
+        search(InferenceNetwork(network, dtype)), search(network), strict=True
+    ):
+        assert (packed - plain).abs().max() < ERROR[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_sentence_has_the_same_bits_in_any_company(dtype: torch.dtype, size: int) -> None:
+    config = replace(BASE, input_feeding=True, encoder_size=size, decoder_size=size)
+    packed = InferenceNetwork(network_of(config), dtype)
+    for one, many in zip(search(packed, rows=1, encoded=16), search(packed), strict=True):
+        assert one[0].equal(many[0])
+
+
+def test_the_network_is_left_as_it_is() -> None:
+    network = network_of(BASE)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for dtype in DTYPES:
+        InferenceNetwork(network, dtype)
+    after = network.state_dict()
+    assert all(value.equal(after[name]) for name, value in before.items())
+    assert after["output.weight"].dtype == torch.float32

@@ -1,0 +1,91 @@
+"""From the text of options to what the engine is asked."""
+
+import dataclasses
+
+import pytest
+
+from model.decoding.options import SearchOptions
+from model.errors import RequestError
+from model.text.tokenizer import Tokenizer
+from model.translation.phrases import MAX_AVOIDED, Phrases
+
+SOURCES = [(5, 6), (7,)]
+
+
+@pytest.fixture(scope="module")
+def phrases(tiny_tokenizer: Tokenizer) -> Phrases:
+    return Phrases(tiny_tokenizer)
+
+
+def test_plain_options_make_plain_requests(phrases: Phrases) -> None:
+    options = SearchOptions(beam_size=3)
+    for request, src in zip(phrases.requests(SOURCES, options), SOURCES, strict=True):
+        assert (request.src, request.options) == (src, options)
+        assert (request.prefix, request.constraints, request.avoid) == ((), (), None)
+    assert phrases.requests([], options) == []
+
+
+def test_text_becomes_pieces(phrases: Phrases, tiny_tokenizer: Tokenizer) -> None:
+    options = SearchOptions(prefix="der ", constraints=(" Hund", "die Frau"), avoid=(".",))
+    (request,) = phrases.requests(SOURCES[:1], options)
+    assert request.prefix == tuple(tiny_tokenizer.encode("der "))
+    assert request.constraints == (
+        tuple(tiny_tokenizer.encode("Hund")),
+        tuple(tiny_tokenizer.encode("die Frau")),
+    )
+    assert request.avoid is not None
+    stop = tiny_tokenizer.subwords()["."][0]
+    assert request.avoid().forbidden[0, stop]
+
+
+def test_the_prefix_belongs_to_the_first_part(phrases: Phrases) -> None:
+    first, second = phrases.requests(SOURCES, SearchOptions(prefix="der", avoid=("rot",)))
+    assert first.prefix
+    assert not second.prefix
+    assert first.avoid is second.avoid
+
+
+def test_equal_avoid_lists_are_one(phrases: Phrases) -> None:
+    one, other, third = (
+        phrases.requests(SOURCES[:1], SearchOptions(avoid=avoid, beam_size=beam))[0].avoid
+        for avoid, beam in ((("rot", "Hund"), 1), (("rot ", "Hund"), 2), (("rot",), 1))
+    )
+    assert one is other
+    assert one is not third
+
+
+def test_several_translations_are_chosen_among_all(phrases: Phrases) -> None:
+    options = SearchOptions(beam_size=7, n_best=2)
+    (request,) = phrases.requests(SOURCES[:1], options)
+    assert request.options == dataclasses.replace(options, n_best=7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            SearchOptions(constraints=("der Hund " * 40,)),
+            r"constraints: they have 200 pieces, but at most 62",
+        ),
+        (
+            SearchOptions(avoid=("日本",)),
+            r"avoid: '日本' has '日', for which this model has no piece",
+        ),
+        (
+            SearchOptions(avoid=("a" * (MAX_AVOIDED + 1),)),
+            r"avoid: 1001 characters, but at most 1000 can be watched for",
+        ),
+    ],
+)
+def test_what_the_model_cannot_do_is_refused(
+    phrases: Phrases, options: SearchOptions, message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        phrases.check(options)
+    with pytest.raises(RequestError, match=message):
+        phrases.requests(SOURCES[:1], options)
+
+
+def test_constraints_on_a_text_in_parts_are_refused(phrases: Phrases) -> None:
+    with pytest.raises(RequestError, match=r"translated in 2 parts"):
+        phrases.requests(SOURCES, SearchOptions(constraints=("Hund",)))

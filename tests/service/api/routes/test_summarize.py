@@ -1,0 +1,85 @@
+"""POST /v1/summarize: nothing is cut in silence."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from model.checkpoint.checkpoint import load_checkpoint
+from service.app import create_app
+from service.engine.worker import Worker
+from service.registry.model_registry import ModelRegistry
+from service.registry.models_file import ModelEntry
+from service.settings import Settings
+
+SUMMARIZE = "/v1/summarize"
+TOO_LONG = "der Hund läuft auf der Straße. " * 20
+
+
+@pytest.fixture(scope="module")
+def registry(tiny_checkpoint: Path, make_registry: Callable[..., ModelRegistry]) -> ModelRegistry:
+    entry = ModelEntry(
+        name="short", path=tiny_checkpoint, source="de", target="de", task="summarize"
+    )
+    return make_registry(load_checkpoint(tiny_checkpoint), entry)
+
+
+@pytest.fixture(scope="module")
+def worker(registry: ModelRegistry) -> Worker:
+    return registry.choose("summarize")
+
+
+@pytest.fixture(scope="module")
+def client(registry: ModelRegistry) -> Iterator[TestClient]:
+    with TestClient(create_app(registry, Settings())) as client:
+        yield client
+
+
+def test_a_text_is_read_whole(client: TestClient) -> None:
+    both = client.post(SUMMARIZE, json={"text": ["der Hund.\ndie Frau.", "der Hund. die Frau."]})
+    first, second = both.json()["summaries"]
+    assert first.keys() == {"summary", "truncated"}
+    assert first == second  # the line break is white space to the model, not an end
+    assert (both.json()["model"], client.get("/v1/models").status_code) == ("short", 200)
+
+
+@pytest.mark.parametrize("more", [{}, {"on_long": "refuse"}])
+def test_a_text_longer_than_the_model_reads_is_refused(
+    client: TestClient, worker: Worker, more: dict[str, str]
+) -> None:
+    pieces = len(worker.tokenizer.encode(TOO_LONG.strip()))
+    for text, where in ((TOO_LONG, "text"), (["a", TOO_LONG], "text.1")):
+        response = client.post(SUMMARIZE, json={"text": text} | more)
+        assert response.status_code == 422
+        assert response.json()["error"]["type"] == "input_too_long"
+        message = response.json()["error"]["message"]
+        assert message.startswith(f"{where}: {pieces} pieces, but the model reads {worker.limit}.")
+        assert "on_long" in message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_read_is_said(client: TestClient, worker: Worker, stream: bool) -> None:
+    body = {"text": "  " + TOO_LONG, "on_long": "cut", "return": ["tokens"], "stream": stream}
+    response = client.post(SUMMARIZE, json=body)
+    if stream:
+        assert '"truncated_source"' in response.text
+        return
+    (long,) = response.json()["summaries"]
+    assert 0 < long["truncated_source"] <= worker.limit
+    assert long["truncated_source"] == len(long["source_pieces"])
+    (short,) = client.post(SUMMARIZE, json={"text": "rot", "on_long": "cut"}).json()["summaries"]
+    assert "truncated_source" not in short
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\U0001f600" * 200])
+def test_texts_without_words_come_back_as_they_are(client: TestClient, text: str) -> None:
+    (ours,) = client.post(SUMMARIZE, json={"text": text}).json()["summaries"]
+    assert ours == {"summary": text, "truncated": False}
+
+
+def test_a_model_for_another_task_is_not_taken(client: TestClient) -> None:
+    for more in ({}, {"model": "short"}):
+        response = client.post("/v1/translate", json={"text": "a"} | more)
+        assert response.status_code == 404
+        assert response.json()["error"]["type"] == "model_not_found"

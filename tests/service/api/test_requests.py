@@ -1,0 +1,174 @@
+"""Schemas: what the JSON may hold, and that the schema says so."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from model.decoding.options import SearchOptions
+from model.errors import ConfigError
+from service.api.requests import (
+    FIELDS_OF_THE_BODY,
+    MAX_BEAM_SIZE,
+    MAX_CHARACTERS,
+    MAX_PHRASE,
+    MAX_PHRASES,
+    MAX_TEXTS,
+    MAX_WORD,
+    GenerateRequest,
+    Options,
+    SummarizeRequest,
+    TranslateRequest,
+)
+
+DEFAULTS = SearchOptions(beam_size=4, alpha=0.5, max_length_b=3)
+NAMES = [
+    field.name
+    for field in dataclasses.fields(SearchOptions)
+    if field.name not in {"source_language", "target_language", "on_long"}
+]
+
+
+def property_of_options(name: str) -> dict[str, Any]:
+    """What the schema says of an option, besides that it may be null."""
+    properties: dict[str, Any] = Options.model_json_schema()["properties"]
+    (one,) = [form for form in properties[name]["anyOf"] if form != {"type": "null"}]
+    assert isinstance(one, dict)
+    return one
+
+
+def test_options_are_the_search_options() -> None:
+    assert list(Options.model_fields) == NAMES
+    assert all(field.description for field in Options.model_fields.values())
+
+
+def test_the_other_search_options_are_fields_of_the_body() -> None:
+    searched = [field.name for field in dataclasses.fields(SearchOptions)]
+    assert set(FIELDS_OF_THE_BODY) == set(searched) - set(NAMES)
+    assert set(FIELDS_OF_THE_BODY.values()) <= SummarizeRequest.model_fields.keys()
+    # A text that is not read whole is never too long.
+    assert set(FIELDS_OF_THE_BODY.values()) - TranslateRequest.model_fields.keys() == {"on_long"}
+
+
+def test_options_left_out_are_the_defaults() -> None:
+    assert Options().over(DEFAULTS) == DEFAULTS
+    assert Options(n_best=None).over(DEFAULTS) == DEFAULTS
+    chosen = Options(beam_size=1, alpha=2).over(DEFAULTS)
+    assert chosen == SearchOptions(beam_size=1, alpha=2.0, max_length_b=3)
+
+
+WORDS = {"prefix", "constraints", "avoid", "length_penalty", "split_sentences"}
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in {"top_p"} | WORDS])
+def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None:
+    said = property_of_options(name)
+    # Some options are for samples only, others for a beam.
+    samples = name in {"temperature", "top_k", "seed"}
+    wide = SearchOptions(beam_size=16, temperature=1.0 if samples else 0.0)
+    for limit, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
+        options = Options.model_validate({name: limit})
+        if name != "beam_size":
+            assert getattr(options.over(wide), name) == limit
+        with pytest.raises(ValidationError):
+            Options.model_validate({name: limit + beyond})
+
+
+def test_top_p_is_above_0() -> None:
+    said = property_of_options("top_p")
+    assert (said["exclusiveMinimum"], said["maximum"]) == (0, 1)
+    assert Options(top_p=1.0).over(DEFAULTS).top_p == 1.0
+    for value in (0, 1.01):
+        with pytest.raises(ValidationError):
+            Options.model_validate({"top_p": value})
+
+
+def test_phrases_are_text_and_the_schema_says_how_much() -> None:
+    assert property_of_options("prefix")["maxLength"] == MAX_PHRASE
+    for name in ("constraints", "avoid"):
+        said = property_of_options(name)
+        assert (said["maxItems"], said["items"]["maxLength"]) == (MAX_PHRASES, MAX_PHRASE)
+        options = Options.model_validate({name: ["Hund", "die Frau"]}).over(DEFAULTS)
+        assert getattr(options, name) == ("Hund", "die Frau")
+        with pytest.raises(ValidationError):
+            Options.model_validate({name: "Hund"})
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("length_penalty", ["gnmt", "power", "none"]),
+        ("split_sentences", ["auto", "always", "never"]),
+    ],
+)
+def test_the_schema_names_the_choices(name: str, choices: list[str]) -> None:
+    assert property_of_options(name)["enum"] == choices
+    for choice in choices:
+        assert getattr(Options.model_validate({name: choice}).over(DEFAULTS), name) == choice
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beam_size": "3"},
+        {"beam_size": 2.0},
+        {"beam_size": True},
+        {"alpha": float("nan")},
+        {"alpha": float("inf")},
+        {"length_penalty": "gnmt "},
+        {"split_sentences": True},
+        {"on_long": "cut"},
+        {"source_language": "de"},
+        {"beam": 3},
+    ],
+)
+def test_options_are_never_guessed(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate(options)
+
+
+def test_options_that_make_no_sense_together_are_refused() -> None:
+    with pytest.raises(ConfigError, match="n_best: 5 is not in 1 to beam_size 4"):
+        Options(n_best=5).over(DEFAULTS)
+
+
+def test_one_text_or_several() -> None:
+    assert TranslateRequest(text="a").texts == ["a"]
+    assert TranslateRequest(text=["a", "", "b"]).texts == ["a", "", "b"]
+    assert TranslateRequest(text=[]).texts == []
+
+
+def test_the_schema_says_how_much_text() -> None:
+    one, many = TranslateRequest.model_json_schema()["properties"]["text"]["oneOf"]
+    assert one["maxLength"] == many["items"]["maxLength"] == MAX_CHARACTERS == 800_000
+    assert many["maxItems"] == MAX_TEXTS == 256
+    assert one["x-max-word-length"] == MAX_WORD == 10_000
+    for name in ("beam_size", "n_best"):
+        assert property_of_options(name)["maximum"] == MAX_BEAM_SIZE == 16
+
+
+def test_characters_are_counted_not_bytes() -> None:
+    longest = "ß " * (MAX_CHARACTERS // 2)
+    assert TranslateRequest(text=longest).texts == [longest]
+    with pytest.raises(ValidationError, match="at most 800000 characters"):
+        TranslateRequest(text=longest + "s")
+
+
+def test_words_are_counted_in_characters() -> None:
+    text = ("ß" * MAX_WORD + " ") * 3
+    assert TranslateRequest(text=text).texts == [text]
+    with pytest.raises(ValidationError, match="more than 10000 characters"):
+        TranslateRequest(text=["a", text + "ß" * (MAX_WORD + 1)])
+
+
+def test_what_was_written_is_known() -> None:
+    options = Options(prefix="a", constraints=["b", "c"], avoid=["d"])
+    assert options.phrases == ["a", "b", "c", "d"]
+    assert Options().phrases == []
+
+
+def test_a_stream_is_of_one_text() -> None:
+    assert GenerateRequest.model_validate({"text": "a", "stream": True}).stream
+    with pytest.raises(ValidationError, match="one text"):
+        GenerateRequest.model_validate({"text": ["a"], "stream": True})

@@ -1,0 +1,200 @@
+"""Streaming: every prefix that is told is one of the final text."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.decoding.options import SearchOptions
+from model.text.profile import TextProfile
+from model.text.segmentation import Plan, Segmenter
+from model.text.tokenizer import EOS_ID, Tokenizer
+from model.translation.assemble import Translation
+from service.engine.incremental_detokenizer import IncrementalDetokenizer, whole_words
+from service.engine.request_params import RequestParams
+from service.engine.worker import Worker
+from service.limits.admission import Admission
+from tests.patience import PATIENCE_S
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("", ""),
+        ("Hu", ""),
+        ("der Hu", "der"),
+        ("der Hund ", "der Hund"),
+        ("der  Hund", "der "),
+        (" der", ""),
+        ("kostet 3.", "kostet"),
+        ("猫は好", "猫は好"),
+        ("猫はA", "猫は"),
+        ("der 猫\ufffd\ufffd", "der 猫"),
+        ("der \ufffd", "der"),
+    ],
+)
+def test_the_last_word_is_held_back_unless_it_is_wide(text: str, whole: str) -> None:
+    assert whole_words(text) == whole
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_any_pieces_grow_into_their_text(tiny_tokenizer: Tokenizer, data: st.DataObject) -> None:
+    """Pieces of bytes that are no characters are among them."""
+    pieces = st.integers(EOS_ID + 1, tiny_tokenizer.vocab_size - 1)
+    letters = st.sampled_from([i for c in "日 ä👍" for i in tiny_tokenizer.encode(c)])
+    found = tuple(data.draw(st.lists(pieces | letters, max_size=30)))
+    detokenizer = IncrementalDetokenizer(Plan(("  ", (4,), "\n")), tiny_tokenizer)
+    final = "  " + tiny_tokenizer.decode(found) + "\n"
+    told = ""
+    for length in sorted(data.draw(st.sets(st.integers(0, len(found))))):
+        text = detokenizer.grow(0, found[:length], done=False)
+        if text is not None:
+            assert final.startswith(text)
+            assert text.startswith(told)
+            assert len(text) > len(told)
+            told = text
+    assert (detokenizer.grow(0, found, done=True) or told) == final[:-1]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
+def worker(checkpoint: Checkpoint) -> Iterator[Worker]:
+    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32)
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+async def streamed(
+    worker: Worker, text: str, options: SearchOptions
+) -> tuple[list[str], Translation]:
+    told: list[str] = []
+    with Admission(9, 10**6).enter(1) as admitted:
+        async for item in worker.stream(text, options, RequestParams(), admitted):
+            if isinstance(item, Translation):
+                return told, item
+            told.append(item)
+    raise AssertionError("the stream ended without a translation")
+
+
+OPTIONS = st.builds(
+    SearchOptions,
+    beam_size=st.sampled_from([1, 2, 5]),
+    alpha=st.sampled_from([0.0, 1.0, 2.0]),
+    word_reward=st.sampled_from([0.0, 0.5]),
+    coverage_beta=st.sampled_from([0.0, 0.3]),
+    min_length=st.sampled_from([0, 5]),
+    max_length_a=st.just(1.0),
+    max_length_b=st.sampled_from([12, 20]),
+    no_repeat_ngram=st.sampled_from([0, 2]),
+    temperature=st.sampled_from([0.0, 1.0]),
+    prefix=st.sampled_from(["", "the house", "日"]),
+)
+TEXT = st.lists(
+    st.sampled_from(["der", "Hund", "läuft.", "Straße", "日本", "👍", "und", "\n", " "]),
+    min_size=1,
+    max_size=40,
+).map(" ".join)
+
+
+@settings(max_examples=40)
+@given(text=TEXT, options=OPTIONS)
+def test_what_is_streamed_begins_the_final_text(
+    worker: Worker, text: str, options: SearchOptions
+) -> None:
+    told, translation = asyncio.run(streamed(worker, text, options))
+    for earlier, later in zip(["", *told], told, strict=False):
+        assert later.startswith(earlier)
+        assert len(later) > len(earlier)
+    for prefix in told:
+        assert translation.text.startswith(prefix)
+
+    async def whole() -> list[Translation]:
+        with Admission(9, 10**6).enter(1) as admitted:
+            return await worker.translate([text], options, RequestParams(), admitted)
+
+    assert asyncio.run(whole()) == [translation]
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_words_come_before_the_end(worker: Worker, beam_size: int) -> None:
+    options = SearchOptions(beam_size=beam_size, min_length=50, max_length_a=0, max_length_b=50)
+    text = "der Hund läuft. " * 20  # two parts and more
+    told, translation = asyncio.run(streamed(worker, text, options))
+    assert len(told) > 5
+    assert len(told[len(told) // 2]) < len(translation.text)
+
+
+def test_a_reader_that_leaves_frees_the_slots(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32, max_rows=8)
+    finished: list[int] = []
+    tell = worker._engine_loop.throughput.finished
+
+    def told(pieces: int) -> tuple[int, float] | None:
+        finished.append(pieces)
+        return tell(pieces)
+
+    monkeypatch.setattr(worker._engine_loop.throughput, "finished", told)
+    options = SearchOptions(beam_size=1, min_length=55, max_length_a=0, max_length_b=55)
+    text = "der Hund läuft. " * 400
+    segmenter = Segmenter(worker.tokenizer, worker.limit, TextProfile())
+    parts = len(segmenter.cut(text).sources)
+
+    async def leave() -> None:
+        with Admission(9, 10**6).enter(1) as admitted:
+            stream = worker.stream(text, options, RequestParams(), admitted)
+            async for _ in stream:
+                break
+            await stream.aclose()
+            while worker.stats().in_use or worker.stats().waiting:
+                await asyncio.sleep(0.001)
+
+    worker.start()
+    asyncio.run(asyncio.wait_for(leave(), PATIENCE_S))
+    worker.stop()
+    assert 0 < len(finished) < parts / 2
+
+
+def test_a_blank_text_is_streamed_as_it_is(worker: Worker) -> None:
+    told, translation = asyncio.run(streamed(worker, " \n", worker.options))
+    assert (told, translation.text) == ([], " \n")
+
+
+def test_a_long_text_is_streamed_while_it_grows(worker: Worker) -> None:
+    text = " ".join(f"der Mann {i} sieht die Frau auf der Straße." for i in range(300))
+    options = SearchOptions(beam_size=1, max_length_a=1.0, max_length_b=3)
+    told, translation = asyncio.run(streamed(worker, text, options))
+    assert len(worker._segmenter.cut(text).sources) >= 300
+    assert len(told) > 20
+    assert all(translation.text.startswith(prefix) for prefix in told)
+    assert sum(map(len, told)) < 40 * len(translation.text)
+
+
+def test_what_is_told_of_a_long_text_does_not_add_up(tiny_tokenizer: Tokenizer) -> None:
+    """Also where its sentences come one after the other, and each of them piece by piece."""
+    source = tuple(tiny_tokenizer.encode("der Mann sieht die Frau auf der Straße."))
+    detokenizer = IncrementalDetokenizer(Plan((source, " ") * 300), tiny_tokenizer)
+    told = [
+        text
+        for number in range(300)
+        for end in range(1, len(source) + 1)
+        if (text := detokenizer.grow(number, source[:end], done=end == len(source)))
+    ]
+    final = " ".join([tiny_tokenizer.decode(source)] * 300)
+    assert told == sorted(set(told), key=len)
+    assert all(final.startswith(text) for text in told)
+    assert told[:3] == ["der", "der Mann", "der Mann sieht"]
+    assert len(told[-1]) > 0.9 * len(final)
+    assert sum(map(len, told)) < 40 * len(final)

@@ -1,0 +1,104 @@
+"""What a resumed run takes over from its directory, and what it refuses."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from model.errors import ConfigError, DataError
+from training.config.train_config import TrainConfig, load_config, save_config
+from training.loop.resume import as_begun, check_same_config, check_same_data
+from training.system.distributed import World
+
+AUTO = ("run.batch_tokens=auto", "run.precision=auto")
+
+
+def begun(path: Path, run: Path, *overrides: str) -> TrainConfig:
+    """The config of a run that was killed before its first checkpoint."""
+    config = load_config(path, ["run.batch_tokens=400", "run.precision=bf16", *overrides])
+    run.mkdir()
+    save_config(config, run / "config.yaml")
+    return config
+
+
+def test_what_auto_came_to_stays_without_a_checkpoint(tiny_config: Path, tmp_path: Path) -> None:
+    stored = begun(tiny_config, tmp_path / "run")
+    config = as_begun(load_config(tiny_config, AUTO), tmp_path / "run", None, World())
+    assert config == stored
+    given = load_config(tiny_config)  # asks for no auto
+    assert as_begun(given, tmp_path / "run", None, World()) == given
+    assert (
+        as_begun(load_config(tiny_config, AUTO), tmp_path, None, World()).run.batch_tokens == "auto"
+    )
+
+
+@pytest.mark.parametrize("other", ["model.decoder_size=64", "run.seed=7"])
+def test_what_auto_came_to_for_another_config_does_not(
+    tiny_config: Path, tmp_path: Path, other: str
+) -> None:
+    begun(tiny_config, tmp_path / "run", other)
+    config = load_config(tiny_config, AUTO)
+    assert as_begun(config, tmp_path / "run", None, World()) == config
+    with pytest.raises(ConfigError, match="another config"):
+        as_begun(config, tmp_path / "run", {"precision": "fp32"}, World())
+
+
+def test_the_precision_of_a_checkpoint_counts(tiny_config: Path, tmp_path: Path) -> None:
+    begun(tiny_config, tmp_path / "run")
+    config = load_config(tiny_config, AUTO)
+    saved = as_begun(config, tmp_path / "run", {"precision": "fp32"}, World())
+    older = as_begun(config, tmp_path / "run", {"steps": 1}, World())
+    assert (saved.run.precision, older.run.precision) == ("fp32", "bf16")
+
+
+def test_the_links_of_a_guided_alignment_are_fixed(tiny_config: Path) -> None:
+    config = load_config(tiny_config)
+    fewer = dataclasses.replace(config.shortlist, max_links=9)
+    check_same_config(dataclasses.replace(config, shortlist=fewer), config)
+    guided = load_config(tiny_config, ["objective.guided_alignment=0.5"])
+    with pytest.raises(ConfigError, match=r"shortlist\.max_links was 50000000 and is 9\. "):
+        check_same_config(dataclasses.replace(guided, shortlist=fewer), guided)
+    other = dataclasses.replace(config.shortlist, candidates=9)
+    check_same_config(dataclasses.replace(guided, shortlist=other), guided)
+
+
+@pytest.mark.parametrize("key", ["data.data_dir", "data.cache_dir"])
+def test_folders_may_move(tiny_config: Path, key: str) -> None:
+    check_same_config(load_config(tiny_config, [f"{key}=/elsewhere"]), load_config(tiny_config))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.train", "[{source: dev.de, target: dev.en}]"),
+        ("data.dev", "{source: train.de, target: train.en}"),
+        ("data.temperature", "2"),
+        ("data.filters", "{identical: true}"),
+        ("data.license", "unknown"),
+        ("tokenizer.sampling", "0.2"),
+        ("tokenizer.model", "other.model"),
+    ],
+)
+def test_what_the_folders_hold_and_how_it_is_read_may_not(
+    tiny_config: Path, key: str, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"another config: {key}"):
+        check_same_config(load_config(tiny_config, [f"{key}={value}"]), load_config(tiny_config))
+
+
+def test_another_teacher_is_refused_and_an_older_checkpoint_knows_none() -> None:
+    before = {"data_digest": "a", "dev_digest": "b", "teacher_digest": "c"}
+    check_same_data(before, {"data_digest": "a"})
+    with pytest.raises(DataError, match=r"--resume: the models of objective\.teacher are not"):
+        check_same_data(before | {"teacher_digest": "d"}, before)
+
+
+def test_the_tokenization_of_bleu_stays(tiny_config: Path) -> None:
+    """What auto comes to follows from the data; the configs of older runs have none."""
+    given = load_config(tiny_config)
+    found = load_config(tiny_config, ["validation.tokenize=13a"])
+    check_same_config(given, found)
+    check_same_config(found, given)
+    other = load_config(tiny_config, ["validation.tokenize=intl"])
+    with pytest.raises(ConfigError, match=r"validation\.tokenize was '13a' and is 'intl'"):
+        check_same_config(other, found)

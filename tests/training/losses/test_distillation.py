@@ -1,0 +1,43 @@
+"""Word-level distillation: the cross entropy by hand, and the teacher's own distribution."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model.errors import ConfigError
+from model.text.tokenizer import Tokenizer
+from training.data.batching import Rows, collate
+from training.data.learn_tokenizer import learn_tokenizer
+from training.losses.distillation import load_teacher, teacher_cross_entropy, teacher_distribution
+
+
+def test_hand_computed_cross_entropy() -> None:
+    """q = (1/4, 3/4): against (1/2, 1/2) it is ln 2, against itself its entropy 0.5623351."""
+    logits = torch.tensor([[[0.5, 0.5]], [[0.25, 0.75]]]).log()
+    found = teacher_cross_entropy(logits, torch.tensor([[0.25, 0.75]]), torch.tensor([2.0]))
+    assert found.item() == pytest.approx(2 * (0.6931472 + 0.5623351) / 2)
+
+
+def test_the_distribution_is_the_softmax_over_the_teachers_scores(
+    tiny_checkpoint: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    teacher = load_teacher([tiny_checkpoint], tiny_tokenizer)
+    twice = load_teacher([tiny_checkpoint, tiny_checkpoint], tiny_tokenizer)
+    pairs = Rows.unweighted([np.array([9, 8]), np.array([7])], [np.array([5]), np.array([6, 4])])
+    batch = collate(pairs)
+    memory = teacher.encode(batch.src, batch.src_lengths)
+    features, weights = teacher.unroll(batch.tgt_in, teacher.start(memory), memory)
+    expected = teacher.log_scores(features, weights, memory).softmax(-1).flatten(0, 1)[batch.real]
+    for network in (teacher, twice):
+        found = teacher_distribution(network, batch)
+        both = torch.cat([found(slice(0, 2)), found(slice(2, 5))])
+        torch.testing.assert_close(both, expected, rtol=1e-4, atol=1e-7)
+    assert not any(p.requires_grad for p in twice.parameters())
+
+
+def test_another_tokenizer_is_refused(tiny_checkpoint: Path) -> None:
+    other = Tokenizer(learn_tokenizer(["one two three"], kind="bpe", vocab_size=275))
+    with pytest.raises(ConfigError, match=r"objective\.teacher: .* another tokenizer"):
+        load_teacher([tiny_checkpoint], other)

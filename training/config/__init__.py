@@ -1,0 +1,1 @@
+"""The configuration of a training run, checked when it is read."""

@@ -1,0 +1,195 @@
+"""DataConfig: where the text lies, in which columns, how corpora are mixed, what is left out."""
+
+import glob
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from model.errors import ConfigError, DataError
+from model.io.cache_folder import cache_folder
+from model.text.languages import language_tag
+from model.text.profile import check_task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusConfig:
+    """A parallel corpus: two sets of text files, or files with columns, or a `datasets` name."""
+
+    source: Path | tuple[Path, ...] = ()
+    """Text, a sentence a line: a path, a glob, or a list of them; plain, .gz or .zst."""
+    target: Path | tuple[Path, ...] = ()
+    """As many files, line i of which translates line i of its counterpart."""
+    files: Path | tuple[Path, ...] = ()
+    """The same for .tsv, .jsonl (both also .gz or .zst) and .parquet, told by their names."""
+    dataset: str = ""
+    """A name on the Hugging Face hub, or a folder, for the library `datasets`."""
+    dataset_config: str = ""
+    """Which of its configurations, if it has several."""
+    split: str = "train"
+    """Which part of the dataset."""
+    source_column: int | str = ""
+    """Number of a tsv column, from 1, or a name in the header (left out: 1); elsewhere the name of
+    a field, with dots into nested ones (left out: "source")."""
+    target_column: int | str = ""
+    """Likewise; left out: 2, or "target"."""
+    weight_column: int | str = ""
+    """Likewise: the weight of each pair in the loss; left out: 1."""
+    weight: float = 1.0
+    """How often lines of this corpus come, in proportion; see `epoch_counts`."""
+    tag: str = ""
+    """A word put before each source: a piece of the tokenizer, which learns it as one."""
+
+    def __post_init__(self) -> None:
+        pair = bool(self.source) or bool(self.target)
+        if pair + bool(self.files) + bool(self.dataset) != 1:
+            raise ConfigError(
+                "data: name one of source and target, files, or dataset for each corpus."
+            )
+        if pair and not (self.source and self.target):
+            raise ConfigError("data: a corpus of text needs both source and target. Add the other.")
+        if pair and (self.source_column or self.target_column or self.weight_column):
+            raise ConfigError("data: source and target have no columns. Use files: x.tsv for them.")
+        for column in (self.source_column, self.target_column, self.weight_column):
+            if isinstance(column, int) and column < 1:
+                raise ConfigError(f"data: column {column} is too small. Columns count from 1.")
+        if not self.dataset and (self.dataset_config or self.split != "train"):
+            raise ConfigError(
+                "data: dataset_config and split are for a dataset. Leave them out, or name one."
+            )
+        if not 0 < self.weight < math.inf:
+            raise ConfigError(f"data: weight {self.weight} of a corpus must be above 0.")
+        if self.tag and self.tag.split() != [self.tag]:
+            raise ConfigError(f"data: tag {self.tag!r} has spaces. Use one word, like <news>.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterConfig:
+    """Which pairs are left out beside blank and too long ones; all of this is off by default."""
+
+    max_ratio: float = 0.0
+    """Pieces of the longer side by pieces of the shorter one, at most; 0 = off."""
+    duplicates: bool = False
+    """All but the first of equal pairs of a corpus."""
+    identical: bool = False
+    """Pairs whose target is the source."""
+    encoding: bool = False
+    """Lines that are not UTF-8 (else an error), or hold control characters or U+FFFD."""
+
+    def __post_init__(self) -> None:
+        if self.max_ratio and not 1 <= self.max_ratio < math.inf:
+            raise ConfigError(
+                f"data.filters.max_ratio: {self.max_ratio} would leave nothing. Use 0 (off), or 1 "
+                "or more; 3 is usual."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """Where the text lies, what it is, and which lines are left out."""
+
+    train: tuple[CorpusConfig, ...]
+    dev: CorpusConfig
+    data_dir: Path | None = None
+    """Base of relative paths; if left out, the variable DRAGOMAN_DATA, else the working folder."""
+    cache_dir: Path | None = None
+    """Where the ids of the training text are kept; if left out, in the user's cache."""
+    temperature: float = 1.0
+    """Above 1, small corpora come more often than their size says; see `epoch_counts`."""
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    task: str = "translate"
+    """What the model is for: translate, or summarize, which reads a text whole."""
+    source_language: str
+    """Of the sources: a BCP 47 tag (de, pt-BR) or the name of a language, which becomes one."""
+    target_language: str
+    """Of the targets, likewise."""
+    license: str
+    """Of the data, for the model's card."""
+    attribution: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise ConfigError("data.train: an empty list. Name a corpus at least.")
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"data.temperature: {self.temperature} must be above 0.")
+        if self.dev.weight != 1 or self.dev.weight_column:
+            raise ConfigError("data.dev: weights are for training. Leave them out.")
+        self._check_profile()
+
+    def _check_profile(self) -> None:
+        """Task and languages; the languages become tags."""
+        try:
+            check_task(self.task)
+        except ConfigError as error:
+            raise ConfigError(f"data.{error}") from None
+        for name in ("source_language", "target_language"):
+            try:
+                object.__setattr__(self, name, language_tag(getattr(self, name)))
+            except ConfigError as error:
+                raise ConfigError(f"data.{name}: {error}") from None
+
+    def path(self, name: Path) -> Path:
+        """`name` under the base folder.
+
+        Raises:
+            DataError: it is not there, and no base folder is set.
+        """
+        path = self.base() / name
+        if not path.exists() and not self.data_dir and "DRAGOMAN_DATA" not in os.environ:
+            raise DataError(
+                f"{path}: no such file. Relative paths of a config start at data.data_dir, or at "
+                "the variable DRAGOMAN_DATA: set one of them."
+            )
+        return path
+
+    def paths(self, names: Path | tuple[Path, ...]) -> list[Path]:
+        """The files that these names and globs mean, those of a glob sorted by name.
+
+        Raises:
+            DataError: one means no file.
+        """
+        found: list[Path] = []
+        for name in (names,) if isinstance(names, Path) else names:
+            if glob.has_magic(str(name)):
+                base = self.base()
+                matching = sorted(map(Path, glob.glob(str(base / name), recursive=True)))
+                if not matching:
+                    raise DataError(f"{base / name}: no file has such a name. Check the pattern.")
+                found += matching
+                continue
+            path = self.path(name)
+            if not path.exists():
+                raise DataError(f"{path}: no such file. Check the path.")
+            found.append(path)
+        return found
+
+    def base(self) -> Path:
+        """Where relative paths start."""
+        return self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
+
+    def cache(self) -> Path:
+        """The folder of the cached corpora."""
+        return self.cache_dir or cache_folder() / "corpora"
+
+
+def as_corpora(data: dict[str, object]) -> dict[str, object]:
+    """The section `data` with corpora as they are written today.
+
+    Configs and checkpoints of version 0.1 have one corpus instead of a list, and the key `tsv`
+    instead of `files`.
+    """
+
+    def renamed(corpus: object) -> object:
+        if not isinstance(corpus, dict):
+            return corpus
+        return {"files" if key == "tsv" else key: value for key, value in corpus.items()}
+
+    changed = dict(data)
+    if isinstance(data.get("train"), dict):
+        changed["train"] = [data["train"]]
+    if isinstance(changed.get("train"), list):
+        changed["train"] = [renamed(corpus) for corpus in cast(list[object], changed["train"])]
+    if "dev" in data:
+        changed["dev"] = renamed(data["dev"])
+    return changed

@@ -1,0 +1,211 @@
+"""TrainConfig: everything a training run needs, one YAML file a run, checked at the edge."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import yaml
+
+from model.config import ModelConfig, from_dict, to_dict
+from model.decoding.options import SearchOptions
+from model.errors import ConfigError, DataError
+from model.io.lines import atomic_output, whole_text
+from training.config.data_config import DataConfig, as_corpora
+from training.config.objective_config import FinetuneConfig, ObjectiveConfig
+from training.config.validation_config import ValidationConfig, with_metrics_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenizerConfig:
+    """The subword model: a file, or learned from the training text."""
+
+    model: Path | None = None
+    kind: Literal["bpe", "unigram"] = "bpe"
+    vocab_size: int = 8000
+    sampling: float = 0.0
+    """BPE-dropout rate (Provilkov 2020) or unigram sampling alpha (Kudo 2018) in training."""
+
+    def __post_init__(self) -> None:
+        if self.vocab_size < 1:
+            raise ConfigError(
+                f"tokenizer.vocab_size: {self.vocab_size} is too small. 8000 is usual."
+            )
+        if not 0 <= self.sampling < 1:
+            raise ConfigError(f"tokenizer.sampling: {self.sampling} is not in [0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerConfig:
+    """AdamW (Loshchilov & Hutter 2019), its schedule, and what smooths it."""
+
+    learning_rate: float = 0.001
+    schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
+    warmup_steps: int = 200
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.1
+    ema: float = 0.999
+    """Decay of the exponential moving average of the weights, which is what gets saved; 0 = off."""
+
+    def __post_init__(self) -> None:
+        for name, high in (("label_smoothing", 1.0), ("ema", 1.0)):
+            if not 0 <= getattr(self, name) < high:
+                raise ConfigError(f"optimizer.{name}: {getattr(self, name)} is not in [0, {high}).")
+        for name in ("learning_rate", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"optimizer.{name}: {getattr(self, name)} must be above 0.")
+        for name in ("warmup_steps", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"optimizer.{name}: {getattr(self, name)} must not be negative.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShortlistConfig:
+    """Which target pieces decoding may be confined to; learned at the start of the run."""
+
+    candidates: int = 100
+    """Translations kept for each source piece; 0 = no shortlist."""
+    frequent: int = 100
+    """The most frequent target pieces, allowed in every sentence."""
+    max_links: int = 50_000_000
+    """A larger corpus is sampled; a pair has about source pieces * target pieces links."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("candidates", 0), ("frequent", 0), ("max_links", 1)):
+            if getattr(self, name) < low:
+                raise ConfigError(
+                    f"shortlist.{name}: {getattr(self, name)} is too small. Use {low} or more."
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Length, rhythm and hardware of the run."""
+
+    max_steps: int
+    batch_tokens: int | Literal["auto"] = 2000
+    """Source and target pieces in a batch, padding included; auto = as many as the memory holds."""
+    accumulate: int = 1
+    """Parts of a batch that a process computes one after another, to need less memory."""
+    eval_every: int = 500
+    """Steps between validations, each of which also saves a checkpoint."""
+    log_every: int = 50
+    keep: int = 0
+    """Latest checkpoints that stay, besides the best and the last one: for `dragoman-average`."""
+    patience: int = 0
+    """Stop after this many validations without a better one (see validation.best); 0 = never."""
+    seed: int = 1
+    threads: int = 0
+    """CPU threads; 0 = one for each core that the process may use."""
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    sample_lines: int = 3
+    """Dev sentences whose translations each validation logs."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "batch_tokens", "accumulate", "eval_every", "log_every"):
+            if getattr(self, name) != "auto" and getattr(self, name) < 1:
+                raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
+        for name in ("keep", "patience", "seed", "threads", "sample_lines"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
+        for name, most in (("seed", 2**63 - 1), ("threads", 1024)):  # torch takes no more
+            if getattr(self, name) > most:
+                raise ConfigError(f"run.{name}: {getattr(self, name)} is above {most}. Lower it.")
+
+    @property
+    def tokens(self) -> int:
+        """`batch_tokens`, which is known by the time that batches are made."""
+        assert self.batch_tokens != "auto"
+        return self.batch_tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One training run. `model.vocab_size` is not written by hand: it is the tokenizer's."""
+
+    data: DataConfig
+    run: RunConfig
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    search: SearchOptions = field(default_factory=SearchOptions)
+    shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
+
+    def __post_init__(self) -> None:
+        self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
+        if self.optimizer.warmup_steps > self.run.max_steps:
+            raise ConfigError(
+                f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "
+                f"{self.run.max_steps}, so the learning rate would never reach its peak. Lower it."
+            )
+
+
+def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The configuration in YAML `text`, changed by `section.key=value` overrides.
+
+    Raises:
+        ConfigError: not YAML, or what `model.config.from_dict` and the sections refuse.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the config is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError("the config is empty or not a mapping of sections. See configs/.")
+    for section, content in values.items():
+        if not isinstance(content, dict):
+            raise ConfigError(f"{section}: {content!r} must be a mapping of keys to values.")
+    for override in overrides:
+        _override(values, override)
+    if "vocab_size" in values.get("model", {}):
+        raise ConfigError("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
+    values["data"] = as_corpora(values.get("data", {}))
+    tokenizer = from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer.")
+    model = {**values.get("model", {}), "vocab_size": tokenizer.vocab_size}
+    task = from_dict(DataConfig, values["data"], "data.").task
+    validation = with_metrics_of(task, values.get("validation", {}))
+    return from_dict(TrainConfig, {**values, "model": model, "validation": validation})
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The configuration in the file `path`; see `parse_config`."""
+    try:
+        text = whole_text(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Name a config file, see configs/.") from None
+    except DataError as error:
+        raise ConfigError(f"{error} Or name another YAML file, see configs/.") from None
+    try:
+        return parse_config(text, overrides)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def save_config(config: TrainConfig, path: Path) -> None:
+    """The resolved config, defaults and overrides included: it trains this very run again."""
+    values = to_dict(config)
+    values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
+    with atomic_output(path) as file:
+        file.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
+
+
+def _override(values: dict[str, object], override: str) -> None:
+    name, equals, text = override.partition("=")
+    if not equals or not all(name.split(".")) or "." not in name:
+        raise ConfigError(f"{override!r}: write an override as section.key=value.")
+    node = values
+    for part in name.split(".")[:-1]:
+        child = node.setdefault(part, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{override!r}: {part} is not a section.")
+        node = cast(dict[str, object], child)
+    try:
+        node[name.split(".")[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{override!r}: {text!r} is not valid YAML. Quote it.") from None

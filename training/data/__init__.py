@@ -1,0 +1,1 @@
+"""The data of a training run: from files of any format to batches of ids."""

@@ -1,0 +1,143 @@
+"""Encoding of a chunk of records: parsed, filtered and turned into ids, in any process."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.text.normalization import NORMALIZATION, normalize_source
+from model.text.printable import printable
+from model.text.sentences import sentence_ends
+from model.text.tokenizer import Tokenizer
+from training.config.data_config import FilterConfig
+from training.data.corpus_report import EXAMPLES
+from training.data.indexed_corpus import Pairs, Side
+from training.data.parsing import NotText, Pair
+from training.data.readers import Chunk
+
+# Control characters but for tab, and what stands for bytes that could not be read: signs of a text
+# that was read or written in a wrong encoding.
+_DAMAGE = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ufffd]")
+_SHOWN = 120  # characters of each side of an example
+
+DUPLICATE = "duplicate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodingRules:
+    """Which pairs are kept."""
+
+    source_limit: int
+    """Pieces of a source, at most; one with a tag has room for less."""
+    target_limit: int
+    filters: FilterConfig
+    source_language: str = ""
+    """Tag of the language by whose rules sentences are counted; "" if it is unknown."""
+    normalization: int = NORMALIZATION
+    """The rules by which sources are normalised, see `model.text.normalization`."""
+
+
+class EncodedChunk(NamedTuple):
+    """The kept pairs of a chunk, and what became of the others."""
+
+    lines: int
+    pairs: Pairs
+    several: int
+    """Pairs among them whose source has several sentences."""
+    hashes: NDArray[np.uint64]
+    """Of each pair, to find duplicates; empty where nobody asks."""
+    dropped: dict[str, int]
+    examples: dict[str, list[str]]
+
+
+def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: EncodingRules) -> EncodedChunk:
+    """The pairs of `chunk` that the rules let pass, as ids.
+
+    Raises:
+        DataError: a record is damaged.
+    """
+    pairs: list[Pair] = []
+    dropped: dict[str, int] = {}
+    examples: dict[str, list[str]] = {}
+
+    def drop(reason: str, shown: str) -> None:
+        dropped[reason] = dropped.get(reason, 0) + 1
+        if dropped[reason] <= EXAMPLES:
+            examples.setdefault(reason, []).append(shown)
+
+    for number, raw in enumerate(chunk.raws, chunk.first):
+        try:
+            pair = chunk.parse(number, raw)
+            reason = damage(pair, rules.filters)
+        except NotText as error:
+            if not rules.filters.encoding:
+                raise
+            drop("not text", printable(str(error)))
+            continue
+        plain = normalize_source(pair.source, rules.normalization)
+        if reason or not plain.strip():  # which characters that are removed may have hidden
+            drop(reason or "blank", example(pair.source, pair.target))
+        else:
+            pairs.append(pair._replace(source=plain))
+    kept: list[Pair] = []
+    sources: list[list[int]] = []
+    targets: list[list[int]] = []
+    encoded_sources = tokenizer.encode_lines([pair.source for pair in pairs])
+    encoded_targets = tokenizer.encode_lines([pair.target for pair in pairs])
+    for pair, source, target in zip(pairs, encoded_sources, encoded_targets, strict=True):
+        if reason := misfit(len(source), len(target), rules):
+            drop(reason, example(pair.source, pair.target))
+            continue
+        kept.append(pair)
+        sources.append(source)
+        targets.append(target)
+    hashed = kept if rules.filters.duplicates else []
+    return EncodedChunk(
+        lines=len(chunk.raws),
+        several=sum(bool(sentence_ends(p.source, rules.source_language)) for p in kept),
+        pairs=Pairs(_side(sources), _side(targets), np.array([p.weight for p in kept], np.float32)),
+        hashes=np.array([pair_hash(pair) for pair in hashed], np.uint64),
+        dropped=dropped,
+        examples=examples,
+    )
+
+
+def damage(pair: Pair, filters: FilterConfig) -> str:
+    """Why a pair is left out whatever its pieces; "" if it is not."""
+    if filters.encoding and (_DAMAGE.search(pair.source) or _DAMAGE.search(pair.target)):
+        return "not text"
+    if not (pair.source.strip() and pair.target.strip()):
+        return "blank"
+    if filters.identical and pair.source.strip() == pair.target.strip():
+        return "the same on both sides"
+    return "" if pair.weight else "of weight 0"
+
+
+def misfit(source: int, target: int, rules: EncodingRules) -> str:
+    """Why a pair of sides with so many pieces is left out; "" if it is not."""
+    if source > rules.source_limit or target > rules.target_limit:
+        return "too long"
+    ratio = rules.filters.max_ratio
+    if ratio and max(source, target) > ratio * min(source, target):
+        return "too unequal in length"
+    return ""
+
+
+def pair_hash(pair: Pair) -> int:
+    """64 bits of the pair, the same on every machine."""
+    text = f"{pair.source}\0{pair.target}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+
+
+def example(source: str, target: str) -> str:
+    """A pair on one line, shortened. The bar between its sides tells which one is blank."""
+    return f"{printable(source[:_SHOWN])} | {printable(target[:_SHOWN])}".strip()
+
+
+def _side(sentences: list[list[int]]) -> Side:
+    lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+    return Side(np.array(list(chain.from_iterable(sentences)), np.int32), lengths)

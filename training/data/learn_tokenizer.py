@@ -1,0 +1,150 @@
+"""Learning a lossless tokenizer from raw text: BPE (Sennrich 2016) or unigram (Kudo 2018)."""
+
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import sentencepiece
+
+from model.checkpoint.checkpoint import load_checkpoint
+from model.errors import ConfigError, DataError
+from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE_MARK, UNK_ID, Tokenizer
+from training.config.train_config import TrainConfig
+from training.data.text_corpus import all_lines, sample_pairs
+
+# What is learned from: SentencePiece reads the space mark as a space and skips a line with U+2585,
+# its placeholder for unknown characters. The bound keeps it from quadratic time in giant words.
+_STRETCH = re.compile("[^\u2581\u2585]{1,2048}")
+
+_TOO_LARGE = re.compile(r"Vocabulary size too high .* a value <= (\d+)")
+_TOO_SMALL = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
+
+_SMALLEST = 5  # where SentencePiece begins to say how large the vocabulary has to be
+_LONGEST_STRETCH = 2**16  # bytes; SentencePiece skips longer ones
+# One character in ten thousand is left to the byte pieces: enough for every letter of the text's
+# own languages, while stray emoji and foreign scripts take no place in the vocabulary.
+_CHARACTER_COVERAGE = 0.9999
+
+
+def learn_tokenizer(
+    lines: Iterable[str],
+    *,
+    kind: Literal["bpe", "unigram"],
+    vocab_size: int,
+    tags: Sequence[str] = (),
+) -> bytes:
+    """Learn a serialized SentencePiece model of exactly `vocab_size` pieces for `Tokenizer`.
+
+    The lines are held in memory, nothing is written to disk, and equal lines give equal bytes.
+    `vocab_size` counts the 4 control pieces, the 256 bytes, every character that is kept and the
+    `tags`: words that become one piece wherever they stand after a space or begin a line.
+
+    Raises:
+        ConfigError: `vocab_size` does not suit the text; the nearest that does is named.
+        DataError: there is no text, or a line does not survive encoding and decoding.
+    """
+    kept = list(lines)
+    if not any(kept):
+        raise DataError(
+            f"there is no text to learn a tokenizer from ({len(kept)} lines, all empty). "
+            "Give lines with text."
+        )
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_stretches(kept),
+            model_writer=written,
+            model_type=kind,
+            vocab_size=max(vocab_size, _SMALLEST),
+            pad_id=PAD_ID,
+            unk_id=UNK_ID,
+            bos_id=BOS_ID,
+            eos_id=EOS_ID,
+            # What makes it exact: no character is changed, dropped, added or unknown.
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            add_dummy_prefix=False,
+            byte_fallback=True,
+            required_chars=SPACE_MARK,  # else a text of few spaces could leave it to the bytes
+            character_coverage=_CHARACTER_COVERAGE,
+            split_digits=True,
+            user_defined_symbols=[SPACE_MARK + tag for tag in tags],
+            max_sentence_length=_LONGEST_STRETCH,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        if unsuitable := _unsuitable_size(error, vocab_size):
+            raise unsuitable from error
+        raise
+    check_round_trip(Tokenizer(written.getvalue()), kept)
+    return written.getvalue()
+
+
+def check_round_trip(tokenizer: Tokenizer, lines: Sequence[str]) -> None:
+    """Make sure that the tokenizer gives every line back, in Unicode normal form C.
+
+    Raises:
+        DataError: naming the first line that comes back changed.
+    """
+    for number, line in enumerate(lines, 1):
+        back = tokenizer.decode(tokenizer.encode(line))
+        if back != unicodedata.normalize("NFC", line):
+            raise DataError(
+                f"line {number} of the tokenizer's text comes back changed: {_excerpt(line)} "
+                f"becomes {_excerpt(back)}. Use a tokenizer that dragoman-train has learned."
+            )
+
+
+def _stretches(lines: Sequence[str]) -> Iterator[str]:
+    """What SentencePiece learns from: normalised text, with the space that `Tokenizer` adds."""
+    for line in lines:
+        if line:
+            yield from _STRETCH.findall(" " + unicodedata.normalize("NFC", line))
+
+
+def _unsuitable_size(error: RuntimeError, vocab_size: int) -> ConfigError | None:
+    """SentencePiece's complaint about the vocabulary size in our words, if it is that."""
+    if found := _TOO_LARGE.search(str(error)):
+        return ConfigError(
+            f"vocab_size: {vocab_size} is too large for this text. Use at most {found[1]}, or "
+            "give more text."
+        )
+    if found := _TOO_SMALL.search(str(error)):
+        return ConfigError(
+            f"vocab_size: {vocab_size} is too small for this text: its characters, the 256 bytes "
+            f"and 4 control pieces need {found[1]}. Use at least that."
+        )
+    return None
+
+
+def _excerpt(line: str) -> str:
+    return ascii(line if len(line) <= 60 else line[:60] + "...")
+
+
+LEARNED_FROM = 1_000_000
+"""Pairs that a tokenizer is learned from, at most, at even distances."""
+
+
+def make_tokenizer(config: TrainConfig) -> Tokenizer:
+    """The tokenizer that the config names, that of the model to begin with, or a learned one.
+
+    Raises:
+        DataError: the named file cannot be read.
+        CheckpointError: it is no SentencePiece model, or there is no such model to begin with.
+    """
+    settings, corpora, begun_from = config.tokenizer, config.data.train, config.finetune.init_from
+    if settings.model is None and begun_from is not None:
+        return load_checkpoint(begun_from).tokenizer
+    if settings.model is None:
+        lines = all_lines(sample_pairs(corpora, config.data, most=LEARNED_FROM))
+        tags = sorted({corpus.tag for corpus in (*corpora, config.data.dev) if corpus.tag})
+        return Tokenizer(
+            learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size, tags=tags)
+        )
+    path = config.data.path(settings.model)
+    try:
+        return Tokenizer(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: the tokenizer cannot be read ({error.strerror}).") from None

@@ -1,0 +1,185 @@
+"""Text corpus: pairs in memory as text and as ids, for a dev set, and for text that is sampled."""
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from model.errors import DataError
+from model.io.lines import read_lines
+from model.text.normalization import NORMALIZATION, normalize_source
+from model.text.tokenizer import Tokenizer
+from training.config.data_config import CorpusConfig, DataConfig
+from training.data.batching import Ids
+from training.data.corpus_report import CorpusReport
+from training.data.parsing import NotText, Pair
+from training.data.readers import corpus_chunks, count_aligned, count_pairs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextPairs:
+    """Aligned lines: source i belongs to target i."""
+
+    sources: list[str]
+    targets: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corpus:
+    """Kept pairs as text and as ids, in file order."""
+
+    pairs: TextPairs
+    sources: list[Ids]
+    targets: list[Ids]
+    report: CorpusReport
+
+    def first(self, count: int) -> "Corpus":
+        """The first `count` pairs. The report stays that of the whole."""
+        return replace(
+            self,
+            pairs=TextPairs(sources=self.pairs.sources[:count], targets=self.pairs.targets[:count]),
+            sources=self.sources[:count],
+            targets=self.targets[:count],
+        )
+
+
+def read_pairs(corpus: CorpusConfig, data: DataConfig) -> TextPairs:
+    """All pairs of a corpus, its tag before each source.
+
+    Raises:
+        DataError: a file is missing, empty, damaged or not UTF-8, has no such column, or has not as
+            many lines as its counterpart (both are named).
+    """
+    count_pairs(corpus, data)
+    pairs = TextPairs(sources=[], targets=[])
+    prefix = f"{corpus.tag} " if corpus.tag else ""
+    for pair in _pairs(corpus, data, itertools.repeat(True)):
+        pairs.sources.append(prefix + pair.source)
+        pairs.targets.append(pair.target)
+    return pairs
+
+
+def digest_of(pairs: TextPairs) -> str:
+    """SHA-256 of all pairs."""
+    lines = "\n".join([*pairs.sources, *pairs.targets])
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int) -> TextPairs:
+    """Pairs at even distances of all corpora together, `most` at most, in bounded memory.
+
+    Sources are normalised, as those of the training are.
+
+    Raises:
+        DataError: see `read_pairs`.
+    """
+    total = sum(count_pairs(corpus, data) for corpus in corpora)
+    kept = min(total, most)
+    numbers = itertools.count()
+    pairs = TextPairs(sources=[], targets=[])
+    for corpus in corpora:
+        # Of a large corpus few records are wanted, so the others are not even parsed.
+        wanted = ((number + 1) * kept // total > number * kept // total for number in numbers)
+        for pair in _pairs(corpus, data, wanted):
+            pairs.sources.append(normalize_source(pair.source))
+            pairs.targets.append(pair.target)
+    return pairs
+
+
+def aligned_lines(source: Path, target: Path) -> TextPairs:
+    """The lines of two files.
+
+    Raises:
+        DataError: a file is missing, empty or not UTF-8; the line counts differ (both are named).
+    """
+    count_aligned([source, target])
+    return TextPairs(sources=list(read_lines(source)), targets=list(read_lines(target)))
+
+
+def hold_out(pairs: TextPairs) -> tuple[TextPairs, TextPairs]:
+    """All but every fiftieth pair, and these, at even distances; of many pairs, a thousand."""
+    total = len(pairs.sources)
+    count = max(1, min(total // 50, 1000))
+    held = {number * total // count for number in range(count)}
+    most, few = TextPairs(sources=[], targets=[]), TextPairs(sources=[], targets=[])
+    for row, (source, target) in enumerate(zip(pairs.sources, pairs.targets, strict=True)):
+        part = few if row in held else most
+        part.sources.append(source)
+        part.targets.append(target)
+    return most, few
+
+
+def encode_corpus(
+    pairs: TextPairs,
+    tokenizer: Tokenizer,
+    *,
+    max_length: int | None,
+    normalization: int = NORMALIZATION,
+) -> Corpus:
+    """Ids of every pair whose sides are not blank and have at most `max_length` pieces.
+
+    Without `max_length` nothing is left out: scores on a dev set are those of all its lines. The
+    ids of sources are those of the normalised text; `Corpus.pairs` has it as it was.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    kept = TextPairs(sources=[], targets=[])
+    sources: list[Ids] = []
+    targets: list[Ids] = []
+    blank = too_long = 0
+    for source, target in zip(pairs.sources, pairs.targets, strict=True):
+        if max_length and not (source.strip() and target.strip()):
+            blank += 1
+            continue
+        src = _ids(tokenizer.encode(normalize_source(source, normalization)))
+        tgt = _ids(tokenizer.encode(target))
+        if max_length and max(len(src), len(tgt)) > max_length:
+            too_long += 1
+            continue
+        kept.sources.append(source)
+        kept.targets.append(target)
+        sources.append(src)
+        targets.append(tgt)
+    if not sources:
+        raise DataError(
+            f"none of {len(pairs.sources)} pairs is left: {blank} blank, {too_long} with more than "
+            f"{max_length} pieces. Raise model.max_length or check the files."
+        )
+    reasons = {"blank": blank, "too long": too_long}
+    report = CorpusReport(
+        lines=len(pairs.sources),
+        dropped={reason: count for reason, count in reasons.items() if count},
+        examples={},
+        source_pieces=float(lengths(sources).mean()),
+        target_pieces=float(lengths(targets).mean()),
+    )
+    return Corpus(pairs=kept, sources=sources, targets=targets, report=report)
+
+
+def lengths(sentences: Sequence[Ids]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Pieces of each sentence."""
+    return np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))
+
+
+def all_lines(pairs: TextPairs) -> Iterator[str]:
+    """Both sides, source first: what a shared vocabulary is learned from."""
+    return itertools.chain(pairs.sources, pairs.targets)
+
+
+def _pairs(corpus: CorpusConfig, data: DataConfig, wanted: Iterator[bool]) -> Iterator[Pair]:
+    """The pairs of the wanted records; the filter of the encoding, if it is on, lets some go."""
+    for chunk in corpus_chunks(corpus, data):
+        for number, raw in itertools.compress(enumerate(chunk.raws, chunk.first), wanted):
+            try:
+                yield chunk.parse(number, raw)
+            except NotText:
+                if not data.filters.encoding:
+                    raise
+
+
+def _ids(ids: list[int]) -> Ids:
+    return np.array(ids, dtype=np.int32)

@@ -1,0 +1,112 @@
+"""`make demo`: generate a corpus, train a small translator, score it and watch it translate."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from model.cli.command import run_command
+from model.errors import ConfigError
+from model.io.lines import atomic_output
+from model.translation.assemble import Translation
+from model.translator import Translator
+from training.config.train_config import load_config
+from training.demo.demo_corpus import DemoPair, generate
+from training.system.distributed import World
+from training.tracking.attention_plot import AttentionHeatMap, save_attention
+from training.train import train
+
+CONFIG = Path("configs/demo.yaml")
+RUN = Path("runs/demo")
+PAGE = "http://127.0.0.1:8000/"  # where dragoman-serve listens by default
+TRAIN_PAIRS, DEV_PAIRS, HELD_OUT_PAIRS = 12_000, 200, 500
+SHOWN = 10  # translations before the person's eyes
+LABELS = ("train", "dev", "held-out")
+
+
+def write_corpus(folder: Path) -> list[DemoPair]:
+    """Write train, dev and held-out files into `folder`; returns the held-out pairs.
+
+    The dev pairs are sentences that training does not see, but of values that it does: settings
+    are chosen on them, never on the held-out ones.
+    """
+    corpus = generate(1, TRAIN_PAIRS + DEV_PAIRS, HELD_OUT_PAIRS)
+    parts = (corpus.train[:TRAIN_PAIRS], corpus.train[TRAIN_PAIRS:], corpus.held_out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pairs in zip(LABELS, parts, strict=True):
+        for language, lines in (
+            ("de", [pair.source for pair in pairs]),
+            ("en", [pair.target for pair in pairs]),
+        ):
+            with atomic_output(folder / f"{name}.{language}") as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())
+    return corpus.held_out
+
+
+def show(console: Console, pairs: Sequence[DemoPair], translations: Sequence[Translation]) -> None:
+    """Translations beside their sources, with the reference where they differ from it."""
+    for pair, translation in zip(pairs, translations, strict=True):
+        right = translation.text == pair.target
+        console.print(f"  {pair.source}", style="dim", highlight=False, markup=False)
+        mark = "=" if right else "x"
+        console.print(f"{mark} {translation.text}", highlight=False, markup=False)
+        if not right:
+            console.print(f"  expected: {pair.target}", highlight=False, markup=False)
+
+
+def show_attention(console: Console, translation: Translation, path: Path) -> None:
+    """The heat map of one translation, on the terminal and as a PNG file."""
+    best = translation.hypotheses[0]
+    assert best.weights is not None  # a demo sentence is never cut
+    source, target = [*translation.source_pieces, "</s>"], [*best.pieces, "</s>"]
+    console.print("\nWhich source piece (column) each target piece (row) was read from:\n")
+    console.print(AttentionHeatMap(source, target, best.weights))
+    save_attention(source, target, best.weights, path, title=best.translation)
+    console.print(f"\nThe same as a picture: {path}", highlight=False)
+
+
+def demo() -> int:
+    """Run the demo from the project's root; 0 when it ran to its end."""
+    console = Console()
+    started = time.monotonic()
+    config = load_config(CONFIG)
+    assert config.data.data_dir is not None
+    held_out = write_corpus(config.data.data_dir)
+    console.print(
+        f"{TRAIN_PAIRS:,} generated training pairs and {HELD_OUT_PAIRS} held-out pairs whose "
+        f"numbers, dates and amounts occur in none of them: {config.data.data_dir}",
+        highlight=False,
+    )
+    try:
+        status = train(config, RUN, resume=(RUN / "last").exists(), world=World())
+    except ConfigError as error:
+        raise ConfigError(f"{error} Or remove {RUN} for a new demo.") from None
+    if status:
+        return status
+    translator = Translator.load(RUN)
+    translations = translator.search([pair.source for pair in held_out])
+    exact = sum(t.text == pair.target for t, pair in zip(translations, held_out, strict=True))
+    console.print(f"\nThe first {SHOWN} of {HELD_OUT_PAIRS} held-out sentences:\n")
+    show(console, held_out[:SHOWN], translations[:SHOWN])
+    show_attention(console, translations[0], RUN / "attention.png")
+    console.print(
+        f"\nExact match on {HELD_OUT_PAIRS} held-out sentences: "
+        f"{100 * exact / HELD_OUT_PAIRS:.1f} % ({time.monotonic() - started:.0f} s in all)\n\n"
+        "What next:\n"
+        f"  echo 'Das Brot kostet 4,20 Euro.' | .venv/bin/dragoman-translate {RUN}\n"
+        "  .venv/bin/dragoman-train --help     train on two text files of your own\n"
+        f"  .venv/bin/dragoman-serve {RUN}    then open {PAGE} and try it",
+        highlight=False,
+    )
+    return 0
+
+
+def main() -> int:
+    """Entry point; returns the exit status."""
+    return run_command("make demo", demo)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

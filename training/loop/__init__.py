@@ -1,0 +1,1 @@
+"""The training loop: what a run begins with, its updates, and how it recovers."""

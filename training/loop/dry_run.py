@@ -1,0 +1,148 @@
+"""`dragoman-train --dry-run` and `--check-data`: what a run would do, before it is begun.
+
+The first tells how large, how much memory and how long; the other what the corpora of a config
+hold, what is left out and why.
+"""
+
+import itertools
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+from training.config.train_config import TrainConfig
+from training.data.batching import Rows
+from training.data.learn_tokenizer import make_tokenizer
+from training.data.sampler import epoch_counts
+from training.data.text_corpus import encode_corpus, read_pairs
+from training.data.training_set import load_training_set
+from training.loop.session import REHEARSED, Session
+from training.loop.trainer import Trainer
+from training.system.memory_use import available_bytes, peak_bytes
+
+WARM_UP, COUNTED = 5, 30  # updates
+WEIGHT_BYTES = 4  # fp32
+STATE_BYTES = 4 * WEIGHT_BYTES  # raw weight, average and two moments: what a resume needs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """What a run does, and how fast, by its first updates."""
+
+    update_s: float
+    validation_s: float
+    pairs: float
+    """In a batch, on average."""
+    tokens: float
+    """Source and target pieces in a batch, padding excluded, on average."""
+
+    def total_s(self, updates: int, eval_every: int) -> float:
+        """Seconds of so many updates with their validations."""
+        return updates * self.update_s + -(-updates // eval_every) * self.validation_s
+
+
+def dry_run(session: Session) -> list[str]:
+    """Lines about the run that `session` would train; every process must call this.
+
+    The run's first updates are made and some sentences translated. Nothing is written.
+    """
+    trainer, run = session.trainer, session.config.run
+    left = run.max_steps - trainer.steps
+    room = available_bytes(session.device)
+    batches = list(itertools.islice(trainer.batches(), WARM_UP + COUNTED))
+    paces: list[Pace] = []
+    memory: list[str] = []
+
+    def work() -> None:
+        paces.append(measured(session, batches))
+
+    if room:
+        peak = peak_bytes(work, session.device)
+        memory = [
+            f"memory: {gigabytes(peak)} at the most in {len(batches)} updates and a validation, of "
+            f"{gigabytes(room)} on {session.device} before them"
+        ]
+    else:  # a CPU on a system that does not tell
+        work()
+    (pace,) = paces
+    passes = left * pace.pairs / session.data.report.kept
+    return [
+        *session.data.describe(),
+        *sizes(trainer),
+        *memory,
+        f"batches: {run.tokens:,} tokens at most with padding, on average {pace.pairs:,.0f} pairs "
+        f"with {pace.tokens:,.0f} tokens; {left:,} updates are {passes:,.1f} passes over the data",
+        f"speed: {pace.update_s:.3f} s an update, {pace.tokens / pace.update_s:,.0f} tokens/s",
+        f"time: about {duration(pace.total_s(left, run.eval_every))} for {left:,} updates and "
+        f"validations of at most {pace.validation_s:.0f} s, every {run.eval_every:,} updates",
+    ]
+
+
+def measured(session: Session, batches: list[Rows]) -> Pace:
+    """Of an update the mean; of a validation what it takes before the network has learned to stop.
+
+    Until then most translations are as long as is allowed, so that a validation takes longer than
+    it ever will again.
+    """
+    for rows in batches[:WARM_UP]:
+        session.trainer.update(rows)
+    started = time.perf_counter()
+    updates = [session.trainer.update(rows) for rows in batches[WARM_UP:]]
+    update_s = (time.perf_counter() - started) / len(updates)
+    first = session.dev_corpus.first(REHEARSED)
+    started = time.perf_counter()
+    if session.world.leads:
+        session.evaluate(first)
+    validation_s = (time.perf_counter() - started) / len(first.sources)
+    return Pace(
+        update_s=update_s,
+        validation_s=validation_s * len(session.dev_corpus.sources),
+        pairs=sum(len(rows.sources) for rows in batches) / len(batches),
+        tokens=sum(u.source_tokens + u.target_tokens for u in updates) / len(updates),
+    )
+
+
+def sizes(trainer: Trainer) -> list[str]:
+    """Of the network by its parts, and of what is saved."""
+    parts = Counter[str]()
+    for name, parameter in zip(trainer.names, trainer.parameters, strict=True):
+        parts[name.partition(".")[0]] += parameter.numel()
+    total = parts.total()
+    named = ", ".join(f"{name} {size:,}" for name, size in parts.most_common())
+    return [
+        f"parameters: {total:,} ({named})",
+        f"saved: {gigabytes(total * WEIGHT_BYTES)} of weights a model, "
+        f"{gigabytes(total * (WEIGHT_BYTES + STATE_BYTES))} a checkpoint, which also holds what a "
+        "resume needs",
+    ]
+
+
+def gigabytes(size: float) -> str:
+    """`size` bytes for people."""
+    return f"{size / 1e9:.2f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Rounded to minutes; to seconds below an hour."""
+    return str(timedelta(seconds=round(seconds) if seconds < 3600 else 60 * round(seconds / 60)))
+
+
+def check_data(config: TrainConfig) -> str:
+    """Read everything as a run would, cache included; the report for people.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: as a run would.
+    """
+    data = config.data
+    dev = read_pairs(data.dev, data)
+    tokenizer = make_tokenizer(config)
+    length = config.model.max_length
+    training = load_training_set(data, tokenizer, max_length=length)
+    sizes = [report.kept for report in training.reports]
+    counts = epoch_counts(sizes, [corpus.weight for corpus in data.train], data.temperature)
+    lines = [f"tokenizer: {tokenizer.vocab_size:,} pieces"]
+    for name, report, count in zip(training.names, training.reports, counts, strict=True):
+        lines.append(report.details(name))
+        lines.append(f"  {count:,} pairs in an epoch, {count / report.kept:.2f} of this corpus")
+    lines.append(encode_corpus(dev, tokenizer, max_length=None).report.describe("dev"))
+    return "\n".join(lines)

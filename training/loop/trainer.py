@@ -1,0 +1,220 @@
+"""Trainer: one update after another, and everything that a resumed run needs to go on exactly."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.decoding.out_of_memory import is_out_of_memory
+from model.network.seq2seq import Seq2Seq
+from training.config.train_config import TrainConfig
+from training.data.batch_loader import BatchLoader, Position
+from training.data.batching import Rows
+from training.loop.divergence import DivergenceGuard
+from training.loop.gradient_accumulation import GradientAccumulation
+from training.loop.initialize import build_network
+from training.loop.lr_schedule import learning_rate
+from training.losses.batch_loss import BatchLoss, Objective
+from training.system.distributed import World
+from training.system.memory_use import OutOfMemory
+
+
+class BatchTooLarge(OutOfMemory):
+    """An update did not fit into memory."""
+
+
+class Update(NamedTuple):
+    """What one update did. Loss and nll are nats per target piece."""
+
+    loss: float
+    nll: float
+    learning_rate: float
+    gradient_norm: float
+    source_tokens: int
+    target_tokens: int
+
+
+class Trainer:
+    """Holds network, moving average, optimizer and the position in the data."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        loader: BatchLoader,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        world: World,
+        objective: Objective | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """`config.model.vocab_size` must be the tokenizer's.
+
+        Args:
+            dtype: that of autocast.
+            objective: see `make_objective`; the smoothed likelihood alone if None.
+            weights: to begin with; random ones if None.
+        """
+        torch.manual_seed(config.run.seed)
+        self.config = config
+        self.loader = loader
+        self.device = device
+        self.dtype = dtype
+        self.network = build_network(config, weights).to(device)
+        self.names = [name for name, _ in self.network.named_parameters()]
+        self.parameters = [parameter for _, parameter in self.network.named_parameters()]
+        self.average = [parameter.detach().clone() for parameter in self.parameters]
+        named = zip(self.names, self.parameters, strict=True)
+        self.trained = {name: p for name, p in named if p.requires_grad}  # the others are frozen
+        self.optimizer = torch.optim.AdamW(
+            self.trained.values(),
+            lr=config.optimizer.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.optimizer.weight_decay,
+            fused=True,
+        )
+        objective = objective or Objective(smoothing=config.optimizer.label_smoothing)
+        self.parts = GradientAccumulation(
+            BatchLoss(self.network, objective, dtype),
+            world,
+            accumulate=config.run.accumulate,
+            seed=config.run.seed,
+            device=device,
+        )
+        self.guard = DivergenceGuard(config.optimizer.learning_rate)
+        self.steps = 0
+        self.skipped = 0
+
+    def batches(self) -> Iterator[Rows]:
+        """Endless global batches, from where the run stands."""
+        return self.loader.batches()
+
+    def update(self, rows: Rows) -> Update:
+        """Forward, backward, clip, step. A non-finite loss or gradient changes no weight.
+
+        Raises:
+            BatchTooLarge: there was not enough memory.
+        """
+        try:
+            return self._update(rows)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise self._too_large(rows) from error
+
+    def _update(self, rows: Rows) -> Update:
+        settings = self.config.optimizer
+        self.steps += 1
+        rate = self.guard.rate_factor * learning_rate(
+            self.steps,
+            kind=settings.schedule,
+            peak=settings.learning_rate,
+            warmup_steps=settings.warmup_steps,
+            max_steps=self.config.run.max_steps,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = self.parts.gradients(rows, self.steps)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
+        # One transfer, for which the device must have finished.
+        loss, nll, norm_now = torch.cat([sums / rows.target_weight, norm.view(1)]).tolist()
+        if math.isfinite(loss) and math.isfinite(norm_now):
+            self.optimizer.step()
+            self._move_average()
+            self.guard.watch(nll)
+        else:
+            self.skipped += 1
+            self.guard.watch(math.nan)
+        return Update(
+            loss=loss,
+            nll=nll,
+            learning_rate=rate,
+            gradient_norm=norm_now,
+            source_tokens=rows.source_tokens,
+            target_tokens=rows.target_tokens,
+        )
+
+    def _too_large(self, rows: Rows) -> BatchTooLarge:
+        run = self.config.run
+        source, target = (max(map(len, side)) for side in (rows.sources, rows.targets))
+        return BatchTooLarge(
+            f"step {self.steps}: no memory left for a batch of {len(rows.sources):,} pairs of up "
+            f"to {source} + {target} pieces (run.batch_tokens: {run.batch_tokens}, in "
+            f"{self.parts.count} parts). Go on with --resume run.accumulate={2 * run.accumulate}, "
+            "which computes the same in smaller parts, or train anew with fewer run.batch_tokens."
+        )
+
+    def averaged(self) -> Seq2Seq:
+        """A copy of the network with the averaged weights, for evaluation."""
+        with torch.random.fork_rng(devices=[]):
+            network = Seq2Seq(self.config.model).to(self.device)
+        with torch.no_grad():
+            for parameter, average in zip(network.parameters(), self.average, strict=True):
+                parameter.copy_(average)
+        return network.eval()
+
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged weights by name: what a checkpoint offers to its users."""
+        return dict(zip(self.names, (value.cpu() for value in self.average), strict=True))
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and plain values of everything a resume needs; `load_state` takes them."""
+        tensors: dict[str, Tensor] = {}
+        for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
+            tensors[f"raw/{name}"] = parameter.detach().cpu()
+            tensors[f"average/{name}"] = average.cpu()
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer/{key}/{name}"] = value.cpu()
+        values = {
+            "steps": self.steps,
+            "position": list(self.loader.position),
+            "skipped": self.skipped,
+            "guard": self.guard.state(),
+        }
+        return tensors, values
+
+    def load_state(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned: the next batch and update are the very next ones."""
+        self._load_tensors(tensors)
+        self.steps = values["steps"]
+        self.loader.position = Position(*values["position"])
+        self.skipped = values["skipped"]
+        if "guard" in values:  # older checkpoints have none
+            self.guard.load_state(values["guard"])
+
+    def roll_back(self, tensors: Mapping[str, Tensor], good: Sequence[float]) -> None:
+        """Return to weights, average and optimizer of an earlier `state`, and halve the rate.
+
+        Steps are counted on, and the data go on where they stand: not into the bad stretch again.
+        Of losses, `good` are those that the next ones are compared with.
+
+        Raises:
+            TrainingDiverged: see `DivergenceGuard.roll_back`.
+        """
+        self.guard.roll_back(self.steps, good)
+        self._load_tensors(tensors)
+
+    def _load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter, average in zip(
+                self.names, self.parameters, self.average, strict=True
+            ):
+                parameter.copy_(tensors[f"raw/{name}"])
+                average.copy_(tensors[f"average/{name}"])
+        loaded = self.optimizer.state_dict()
+        loaded["state"] = {
+            number: {
+                key: tensors[f"optimizer/{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+            }
+            for number, name in enumerate(self.trained)
+            if f"optimizer/step/{name}" in tensors
+        }
+        self.optimizer.load_state_dict(loaded)
+
+    def _move_average(self) -> None:
+        """average += (1 - decay) * (weights - average); a young average follows faster."""
+        decay = min(self.config.optimizer.ema, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)

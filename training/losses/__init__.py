@@ -1,0 +1,1 @@
+"""The losses: from a batch of ids to what an update minimises."""

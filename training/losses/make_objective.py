@@ -1,0 +1,41 @@
+"""What the objective of a config needs before the first update: teacher, aligner, risk."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from model.text.tokenizer import Tokenizer
+from training.config.train_config import TrainConfig
+from training.data.batching import Ids
+from training.lexical.aligner import learn_aligner
+from training.losses.batch_loss import Objective
+from training.losses.distillation import load_teacher
+from training.losses.minimum_risk import RiskMeasure
+
+
+def make_objective(
+    config: TrainConfig,
+    pairs: Callable[[], tuple[Sequence[Ids], Sequence[Ids]]],
+    tokenizer: Tokenizer,
+    device: torch.device,
+) -> Objective:
+    """The objective of `config`.
+
+    Args:
+        pairs: gives the sources and targets that alignments are learned from.
+
+    Raises:
+        CheckpointError, ConfigError: the teacher cannot be loaded or has another tokenizer.
+    """
+    wanted, tokenize, aligner = config.objective, config.validation.tokenize, None
+    if wanted.guided_alignment:
+        links, size = config.shortlist.max_links, tokenizer.vocab_size
+        aligner = learn_aligner(*pairs(), vocab_size=size, max_links=links, device=device)
+    return Objective(
+        smoothing=config.optimizer.label_smoothing,
+        config=wanted,
+        max_steps=config.run.max_steps,
+        teacher=load_teacher(wanted.teacher, tokenizer).to(device) if wanted.teacher else None,
+        aligner=aligner,
+        measure=RiskMeasure.of(wanted, tokenizer, tokenize) if wanted.risk_weight else None,
+    )

@@ -1,0 +1,1 @@
+"""The machine: processes that train together, memory, versions."""

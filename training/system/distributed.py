@@ -1,0 +1,140 @@
+"""Processes that train one model together, started by torchrun, and what they agree on.
+
+Without torchrun there is one process, and nothing here does anything.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from model.decoding.precision.precision import resolve_device
+from model.errors import ConfigError, DragomanError
+from training.system.rendezvous import connect, meeting
+
+PATIENCE = timedelta(hours=24)
+"""The others wait so long while the first process learns a vocabulary, validates or saves."""
+
+T = TypeVar("T")
+
+
+class PeerLost(DragomanError):
+    """Another process of the training has ended."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """This process among those that train together. The first one logs, validates and saves."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # on this machine
+    local_size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first process."""
+        return self.rank == 0
+
+    def shared(self, make: Callable[[], T]) -> T:
+        """What `make` returns in the first process, in all of them; it is called there alone."""
+        if self.size == 1:
+            return make()
+        box = [make() if self.leads else None]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]  # type: ignore[return-value]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of every process's `tensor`, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def highest(self, number: int) -> int:
+        """The greatest of the numbers that the processes give."""
+        if self.size == 1:
+            return number
+        box = torch.tensor(number)
+        dist.all_reduce(box, dist.ReduceOp.MAX)
+        return int(box)
+
+    def device(self, name: str) -> torch.device:
+        """The device that `name` means here: of several GPUs each process takes its own.
+
+        Raises:
+            ConfigError: there is none, or all processes of a machine would have the same GPU.
+        """
+        device = resolve_device(name)
+        if device.type != "cuda" or self.local_size == 1:
+            return device
+        if ":" in name:
+            raise ConfigError(
+                f"run.device: {name} is one GPU for {self.local_size} processes. Use cuda: each "
+                "takes its own."
+            )
+        torch.cuda.set_device(self.local_rank)
+        return torch.device("cuda", self.local_rank)
+
+    def threads(self, wanted: int) -> int:
+        """CPU threads of this process: `wanted`, or for 0 its share of the usable cores."""
+        return wanted or max(usable_cores() // self.local_size, 1)
+
+
+@contextmanager
+def joined(device: str) -> Iterator[World]:
+    """The world that torchrun describes in the environment, or one process alone.
+
+    Args:
+        device: `run.device` of the config. GPUs exchange gradients by NCCL, CPUs by gloo.
+
+    Raises:
+        ConfigError: there is no such device.
+        PeerLost: another process ended before this one.
+    """
+    world = World(
+        rank=int(os.environ.get("RANK", 0)),
+        size=int(os.environ.get("WORLD_SIZE", 1)),
+        local_rank=int(os.environ.get("LOCAL_RANK", 0)),
+        local_size=int(os.environ.get("LOCAL_WORLD_SIZE", 1)),
+    )
+    if world.size == 1:
+        yield world
+        return
+    cuda = resolve_device(device).type == "cuda"
+    try:
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=meeting(connect(PATIENCE), world.rank, world.size),
+            rank=world.rank,
+            world_size=world.size,
+            timeout=PATIENCE,
+        )
+        yield world
+    except RuntimeError as error:
+        if not _is_lost_peer(error):
+            raise
+        raise PeerLost(
+            f"process {world.rank} has lost another one of this training, whose own message says "
+            "why. Start again with --resume; torchrun does so by itself with --max-restarts."
+        ) from error
+    dist.destroy_process_group()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _is_lost_peer(error: RuntimeError) -> bool:
+    if isinstance(error, dist.DistError):
+        return True
+    return "gloo" in str(error) and "onnection" in str(error)

@@ -1,0 +1,214 @@
+"""RUN/report.html: one page about a run that needs nothing else, not even a network."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+from model.io.lines import atomic_output
+from model.text.printable import printable
+from training.config.train_config import TrainConfig, load_config
+from training.metrics.names import LABELS
+from training.tracking.curves import PANELS, draw
+from training.tracking.metrics_log import Line, read_metrics, series
+from training.tracking.run_record import CorpusRow, RunRecord, Visit, read_record
+from training.validation.best import rank
+
+NAME = "report.html"
+
+STYLE = """\
+:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d2430; --soft: #5d6675;
+  --line: #dfe2e6; --c1: #1f6fb5; --c2: #c65a06; --c3: #7f9fc0; --c4: #2f8a4d; --c5: #8a4fb0; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171c; --ink: #e6e8eb; --soft: #9aa3b0;
+  --line: #2c323b; --c1: #6cb2f2; --c2: #f2a25c; --c3: #6f8fae; --c4: #73c98f; --c5: #c79be6; } }
+body { margin: 0 auto; padding: 1.5rem; max-width: 72rem; background: var(--paper);
+  color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+h1 { margin: 0; font-size: 1.6rem; } h2 { margin: 2.2rem 0 0.6rem; font-size: 1.1rem; }
+p, dd, .number { font-variant-numeric: tabular-nums; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr));
+  gap: 1.2rem; }
+figure { margin: 0; } figure p, .soft, dt, th { color: var(--soft); }
+figcaption { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: 0.9rem; }
+.key::before { content: ""; display: inline-block; width: 0.9em; height: 3px; margin-right: 0.4em;
+  vertical-align: middle; background: currentColor; }
+svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px; }
+.grid { stroke: var(--line); } polyline { fill: none; stroke: currentColor; stroke-width: 1.5; }
+circle { fill: currentColor; }
+.c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
+.c4 { color: var(--c4); } .c5 { color: var(--c5); }
+table { border-collapse: collapse; } .wide { overflow-x: auto; }
+th, td { padding: 0.2rem 0.9rem 0.2rem 0; text-align: left; border-bottom: 1px solid var(--line);
+  font-weight: 400; } .number { text-align: right; } .best td { font-weight: 650; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.15rem 1rem; margin: 0; }
+dd { margin: 0; overflow-wrap: anywhere; }
+.sample { margin: 0 0 1rem; padding: 0 0 1rem; border-bottom: 1px solid var(--line); }
+pre { padding: 0.8rem 1rem; border: 1px solid var(--line); border-radius: 6px; overflow-x: auto;
+  font-size: 0.82rem; } summary { cursor: pointer; } code { overflow-wrap: anywhere; }
+"""
+
+
+def save_report(run: Path) -> None:
+    """Write the page from what the run directory holds.
+
+    Raises:
+        CheckpointError: metrics.jsonl or record.json is damaged.
+        ConfigError: config.yaml is.
+        DataError: the page cannot be written.
+    """
+    config = load_config(run / "config.yaml")
+    page = report_page(
+        printable(run.resolve().name),
+        config,
+        (run / "config.yaml").read_text(encoding="utf-8"),
+        read_metrics(run / "metrics.jsonl"),
+        read_record(run),
+    )
+    with atomic_output(run / NAME) as file:
+        file.write(page.encode())
+
+
+def report_page(
+    name: str, config: TrainConfig, config_text: str, lines: Sequence[Line], record: RunRecord
+) -> str:
+    """The HTML of the page."""
+    metric = config.validation.best
+    parts = [
+        f"<h1>{escape(name)}</h1><p class=soft>{escape(_summary(config, lines))}</p>",
+        f'<div class="curves">{"".join(draw(panel, lines) for panel in PANELS)}</div>',
+        _section("Validations", _validations(lines, metric)),
+        _section(f"Samples, step {record['sample_step']:,}", _samples(record)),
+        _section("Data", _corpora(record["corpora"])),
+        _section("Where it ran", _visits(record["visits"])),
+        _section("Config", _folded("config.yaml", f"<pre>{escape(config_text)}</pre>")),
+    ]
+    title = f"<title>{escape(name)}: Dragoman training</title>"
+    head = '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"{title}<style>{STYLE}</style></head>"
+    return f"{head}<body>{''.join(parts)}</body></html>\n"
+
+
+def best_line(lines: Iterable[Line], metric: str) -> Line | None:
+    """The validation that is the best by `metric`, the first of equal ones."""
+    measured = [line for line in lines if isinstance(line.get(f"dev_{metric}"), int | float)]
+    return max(
+        measured, key=lambda line: rank(metric, _number(line, f"dev_{metric}")), default=None
+    )
+
+
+def _number(line: Line, name: str) -> float:
+    value = line[name]
+    assert isinstance(value, int | float)
+    return value
+
+
+def _summary(config: TrainConfig, lines: Sequence[Line]) -> str:
+    """How far the run is, its best validation and its mean speed."""
+    steps, _ = series(lines, "step")
+    words = [f"{max(steps, default=0):,} of {config.run.max_steps:,} steps"]
+    metric = config.validation.best
+    if best := best_line(lines, metric):
+        value = _figure(best, f"dev_{metric}")
+        words.append(f"best {LABELS[metric]} {value} at step {best['step']:,}")
+    rates = [series(lines, f"{side}_tokens_per_s")[1] for side in ("source", "target")]
+    if all(rates):
+        source, target = (sum(rate) / len(rate) for rate in rates)
+        words.append(f"{source:,.0f} + {target:,.0f} source + target pieces/s on average")
+    _, skipped = series(lines, "skipped_updates")
+    if skipped and skipped[-1]:
+        words.append(f"{skipped[-1]:,.0f} updates skipped, loss or gradient not finite")
+    _, rollbacks = series(lines, "rollbacks")
+    if rollbacks and rollbacks[-1]:
+        words.append(f"returned {rollbacks[-1]:,.0f} times to an earlier state, as it diverged")
+    return "; ".join(words) + "."
+
+
+def _validations(lines: Sequence[Line], metric: str) -> str:
+    """A table of every validation, the best one marked, and the signatures below it."""
+    measured = [line for line in lines if "dev_loss" in line]
+    best = best_line(lines, metric)
+    names = ["dev_loss", "dev_ppl", *(f"dev_{name}" for name in LABELS)]
+    names = [name for name in dict.fromkeys(names) if any(name in line for line in measured)]
+    head = ["step", *(LABELS.get(name[4:], "perplexity") for name in names)]
+    rows = [
+        ([f"{line['step']:,}", *(_figure(line, name) for name in names)], line is best)
+        for line in measured
+    ]
+    signatures = {
+        f"{LABELS[name]}: {line[f'{name}_signature']}": None
+        for line in measured
+        for name in LABELS
+        if f"{name}_signature" in line
+    }
+    codes = "".join(f"<br><code>{escape(text)}</code>" for text in signatures)
+    return _table(head, rows) + f"<p class=soft>Best by {LABELS[metric]}: in bold.{codes}</p>"
+
+
+def _figure(line: Line, name: str) -> str:
+    value = line.get(name)
+    digits = 3 if name == "dev_loss" else 2
+    return f"{value:.{digits}f}" if isinstance(value, int | float) else ""
+
+
+def _samples(record: RunRecord) -> str:
+    return "".join(
+        f'<dl class="sample"><dt>source</dt><dd>{escape(sample["source"])}</dd>'
+        f"<dt>output</dt><dd>{escape(sample['translation'])}</dd>"
+        f"<dt>reference</dt><dd>{escape(sample['reference'])}</dd></dl>"
+        for sample in record["samples"]
+    )
+
+
+def _corpora(corpora: Sequence[CorpusRow]) -> str:
+    """Lines, those kept, those left out for each reason, and how long they are."""
+    reasons = list(dict.fromkeys(reason for row in corpora for reason in row["dropped"]))
+    head = ["", "lines", "kept", *reasons, "source pieces a line", "target pieces a line"]
+    rows = []
+    for row in corpora:
+        counts = [row["lines"], row["kept"], *(row["dropped"].get(r, 0) for r in reasons)]
+        means = [f"{row['source_pieces']:.1f}", f"{row['target_pieces']:.1f}"]
+        rows.append(([row["name"], *(f"{count:,}" for count in counts), *means], False))
+    return _table(head, rows) if rows else ""
+
+
+def _visits(visits: Sequence[Visit]) -> str:
+    """The last start or resumption open, those before it folded."""
+    shown = [
+        "<dl>" + _terms({"began": _began(visit), **visit["facts"], **visit["git"]}) + "</dl>"
+        for visit in visits
+    ]
+    earlier = "".join(f"{one}<hr>" for one in shown[:-1])
+    folded = _folded(f"Earlier starts: {len(shown) - 1}", earlier) if earlier else ""
+    return "".join(shown[-1:]) + folded
+
+
+def _began(visit: Visit) -> str:
+    when = datetime.fromtimestamp(visit["time"], UTC)
+    return f"{when:%Y-%m-%d %H:%M} UTC, after step {visit['step']:,}"
+
+
+def _terms(terms: Mapping[str, str]) -> str:
+    return "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in terms.items())
+
+
+def _table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:
+    """Rows, some marked as the best; all columns but the first are numbers."""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        first, *others = (escape(cell) for cell in cells)
+        numbers = "".join(f'<{tag} class="number">{cell}</{tag}>' for cell in others)
+        return f"<{tag}>{first}</{tag}>{numbers}"
+
+    body = "".join(
+        f"<tr{' class=best' if best else ''}>{row(cells, 'td')}</tr>" for cells, best in rows
+    )
+    return f'<div class="wide"><table><tr>{row(head, "th")}</tr>{body}</table></div>'
+
+
+def _section(title: str, body: str) -> str:
+    """A heading and what is below it; nothing if that is nothing."""
+    return f"<h2>{escape(title)}</h2>{body}" if body else ""
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{escape(title)}</summary>{body}</details>"

@@ -1,0 +1,69 @@
+"""The model card: what a checkpoint is, what it was trained on, and how good it is."""
+
+import re
+from collections.abc import Sequence
+
+from model.config import to_dict
+from model.text.languages import language_name
+from training.config.train_config import TrainConfig
+from training.data.corpus_report import CorpusReport
+from training.lexical.learn_shortlist import Coverage
+from training.metrics.names import LABELS
+from training.validation.evaluation import Evaluation
+
+
+def model_card(
+    config: TrainConfig, step: int, report: CorpusReport, evaluation: Evaluation | None
+) -> str:
+    """Markdown for people who find the checkpoint without its history."""
+    data = config.data
+    lines = [
+        f"# {language_name(data.source_language)} to {language_name(data.target_language)}",
+        "",
+        f"A Dragoman checkpoint after {step:,} training steps.",
+        "",
+        f"- Task: {data.task}",
+        f"- Source language: {data.source_language or 'unknown'}",
+        f"- Target language: {data.target_language or 'unknown'}",
+        f"- Training lines of several sentences: {100 * report.several / report.kept:.1f} %",
+        "",
+        "## Data",
+        "",
+        f"- Training: {report.kept:,} pairs ({report.describe('all lines read')})",
+        f"- License of the data: {data.license}",
+    ]
+    if data.attribution:
+        lines.append(f"- Attribution: {data.attribution}")
+    if config.finetune.init_from is not None:
+        name = config.finetune.init_from
+        lines.append(f"- Begun with the weights of {name}: what its card says of data holds too")
+    lines += ["", "## Metrics on the dev set", ""]
+    if evaluation is None:
+        lines.append("Saved between two validations: see metrics.jsonl of the run.")
+    else:
+        lines += [
+            f"- {LABELS[name]} {score.value:.2f} (`{score.signature}`)"
+            for name, score in evaluation.scores.items()
+        ]
+        lines.append(f"- Perplexity {evaluation.ppl:.2f} a piece")
+    lines += ["", "## Architecture", ""]
+    lines += [f"- {name}: {value}" for name, value in to_dict(config.model).items()]
+    return "\n".join(lines) + "\n"
+
+
+def with_coverage(card: str, coverage: Coverage) -> str:
+    """`card` with a section on the shortlist, in place of the one that it may have."""
+    return f"{_without(card, 'Shortlist')}\n\n## Shortlist\n\n- {coverage.describe()}\n"
+
+
+def with_average(card: str, averaged: Sequence[str]) -> str:
+    """`card` for the mean of the weights of these checkpoints, whose scores are not its own."""
+    lines = [_without(card, "Metrics on the dev set"), "", "## Average", ""]
+    lines.append("Not measured. The mean of the weights of these checkpoints:")
+    lines += ["", *(f"- {one}" for one in averaged)]
+    return "\n".join(lines) + "\n"
+
+
+def _without(card: str, section: str) -> str:
+    pattern = rf"\n## {re.escape(section)}\n.*?(?=\n## |\Z)"
+    return re.sub(pattern, "", card, flags=re.DOTALL).rstrip()

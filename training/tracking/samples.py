@@ -1,0 +1,53 @@
+"""Samples of a validation: a few dev sentences in the log, in TensorBoard and in the report."""
+
+# Shapes: H height, W width of a picture in pixels.
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.tracking.attention_plot import attention_image
+from training.tracking.metrics_log import MetricsLog
+from training.tracking.run_record import SampleRow, record_samples
+from training.validation.evaluation import Sample
+
+
+def show_samples(
+    samples: Sequence[Sample],
+    *,
+    step: int,
+    run: Path,
+    metrics: MetricsLog,
+    say: Callable[[str], None],
+) -> None:
+    """Say each sample, give it to TensorBoard with its picture, and keep it for the report.
+
+    Raises:
+        CheckpointError, DataError: the file system refused.
+    """
+    for number, (source, reference, translation) in enumerate(samples, 1):
+        say(f"  {source}\n  -> {translation.text}")
+        words = f"source:    {source}\noutput:    {translation.text}\nreference: {reference}"
+        metrics.show(step, number, words, attention_picture(samples[number - 1]))
+    record_samples(
+        run,
+        step,
+        [
+            SampleRow(source=source, reference=reference, translation=translation.text)
+            for source, reference, translation in samples
+        ],
+    )
+
+
+def attention_picture(sample: Sample) -> NDArray[np.uint8] | None:
+    """Which source pieces its translation was read from, (H, W, 3).
+
+    None for a sentence whose attention was not kept: one that is blank, or was cut as too long.
+    """
+    best = sample.translation.hypotheses[0]
+    if best.weights is None:
+        return None
+    source, target = (*sample.translation.source_pieces, "</s>"), (*best.pieces, "</s>")
+    return attention_image(source, target, best.weights, title=sample.translation.text)

@@ -1,0 +1,1 @@
+"""Validation: how good the network is on the dev set, and which checkpoint is best."""

@@ -1,0 +1,124 @@
+"""Evaluation of a network on the dev set: loss by teacher forcing, metrics of what is searched."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from model.decoding.options import SearchOptions
+from model.network.seq2seq import Seq2Seq
+from model.text.profile import TextProfile
+from model.text.tokenizer import Tokenizer
+from model.translation.assemble import Translation
+from model.translator import Translator
+from training.config.validation_config import ValidationConfig
+from training.data.batching import Rows, collate
+from training.data.text_corpus import Corpus
+from training.losses.output_loss import output_loss
+from training.metrics.names import LABELS
+from training.validation.corpus_scores import Score, score_corpus
+
+ROWS = 64  # sentences in a batch of teacher forcing
+
+
+class Sample(NamedTuple):
+    """One dev sentence, for people to look at."""
+
+    source: str
+    reference: str
+    translation: Translation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """Scores of one network on one corpus."""
+
+    loss: float  # nats per target piece, not smoothed
+    scores: Mapping[str, Score]
+    translations: list[str]
+    samples: list[Sample]
+
+    @property
+    def ppl(self) -> float:
+        """Perplexity per target piece."""
+        return math.exp(min(self.loss, 100.0))
+
+    def value(self, name: str) -> float:
+        """The loss, or one of the scores."""
+        return self.loss if name == "loss" else self.scores[name].value
+
+    def figures(self) -> dict[str, float | str]:
+        """What metrics.jsonl has of it."""
+        figures: dict[str, float | str] = {"dev_loss": self.loss, "dev_ppl": self.ppl}
+        figures |= {f"dev_{name}": score.value for name, score in self.scores.items()}
+        return figures | {f"{name}_signature": s.signature for name, s in self.scores.items()}
+
+    def describe(self) -> str:
+        """Part of a line of the log."""
+        words = [f"dev loss {self.loss:.3f}", f"ppl {self.ppl:.2f}"]
+        words += [f"{LABELS[name]} {score.value:.2f}" for name, score in self.scores.items()]
+        return "  ".join(words)
+
+
+def evaluate(
+    network: Seq2Seq,
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    search: SearchOptions,
+    *,
+    profile: TextProfile,
+    validation: ValidationConfig,
+    samples: int,
+    dtype: torch.dtype,
+) -> Evaluation:
+    """Scores of `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`.
+
+    The first `samples` sentences are searched once more, to keep their attention weights alone.
+    `validation` must be resolved.
+    """
+    device = next(network.parameters()).device
+    loss = corpus_loss(network, corpus)
+    translator = Translator(network, tokenizer, search, device=device, dtype=dtype, profile=profile)
+    sources, references = corpus.pairs.sources, corpus.pairs.targets
+    if math.isfinite(loss):
+        translations = translator.translate(sources)
+        found = translator.search(sources[:samples])
+    else:  # the network has diverged: nothing can be searched for, and the training may return
+        translations, found = [""] * len(sources), []
+    scores = score_corpus(
+        translations,
+        [references],
+        metrics=validation.metrics,
+        tokenizer=validation.bleu_tokenizer,
+        bootstrap=0,
+    )
+    return Evaluation(
+        loss=loss,
+        scores=scores,
+        translations=translations,
+        samples=[Sample(*row) for row in zip(sources, references, found, strict=False)],
+    )
+
+
+@torch.inference_mode()
+def corpus_loss(network: Seq2Seq, corpus: Corpus) -> float:
+    """Unsmoothed negative log-likelihood in nats per target piece, in fp32."""
+    device = next(network.parameters()).device
+    order = sorted(range(len(corpus.sources)), key=lambda row: len(corpus.targets[row]))
+    total, pieces = 0.0, 0
+    for start in range(0, len(order), ROWS):
+        rows = order[start : start + ROWS]
+        pairs = [corpus.sources[r] for r in rows], [corpus.targets[r] for r in rows]
+        batch = collate(Rows.unweighted(*pairs))
+        memory = network.encode(batch.src.to(device), batch.src_lengths.to(device))
+        features, _ = network.unroll(batch.tgt_in.to(device), network.start(memory), memory)
+        real = features.flatten(0, 1).index_select(0, batch.real.to(device))
+        output = network.output
+        gold = batch.tgt_out.to(device)
+        weights = batch.weights.to(device)
+        loss = output_loss(real, output.weight, output.bias, gold, weights, smoothing=0.0)
+        total += loss.nll.item()
+        pieces += len(gold)
+    return total / pieces
