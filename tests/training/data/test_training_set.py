@@ -219,14 +219,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tiny_config: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from training.train import main\n"
         "from training.data.learn_tokenizer import make_tokenizer\n"
-        "from training.data.training_set import load_training_data\n"
+        "from training.data.training_set import load_training_set\n"
         "from training.config.train_config import load_config\n"
         "config = load_config(__import__('pathlib').Path(sys.argv[1]))\n"
         "tokenizer = make_tokenizer(config)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "from model.errors import DataError\n"
         "try:\n"
-        "    load_training_data(config.data, tokenizer, max_length=50)\n"
+        "    load_training_set(config.data, tokenizer, max_length=50)\n"
         "except DataError as error:\n"
         "    print(error)\n"
     )
@@ -334,14 +334,14 @@ from pathlib import Path
 from training.config.train_config import load_config
 from training.data import sampler
 from training.data.learn_tokenizer import make_tokenizer
-from training.data.training_set import load_training_data, make_stream
+from training.data.training_set import load_training_set, make_loader
 
 sampler.WINDOW = 16
 path, rank, size, *settings = sys.argv[1:]
 config = load_config(Path(path), settings)
 tokenizer = make_tokenizer(config)
-data = load_training_data(config.data, tokenizer, max_length=config.model.max_length)
-stream = make_stream(config, data, tokenizer)
+data = load_training_set(config.data, tokenizer, max_length=config.model.max_length)
+stream = make_loader(config, data, tokenizer)
 for rows in itertools.islice(stream.batches(), 40):
     part = rows.part(int(rank), int(size))
     print(json.dumps([list(map(str, pair)) for pair in zip(*part, strict=True)]))
