@@ -111,7 +111,7 @@ def test_a_job_that_is_told_to_end_says_how_to_go_on(
     source.write_text(source.read_text(encoding="utf-8") * 20, encoding="utf-8")
     started = subprocess.Popen([*command_line, str(output)], stderr=subprocess.PIPE)
     try:
-        while not list(folder.glob("00000000-*")):
+        while not list(folder.glob("00000000-????????")):
             assert started.poll() is None
             time.sleep(0.005)
         started.send_signal(signal.SIGTERM)
