@@ -18,7 +18,7 @@ import torch
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.config import from_dict, to_dict
 from model.decoding.lexical_shortlist import Shortlist
-from model.decoding.options import SearchOptions
+from model.decoding.options import DESCRIPTIONS, SearchOptions
 from model.decoding.precision.dtypes import PRECISIONS
 from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError, DataError, DragomanError
@@ -31,34 +31,6 @@ OK, MISTAKE = 0, 2
 INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE, SIGTERM
 
 STREAM = "-"  # the name of standard input and standard output
-
-SEARCH_HELP = {
-    "beam_size": "hypotheses kept side by side: 1 is greedy search, more is slower, often better",
-    "n_best": "translations for each line, at most the beam size; above 1 needs --format jsonl",
-    "length_penalty": "what log-probabilities are divided by, so that short output is not favoured",
-    "alpha": "exponent of the length penalty: more favours longer output, 0 is no penalty",
-    "word_reward": "added to the score for each piece: more favours longer output",
-    "coverage_beta": "weight of the penalty for source that gets too little attention; 0 is none",
-    "min_length": "pieces that a translation has at least",
-    "max_length_a": "a translation has at most A * source pieces + B pieces; this is A",
-    "max_length_b": "this is B",
-    "no_repeat_ngram": "pieces in a row that may not occur twice in a translation; 0 forbids none",
-    "temperature": "above 0, draw samples from the probabilities ** (1 / X); 0 searches",
-    "top_k": "draw from the N most probable pieces only; 0 is all of them",
-    "top_p": "draw from the fewest most probable pieces that have probability X together",
-    "seed": "of the random numbers: another seed draws other samples",
-    "diverse_groups": "parts of the beam that avoid each other's choices; divides the beam size",
-    "diverse_strength": "what a piece loses for each time that an earlier group chose it",
-    "prefix": "each translation begins with this text",
-    "constraints": "a phrase that each translation contains; give the flag again for more",
-    "avoid": "a phrase that no translation contains; give the flag again for more",
-    "split_sentences": "whether lines are cut at the ends of sentences; auto: unless the model has "
-    "learned from lines of several sentences",
-    "on_long": "of a model that reads texts whole, for summaries: whether one that is too long is "
-    "refused, or cut, so that its beginning is read",
-    "source_language": "tag or name of the language of the text, where the model does not say",
-    "target_language": "tag or name of the language that is wanted: another model is refused",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,10 +142,11 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, hint in get_type_hints(SearchOptions).items():
         flag = f"--{name.replace('_', '-')}"
-        text = SEARCH_HELP[name]
+        text = DESCRIPTIONS[name].text.replace("`", "")
         if get_origin(hint) is Literal:
             group.add_argument(flag, choices=get_args(hint), help=text)
         elif get_origin(hint) is tuple:
+            text += "; give the flag once for each"
             group.add_argument(flag, metavar="TEXT", action="append", help=text)
         else:
             metavar = {int: "N", float: "X", str: "TEXT"}[hint]
@@ -186,7 +159,7 @@ def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> Se
     Raises:
         ConfigError: a value is out of its range.
     """
-    given = {name: getattr(arguments, name) for name in SEARCH_HELP}
+    given = {name: getattr(arguments, name) for name in DESCRIPTIONS}
     chosen = {name: value for name, value in given.items() if value is not None}
     return from_dict(SearchOptions, to_dict(defaults) | chosen)
 

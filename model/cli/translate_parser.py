@@ -69,7 +69,8 @@ def translate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="of input and output (default: what the name of the input ends in, else text)",
+        help="of input and output (default: what the name of the input ends in, else text); an "
+        "--n-best above 1 needs jsonl",
     )
     parser.add_argument(
         "--field",

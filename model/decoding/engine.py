@@ -13,7 +13,7 @@ from torch import Tensor
 from model.decoding.cuda.launch import StepLaunch, launch_for
 from model.decoding.lane import Lane, Unfinished
 from model.decoding.lexical_shortlist import Shortlist
-from model.decoding.native.network import NativeNetwork
+from model.decoding.native.network import NativeEncoded, NativeNetwork
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.out_of_memory import is_out_of_memory
@@ -21,7 +21,7 @@ from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.rules.constraints import MAX_PIECES
 from model.decoding.state.slots import Slots
-from model.decoding.torch.encode import padded_length
+from model.decoding.torch.encode import Encoded, padded_length
 from model.decoding.torch.torch_search import TorchSearch
 from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
@@ -85,13 +85,17 @@ def check_phrases(request: Request) -> None:
         )
 
 
-def make_search(
+AnyLane = Lane[Encoded] | Lane[NativeEncoded]
+
+
+def make_lane(
     network: Runnable, slots: Slots, shortlist: Shortlist | None, launch: StepLaunch
-) -> TorchSearch | NativeSearch:
-    """The search that runs `network`."""
+) -> AnyLane:
+    """A lane with the search that runs `network`."""
+    ahead = launch.encode_ahead
     if isinstance(network, NativeNetwork):
-        return NativeSearch(network, slots, shortlist)
-    return TorchSearch(network, slots, shortlist, launch)
+        return Lane(NativeSearch(network, slots, shortlist), encode_ahead=ahead)
+    return Lane(TorchSearch(network, slots, shortlist, launch), encode_ahead=ahead)
 
 
 class Engine:
@@ -143,7 +147,7 @@ class Engine:
         self._vocab_size = network.config.vocab_size
         none = torch.zeros(self._vocab_size, dtype=torch.bool)
         self._continues = (none if continues is None else continues).to(self._network.device)
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, AnyLane] = {}
         self._homeless: dict[int, list[Unfinished]] = {}  # by beam size: see `_step_lane`
         self._next_id = 0
 
@@ -242,14 +246,14 @@ class Engine:
             lane.take(self._homeless.pop(beam_size))
 
     @torch.inference_mode()
-    def _lane(self, beam_size: int) -> Lane:
+    def _lane(self, beam_size: int) -> AnyLane:
         """The lane of a beam size, made when first needed in place of those that stand idle."""
         if beam_size not in self._lanes:
             self._lanes = {size: lane for size, lane in self._lanes.items() if lane.busy}
             self._lanes[beam_size] = self._new_lane(beam_size)
         return self._lanes[beam_size]
 
-    def _new_lane(self, beam_size: int) -> Lane:
+    def _new_lane(self, beam_size: int) -> AnyLane:
         """A lane of as many slots as there is memory for, up to those that are wanted."""
         while True:
             count = max(1, self._max_rows // beam_size)
@@ -261,8 +265,7 @@ class Engine:
                     source=padded_length((PAD_ID,) * self.max_source),
                     continues=self._continues,
                 )
-                search = make_search(self._network, slots, self._shortlist, self._launch)
-                return Lane(search, encode_ahead=self._launch.encode_ahead)
+                return make_lane(self._network, slots, self._shortlist, self._launch)
             except Exception as error:
                 if not is_out_of_memory(error) or count == 1:
                     raise

@@ -6,14 +6,13 @@ The active slots are always the first ones. What a step computes is the business
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, Protocol
 
-from model.decoding.native.search import NativeSearch
 from model.decoding.options import length_limit
-from model.decoding.queue import Queue
+from model.decoding.queue import Kept, Queue, QueueSearch
 from model.decoding.request import Event, Finished, Request
 from model.decoding.sentence import Sentence, has_rules
-from model.decoding.torch.torch_search import TorchSearch
+from model.decoding.state.slots import Slots
 
 
 class Unfinished(NamedTuple):
@@ -25,13 +24,26 @@ class Unfinished(NamedTuple):
     """Length of the stable prefix last reported."""
 
 
-class Lane:
+class Search(QueueSearch[Kept], Protocol[Kept]):
+    """What a lane asks of a search: what it encodes, of whatever type, comes back to itself."""
+
+    @property
+    def slots(self) -> Slots: ...
+
+    def admit(self, slot: int, sentence: Sentence, encoded: Kept) -> None: ...
+
+    def move(self, source: int, target: int, sentence: Sentence) -> None: ...
+
+    def extend(self, active: list[Sentence]) -> list[bool]: ...
+
+
+class Lane(Generic[Kept]):
     """Slots for sentences of one beam size, and the queue of those that wait for one."""
 
-    def __init__(self, search: TorchSearch | NativeSearch, *, encode_ahead: bool) -> None:
+    def __init__(self, search: Search[Kept], *, encode_ahead: bool) -> None:
         """`encode_ahead`: whether the head of the queue is encoded behind every step."""
-        self._search: Any = search  # what it encodes comes back to itself, of whatever type
-        self.waiting: Queue[Any] = Queue(self._search)
+        self._search = search
+        self.waiting = Queue(search)
         self._encode_ahead = encode_ahead
         self._active: list[Sentence | None] = []  # None: freed since the last step
         self._reported: dict[int, int] = {}  # of those that began in another lane
@@ -44,8 +56,7 @@ class Lane:
     @property
     def slots(self) -> int:
         """How many sentences can be active."""
-        count: int = self._search.slots.count
-        return count
+        return self._search.slots.count
 
     def cancel(self, id: int) -> bool:
         """Forget the sentence `id`; False if it is not here."""
