@@ -1,4 +1,4 @@
-"""What the commands share: flags, the model they load, one-line errors and exit statuses."""
+"""Command: shared by all commands are flags, loading, one-line errors and exit statuses."""
 
 import argparse
 import errno
@@ -38,28 +38,28 @@ class LoadedModel:
     """A checkpoint, or an ensemble, and where to run it."""
 
     checkpoint: Checkpoint
-    """Of an ensemble the first, whose search options count."""
+    """The checkpoint; of an ensemble the first, whose search options are used."""
     others: tuple[Checkpoint, ...]
     """The further members of an ensemble."""
     network: Seq2Seq
-    """Of the checkpoint, or of all together."""
+    """The network of the checkpoint, or of the ensemble."""
     device: torch.device
     dtype: torch.dtype
     precision: str
     """As resolved: never "auto"."""
     shortlist: Shortlist | None
-    """Of the checkpoint, if it was asked for."""
+    """The shortlist of the checkpoint, if it was asked for."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong flag as every other mistake is reported."""
+    """Reports a wrong flag in the same way as any other mistake."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}. See {self.prog} --help.")
 
 
 def command_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
-    """A parser that knows --help and --version; flags cannot be abbreviated."""
+    """Make a parser with --help and --version; flags cannot be abbreviated."""
     parser = _Parser(
         prog=name,
         description=description,
@@ -72,13 +72,13 @@ def command_parser(name: str, description: str, example: str) -> argparse.Argume
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
-    """--version."""
+    """Add --version."""
     version = f"{parser.prog} {importlib.metadata.version('dragoman')}"
     parser.add_argument("--version", action="version", version=version)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, run_required: bool = True) -> None:
-    """RUN, and where and how to compute."""
+    """Add RUN, and the flags for where and in which precision to compute."""
     add_run_argument(parser, required=run_required)
     add_machine_arguments(parser)
     parser.add_argument(
@@ -91,7 +91,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, run_required: bool =
 
 
 def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
-    """--shortlist."""
+    """Add --shortlist."""
     parser.add_argument(
         "--shortlist",
         action="store_true",
@@ -101,7 +101,7 @@ def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
-    """--ensemble, for the `others` of `load_model`."""
+    """Add --ensemble, for the `others` of `load_model`."""
     parser.add_argument(
         "--ensemble",
         metavar="RUN",
@@ -115,7 +115,7 @@ def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """RUN; None where it is neither required nor given."""
+    """Add RUN, which is None if it is neither required nor given."""
     parser.add_argument(
         "run",
         metavar="RUN",
@@ -126,7 +126,7 @@ def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) 
 
 
 def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
-    """--device and --threads."""
+    """Add --device and --threads."""
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N"
     )
@@ -136,7 +136,7 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """One flag for each of the `SearchOptions`."""
+    """Add a flag for each of the `SearchOptions`, with its description as help."""
     group = parser.add_argument_group(
         "search options", "Without a flag, what the checkpoint was saved with (decoding.json)."
     )
@@ -154,7 +154,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> SearchOptions:
-    """`defaults` with the flags that were given in their place.
+    """Replace `defaults` by the flags that were given.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -167,13 +167,13 @@ def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> Se
 def load_model(
     name: str, arguments: argparse.Namespace, others: Sequence[Path] = ()
 ) -> LoadedModel:
-    """Load what `add_model_arguments` asked for, and tell on stderr what it is.
+    """Load what the flags of `add_model_arguments` ask for, and describe it on stderr.
 
     Args:
-        others: runs or checkpoints that are an ensemble together with RUN.
+        others: runs or checkpoints that form an ensemble with RUN.
 
     Raises:
-        ConfigError: no such device, or an ensemble without a common tokenizer or with a shortlist.
+        ConfigError: there is no such device, or an ensemble has no common tokenizer or a shortlist.
         CheckpointError: there is no checkpoint, or it is damaged or too new.
     """
     device = resolve_device(arguments.device)
@@ -210,7 +210,7 @@ def input_lines(name: str) -> Iterator[str]:
 
 @contextmanager
 def open_output(name: str) -> Iterator[BinaryIO]:
-    """A file that appears when it is complete, or standard output for `-`.
+    """Open a file that appears when it is complete, or standard output for `-`.
 
     Raises:
         DataError: the file cannot be written, or the disk is full.
@@ -232,13 +232,13 @@ def open_output(name: str) -> Iterator[BinaryIO]:
 
 
 def run_command(name: str, command: Callable[[], int]) -> int:
-    """The exit status of `command`.
+    """Run `command` and return its exit status.
 
-    A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. A reader that
-    closes our output, as `head` does, ends the command without a word: 141. SIGTERM unwinds it as
-    Ctrl-C does, so that no half-written file stays behind, and leaves the process with 143. What
-    standard output cannot say, such as a byte of a path that is no text, is spelt out there, as it
-    is on stderr.
+    A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. If the reader of
+    the output closes it, as `head` does, the command ends silently with 141. SIGTERM unwinds the
+    command as Ctrl-C does, so that no half-written file stays behind, and ends the process with
+    143. Characters that standard output cannot encode, such as bytes of a path that are not text,
+    are escaped, as they are on stderr.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -258,12 +258,12 @@ def run_command(name: str, command: Callable[[], int]) -> int:
 
 
 def _discard_stdout() -> None:
-    """Python writes what is left in its buffer when it exits: let that succeed."""
+    """Redirect stdout to nowhere, so that Python can flush its buffer when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def positive(text: str) -> int:
-    """The type of a flag that takes a whole number from 1 on."""
+    """Parse a flag that takes a whole number of at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small, use 1 or more")

@@ -1,4 +1,4 @@
-"""The parser of dragoman-translate, and what its --help says."""
+"""The parser of dragoman-translate, and its help text."""
 
 import argparse
 
@@ -48,7 +48,7 @@ parquet: the table comes back with a column "translation"."""
 
 
 def translate_parser() -> argparse.ArgumentParser:
-    """Takes the command line apart."""
+    """Make the parser of the command line."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
     add_ensemble_argument(parser)

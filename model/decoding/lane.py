@@ -1,8 +1,8 @@
 """Lane: the sentences of one beam size that are searched side by side.
 
 A sentence joins as soon as a slot is free and leaves in the step in which it is known to be over.
-The active slots are always the first ones. What a step computes is the business of the search:
-`TorchSearch`, or `NativeSearch` for int8 on a CPU.
+The active slots are always the first ones. What a step computes is up to the search: `TorchSearch`,
+or `NativeSearch` for int8 on a CPU.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from model.decoding.state.slots import Slots
 
 
 class Unfinished(NamedTuple):
-    """A sentence that begins anew in another lane."""
+    """A sentence that starts over in another lane."""
 
     id: int
     request: Request
@@ -25,7 +25,7 @@ class Unfinished(NamedTuple):
 
 
 class Search(QueueSearch[Kept], Protocol[Kept]):
-    """What a lane asks of a search: what it encodes, of whatever type, comes back to itself."""
+    """What a lane needs of a search. What `encode` returns, of any type, is passed to `admit`."""
 
     @property
     def slots(self) -> Slots: ...
@@ -38,19 +38,19 @@ class Search(QueueSearch[Kept], Protocol[Kept]):
 
 
 class Lane(Generic[Kept]):
-    """Slots for sentences of one beam size, and the queue of those that wait for one."""
+    """Slots for the sentences of one beam size, and a queue of those that wait for one."""
 
     def __init__(self, search: Search[Kept], *, encode_ahead: bool) -> None:
-        """`encode_ahead`: whether the head of the queue is encoded behind every step."""
+        """`encode_ahead`: whether the head of the queue is encoded after every step."""
         self._search = search
         self.waiting = Queue(search)
         self._encode_ahead = encode_ahead
         self._active: list[Sentence | None] = []  # None: freed since the last step
-        self._reported: dict[int, int] = {}  # of those that began in another lane
+        self._reported: dict[int, int] = {}  # by id, for sentences that began in another lane
 
     @property
     def busy(self) -> bool:
-        """Whether a sentence is active or waiting."""
+        """Whether any sentence is active or waiting."""
         return len(self.waiting) > 0 or any(self._active)
 
     @property
@@ -70,7 +70,7 @@ class Lane(Generic[Kept]):
         return False
 
     def unfinished(self) -> list[Unfinished]:
-        """All sentences that are here, those in flight first, each in the order of arrival."""
+        """All sentences of the lane: first those in flight, then those waiting, by arrival."""
         active = [sentence for sentence in self._active if sentence is not None]
         active.sort(key=lambda sentence: sentence.id)
         return [
@@ -79,13 +79,13 @@ class Lane(Generic[Kept]):
         ]
 
     def take(self, unfinished: Iterable[Unfinished]) -> None:
-        """Let sentences wait that were in another lane. What was reported is not told again."""
+        """Queue sentences from another lane. What was already reported is not reported again."""
         for id, request, reported in unfinished:
             self.waiting.add(id, request)
             self._reported[id] = reported
 
     def step(self) -> list[Event]:
-        """Fill free slots, extend every active sentence by one piece, hand over the finished.
+        """Fill free slots, extend every active sentence by one piece, and return the events.
 
         If this raises, no sentence is lost: `unfinished` has them all.
         """
@@ -108,16 +108,16 @@ class Lane(Generic[Kept]):
         return events
 
     def _fill(self) -> list[Sentence]:
-        """Waiting sentences take the free slots; the last active ones move into what remains free.
+        """Move waiting sentences into free slots, and the last active ones into slots still free.
 
         Returns:
-            The active sentences, that of slot i at i.
+            The active sentences by slot.
         """
         holes = [slot for slot, sentence in enumerate(self._active) if sentence is None]
         holes.reverse()
         while len(self.waiting) and (holes or len(self._active) < self.slots):
             self._admit(holes.pop() if holes else len(self._active))
-        for hole in holes:  # from the highest down, so that the last slot is never another hole
+        for hole in holes:  # from the highest down: the last slot is then never another hole
             last = self._active.pop()
             if last is not None:
                 self._active[hole] = last
@@ -125,7 +125,7 @@ class Lane(Generic[Kept]):
         return [sentence for sentence in self._active if sentence is not None]
 
     def _admit(self, slot: int) -> None:
-        """Put the sentence that has waited longest into `slot`."""
+        """Move the sentence that has waited longest into `slot`."""
         id, request, encoded = self.waiting.pop()
         limit = length_limit(request.options, len(request.src))
         sentence = Sentence(id, request, limit, has_rules(request))

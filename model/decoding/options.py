@@ -1,4 +1,4 @@
-"""SearchOptions: how a text is cut and searched, and what follows from it before the search."""
+"""Search options: how a text is cut and searched."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -34,9 +34,9 @@ class OptionDescription:
     """What users read about an option: in --help, in OpenAPI and in docs/search.md."""
 
     text: str
-    """One phrase without a capital or a full stop; names of options stand in backticks."""
+    """One phrase without a capital or a full stop; names of other options are in backticks."""
     bounds: tuple[float, float] | None
-    """The least and the greatest value; None for what is no number."""
+    """The least and the greatest value; None if the option is not a number."""
     above_least: bool
     """Whether the least value itself is refused."""
 
@@ -231,7 +231,7 @@ class SearchOptions:
                 raise ConfigError(f"{name}: {wrong}")
         for name in ("constraints", "avoid"):
             phrases = getattr(self, name)
-            if isinstance(phrases, str):  # Python takes a text for the list of its letters
+            if isinstance(phrases, str):  # to Python, a text is a sequence of its letters
                 raise ConfigError(f"{name}: {phrases!r} is one text. Give a tuple of texts.")
             if any(not phrase.strip() for phrase in phrases):
                 raise ConfigError(f"{name}: one is blank. Give words, or leave it out.")
@@ -263,10 +263,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 
 def length_limit(options: SearchOptions, source_length: int) -> int:
-    """The most pieces that a source of `source_length` pieces may give, EOS counted in neither."""
+    """The most pieces of a translation of `source_length` source pieces, both without EOS."""
     return math.floor(options.max_length_a * source_length + options.max_length_b)
 
 
 def beginnings(options: SearchOptions) -> int:
-    """Hypotheses that the search begins with: one for each sample, or for each group, else one."""
+    """How many hypotheses a search starts with: one for each sample or group, else one."""
     return options.beam_size if options.temperature else options.diverse_groups
