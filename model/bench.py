@@ -1,4 +1,4 @@
-"""dragoman-bench: how fast a model translates on this machine."""
+"""dragoman-bench: measures how fast a model translates on this machine."""
 
 import argparse
 import importlib.metadata
@@ -57,7 +57,7 @@ Without --input, sentences are random pieces, 8 to 24 of them, and each translat
 its source: such figures compare models and machines, not languages."""
 
 LEAST, FOR_EACH = 100, 8
-"""Sentences of a measurement: so many at least, and so many for each one in flight."""
+"""Sentences of a measurement: the least number, and the number for each one in flight."""
 
 RANDOM_SENTENCES, SHORTEST, LONGEST, SEED = 256, 8, 24, 0
 
@@ -65,7 +65,7 @@ MIB = 2**20
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command and return its exit status."""
     return run_command(NAME, lambda: _bench(_parser().parse_args(argv)))
 
 
@@ -128,7 +128,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     device = resolve_device(arguments.device)
     checkpoint = load_checkpoint(arguments.run)
-    checkpoint.shortlist_if(arguments.shortlist)  # before anything is measured
+    checkpoint.shortlist_if(arguments.shortlist)  # may raise, so before anything is measured
     beam_size = arguments.beam_size or checkpoint.search.beam_size
     search = replace(checkpoint.search, beam_size=beam_size, n_best=1)
     if arguments.input is None:
@@ -177,7 +177,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _requests(checkpoint: Checkpoint, search: SearchOptions, name: str) -> list[Request]:
-    """The text of a file, or of standard input for `-`; long lines are cut as the Translator does.
+    """Requests for a file, or standard input for `-`, whose lines are cut as by the Translator.
 
     Raises:
         DataError: the input cannot be read, or is blank.
@@ -191,9 +191,9 @@ def _requests(checkpoint: Checkpoint, search: SearchOptions, name: str) -> list[
 
 
 def random_requests(checkpoint: Checkpoint, search: SearchOptions) -> list[Request]:
-    """Sentences of random pieces, the same ones each time, whose translations are as long as they.
+    """Requests with random pieces, always the same, with translations as long as the sources.
 
-    What a network makes of nonsense may never end: the fixed lengths make it comparable work.
+    The translation of nonsense may never end: fixed lengths make the work comparable.
     """
     rng = random.Random(SEED)
     longest = min(LONGEST, source_limit(checkpoint))
@@ -207,7 +207,7 @@ def random_requests(checkpoint: Checkpoint, search: SearchOptions) -> list[Reque
 
 
 def _tables(lines: Sequence[Figures], starts: Mapping[str, ColdStart]) -> str:
-    """Both tables, the first by precision and then by sentences in flight."""
+    """Both tables; the first is sorted by precision and then by sentences in flight."""
     order = list(starts)
     speed = table(
         ["precision", "in flight", "rows", "sentences/s", "tokens/s", "p50 ms", "p95 ms", "p99 ms"],

@@ -44,7 +44,7 @@ def from_dict(cls: type[T], values: Mapping[str, object], where: str = "") -> T:
 
 
 def to_dict(config: object) -> dict[str, object]:
-    """The plain mapping that `from_dict` turns back into an equal `config`."""
+    """Turn `config` into a plain mapping, from which `from_dict` makes an equal one."""
     plain = dataclasses.asdict(typing.cast(Any, config))
     return typing.cast(dict[str, object], _plain(plain))
 
@@ -58,14 +58,14 @@ def _plain(value: object) -> object:
 
 
 def unknown_key(where: str, key: str, known: list[str]) -> str:
-    """What is said of the unknown `key` of the mapping at the dotted path `where`, on one line."""
+    """A one-line message about the unknown `key` of the mapping at the dotted path `where`."""
     nearest = difflib.get_close_matches(key[:_SHOWN], known, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known keys: {', '.join(known)}."
     return f"{where}{shortened(key, _SHOWN)}: unknown key. {hint}"
 
 
 def _convert(hint: Any, value: object, path: str) -> object:
-    """`value` as the annotation `hint` wants it; a whole number is accepted for a float."""
+    """Convert `value` to the type `hint`; a whole number is accepted for a float."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return _one_of(get_args(hint), value, path)
@@ -88,7 +88,7 @@ def _convert(hint: Any, value: object, path: str) -> object:
 
 
 def _one_of(hints: tuple[Any, ...], value: object, path: str) -> object:
-    """`value` as that alternative of a union which it looks like, else as the first one."""
+    """Convert `value` to the alternative of a union that it looks like, else to the first one."""
     if value is None and type(None) in hints:
         return None
     choices = [hint for hint in hints if hint is not type(None)]
@@ -103,7 +103,7 @@ def _one_of(hints: tuple[Any, ...], value: object, path: str) -> object:
 
 
 def _fits(hint: Any, value: object) -> bool:
-    """Whether `value` looks like what this alternative of a union is written as."""
+    """Whether `value` looks like this alternative of a union."""
     if get_origin(hint) is tuple:
         return isinstance(value, list | tuple)
     if get_origin(hint) is Literal:
@@ -153,19 +153,19 @@ class ModelConfig:
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     attention: Literal["general", "dot", "additive"] = "general"
     attention_heads: int = 1
-    """More than one with `general` only: the heads share out the decoder and encoder widths."""
+    """More than one only with `general`: the heads divide the decoder and encoder widths."""
     input_feeding: bool = True
     """Feed the attentional vector back into the first layer (Luong 2015, 3.3)."""
     tie_embeddings: bool = True
     """One matrix for source, target and output embeddings; three matrices if false."""
     dropout: float = 0.3
-    """On the outputs between layers and on the attentional vector."""
+    """Rate on the outputs between layers and on the attentional vector."""
     embedding_dropout: float = 0.3
     word_dropout: float = 0.0
-    """Probability that training shows the network UNK in place of an input piece, on both sides.
-    The data is read so; the network itself does not know of it."""
+    """Probability that training replaces an input piece by UNK, on both sides. It happens when data
+    is read; the network itself is not involved."""
     max_length: int = 100
-    """Most pieces in a sentence: training leaves longer pairs out, translation cuts lines."""
+    """Most pieces of a sentence: training leaves out longer pairs, and translation cuts lines."""
 
     def __post_init__(self) -> None:
         sizes: tuple[str, ...] = ("vocab_size", "embedding_size", "encoder_layers", "encoder_size")

@@ -6,7 +6,7 @@ is and exit with status 2. Failures of ours are ordinary Python exceptions and k
 
 
 class DragomanError(Exception):
-    """Any mistake that its user can mend."""
+    """Any mistake that a user can correct."""
 
 
 class ConfigError(DragomanError):
@@ -22,7 +22,7 @@ class DataError(DragomanError):
 
 
 class RequestError(DragomanError):
-    """One request to the engine cannot be served as it was asked."""
+    """A request to the engine cannot be served as it is."""
 
 
 class InputTooLong(RequestError):

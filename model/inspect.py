@@ -1,4 +1,4 @@
-"""dragoman-inspect: what a checkpoint is: files, parameters, memory, defaults, where it is from."""
+"""dragoman-inspect: shows files, parameters, memory, defaults and origin of a checkpoint."""
 
 import argparse
 import json
@@ -33,12 +33,12 @@ KIB, MIB = 2**10, 2**20
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command and return its exit status."""
     return run_command(NAME, lambda: _inspect(_parser().parse_args(argv)))
 
 
 def parameters_by_part(network: Seq2Seq) -> dict[str, int]:
-    """Numbers of parameters. A matrix that several parts share counts once, as an embedding."""
+    """Count parameters. A matrix shared by several parts counts once, as an embedding."""
     counts = Counter({"embeddings": 0, "encoder": 0, "attention": 0, "decoder": 0, "output": 0})
     for name, value in network.named_parameters():
         counts[_part(name, network.config)] += value.numel()
@@ -46,7 +46,7 @@ def parameters_by_part(network: Seq2Seq) -> dict[str, int]:
 
 
 def tokenizer_kind(tokenizer: Tokenizer) -> str:
-    """`bpe` or `unigram`: only the scores of the first are whole numbers, the ranks of merges."""
+    """`bpe` or `unigram`: only in BPE are all scores whole numbers, the ranks of merges."""
     scores = (score for _, score in tokenizer.subwords().values())
     return "bpe" if all(score.is_integer() for score in scores) else "unigram"
 
@@ -73,14 +73,14 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
-    """All that there is to say; JSON can hold it.
+    """All that is shown of a checkpoint, as values for JSON.
 
     Raises:
-        CheckpointError: a running training has deleted the checkpoint in the meantime.
+        CheckpointError: training has deleted the checkpoint in the meantime.
     """
     try:
         manifest = json.loads((checkpoint.path / "manifest.json").read_text())
-        # The training state may have been deleted: translating needs none.
+        # The training state may have been deleted: translation does not need it.
         found = [name for name in manifest["files"] if (checkpoint.path / name).exists()]
         files = {
             name: (checkpoint.path / name).stat().st_size for name in [*found, "manifest.json"]
@@ -110,7 +110,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
-    """The same for people."""
+    """The figures as text for people."""
     config, files, parameters = checkpoint.config, figures["file_bytes"], figures["parameters"]
     tokenizer = figures["tokenizer"]
     memory = [

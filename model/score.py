@@ -1,4 +1,4 @@
-"""dragoman-score: how probable a given translation is, by forced decoding (teacher forcing)."""
+"""dragoman-score: computes the probability of given translations by forced decoding."""
 
 import argparse
 import math
@@ -42,7 +42,7 @@ example:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command and return its exit status."""
     return run_command(NAME, lambda: _score(_parser().parse_args(argv)))
 
 

@@ -1,4 +1,4 @@
-"""dragoman-translate: one line of text in, one line of translation out."""
+"""dragoman-translate: translates each line of text into one line."""
 
 import argparse
 import importlib.metadata
@@ -38,7 +38,7 @@ from model.translator import WINDOW, Translator, windows
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command and return its exit status."""
     return run_command(NAME, lambda: _translate(translate_parser().parse_args(argv)))
 
 
@@ -61,7 +61,7 @@ def _translate(arguments: argparse.Namespace) -> int:
 
 
 def _is_stream(name: str) -> bool:
-    """Whether it can be read or written only once: a pipe or a device."""
+    """Whether a file can be read or written only once, as pipes and devices."""
     path = Path(name)
     return name == STREAM or (path.exists() and not path.is_file() and not path.is_dir())
 
@@ -85,10 +85,10 @@ def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]
 
 
 def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
-    """How the texts of a window are translated.
+    """The function that translates the texts of a window.
 
     Raises:
-        RequestError: by --mbr, but the search options leave no choice.
+        RequestError: --mbr is given, but the search options leave only one candidate.
     """
     if not arguments.mbr:
         return translator.search_each
@@ -114,7 +114,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
         return decode_line(b"".join(first))
 
     form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
-    # Someone who types lines wants each answer at once.
+    # Someone who types lines wants each translation at once.
     size = 1 if arguments.input == STREAM and sys.stdin.isatty() else WINDOW
     path = Path(arguments.input)
     is_file = arguments.input != STREAM and path.is_file()
@@ -147,7 +147,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
 
 
 def _input(name: str) -> Iterator[bytes]:
-    """The lines of a file or of standard input, not decoded yet."""
+    """The lines of a file or of standard input, not decoded."""
     if name == STREAM:
         return iter_raw_lines(sys.stdin.buffer, "standard input")
     return read_raw_lines(Path(name))
@@ -187,7 +187,7 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
     )
     manifest = _manifest(arguments, form_name, model, translator)
     if begun is None and load_manifest(manifest_path(folder)) not in (None, manifest):
-        # Meanwhile another shard has begun the job, and found another precision, say, for itself.
+        # Another shard has begun the job meanwhile, and may have chosen another precision.
         return _translate_file(arguments, form_name)
     translate_corpus(
         search,
@@ -208,7 +208,7 @@ def _manifest(
     model: LoadedModel,
     translator: Translator,
 ) -> Manifest:
-    """What the output of this run depends on."""
+    """Everything that the output of this run depends on."""
     source = Path(arguments.input)
     records = count_records(source, form_name)
     return Manifest(

@@ -1,4 +1,4 @@
-"""Translator: text in, translations out, over the decode loop. This is the Python API.
+"""Translator: the Python API, from texts to translations through the decode loop.
 
 Translator.load("runs/demo").translate(["Am 3. Mai hat Anna Geburtstag."])
 """
@@ -36,11 +36,11 @@ from model.translation.mbr import Utility, candidate_options, choose, chrf
 from model.translation.phrases import Phrases
 
 WINDOW = 4096
-"""Texts that are sorted by length and searched together: many to keep the engine full, few enough
-that a corpus of any size is translated in the same memory."""
+"""Texts that are sorted by length and searched together: enough to keep the engine full, and few
+enough that a corpus of any size is translated in constant memory."""
 
 SHORTEST_LIMIT = 16
-"""The limit of a model that was trained on even shorter lines, because cutting needs some room."""
+"""The limit for a model that was trained on even shorter lines: cutting needs some room."""
 
 Item = TypeVar("Item")
 
@@ -49,8 +49,8 @@ class Translator:
     """A network, its tokenizer and its search options, ready to translate.
 
     A text is cut into lines and sentences, see `model.text.segmentation`; their translations are
-    joined with the white space that was between them. What has no words comes back as it is. Not
-    for several threads at once.
+    joined with the white space that was between them. Text without words is returned unchanged.
+    Not to be used by several threads at once.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Translator:
     ) -> None:
         """
         Args:
-            network: in eval mode. It is left as it is.
-            profile: what the model does with text; None is that of old checkpoints.
-            search: the options of texts that come without. They also decide how much room there is
-                for those that come with their own.
+            network: in eval mode. It is not changed.
+            profile: what the model does with text; None stands for that of old checkpoints.
+            search: options for texts without their own. They also determine how much room there
+                is for texts with their own.
 
         Raises:
             RequestError: see `check`.
@@ -101,21 +101,20 @@ class Translator:
         threads: int | None = None,
         shortlist: bool = False,
     ) -> "Translator":
-        """The translator of a run (its best checkpoint) or of a checkpoint directory.
+        """Load a run (its best checkpoint) or a checkpoint directory.
 
         Args:
-            path: several are an ensemble, see `model.translation.ensemble`; the search options are
-            those of
-                the first.
+            path: several paths make an ensemble, see `model.translation.ensemble`, with the search
+                options of the first.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            precision: of matrix products; `auto` is the fastest here, see `resolve_precision`.
-            threads: CPU threads of torch, for the whole process; None leaves them as they are.
-            shortlist: score only the pieces that the checkpoint names for a source.
+            precision: precision of matrix products; `auto` is the fastest, see `resolve_precision`.
+            threads: CPU threads of torch, for the whole process; None leaves them unchanged.
+            shortlist: score only the pieces that the checkpoint lists for a source.
 
         Raises:
             CheckpointError: there is no checkpoint, or it is damaged or too new.
-            ConfigError: no such device or precision, no shortlist, or an ensemble without a common
-                tokenizer, with a shortlist or in int8.
+            ConfigError: there is no such device, precision or shortlist, or an ensemble has no
+                common tokenizer, a shortlist, or int8.
         """
         place = resolve_device(device)
         if threads is not None:
@@ -145,7 +144,7 @@ class Translator:
     def search(
         self, texts: Sequence[str], options: SearchOptions | None = None
     ) -> list[Translation]:
-        """Everything that the search found for each text, in their order.
+        """All that the search found for each text, in their order.
 
         Raises:
             RequestError: see `check` and `list_of_texts`.
@@ -153,11 +152,11 @@ class Translator:
         return list(self._translations(texts, options))
 
     def check(self, options: SearchOptions) -> None:
-        """Make sure that texts can be searched with `options`, however long they are.
+        """Check that texts of any length can be searched with `options`.
 
         Raises:
             RequestError: they allow more target pieces than the engine has room for, have phrases
-                that this model cannot demand or avoid, or ask for other languages than its own.
+                that this model cannot demand or avoid, or ask for languages that it lacks.
         """
         check_languages(options, self.profile)
         check_room(options, self._limit, self._engine.max_length)
@@ -168,14 +167,14 @@ class Translator:
         items: Sequence[tuple[str, SearchOptions]],
         advance: Callable[[int], None] = lambda count: None,
     ) -> list[Translation]:
-        """The translations of texts, each with its options, that are searched together.
+        """Translate texts, each with its own options, that are searched together.
 
         Args:
-            items: a window of a corpus. What comes out for one does not depend on the others.
-            advance: called with the number of texts that have just been finished.
+            items: a window of a corpus. The result for one does not depend on the others.
+            advance: called with the number of texts just finished.
 
         Raises:
-            RequestError: see `search_each`; the first one that fails is told.
+            RequestError: see `search_each`; the error of the first text that failed.
         """
         return _all_found(self.search_each(items, advance))
 
@@ -185,14 +184,14 @@ class Translator:
         advance: Callable[[int], None] = lambda count: None,
         utility: Utility | None = None,
     ) -> list[Translation | RequestError]:
-        """As `search_window`, but a text that cannot be translated stops no other.
+        """As `search_window`, but a text that cannot be translated does not stop the others.
 
-        Its place has the error: see `check`; or the text is too short, or too long, for what its
-        options demand, or nothing that meets them was found.
+        Its error takes its place: see `check`; or the text is too short or too long for what its
+        options demand, or nothing was found that meets them.
 
         Args:
             utility: if given, each text has the one translation that `mbr` chooses by it. Options
-                that leave no choice are errors too.
+                that leave only one candidate are then errors, too.
         """
         prepared = [
             self._prepare(text, options, all_candidates=utility is not None)
@@ -216,14 +215,14 @@ class Translator:
         options: SearchOptions | None = None,
         utility: Utility | None = None,
     ) -> list[Translation]:
-        """The one translation of each text that is most like the others, by minimum Bayes risk.
+        """The translation of each text that is most like all candidates, by minimum Bayes risk.
 
-        Candidates are all `beam_size` hypotheses, or samples, that are found for each part of a
-        text; a sample counts as often as it was drawn. `utility` is chrF if None.
+        Candidates are all `beam_size` hypotheses, or samples, found for each part of a text; a
+        sample counts as often as it was drawn. `utility` is chrF if None.
 
         Raises:
-            RequestError: see `check` and `list_of_texts`; there is one candidate only, or `n_best`
-                asks for several; or chrF is wanted, but sacrebleu is not installed.
+            RequestError: see `check` and `list_of_texts`; there is only one candidate, or `n_best`
+                asks for several; or chrF is needed, but sacrebleu is not installed.
         """
         chosen = self.options if options is None else options
         given = list_of_texts(texts)
@@ -240,7 +239,7 @@ class Translator:
     def _prepare(
         self, text: str, options: SearchOptions, *, all_candidates: bool
     ) -> Prepared | RequestError:
-        """How a text is cut and what the engine is asked for it, or why it is refused."""
+        """The parts of a text and the requests for them, or the reason why it is refused."""
         try:
             if all_candidates:
                 options = candidate_options(options)
@@ -263,10 +262,10 @@ class Translator:
         advance: Callable[[int], None],
         utility: Utility | None,
     ) -> list[list[tuple[Hypothesis, ...]]]:
-        """The hypotheses for the parts of each text, longest source first through the engine.
+        """The hypotheses for the parts of each text; the engine gets the longest sources first.
 
-        By a utility one is chosen as soon as a part is done: a text counts when it has been, and
-        no candidates pile up.
+        With a utility, one is chosen as soon as a part is done, so that candidates do not pile up,
+        and a text counts as finished only then.
         """
         found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(parts) for parts in requests]
         jobs = [(i, j) for i, parts in enumerate(requests) for j in range(len(parts))]
@@ -287,13 +286,13 @@ class Translator:
                         missing[i] -= 1
                         advance(int(missing[i] == 0))
         finally:
-            for id in owner:  # an error or Ctrl-C must not leave work for the next call
+            for id in owner:  # an error or Ctrl-C must leave no work to the next call
                 self._engine.cancel(id)
         return found
 
 
 def _all_found(results: Sequence[Translation | RequestError]) -> list[Translation]:
-    """The translations; the first error is raised."""
+    """The translations; raises the first error."""
     found = []
     for result in results:
         if isinstance(result, RequestError):

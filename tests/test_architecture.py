@@ -1,6 +1,7 @@
 """The import rules: which package may import which, read from the source."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,23 @@ def test_our_packages_are_the_ones_imported(package: object) -> None:
     file = getattr(package, "__file__", None)
     assert file is not None
     assert Path(file).resolve().is_relative_to(ROOT)
+
+
+def commands() -> set[str]:
+    """The modules that are run: those of the scripts, and the demo."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {value.split(":")[0] for value in project["scripts"].values()} | {
+        "training.demo.__main__"
+    }
+
+
+def test_only_commands_import_commands() -> None:
+    """Code of a command that something else needs belongs in the library below it."""
+    all_commands = commands()
+    for package in ALLOWED:
+        for path, name in imports_under(ROOT / package):
+            if path.as_posix().removesuffix(".py").replace("/", ".") not in all_commands:
+                assert not any(is_within(name, one) for one in all_commands), f"{path}: {name}"
 
 
 ORDER: dict[str, tuple[str, ...]] = {

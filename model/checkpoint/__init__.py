@@ -1,1 +1,1 @@
-"""Checkpoints: one directory with all that translating needs, and the run that keeps them."""
+"""Checkpoints: directories with all that translation needs, and the run that holds them."""

@@ -1,9 +1,9 @@
-"""A checkpoint: one directory with everything that translating needs, checked before it is used.
+"""Checkpoint: a directory with everything that translation needs, verified before it is used.
 
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
     text.json                                                       task, languages, form of text
     shortlist.safetensors                                           if one was learned
-    origin.json                                                     of a training: where it began
+    origin.json                                                     what the training began with
     training_state/state.safetensors  training_state/state.json     to resume; may be left out
     manifest.json    format number, step, version of Dragoman, SHA-256 of each file and of itself
 
@@ -42,34 +42,34 @@ from model.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A loaded checkpoint: text in, text out, with nothing else to know."""
+    """A loaded checkpoint: everything needed to get from text to text."""
 
     config: ModelConfig
     network: Seq2Seq
     """In eval mode, fp32, on the CPU."""
     tokenizer: Tokenizer
     search: SearchOptions
-    """The decoding defaults that were chosen for this network."""
+    """The search options chosen for this network, as defaults."""
     profile: TextProfile
-    """Its task and languages, and the form of text that it has learned."""
+    """Task, languages, and the form of text that the network was trained on."""
     card: str
     """Markdown: data, license, attribution, metrics."""
     shortlist: Shortlist | None
-    """What decoding may be confined to; none if the checkpoint was saved without."""
+    """The target pieces that decoding may be restricted to; None if saved without."""
     origin: str | None
-    """A digest of what its training began with, weights and data, or the training of the model that
-    it was fine-tuned from; none if the checkpoint was saved without."""
+    """A digest of the weights and data that training began with, or, for a fine-tuned model, that
+    the training of the original model began with; None if saved without."""
     step: int
     path: Path
-    """The checkpoint directory itself, also if it was found through a run."""
+    """The checkpoint directory itself, even if it was found through a run."""
     digest: str
-    """SHA-256 over the manifest, and so over every file: the identity of this checkpoint."""
+    """SHA-256 of the manifest, and thereby of every file: identifies this checkpoint."""
 
     def shortlist_if(self, wanted: bool) -> Shortlist | None:
-        """The shortlist where one is wanted, else None.
+        """The shortlist if `wanted`, else None.
 
         Raises:
-            ConfigError: it is wanted, and there is none.
+            ConfigError: it is wanted, but there is none.
         """
         if wanted and self.shortlist is None:
             raise ConfigError(
@@ -96,15 +96,15 @@ def save_checkpoint(
     """Write a checkpoint into `run` and return its directory. No link is moved.
 
     Args:
-        weights: by the names of `named_parameters()` of the network, so a tied matrix comes once.
-        profile: None is that of checkpoints before there was one.
+        weights: by the names of `named_parameters()` of the network, so a tied matrix occurs once.
+        profile: None stands for the profile of checkpoints that were saved before there was one.
         origin: see `Checkpoint`.
-        training_state: tensors that a resumed training needs, and `training_meta`, what JSON can
-            hold of it; both or neither.
+        training_state: tensors needed to resume training; `training_meta` has the rest, as JSON.
+            Give both or neither.
 
     Raises:
-        CheckpointError: the file system refused, for instance because it is full. Earlier
-            checkpoints are intact.
+        CheckpointError: the directory cannot be written, for instance because the disk is full.
+            Earlier checkpoints are intact.
     """
     files = {
         "config.json": to_json(to_dict(config)),
@@ -131,7 +131,7 @@ def add_shortlist(run: Path, directory: Path, shortlist: Shortlist, *, card: str
     Returns the new directory. No link is moved, and `directory` stays as it is.
 
     Raises:
-        CheckpointError: a file is missing or damaged, or the file system refused.
+        CheckpointError: a file is missing or damaged, or the directory cannot be written.
     """
     old = CheckpointFiles(directory)
     files = {name: old.read(name) for name in old.names()}
@@ -144,10 +144,10 @@ def derive_checkpoint(
 ) -> None:
     """Publish as `output` the checkpoint `directory` with other weights and another card.
 
-    What would resume its training is left out: it does not belong to these weights.
+    The training state is left out, because it does not belong to these weights.
 
     Raises:
-        CheckpointError: a file is missing or damaged, `output` exists, or the file system refused.
+        CheckpointError: a file is missing or damaged, or `output` exists or cannot be written.
     """
     old = CheckpointFiles(directory)
     files = {name: old.read(name) for name in old.names() if not name.startswith(STATE)}
@@ -156,7 +156,7 @@ def derive_checkpoint(
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint at `path`: a checkpoint directory, or a run's best (else last) one.
+    """Load a checkpoint directory, or the best (else last) checkpoint of a run.
 
     Raises:
         CheckpointError: there is none, a file is missing or damaged, or the format is too new.
@@ -165,14 +165,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         return _load(directory)
     except CheckpointError:
-        # A running training may have moved the link and deleted its old target while we read it.
+        # Training may have moved the link and deleted its old target while it was being read.
         if resolve(path) == directory:
             raise
         return load_checkpoint(path)
 
 
 def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """`training_state` and `training_meta` as saved in a checkpoint directory, or a run's last one.
+    """Load `training_state` and `training_meta` of a checkpoint directory, or of a run's last one.
 
     Raises:
         CheckpointError: there is none, a file is missing or damaged, or the format is too new.
@@ -183,7 +183,7 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_training_meta(path: Path) -> dict[str, Any]:
-    """`training_meta` alone, without reading the tensors.
+    """Load `training_meta` only, without reading the tensors.
 
     Raises:
         CheckpointError: as `load_training_state`.
@@ -192,7 +192,7 @@ def load_training_meta(path: Path) -> dict[str, Any]:
 
 
 def load_origin(path: Path) -> str | None:
-    """`Checkpoint.origin` alone, of what `load_checkpoint` would load.
+    """Load only the `origin` of the checkpoint that `load_checkpoint` would load.
 
     Raises:
         CheckpointError: as `load_checkpoint`.
@@ -220,7 +220,7 @@ def _load(directory: Path) -> Checkpoint:
 
 def _network(config: ModelConfig, weights: Mapping[str, Tensor], directory: Path) -> Seq2Seq:
     """The network of `config` with exactly these `weights`."""
-    # The initial values are overwritten: they must not advance the caller's random numbers.
+    # Initial values are overwritten, so drawing them must not advance the caller's generator.
     with torch.random.fork_rng(devices=[]):
         network = Seq2Seq(config)
     expected = {name: tuple(value.shape) for name, value in network.named_parameters()}

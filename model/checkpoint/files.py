@@ -1,4 +1,4 @@
-"""The files of a checkpoint directory, under the manifest that vouches for them.
+"""The files of a checkpoint directory, and the manifest with their digests.
 
     manifest.json    format number, step, version of Dragoman, SHA-256 of each file and of itself
 
@@ -22,10 +22,10 @@ from model.errors import CheckpointError, ConfigError
 from model.text.profile import TextProfile
 
 FORMAT = 2
-"""Raised when an older Dragoman could not read what this one writes. Every older format loads.
+"""Incremented when older versions of Dragoman could not read the new files. All older formats load.
 
-A further file that can be left out raises nothing: who does not know it does not read it. 2 has
-text.json, without which sources would not be normalised as the model has learned.
+A new optional file needs no increment: older versions do not read it. Format 2 added text.json,
+without which sources would not be normalised as in training.
 """
 
 WEIGHTS = "weights.safetensors"
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class CheckpointFiles:
-    """The files of one checkpoint directory. What is used is the very bytes that were verified."""
+    """The files of one checkpoint directory. The bytes used are the very bytes verified."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -59,7 +59,7 @@ class CheckpointFiles:
         self.hashes: dict[str, str] = manifest["files"]
 
     def names(self) -> list[str]:
-        """What is there. Of the training state, nothing may be: who only translates deletes it."""
+        """The names of the files. Those of the training state are left out if they were deleted."""
         state = {name for name in self.hashes if name.startswith(STATE)}
         return [n for n in self.hashes if n not in state or (self.directory / n).exists()]
 
@@ -100,16 +100,16 @@ class CheckpointFiles:
             raise CheckpointError(f"{self.directory / SHORTLIST}: {error}") from error
 
     def profile(self) -> TextProfile:
-        """What the model does with text; that of an older format if it was saved without."""
+        """The text profile; that of an older format if it was saved without."""
         return self.config(PROFILE, TextProfile) if PROFILE in self.hashes else TextProfile()
 
     def origin(self) -> str | None:
-        """What its training began with, see `Checkpoint`, if it was saved with that."""
+        """The origin, see `Checkpoint`, if it was saved with one."""
         return str(self.json(ORIGIN).get("origin")) if ORIGIN in self.hashes else None
 
 
 def signed(files: Mapping[str, bytes], step: int) -> dict[str, bytes]:
-    """`files` with the manifest that vouches for them."""
+    """Add the manifest with their digests to `files`."""
     manifest: dict[str, object] = {
         "format": FORMAT,
         "step": step,
@@ -134,8 +134,8 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def to_safetensors(tensors: Mapping[str, Tensor]) -> bytes:
-    # safetensors holds all of it twice, and ends the process where it does not get that: an error
-    # is raised only by who asks from Python. What is never touched takes neither memory nor time.
+    # safetensors needs twice the memory, and aborts the process if it cannot get it. Python raises
+    # an error instead, so it is asked first. Memory that is never touched costs nothing.
     bytearray(2 * sum(tensor.nbytes for tensor in tensors.values()))
     return safetensors.torch.save({name: t.detach().contiguous() for name, t in tensors.items()})
 

@@ -1,11 +1,11 @@
-"""A run directory: how checkpoints come and go in it so that no reader ever sees half of one.
+"""Run directory: adds and deletes checkpoints so that no reader ever sees half of one.
 
-    RUN/checkpoints/step-000500/    complete from the moment it has its name, never changed after
+    RUN/checkpoints/step-000500/    complete as soon as it has this name, never changed later
     RUN/best, RUN/last              relative links to two of them, replaced by rename
-    RUN/.lock                       held with flock by the one process that writes
+    RUN/.lock                       held with flock by the process that writes
 
-Whatever instant a process is killed at, both links point to a complete checkpoint: a directory is
-written under a temporary name and renamed once, and its links are gone before it is deleted.
+Both links always point to a complete checkpoint, no matter when a process is killed: a directory is
+written under a temporary name and then renamed, and links to it are removed before it is deleted.
 """
 
 import fcntl
@@ -28,12 +28,13 @@ LINKS: tuple[Link, ...] = ("best", "last")
 def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
     """Write `files` (relative path to content) as a new checkpoint of `step`.
 
-    Returns its directory. Temporary directories that a killed process left are removed first. A
+    Returns its directory. Temporary directories left by a killed process are removed first. A
     checkpoint of the same step stays as it is, because a link may point to it: the new one becomes
     "step-000500-2".
 
     Raises:
-        CheckpointError: the file system refused, for instance because it is full. Nothing is left.
+        CheckpointError: it cannot be written, for instance because the disk is full. Nothing is
+            left behind.
     """
     checkpoints = run / "checkpoints"
     temporary = _temporary(checkpoints / f"step-{step:06d}")
@@ -54,16 +55,16 @@ def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
 
 
 def publish_as(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` as a checkpoint `directory` that belongs to no run, complete or not at all.
+    """Write `files` as a checkpoint `directory` that belongs to no run, atomically.
 
     Raises:
-        CheckpointError: it exists, or the file system refused. Nothing is left then.
+        CheckpointError: it exists or cannot be written. Nothing is left behind.
     """
     if directory.exists():
         raise CheckpointError(f"{directory}: exists. Choose another --output, or remove it.")
     temporary = _temporary(directory)
     try:
-        shutil.rmtree(temporary, ignore_errors=True)  # one that a kill has left
+        shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process
         directory.parent.mkdir(parents=True, exist_ok=True)
         _write(temporary, files)
         temporary.rename(directory)
@@ -77,7 +78,7 @@ def publish_as(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def checkpoints_of(run: Path) -> list[Path]:
-    """The checkpoint directories of `run`, oldest first; none if it is no run."""
+    """The checkpoint directories of `run`, oldest first; none if it is not a run."""
     found = [path for path in (run / "checkpoints").glob("step-*") if _number(path)]
     return sorted(found, key=_number)
 
@@ -86,7 +87,7 @@ def point(run: Path, link: Link, step_dir: Path) -> None:
     """Make `link` of `run` point to `step_dir`, one of its checkpoints, in one atomic step.
 
     Raises:
-        CheckpointError: the file system refused; the link is as it was.
+        CheckpointError: the link cannot be written; it is unchanged.
     """
     temporary = _temporary(run / link)
     try:
@@ -102,7 +103,7 @@ def point(run: Path, link: Link, step_dir: Path) -> None:
 
 
 def prune(run: Path, keep: int = 0, also: Collection[Path] = ()) -> None:
-    """Delete the checkpoints of `run`, but those of its links, the `keep` latest, and `also`."""
+    """Delete the checkpoints of `run` except those of its links, the `keep` latest, and `also`."""
     kept = {target for link in LINKS if (target := _target(run, link))}
     assert kept, "point a link to the checkpoint before pruning"
     checkpoints = run / "checkpoints"
@@ -110,19 +111,19 @@ def prune(run: Path, keep: int = 0, also: Collection[Path] = ()) -> None:
     kept |= set(known[max(len(known) - keep, 0) :]) | set(also)
     for directory in known:
         if directory not in kept:
-            # A reader or a kill half-way through must not find a complete name on half a directory.
+            # Half a directory must never have a complete name, not even after a kill.
             directory.rename(_temporary(directory))
     _sweep(checkpoints)
 
 
 def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
-    """The checkpoint directory that `path` means: the first of a run's `links`, else `path`.
+    """The checkpoint directory that `path` refers to: the first of a run's `links`, else `path`.
 
-    A run has no `best` before its first validation. Then `last` stands in for it, but not where
-    there are earlier checkpoints, as in a run that was copied without its links.
+    A run has no `best` before its first validation. `last` is then used in its place, unless there
+    are earlier checkpoints, as in a run that was copied without its links.
 
     Raises:
-        CheckpointError: there is none, or a link is lost. The message says how to mend it.
+        CheckpointError: there is none, or a link is missing. The message says how to repair it.
     """
     if (path / "manifest.json").is_file():
         return path
@@ -144,12 +145,12 @@ def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
 
 
 def is_begun(run: Path) -> bool:
-    """Whether a training can go on in `run`: it has a last checkpoint.
+    """Tell whether training can be resumed in `run`, which takes a last checkpoint.
 
-    One that was killed at its first save has a checkpoint, but no link yet.
+    If it was killed at its first save, there is a checkpoint but no link yet.
 
     Raises:
-        CheckpointError: the link `last` is there, but not its checkpoint.
+        CheckpointError: the link `last` exists, but its checkpoint does not.
     """
     if (run / "last").is_dir():
         return True
@@ -160,9 +161,9 @@ def is_begun(run: Path) -> bool:
 
 @contextmanager
 def lock_run(run: Path) -> Iterator[None]:
-    """Hold `run`, created if it is missing, against every other process that wants to write it.
+    """Lock `run`, creating it if it is missing, against all other processes that would write it.
 
-    The lock belongs to the open file: the kernel frees it when the process ends, however it ends.
+    The lock belongs to the open file, so the kernel releases it however the process ends.
 
     Raises:
         CheckpointError: another process holds it, or the directory cannot be written.
@@ -180,7 +181,7 @@ def lock_run(run: Path) -> Iterator[None]:
 
 
 def _take(run: Path, descriptor: int) -> None:
-    """Lock the open file and leave our PID in it, for the message that others get."""
+    """Lock the open file and write our PID into it, for the error message of other processes."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)
@@ -200,7 +201,7 @@ def _unusable(run: Path, error: OSError) -> str:
 
 
 def _target(run: Path, link: Link) -> Path | None:
-    """What `link` points to; also a plain directory, which copying a run may make of it."""
+    """The target of `link`, or itself if copying the run has turned it into a directory."""
     path = run / link
     if path.is_symlink():
         return run / path.readlink()
@@ -211,12 +212,12 @@ def _checkpoint_at(run: Path, link: Link) -> Path | None:
     """The directory that `link` points to; None if there is no such link.
 
     Raises:
-        CheckpointError: it does not point to a directory.
+        CheckpointError: its target is not a directory.
     """
     while (target := _target(run, link)) is not None:
         if target.is_dir():
             return target
-        if target == _target(run, link):  # else a training has moved it meanwhile
+        if target == _target(run, link):  # else training has moved it meanwhile
             raise CheckpointError(_lost(run, link, f"points to {target}, which is not there"))
     if (run / link).exists():
         raise CheckpointError(_lost(run, link, "is a file, not a link"))
@@ -224,12 +225,12 @@ def _checkpoint_at(run: Path, link: Link) -> Path | None:
 
 
 def _has_earlier(run: Path, checkpoint: Path) -> bool:
-    """Whether there are checkpoints of earlier steps: one of them may have been the best."""
+    """Whether there are checkpoints of earlier steps, one of which may have been the best."""
     return any(_number(other)[:1] < _number(checkpoint)[:1] for other in checkpoints_of(run))
 
 
 def _lost(run: Path, link: Link, how: str) -> str:
-    """What is said of a run without a link that it should have."""
+    """The error message for a run without a link that it should have."""
     message = f"{run / link}: {how}. Copy the run again, with its links (cp -a)"
     if not (known := checkpoints_of(run)):
         return f"{message}."
@@ -240,7 +241,7 @@ def _lost(run: Path, link: Link, how: str) -> str:
 
 
 def _number(directory: Path) -> tuple[int, ...]:
-    """Step and copy, for "step-000500-2"; nothing for other names."""
+    """Step and copy of a name such as "step-000500-2"; () for other names."""
     match = re.fullmatch(r"step-(\d+)(?:-(\d+))?", directory.name)
     return (int(match[1]), int(match[2] or 1)) if match else ()
 
@@ -256,14 +257,14 @@ def _temporary(path: Path) -> Path:
 
 
 def _sweep(checkpoints: Path) -> None:
-    """Remove temporary directories: the run is locked, so a process that was killed left them."""
+    """Remove temporary directories: as the run is locked, a killed process left them."""
     for leftover in checkpoints.glob(".*.tmp"):
-        # What cannot go now, such as a file that a reader has open on NFS, goes at the next save.
+        # What cannot be deleted now, such as a file open on NFS, is deleted at the next save.
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write(directory: Path, files: Mapping[str, bytes]) -> None:
-    """All files on the disk, not only in the page cache, before this returns."""
+    """Write all files and sync them to disk."""
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)

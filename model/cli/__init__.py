@@ -1,1 +1,1 @@
-"""What the commands share: flags, loading, tables, measurements."""
+"""Code shared by the commands: flags, loading, tables, measurements."""

@@ -1,4 +1,4 @@
-"""What the commands share: flags, the model they load, one-line errors and exit statuses."""
+"""Command: shared by all commands are flags, loading, one-line errors and exit statuses."""
 
 import argparse
 import errno
@@ -18,7 +18,7 @@ import torch
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.config import from_dict, to_dict
 from model.decoding.lexical_shortlist import Shortlist
-from model.decoding.options import SearchOptions
+from model.decoding.options import DESCRIPTIONS, SearchOptions
 from model.decoding.precision.dtypes import PRECISIONS
 from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError, DataError, DragomanError
@@ -32,62 +32,34 @@ INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE, S
 
 STREAM = "-"  # the name of standard input and standard output
 
-SEARCH_HELP = {
-    "beam_size": "hypotheses kept side by side: 1 is greedy search, more is slower, often better",
-    "n_best": "translations for each line, at most the beam size; above 1 needs --format jsonl",
-    "length_penalty": "what log-probabilities are divided by, so that short output is not favoured",
-    "alpha": "exponent of the length penalty: more favours longer output, 0 is no penalty",
-    "word_reward": "added to the score for each piece: more favours longer output",
-    "coverage_beta": "weight of the penalty for source that gets too little attention; 0 is none",
-    "min_length": "pieces that a translation has at least",
-    "max_length_a": "a translation has at most A * source pieces + B pieces; this is A",
-    "max_length_b": "this is B",
-    "no_repeat_ngram": "pieces in a row that may not occur twice in a translation; 0 forbids none",
-    "temperature": "above 0, draw samples from the probabilities ** (1 / X); 0 searches",
-    "top_k": "draw from the N most probable pieces only; 0 is all of them",
-    "top_p": "draw from the fewest most probable pieces that have probability X together",
-    "seed": "of the random numbers: another seed draws other samples",
-    "diverse_groups": "parts of the beam that avoid each other's choices; divides the beam size",
-    "diverse_strength": "what a piece loses for each time that an earlier group chose it",
-    "prefix": "each translation begins with this text",
-    "constraints": "a phrase that each translation contains; give the flag again for more",
-    "avoid": "a phrase that no translation contains; give the flag again for more",
-    "split_sentences": "whether lines are cut at the ends of sentences; auto: unless the model has "
-    "learned from lines of several sentences",
-    "on_long": "of a model that reads texts whole, for summaries: whether one that is too long is "
-    "refused, or cut, so that its beginning is read",
-    "source_language": "tag or name of the language of the text, where the model does not say",
-    "target_language": "tag or name of the language that is wanted: another model is refused",
-}
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedModel:
     """A checkpoint, or an ensemble, and where to run it."""
 
     checkpoint: Checkpoint
-    """Of an ensemble the first, whose search options count."""
+    """The checkpoint; of an ensemble the first, whose search options are used."""
     others: tuple[Checkpoint, ...]
     """The further members of an ensemble."""
     network: Seq2Seq
-    """Of the checkpoint, or of all together."""
+    """The network of the checkpoint, or of the ensemble."""
     device: torch.device
     dtype: torch.dtype
     precision: str
     """As resolved: never "auto"."""
     shortlist: Shortlist | None
-    """Of the checkpoint, if it was asked for."""
+    """The shortlist of the checkpoint, if it was asked for."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong flag as every other mistake is reported."""
+    """Reports a wrong flag in the same way as any other mistake."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}. See {self.prog} --help.")
 
 
 def command_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
-    """A parser that knows --help and --version; flags cannot be abbreviated."""
+    """Make a parser with --help and --version; flags cannot be abbreviated."""
     parser = _Parser(
         prog=name,
         description=description,
@@ -100,13 +72,13 @@ def command_parser(name: str, description: str, example: str) -> argparse.Argume
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
-    """--version."""
+    """Add --version."""
     version = f"{parser.prog} {importlib.metadata.version('dragoman')}"
     parser.add_argument("--version", action="version", version=version)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, run_required: bool = True) -> None:
-    """RUN, and where and how to compute."""
+    """Add RUN, and the flags for where and in which precision to compute."""
     add_run_argument(parser, required=run_required)
     add_machine_arguments(parser)
     parser.add_argument(
@@ -119,7 +91,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, run_required: bool =
 
 
 def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
-    """--shortlist."""
+    """Add --shortlist."""
     parser.add_argument(
         "--shortlist",
         action="store_true",
@@ -129,7 +101,7 @@ def add_shortlist_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
-    """--ensemble, for the `others` of `load_model`."""
+    """Add --ensemble, for the `others` of `load_model`."""
     parser.add_argument(
         "--ensemble",
         metavar="RUN",
@@ -143,7 +115,7 @@ def add_ensemble_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """RUN; None where it is neither required nor given."""
+    """Add RUN, which is None if it is neither required nor given."""
     parser.add_argument(
         "run",
         metavar="RUN",
@@ -154,7 +126,7 @@ def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) 
 
 
 def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
-    """--device and --threads."""
+    """Add --device and --threads."""
     parser.add_argument(
         "--device", default="auto", help="auto (CUDA where there is one), cpu, cuda or cuda:N"
     )
@@ -164,16 +136,17 @@ def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """One flag for each of the `SearchOptions`."""
+    """Add a flag for each of the `SearchOptions`, with its description as help."""
     group = parser.add_argument_group(
         "search options", "Without a flag, what the checkpoint was saved with (decoding.json)."
     )
     for name, hint in get_type_hints(SearchOptions).items():
         flag = f"--{name.replace('_', '-')}"
-        text = SEARCH_HELP[name]
+        text = DESCRIPTIONS[name].text.replace("`", "")
         if get_origin(hint) is Literal:
             group.add_argument(flag, choices=get_args(hint), help=text)
         elif get_origin(hint) is tuple:
+            text += "; give the flag once for each"
             group.add_argument(flag, metavar="TEXT", action="append", help=text)
         else:
             metavar = {int: "N", float: "X", str: "TEXT"}[hint]
@@ -181,12 +154,12 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> SearchOptions:
-    """`defaults` with the flags that were given in their place.
+    """Replace `defaults` by the flags that were given.
 
     Raises:
         ConfigError: a value is out of its range.
     """
-    given = {name: getattr(arguments, name) for name in SEARCH_HELP}
+    given = {name: getattr(arguments, name) for name in DESCRIPTIONS}
     chosen = {name: value for name, value in given.items() if value is not None}
     return from_dict(SearchOptions, to_dict(defaults) | chosen)
 
@@ -194,13 +167,13 @@ def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> Se
 def load_model(
     name: str, arguments: argparse.Namespace, others: Sequence[Path] = ()
 ) -> LoadedModel:
-    """Load what `add_model_arguments` asked for, and tell on stderr what it is.
+    """Load what the flags of `add_model_arguments` ask for, and describe it on stderr.
 
     Args:
-        others: runs or checkpoints that are an ensemble together with RUN.
+        others: runs or checkpoints that form an ensemble with RUN.
 
     Raises:
-        ConfigError: no such device, or an ensemble without a common tokenizer or with a shortlist.
+        ConfigError: there is no such device, or an ensemble has no common tokenizer or a shortlist.
         CheckpointError: there is no checkpoint, or it is damaged or too new.
     """
     device = resolve_device(arguments.device)
@@ -237,7 +210,7 @@ def input_lines(name: str) -> Iterator[str]:
 
 @contextmanager
 def open_output(name: str) -> Iterator[BinaryIO]:
-    """A file that appears when it is complete, or standard output for `-`.
+    """Open a file that appears when it is complete, or standard output for `-`.
 
     Raises:
         DataError: the file cannot be written, or the disk is full.
@@ -259,13 +232,13 @@ def open_output(name: str) -> Iterator[BinaryIO]:
 
 
 def run_command(name: str, command: Callable[[], int]) -> int:
-    """The exit status of `command`.
+    """Run `command` and return its exit status.
 
-    A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. A reader that
-    closes our output, as `head` does, ends the command without a word: 141. SIGTERM unwinds it as
-    Ctrl-C does, so that no half-written file stays behind, and leaves the process with 143. What
-    standard output cannot say, such as a byte of a path that is no text, is spelt out there, as it
-    is on stderr.
+    A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. If the reader of
+    the output closes it, as `head` does, the command ends silently with 141. SIGTERM unwinds the
+    command as Ctrl-C does, so that no half-written file stays behind, and ends the process with
+    143. Characters that standard output cannot encode, such as bytes of a path that are not text,
+    are escaped, as they are on stderr.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -285,12 +258,12 @@ def run_command(name: str, command: Callable[[], int]) -> int:
 
 
 def _discard_stdout() -> None:
-    """Python writes what is left in its buffer when it exits: let that succeed."""
+    """Redirect stdout to nowhere, so that Python can flush its buffer when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def positive(text: str) -> int:
-    """The type of a flag that takes a whole number from 1 on."""
+    """Parse a flag that takes a whole number of at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small, use 1 or more")

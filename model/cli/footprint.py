@@ -1,4 +1,4 @@
-"""Footprint: the memory that a model takes in the engine, weights and slots apart."""
+"""Footprint: the memory that a model takes in the engine, for weights and for slots."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -19,24 +19,24 @@ from model.text.tokenizer import EOS_ID
 class Footprint:
     """Bytes of the tensors that an engine holds on the CPU, for the search options of a checkpoint.
 
-    An engine of n slots holds `fixed_bytes + n * slot_bytes`. What a step computes with, and
-    PyTorch itself, come on top.
+    An engine of n slots holds `fixed_bytes + n * slot_bytes`. Intermediate results of a step, and
+    PyTorch itself, come on top of that.
     """
 
     fixed_bytes: int
     """Weights, and the tables that are made from them at load."""
     slot_bytes: int
-    """Memory, state, beam and history of one sentence of the greatest length."""
+    """Memory, state, beam and history of one sentence of maximal length."""
 
 
 def footprint(checkpoint: Checkpoint, precision: str) -> Footprint:
-    """From the shapes in two engines, of one slot and of two."""
+    """Compute the footprint from the shapes in two engines, of one slot and of two."""
     one, two = (tensor_bytes(_warm_engine(checkpoint, precision, slots)) for slots in (1, 2))
     return Footprint(fixed_bytes=one - (two - one), slot_bytes=two - one)
 
 
 def _warm_engine(checkpoint: Checkpoint, precision: str, slots: int) -> Engine:
-    """An engine that has translated one piece: what is made when it is first needed is there."""
+    """An engine that has translated one piece, so that everything made on demand exists."""
     load = Workload(
         run=checkpoint.path,
         device="cpu",
@@ -52,7 +52,7 @@ def _warm_engine(checkpoint: Checkpoint, precision: str, slots: int) -> Engine:
 
 
 def tensor_bytes(root: object) -> int:
-    """Bytes of all tensors and arrays that can be reached from `root`, each storage once."""
+    """Bytes of all tensors and arrays reachable from `root`, counting each storage once."""
     storages: dict[int, int] = {}
     seen: set[int] = set()
     ahead = [root]
@@ -72,7 +72,7 @@ def tensor_bytes(root: object) -> int:
 
 
 def _storage(tensor: Tensor) -> tuple[int, int]:
-    """What tells a storage from others, and its bytes."""
+    """Identity and bytes of a storage."""
     if tensor.layout != torch.strided:  # packed by oneDNN: it shows no storage
         return id(tensor), tensor.numel() * tensor.element_size()
     storage = tensor.untyped_storage()

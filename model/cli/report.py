@@ -1,4 +1,4 @@
-"""Report: what a command has measured, as a table for people and as JSON for programs."""
+"""Report: the measurements of a command, as a table for people and as JSON for programs."""
 
 import argparse
 import json
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from model.cli.command import STREAM, open_output
 
-_ERRORS = "backslashreplace"  # of a path that is no text; in JSON it is the very escape
+_ERRORS = "backslashreplace"  # for a path that is not text; JSON has the same escape
 
 
 def add_report_argument(parser: argparse.ArgumentParser) -> None:
-    """--json."""
+    """Add --json."""
     parser.add_argument(
         "--json",
         metavar="FILE",
@@ -19,7 +19,7 @@ def add_report_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def write_report(text: str, figures: Mapping[str, object], json_name: str | None) -> None:
-    """`text` to standard output, `figures` to the file that --json named.
+    """Write `text` to standard output, and `figures` to the file named by --json.
 
     Raises:
         DataError: the file cannot be written, or the disk is full.
@@ -34,7 +34,7 @@ def write_report(text: str, figures: Mapping[str, object], json_name: str | None
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lines with the first column to the left and every other one to the right."""
+    """Format a table with the first column aligned left and all others aligned right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = []
     for row in (header, *rows):

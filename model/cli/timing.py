@@ -1,4 +1,4 @@
-"""Timing of the engine, pieces in and pieces out: full speed, latency under load, cold start."""
+"""Timing of the engine on pieces: full speed, latency under load, cold start."""
 
 import os
 import re
@@ -25,7 +25,7 @@ from model.translator import SHORTEST_LIMIT
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workload:
-    """Which model runs where, and how many sentences are in flight at once."""
+    """Where and how a model runs, and how many sentences are in flight at once."""
 
     run: Path
     device: str
@@ -37,7 +37,7 @@ class Workload:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """What came out in how much time."""
+    """The amount of output, and the time it took."""
 
     seconds: float
     sentences: int
@@ -47,13 +47,13 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """How fast a load is translated."""
+    """Measurements of one load."""
 
     precision: str
     in_flight: int
     rows: int
     sentences: int
-    """Measured in each repeat."""
+    """Sentences measured in each repeat."""
     sentences_per_s: float
     tokens_per_s: float
     p50_ms: float
@@ -64,31 +64,31 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColdStart:
-    """What it takes to get a process that translates. Bytes are 0 where the system does not tell.
+    """The cost of starting a process that translates. Bytes are 0 where the system does not tell.
 
-    "Cold" is the process, not the disk: the files may be in the page cache of the system.
+    The process is cold, not the disk: files may be in the page cache of the system.
     """
 
     load_s: float
-    """To read and verify the checkpoint and to make the engine from it."""
+    """Seconds to read and verify the checkpoint and to make an engine from it."""
     start_s: float
-    """From the start of the process to its first finished sentence, load included."""
+    """Seconds from the start of the process to its first finished sentence, including the load."""
     resident_bytes: int
-    """Memory held then."""
+    """Memory in use after the first sentence."""
     peak_bytes: int
-    """The most that was held while all sentences of the load were translated."""
+    """Most memory in use while all sentences of the load were translated."""
 
 
 def source_limit(checkpoint: Checkpoint) -> int:
-    """Source pieces that a sentence may have, as in the `Translator`."""
+    """Most source pieces of a sentence, as in the `Translator`."""
     return max(checkpoint.config.max_length, SHORTEST_LIMIT)
 
 
 def make_engine(checkpoint: Checkpoint, load: Workload) -> Engine:
-    """An engine with just the slots for the load, and as much room in each as the `Translator`'s.
+    """Make an engine with as many slots as the load needs, each as large as in the `Translator`.
 
     Raises:
-        ConfigError: no such device or precision.
+        ConfigError: there is no such device or precision.
     """
     device = resolve_device(load.device)
     limit = source_limit(checkpoint)
@@ -106,7 +106,7 @@ def make_engine(checkpoint: Checkpoint, load: Workload) -> Engine:
 def measure(
     checkpoint: Checkpoint, loads: Sequence[Workload], requests: Sequence[Request], repeats: int
 ) -> Iterator[Figures]:
-    """The figures of each load. They take turns, so that a disturbance hits all of them alike."""
+    """Measure each load. Loads take turns, so that a disturbance affects all of them."""
     engines = [make_engine(checkpoint, load) for load in loads]
     for engine, load in zip(engines, loads, strict=True):
         full_speed(engine, requests[: 2 * load.in_flight])  # the warm-up
@@ -138,7 +138,7 @@ def measure(
 
 
 def full_speed(engine: Engine, requests: Sequence[Request]) -> Speed:
-    """All sentences wait from the start, the longest first, as in `dragoman-translate`."""
+    """Translate sentences that all wait from the start, longest first, as `dragoman-translate`."""
     started = time.perf_counter()
     for request in sorted(requests, key=lambda request: len(request.src), reverse=True):
         engine.add(request)
@@ -157,13 +157,13 @@ def latencies(
     in_flight: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Seconds from `add` to `Finished` of each request, with `in_flight` sentences there always.
+    """Seconds from `add` to `Finished` of each request, with always `in_flight` sentences.
 
-    As soon as one is finished the next one comes. The first `in_flight` sentences, which all start
-    together, are not measured, and behind the last measured one others keep the engine full.
+    As soon as one is finished, the next one is added. The first `in_flight` sentences, which all
+    start together, are not measured, and after the last measured one others keep the engine full.
     """
     coming = cycle(requests)
-    added: dict[int, tuple[int, float]] = {}  # id: number in the order of arrival, and time
+    added: dict[int, tuple[int, float]] = {}  # id: number by order of arrival, and time
     found = [0.0] * len(requests)
     missing, number = len(requests), 0
     while missing:
@@ -187,7 +187,7 @@ def cold_start(load: Workload, requests: Sequence[Request]) -> ColdStart:
     """Load the model in a fresh process, translate one sentence, then all of them.
 
     Raises:
-        DragomanError: what loading raises, as it is.
+        DragomanError: loading raised it.
     """
     threads = torch.get_num_threads()
     with ProcessPoolExecutor(
@@ -200,7 +200,7 @@ def cold_start(load: Workload, requests: Sequence[Request]) -> ColdStart:
 
 
 def _start(load: Workload, requests: Sequence[Request], threads: int, launched: float) -> ColdStart:
-    """What the fresh process does. Monotonic clocks of one machine agree between processes."""
+    """Run in the fresh process. Monotonic clocks agree between the processes of a machine."""
     torch.set_num_threads(threads)
     loading = time.monotonic()
     engine = make_engine(load_checkpoint(load.run), load)
@@ -218,7 +218,7 @@ def _start(load: Workload, requests: Sequence[Request], threads: int, launched: 
 
 
 def _memory(name: str) -> int:
-    """A figure of the process in bytes, 0 where the system does not tell (not Linux)."""
+    """A figure of the process in bytes; 0 where the system does not tell it (not Linux)."""
     status = Path(f"/proc/{os.getpid()}/status")
     if not status.exists():
         return 0

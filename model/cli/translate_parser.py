@@ -1,4 +1,4 @@
-"""The parser of dragoman-translate, and what its --help says."""
+"""The parser of dragoman-translate, and its help text."""
 
 import argparse
 
@@ -48,7 +48,7 @@ parquet: the table comes back with a column "translation"."""
 
 
 def translate_parser() -> argparse.ArgumentParser:
-    """Takes the command line apart."""
+    """Make the parser of the command line."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
     add_ensemble_argument(parser)
@@ -69,7 +69,8 @@ def translate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="of input and output (default: what the name of the input ends in, else text)",
+        help="of input and output (default: what the name of the input ends in, else text); an "
+        "--n-best above 1 needs jsonl",
     )
     parser.add_argument(
         "--field",

@@ -1,6 +1,6 @@
-"""Automaton over pieces that knows which pieces would complete a forbidden phrase.
+"""Automaton over pieces that tells which pieces would complete a forbidden phrase.
 
-One automaton holds a whole list of phrases. `model.translation.avoid_automaton` makes it from text.
+One automaton covers a whole list of phrases; `model.translation.avoid_automaton` builds it.
 """
 
 # Shapes: M sentences, K hypotheses, V vocabulary, Q states.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Automaton:
-    """State 0 is the beginning of the translation."""
+    """Tables of an automaton whose state 0 is the beginning of the translation."""
 
     following: Tensor
     """(Q, V) int32: the state that each piece leads to."""
@@ -21,10 +21,10 @@ class Automaton:
     """(Q, V) bool: the pieces that would complete a phrase."""
 
     def to(self, device: torch.device) -> "Automaton":
-        """The same on `device`."""
+        """A copy on `device`."""
         return Automaton(self.following.to(device), self.forbidden.to(device))
 
 
 def forbid_completions(log_probs: Tensor, automaton: Automaton, state: Tensor) -> None:
-    """Set to -inf, in `log_probs` (M, K, V), what would complete a phrase in `state` (M, K)."""
+    """Set `log_probs` (M, K, V) to -inf for pieces that complete a phrase in `state` (M, K)."""
     log_probs.masked_fill_(automaton.forbidden[state], -torch.inf)

@@ -1,12 +1,12 @@
 """Beam search as functions on tensors: candidates, length penalties, stop rule.
 
-The search that the engine runs with them, for every sentence by itself:
+With them the engine runs this search, for each sentence by itself:
 
-1. Each step extends the alive hypotheses, which are all of one length, by one piece. The
+1. Each step extends the alive hypotheses, all of the same length, by one piece. The
    probability of a piece is normalised over the whole vocabulary; only then are PAD, UNK and BOS
    forbidden. So forced decoding of a hypothesis gives the log-probability that the search gave it.
 2. Of all candidates (hypothesis, piece) the best `beam_size - finished` by log-probability are
-   kept, equal ones in the order of (hypothesis, piece). The next hypotheses are numbered so.
+   kept, equal ones in the order of (hypothesis, piece). They become the next hypotheses in order.
 3. A candidate that ends in EOS is finished and keeps its place in the beam: the alive beam
    shrinks. Its score is log_prob / length_penalty(|Y|), where |Y| counts EOS.
 4. EOS is forbidden below `min_length` pieces. A hypothesis of `length_limit` pieces can only be
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from model.decoding.options import SearchOptions
 
-BLOCK = 128  # candidates whose maximum is taken first; near sqrt(V), where two stages cost least
+BLOCK = 128  # candidates whose maximum is taken first; about sqrt(V): two stages then cost least
 LAST = 2**31 - 1
 
 
@@ -40,11 +40,11 @@ class Hypothesis:
     log_prob: float
     """Natural logarithm of the probability of the pieces and EOS."""
     token_log_probs: tuple[float, ...]
-    """The same of each piece and of EOS, given those before it."""
+    """The same for each piece and EOS, given the pieces before it."""
     score: float
-    """`log_prob` divided by the length penalty; what hypotheses are ranked by."""
+    """`log_prob` divided by the length penalty; hypotheses are ranked by it."""
     truncated: bool
-    """It reached the length limit, and the network would rather have gone on than end there."""
+    """Whether the length limit ended it where the network would have preferred to go on."""
     weights: Tensor = field(compare=False, repr=False)
     """(T, S) fp32 on the CPU: attention of each piece and EOS over the source pieces and EOS."""
 
@@ -61,7 +61,7 @@ def length_penalty(options: SearchOptions, length: Tensor) -> Tensor:
     """The divisor of the log-probability, fp32, for hypotheses of |Y| = `length`, EOS counted.
 
     `gnmt`: ((5 + |Y|) / 6) ** alpha (Wu et al. 2016, eq. 14); `power`: |Y| ** alpha; `none`: 1.
-    All are positive and never fall with the length, which the stop rule relies on.
+    All are positive and never decrease with the length, on which the stop rule relies.
     """
     base = torch.ones_like(length, dtype=torch.float64)
     if options.length_penalty == "gnmt":
@@ -81,20 +81,20 @@ def best_candidates(totals: Tensor) -> Candidates:
 
 
 class Extensions:
-    """`best_candidates` of log-probabilities + those of the hypotheses, without writing the sum.
+    """`best_candidates` for pieces after hypotheses, without writing out the sums.
 
-    Only the K best blocks are looked into, ranked by (maximum, position): an element outside has at
-    least K elements before it, the maxima of those blocks. Adding a number to all elements of a
-    block changes the order of none, so the maximum of a block gives the best sum in it, exactly.
-    What fills no block is always looked into. `torch.topk` promises no order among equal values, so
-    it ranks keys that are all different. The tables of indices are made once, because at few rows
-    it is operations that take the time.
+    Only the K best blocks are searched, ranked by (maximum, position): an element outside them has
+    at least K elements before it, the maxima of those blocks. Adding a number to all elements of a
+    block does not change their order, so the maximum of a block gives its best sum, exactly. The
+    remainder that fills no block is always searched. `torch.topk` promises no order among equal
+    values, so it ranks keys that are all different. The tables of indices are made once, because
+    with few rows the number of operations determines the time.
     """
 
     def __init__(self, beam: int, vocab: int, device: torch.device) -> None:
-        """For `beam` hypotheses a sentence and `vocab` pieces, or listed pieces."""
+        """For `beam` hypotheses per sentence and `vocab` pieces, or pieces of a shortlist."""
         self.vocab = vocab
-        # One block would have to be looked into anyway.
+        # A single block would have to be searched anyway.
         self._blocks = vocab // BLOCK if vocab >= 2 * BLOCK else 0
         self._full = self._blocks * BLOCK
         self._block_low = LAST - torch.arange(beam * self._blocks, device=device)
@@ -102,14 +102,14 @@ class Extensions:
         self._parent = block // max(self._blocks, 1)
         self._start = self._parent * vocab + block % max(self._blocks, 1) * BLOCK
         self._within = torch.arange(BLOCK, device=device)
-        # What fills no block, of every hypothesis.
+        # The remainder that fills no block, of every hypothesis.
         hypothesis = torch.arange(beam, device=device)
         self._hypothesis_low = LAST - hypothesis
         first = hypothesis.unsqueeze(1) * vocab
         self._rest = (first + torch.arange(self._full, vocab, device=device)).flatten()
 
     def best(self, log_probs: Tensor, alive: Tensor) -> Candidates:
-        """Of `log_probs` (N, K, V) + `alive` (N, K)."""
+        """The best candidates of `log_probs` (N, K, V) + `alive` (N, K)."""
         return self.best_with_largest(log_probs, alive)[0]
 
     def best_with_largest(self, log_probs: Tensor, alive: Tensor) -> tuple[Candidates, Tensor]:
@@ -147,17 +147,17 @@ def _key(values: Tensor, low: Tensor) -> Tensor:
     The bits of a float, read as an integer, rank as the float does; negative ones in reverse.
     """
     bits = (values + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
-    # Where the sign bit is set, all other bits are turned: bits >> 31 is then -1, else 0.
+    # Where the sign bit is set, all other bits are flipped: bits >> 31 is then -1, else 0.
     ranked = bits ^ ((bits >> 31) & LAST)
     return ranked.long().bitwise_left_shift_(32).bitwise_or_(low)
 
 
 def is_over(alive: Tensor, last_score: Tensor, longest_penalty: Tensor) -> Tensor:
-    """Which sentences can find nothing better: (N,) bool. Exact, no heuristic.
+    """Which sentences can find nothing better, (N,) bool: exact, not a heuristic.
 
-    A hypothesis only loses log-probability as it grows, and is divided by at most the penalty of
-    the length limit: that bounds the score it can reach. One that can equal the last score goes
-    on, because its pieces may rank first.
+    A hypothesis only loses log-probability as it grows, and is divided by at most the penalty at
+    the length limit, which bounds the score that it can reach. One that can equal the last score
+    goes on, because its pieces may rank first.
 
     Args:
         alive: (N, K) log-probabilities of the alive hypotheses, -inf where there is none.

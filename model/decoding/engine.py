@@ -1,7 +1,7 @@
-"""Engine: the only decode loop. Sentences go in at any time, each comes out when it is finished.
+"""Engine: the only decode loop. Sentences join at any time and leave when they are finished.
 
-Synchronous: it knows no threads, files or HTTP. Translating a corpus is this engine filled up
-front, a service is the same engine filled over time, greedy search is `beam_size` 1.
+It is synchronous and knows nothing of threads, files or HTTP. A corpus is translated by filling it
+at the start, a service fills it over time, and greedy search is `beam_size` 1.
 """
 
 import gc
@@ -13,7 +13,7 @@ from torch import Tensor
 from model.decoding.cuda.launch import StepLaunch, launch_for
 from model.decoding.lane import Lane, Unfinished
 from model.decoding.lexical_shortlist import Shortlist
-from model.decoding.native.network import NativeNetwork
+from model.decoding.native.network import NativeEncoded, NativeNetwork
 from model.decoding.native.search import NativeSearch
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.out_of_memory import is_out_of_memory
@@ -21,7 +21,7 @@ from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.rules.constraints import MAX_PIECES
 from model.decoding.state.slots import Slots
-from model.decoding.torch.encode import padded_length
+from model.decoding.torch.encode import Encoded, padded_length
 from model.decoding.torch.torch_search import TorchSearch
 from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
@@ -32,21 +32,21 @@ __all__ = ["Engine", "Event", "Finished", "Progress", "Request"]
 _log = logging.getLogger(__name__)
 
 MAX_LENGTH = 10_000
-"""Target pieces that options may make an engine give: its buffers grow with them."""
+"""Most target pieces that options may make an engine allow for: its buffers grow with them."""
 
 
 def room_for(options: SearchOptions, max_source: int) -> int:
     """The `max_length` of an engine for these options and sources of up to `max_source` pieces.
 
-    No less than the default options take, for requests that bring their own. Else no more than
-    `MAX_LENGTH`, so that `check_room` refuses options that no memory could hold.
+    At least what the default options need, for requests that bring their own options. Otherwise at
+    most `MAX_LENGTH`, so that `check_room` refuses options that need more memory than there is.
     """
     wanted = min(length_limit(options, max_source), MAX_LENGTH)
     return max(wanted, length_limit(SearchOptions(), max_source))
 
 
 def check_room(options: SearchOptions, source_length: int, room: int) -> None:
-    """Make sure that a source of `source_length` pieces gives no more than `room` pieces.
+    """Check that a source of `source_length` pieces gives no more than `room` pieces.
 
     Raises:
         RequestError: the options allow more.
@@ -60,7 +60,7 @@ def check_room(options: SearchOptions, source_length: int, room: int) -> None:
 
 
 def check_phrases(request: Request) -> None:
-    """Make sure that the pieces that a request demands fit below its length limit.
+    """Check that the pieces that a request demands fit within its length limit.
 
     Raises:
         RequestError: they do not.
@@ -85,17 +85,21 @@ def check_phrases(request: Request) -> None:
         )
 
 
-def make_search(
+AnyLane = Lane[Encoded] | Lane[NativeEncoded]
+
+
+def make_lane(
     network: Runnable, slots: Slots, shortlist: Shortlist | None, launch: StepLaunch
-) -> TorchSearch | NativeSearch:
-    """The search that runs `network`."""
+) -> AnyLane:
+    """A lane with the search that runs `network`."""
+    ahead = launch.encode_ahead
     if isinstance(network, NativeNetwork):
-        return NativeSearch(network, slots, shortlist)
-    return TorchSearch(network, slots, shortlist, launch)
+        return Lane(NativeSearch(network, slots, shortlist), encode_ahead=ahead)
+    return Lane(TorchSearch(network, slots, shortlist, launch), encode_ahead=ahead)
 
 
 class Engine:
-    """Search for many sentences at once, each with its own options, each as if it were alone."""
+    """Searches for many sentences at once, each with its own options and as if it were alone."""
 
     def __init__(
         self,
@@ -112,22 +116,22 @@ class Engine:
     ) -> None:
         """
         Args:
-            network: in eval mode; it is left as it is and packed, see `runnable`. One that is
-                packed already is used as it is.
-            device, dtype: where and in what precision it computes; as it stands if None.
+            network: in eval mode; it is not changed, but laid out for inference, see `runnable`.
+                One that is already laid out is used directly.
+            device, dtype: where and in what precision to compute; those of the network if None.
             max_rows: hypotheses in flight for each beam size in use: `max_rows // beam_size`
-                sentences, one at least.
-            max_source: source pieces that a sentence may have, without EOS; those that the network
-                was made for (`config.max_length`) if None.
-            max_length: target pieces that options may allow a sentence, see `room_for`; those that
-                the default options allow if None. Memory grows with the product of the two.
-            continues: (V,) bool, which pieces continue the word before them, so that a constraint
+                sentences, at least one.
+            max_source: most source pieces of a sentence, without EOS; those that the network was
+                made for (`config.max_length`) if None.
+            max_length: most target pieces that options may allow a sentence, see `room_for`; those
+                that the default options allow if None. Memory grows with the product of the two.
+            continues: (V,) bool, whether a piece continues the word before it, so that a constraint
                 ends where its word ends; none does if None.
-            shortlist: if given, a translation consists of the pieces that it names for its source.
-            launch: how steps are launched; what is meant to be the fastest on the device if None.
+            shortlist: if given, translations consist only of pieces that it lists for the source.
+            launch: how steps are launched; `launch_for` the device if None.
 
         Raises:
-            ConfigError: int8 or a shortlist for an ensemble.
+            ConfigError: int8 or a shortlist is asked for with an ensemble.
         """
         self.max_source = max_source or network.config.max_length
         self.max_length = max_length or room_for(SearchOptions(), self.max_source)
@@ -143,7 +147,7 @@ class Engine:
         self._vocab_size = network.config.vocab_size
         none = torch.zeros(self._vocab_size, dtype=torch.bool)
         self._continues = (none if continues is None else continues).to(self._network.device)
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, AnyLane] = {}
         self._homeless: dict[int, list[Unfinished]] = {}  # by beam size: see `_step_lane`
         self._next_id = 0
 
@@ -153,14 +157,14 @@ class Engine:
         return bool(self._homeless) or any(lane.busy for lane in self._lanes.values())
 
     def add(self, request: Request) -> int:
-        """Let a sentence wait for a free slot. Within a beam size, first come, first served.
+        """Queue a sentence for a free slot. Within a beam size, first come, first served.
 
         Returns:
             The id that its events carry.
 
         Raises:
-            RequestError: no source pieces, too many of them, ids that are no pieces, too high a
-                length limit, or a prefix or constraints that do not fit below it.
+            RequestError: there are no source pieces, too many of them, or ids outside the
+                vocabulary; the length limit is too high, or prefix or constraints exceed it.
         """
         length = len(request.src)
         if not 1 <= length <= self.max_source:
@@ -176,7 +180,7 @@ class Engine:
         return id
 
     def _check_ids(self, request: Request) -> None:
-        """Compiled kernels would read whatever stands at the place of a piece that is none."""
+        """Refuse ids outside the vocabulary: compiled kernels would read beyond their arrays."""
         given = {
             "source": request.src,
             "prefix": request.prefix,
@@ -191,7 +195,7 @@ class Engine:
                     )
 
     def cancel(self, id: int) -> None:
-        """Drop a sentence, waiting or in flight: no more events of it. No effect once finished."""
+        """Drop a sentence, waiting or in flight: it has no more events. No effect once finished."""
         for lane in self._lanes.values():
             if lane.cancel(id):
                 return
@@ -200,24 +204,24 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Let waiting sentences join and extend all in flight by one piece; what there is to tell.
+        """Let waiting sentences join, extend all in flight by one piece, and return the events.
 
-        Each id ends in exactly one `Finished`, unless it is cancelled. Where memory runs out, a
-        lane goes on with half of its slots; the sentences that were in flight begin anew.
+        Each id ends in exactly one `Finished`, unless it is cancelled. If memory runs out, a lane
+        goes on with half of its slots; the sentences that were in flight start over.
 
         Raises:
-            RuntimeError, MemoryError: memory runs out for a single sentence. No sentence is lost:
+            RuntimeError, MemoryError: memory ran out for a single sentence. No sentence is lost:
                 the next step tries again.
         """
         self._house()
         events: list[Event] = []
         for beam_size in list(self._lanes):
-            if beam_size in self._lanes:  # an idle one may have made room
+            if beam_size in self._lanes:  # unless it was idle and made room for another
                 events += self._step_lane(beam_size)
         return events
 
     def _step_lane(self, beam_size: int) -> list[Event]:
-        """A step of one lane, or if there is no memory for it a smaller lane, and no step yet."""
+        """Step one lane; if there is no memory for that, only replace it by a smaller lane."""
         lane = self._lanes[beam_size]
         try:
             return lane.step()
@@ -228,7 +232,7 @@ class Engine:
             del self._lanes[beam_size]
             if lane.slots == 1:
                 raise
-        # Not where the error is handled: its traceback holds the buffers that are to be freed.
+        # Not in the handler: the traceback of the error holds the buffers that are to be freed.
         self._halve(lane.slots, beam_size)
         del lane
         self._free()
@@ -236,21 +240,21 @@ class Engine:
         return []
 
     def _house(self) -> None:
-        """Find a lane for those that lost theirs."""
+        """Find a lane for the sentences that lost theirs."""
         for beam_size in list(self._homeless):
-            lane = self._lane(beam_size)  # may raise: they stay where they are
+            lane = self._lane(beam_size)  # may raise: then they stay homeless
             lane.take(self._homeless.pop(beam_size))
 
     @torch.inference_mode()
-    def _lane(self, beam_size: int) -> Lane:
-        """The lane of a beam size, made when first needed in place of those that stand idle."""
+    def _lane(self, beam_size: int) -> AnyLane:
+        """The lane of a beam size, made when first needed; it then replaces idle ones."""
         if beam_size not in self._lanes:
             self._lanes = {size: lane for size, lane in self._lanes.items() if lane.busy}
             self._lanes[beam_size] = self._new_lane(beam_size)
         return self._lanes[beam_size]
 
-    def _new_lane(self, beam_size: int) -> Lane:
-        """A lane of as many slots as there is memory for, up to those that are wanted."""
+    def _new_lane(self, beam_size: int) -> AnyLane:
+        """Make a lane with `max_rows // beam_size` slots, or as many as there is memory for."""
         while True:
             count = max(1, self._max_rows // beam_size)
             try:
@@ -261,8 +265,7 @@ class Engine:
                     source=padded_length((PAD_ID,) * self.max_source),
                     continues=self._continues,
                 )
-                search = make_search(self._network, slots, self._shortlist, self._launch)
-                return Lane(search, encode_ahead=self._launch.encode_ahead)
+                return make_lane(self._network, slots, self._shortlist, self._launch)
             except Exception as error:
                 if not is_out_of_memory(error) or count == 1:
                     raise
@@ -270,7 +273,7 @@ class Engine:
             self._free()
 
     def _halve(self, count: int, beam_size: int) -> None:
-        """Let lanes that are made from now on have half the rows of one with `count` slots."""
+        """Give lanes made from now on half the rows of one with `count` slots."""
         self._max_rows = count // 2 * beam_size
         _log.warning(
             "out of memory with %d sentences in flight at beam size %d: going on with %d",
@@ -280,7 +283,7 @@ class Engine:
         )
 
     def _free(self) -> None:
-        """Give back what nobody holds any more, so that it can be had in other sizes."""
+        """Release unused memory, so that it can be allocated in other sizes."""
         gc.collect()
         if self._continues.is_cuda:
             torch.cuda.empty_cache()

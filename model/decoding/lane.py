@@ -1,23 +1,22 @@
 """Lane: the sentences of one beam size that are searched side by side.
 
 A sentence joins as soon as a slot is free and leaves in the step in which it is known to be over.
-The active slots are always the first ones. What a step computes is the business of the search:
-`TorchSearch`, or `NativeSearch` for int8 on a CPU.
+The active slots are always the first ones. What a step computes is up to the search: `TorchSearch`,
+or `NativeSearch` for int8 on a CPU.
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, Protocol
 
-from model.decoding.native.search import NativeSearch
 from model.decoding.options import length_limit
-from model.decoding.queue import Queue
+from model.decoding.queue import Kept, Queue, QueueSearch
 from model.decoding.request import Event, Finished, Request
 from model.decoding.sentence import Sentence, has_rules
-from model.decoding.torch.torch_search import TorchSearch
+from model.decoding.state.slots import Slots
 
 
 class Unfinished(NamedTuple):
-    """A sentence that begins anew in another lane."""
+    """A sentence that starts over in another lane."""
 
     id: int
     request: Request
@@ -25,27 +24,39 @@ class Unfinished(NamedTuple):
     """Length of the stable prefix last reported."""
 
 
-class Lane:
-    """Slots for sentences of one beam size, and the queue of those that wait for one."""
+class Search(QueueSearch[Kept], Protocol[Kept]):
+    """What a lane needs of a search. What `encode` returns, of any type, is passed to `admit`."""
 
-    def __init__(self, search: TorchSearch | NativeSearch, *, encode_ahead: bool) -> None:
-        """`encode_ahead`: whether the head of the queue is encoded behind every step."""
-        self._search: Any = search  # what it encodes comes back to itself, of whatever type
-        self.waiting: Queue[Any] = Queue(self._search)
+    @property
+    def slots(self) -> Slots: ...
+
+    def admit(self, slot: int, sentence: Sentence, encoded: Kept) -> None: ...
+
+    def move(self, source: int, target: int, sentence: Sentence) -> None: ...
+
+    def extend(self, active: list[Sentence]) -> list[bool]: ...
+
+
+class Lane(Generic[Kept]):
+    """Slots for the sentences of one beam size, and a queue of those that wait for one."""
+
+    def __init__(self, search: Search[Kept], *, encode_ahead: bool) -> None:
+        """`encode_ahead`: whether the head of the queue is encoded after every step."""
+        self._search = search
+        self.waiting = Queue(search)
         self._encode_ahead = encode_ahead
         self._active: list[Sentence | None] = []  # None: freed since the last step
-        self._reported: dict[int, int] = {}  # of those that began in another lane
+        self._reported: dict[int, int] = {}  # by id, for sentences that began in another lane
 
     @property
     def busy(self) -> bool:
-        """Whether a sentence is active or waiting."""
+        """Whether any sentence is active or waiting."""
         return len(self.waiting) > 0 or any(self._active)
 
     @property
     def slots(self) -> int:
         """How many sentences can be active."""
-        count: int = self._search.slots.count
-        return count
+        return self._search.slots.count
 
     def cancel(self, id: int) -> bool:
         """Forget the sentence `id`; False if it is not here."""
@@ -59,7 +70,7 @@ class Lane:
         return False
 
     def unfinished(self) -> list[Unfinished]:
-        """All sentences that are here, those in flight first, each in the order of arrival."""
+        """All sentences of the lane: first those in flight, then those waiting, by arrival."""
         active = [sentence for sentence in self._active if sentence is not None]
         active.sort(key=lambda sentence: sentence.id)
         return [
@@ -68,13 +79,13 @@ class Lane:
         ]
 
     def take(self, unfinished: Iterable[Unfinished]) -> None:
-        """Let sentences wait that were in another lane. What was reported is not told again."""
+        """Queue sentences from another lane. What was already reported is not reported again."""
         for id, request, reported in unfinished:
             self.waiting.add(id, request)
             self._reported[id] = reported
 
     def step(self) -> list[Event]:
-        """Fill free slots, extend every active sentence by one piece, hand over the finished.
+        """Fill free slots, extend every active sentence by one piece, and return the events.
 
         If this raises, no sentence is lost: `unfinished` has them all.
         """
@@ -97,16 +108,16 @@ class Lane:
         return events
 
     def _fill(self) -> list[Sentence]:
-        """Waiting sentences take the free slots; the last active ones move into what remains free.
+        """Move waiting sentences into free slots, and the last active ones into slots still free.
 
         Returns:
-            The active sentences, that of slot i at i.
+            The active sentences by slot.
         """
         holes = [slot for slot, sentence in enumerate(self._active) if sentence is None]
         holes.reverse()
         while len(self.waiting) and (holes or len(self._active) < self.slots):
             self._admit(holes.pop() if holes else len(self._active))
-        for hole in holes:  # from the highest down, so that the last slot is never another hole
+        for hole in holes:  # from the highest down: the last slot is then never another hole
             last = self._active.pop()
             if last is not None:
                 self._active[hole] = last
@@ -114,7 +125,7 @@ class Lane:
         return [sentence for sentence in self._active if sentence is not None]
 
     def _admit(self, slot: int) -> None:
-        """Put the sentence that has waited longest into `slot`."""
+        """Move the sentence that has waited longest into `slot`."""
         id, request, encoded = self.waiting.pop()
         limit = length_limit(request.options, len(request.src))
         sentence = Sentence(id, request, limit, has_rules(request))

@@ -1,6 +1,6 @@
-"""Lexical shortlist: the target pieces that a source sentence may become, a few hundred of all.
+"""Lexical shortlist: the few hundred target pieces that a source sentence may be translated to.
 
-The output layer then scores these pieces only (Mi et al. 2016, "Vocabulary manipulation for neural
+The output layer then scores only these pieces (Mi et al. 2016, "Vocabulary manipulation for neural
 machine translation"). `training.lexical.learn_shortlist` learns the table.
 """
 
@@ -20,21 +20,21 @@ from model.text.tokenizer import EOS_ID
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Shortlist:
-    """Which target pieces go with which source pieces. Never changed: share it between threads."""
+    """The target pieces that go with each source piece. Immutable, so threads may share it."""
 
     candidates: NDArray[np.int32]
-    """(V, C): row s holds the best translations of source piece s, then EOS to fill the row."""
+    """(V, C): row s holds the best translations of source piece s, filled up with EOS."""
     frequent: NDArray[np.int32]
     """(F,): pieces that are allowed in every sentence, EOS among them."""
     byte_pieces: NDArray[np.int32]
-    """(B,): what characters outside the vocabulary are spelt with; B is 256 or 0."""
+    """(B,): the pieces that spell characters outside the vocabulary; B is 256 or 0."""
 
     def of(self, src: Sequence[int]) -> NDArray[np.int64]:
         """The sorted ids that the translation of one sentence may consist of.
 
         They are the candidates of its pieces, the pieces themselves (names and numbers are copied),
         the frequent pieces, and all byte pieces if it has one. EOS is among them; PAD, UNK and BOS
-        never are. The order of the pieces changes nothing, nor does an EOS at their end.
+        never are. Neither the order of `src` nor an EOS at its end matters.
         """
         own = np.asarray(src, dtype=np.int64)
         allowed = np.zeros(len(self.candidates), dtype=np.bool_)
@@ -47,7 +47,7 @@ class Shortlist:
         return np.flatnonzero(allowed)
 
     def to_bytes(self) -> bytes:
-        """As safetensors."""
+        """The shortlist in the safetensors format."""
         return safetensors.numpy.save({name: getattr(self, name) for name in _DIMENSIONS})
 
 
@@ -55,10 +55,10 @@ _DIMENSIONS = {"candidates": 2, "frequent": 1, "byte_pieces": 1}
 
 
 def shortlist_from_bytes(content: bytes, *, vocab_size: int) -> Shortlist:
-    """What `to_bytes` wrote.
+    """Read what `to_bytes` wrote.
 
     Raises:
-        CheckpointError: not safetensors, or not a shortlist for `vocab_size` pieces.
+        CheckpointError: it is not safetensors, or not a shortlist for `vocab_size` pieces.
     """
     try:
         arrays = safetensors.numpy.load(content)

@@ -1,8 +1,8 @@
-"""SearchOptions: how a text is cut and searched, and what follows from it before the search."""
+"""Search options: how a text is cut and searched."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypeVar, get_args
 
 from model.errors import ConfigError
 from model.text.charset import half_character
@@ -22,78 +22,135 @@ MAX_TOP_K = 1_000_000
 MAX_SEED = 2**63 - 1
 MAX_DIVERSE_STRENGTH = 100.0
 
-BOUNDS: dict[str, tuple[float, float]] = {
-    "alpha": (0, MAX_ALPHA),
-    "word_reward": (-MAX_WORD_REWARD, MAX_WORD_REWARD),
-    "coverage_beta": (0, MAX_COVERAGE_BETA),
-    "min_length": (0, MAX_LENGTH_B),
-    "max_length_a": (0, MAX_LENGTH_A),
-    "max_length_b": (0, MAX_LENGTH_B),
-    "no_repeat_ngram": (0, MAX_NGRAM),
-    "temperature": (0, MAX_TEMPERATURE),
-    "top_k": (0, MAX_TOP_K),
-    "top_p": (0, 1),
-    "seed": (0, MAX_SEED),
-    "diverse_groups": (1, MAX_BEAM_SIZE),
-    "diverse_strength": (0, MAX_DIVERSE_STRENGTH),
-}
-"""The least and the greatest value of each option that depends on no other."""
+LengthPenalty = Literal["gnmt", "power", "none"]
+SplitSentences = Literal["auto", "always", "never"]
+OnLong = Literal["refuse", "cut"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OptionDescription:
+    """What users read about an option: in --help, in OpenAPI and in docs/search.md."""
+
+    text: str
+    """One phrase without a capital or a full stop; names of other options are in backticks."""
+    bounds: tuple[float, float] | None
+    """The least and the greatest value; None if the option is not a number."""
+    above_least: bool
+    """Whether the least value itself is refused."""
+
+
+def option(
+    default: T,
+    text: str,
+    *,
+    bounds: tuple[float, float] | None = None,
+    above_least: bool = False,
+) -> T:
+    """A dataclass field with this default, and with a description in its metadata."""
+    description = OptionDescription(text, bounds, above_least)
+    return field(default=default, metadata={"description": description})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchOptions:
     """How a text is cut into sentences, and how each is searched.
 
-    Flags, JSON fields and `decoding.json` use the same names.
-
-    `docs/search.md` explains each option. Those that contradict one another are refused here.
+    Each option is described here and nowhere else. Flags, JSON fields and `decoding.json` use the
+    same names; `docs/search.md` explains the options further. Options that contradict one another
+    are refused.
     """
 
-    beam_size: int = 5
-    """Hypotheses kept side by side, 1 to 64; 1 is greedy search. With a temperature: samples."""
-    n_best: int = 1
-    """Translations returned for a sentence, 1 to `beam_size`, no two of the same text."""
-    length_penalty: Literal["gnmt", "power", "none"] = "gnmt"
-    alpha: float = 1.0
-    """Exponent of the length penalty, 0 to 5; more favours longer output, 0 is no penalty."""
-    word_reward: float = 0.0
-    """Added to the score for each piece and EOS, -10 to 10; more favours longer output."""
-    coverage_beta: float = 0.0
-    """Weight of the coverage penalty, 0 to 10; more favours output that attends to all source."""
-    min_length: int = 0
-    """Pieces before EOS is allowed; a smaller length limit overrides it."""
-    max_length_a: float = 2.0
-    """The length limit is floor(max_length_a * source pieces + max_length_b) pieces."""
-    max_length_b: int = 10
-    no_repeat_ngram: int = 0
-    """Pieces in a row that may not occur twice in a translation; 0 forbids none."""
-    temperature: float = 0.0
-    """0 searches; above, pieces are drawn from the probabilities ** (1 / temperature)."""
-    top_k: int = 0
-    """Draw from the so many most probable pieces; 0 is all of them."""
-    top_p: float = 1.0
-    """Draw from the fewest most probable pieces that have this probability together."""
-    seed: int = 0
-    """Of the random numbers: another one draws other samples."""
-    diverse_groups: int = 1
-    """Parts of the beam that are searched one after the other, each avoiding earlier choices."""
-    diverse_strength: float = 0.5
-    """What a piece loses in log-probability for each time that an earlier group chose it."""
-    prefix: str = ""
-    """The translation begins with this text."""
-    constraints: tuple[str, ...] = ()
-    """Words or phrases that the translation contains."""
-    avoid: tuple[str, ...] = ()
-    """Words or phrases that the translation does not contain."""
-    split_sentences: Literal["auto", "always", "never"] = "auto"
-    """Whether lines are cut at the ends of sentences; `auto` cuts them unless the model has learned
-    from lines of several sentences."""
-    on_long: Literal["refuse", "cut"] = "refuse"
-    """Of a model that reads texts whole, as for summaries: what becomes of one that is too long."""
-    source_language: str = ""
-    """BCP 47 tag or name of the language of the text; "" is that of the model."""
-    target_language: str = ""
-    """Of the translation; it must be that of the model."""
+    beam_size: int = option(
+        5,
+        "hypotheses kept side by side: 1 is greedy search, more is slower, often better",
+        bounds=(1, MAX_BEAM_SIZE),
+    )
+    n_best: int = option(
+        1, "translations returned for each text, at most `beam_size`", bounds=(1, MAX_BEAM_SIZE)
+    )
+    length_penalty: LengthPenalty = option(
+        "gnmt", "what log-probabilities are divided by, so that short output is not favoured"
+    )
+    alpha: float = option(
+        1.0,
+        "exponent of the length penalty: more favours longer output, 0 is no penalty",
+        bounds=(0, MAX_ALPHA),
+    )
+    word_reward: float = option(
+        0.0,
+        "added to the score for each piece and the end: more favours longer output",
+        bounds=(-MAX_WORD_REWARD, MAX_WORD_REWARD),
+    )
+    coverage_beta: float = option(
+        0.0,
+        "weight of the penalty for source that gets too little attention; 0 is none",
+        bounds=(0, MAX_COVERAGE_BETA),
+    )
+    min_length: int = option(
+        0,
+        "pieces that a translation has at least; a smaller length limit overrides it",
+        bounds=(0, MAX_LENGTH_B),
+    )
+    max_length_a: float = option(
+        2.0,
+        "a translation has at most floor(a * source pieces + b) pieces; this is a",
+        bounds=(0, MAX_LENGTH_A),
+    )
+    max_length_b: int = option(10, "the b of `max_length_a`, in pieces", bounds=(0, MAX_LENGTH_B))
+    no_repeat_ngram: int = option(
+        0,
+        "pieces in a row that may not occur twice in a translation; 0 forbids none",
+        bounds=(0, MAX_NGRAM),
+    )
+    temperature: float = option(
+        0.0,
+        "above 0, `beam_size` samples are drawn from the probabilities ** (1 / temperature); "
+        "0 searches",
+        bounds=(0, MAX_TEMPERATURE),
+    )
+    top_k: int = option(
+        0, "draw from this many most probable pieces only; 0 is all of them", bounds=(0, MAX_TOP_K)
+    )
+    top_p: float = option(
+        1.0,
+        "draw from the fewest most probable pieces that have this probability together",
+        bounds=(0, 1),
+        above_least=True,
+    )
+    seed: int = option(
+        0, "seed of the random numbers: another one draws other samples", bounds=(0, MAX_SEED)
+    )
+    diverse_groups: int = option(
+        1,
+        "parts of the beam that avoid each other's choices; it divides `beam_size`",
+        bounds=(1, MAX_BEAM_SIZE),
+    )
+    diverse_strength: float = option(
+        0.5,
+        "what a piece loses in log-probability for each time that an earlier group chose it",
+        bounds=(0, MAX_DIVERSE_STRENGTH),
+    )
+    prefix: str = option("", "text that the translation begins with")
+    constraints: tuple[str, ...] = option((), "words or phrases that the translation contains")
+    avoid: tuple[str, ...] = option((), "words or phrases that the translation does not contain")
+    split_sentences: SplitSentences = option(
+        "auto",
+        "whether lines are cut at the ends of sentences; auto cuts them unless the model has "
+        "learned from lines of several sentences",
+    )
+    on_long: OnLong = option(
+        "refuse",
+        "what becomes of a text that is too long for a model that reads texts whole, as for "
+        "summaries: it is refused, or cut so that its beginning is read",
+    )
+    source_language: str = option(
+        "", "language of the text, as a BCP 47 tag or a name; left out, that of the model"
+    )
+    target_language: str = option(
+        "", "language of the translation, likewise; a model of another language is refused"
+    )
 
     def __post_init__(self) -> None:
         if not 1 <= self.beam_size <= MAX_BEAM_SIZE:
@@ -105,7 +162,7 @@ class SearchOptions:
                 f"n_best: {self.n_best} is not in 1 to beam_size {self.beam_size}. "
                 f"Lower n_best or raise beam_size."
             )
-        if self.length_penalty not in ("gnmt", "power", "none"):
+        if self.length_penalty not in get_args(LengthPenalty):
             raise ConfigError(
                 f"length_penalty: {self.length_penalty!r} is not known. Use gnmt, power or none."
             )
@@ -123,8 +180,8 @@ class SearchOptions:
 
     def _check_text(self) -> None:
         for name, known in (
-            ("split_sentences", ("auto", "always", "never")),
-            ("on_long", ("refuse", "cut")),
+            ("split_sentences", get_args(SplitSentences)),
+            ("on_long", get_args(OnLong)),
         ):
             if getattr(self, name) not in known:
                 raise ConfigError(
@@ -174,7 +231,7 @@ class SearchOptions:
                 raise ConfigError(f"{name}: {wrong}")
         for name in ("constraints", "avoid"):
             phrases = getattr(self, name)
-            if isinstance(phrases, str):  # Python takes a text for the list of its letters
+            if isinstance(phrases, str):  # to Python, a text is a sequence of its letters
                 raise ConfigError(f"{name}: {phrases!r} is one text. Give a tuple of texts.")
             if any(not phrase.strip() for phrase in phrases):
                 raise ConfigError(f"{name}: one is blank. Give words, or leave it out.")
@@ -193,11 +250,23 @@ class SearchOptions:
                     )
 
 
+DESCRIPTIONS: dict[str, OptionDescription] = {
+    one.name: one.metadata["description"] for one in fields(SearchOptions)
+}
+"""The description of each option, in the order of the fields."""
+BOUNDS: dict[str, tuple[float, float]] = {
+    name: description.bounds
+    for name, description in DESCRIPTIONS.items()
+    if description.bounds is not None
+}
+"""The least and the greatest value of each option that is a number."""
+
+
 def length_limit(options: SearchOptions, source_length: int) -> int:
-    """The most pieces that a source of `source_length` pieces may give, EOS counted in neither."""
+    """The most pieces of a translation of `source_length` source pieces, both without EOS."""
     return math.floor(options.max_length_a * source_length + options.max_length_b)
 
 
 def beginnings(options: SearchOptions) -> int:
-    """Hypotheses that the search begins with: one for each sample, or for each group, else one."""
+    """How many hypotheses a search starts with: one for each sample or group, else one."""
     return options.beam_size if options.temperature else options.diverse_groups

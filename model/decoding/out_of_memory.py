@@ -1,17 +1,17 @@
-"""Out of memory: what counts as running out of it.
+"""Out of memory: which errors mean that memory ran out.
 
-PyTorch has an error of its own for devices; where the host runs out it raises a plain RuntimeError.
-While a CUDA graph is captured another error may cover it up, of which it is then the context.
+PyTorch has an error of its own for devices; if the host runs out, it raises a plain RuntimeError.
+While a CUDA graph is captured, another error may hide it; it is then the context of that error.
 """
 
 import torch
 
 ON_THE_HOST = "can't allocate memory"
-"""What the message of PyTorch's allocator for CPUs contains."""
+"""Part of the message of PyTorch's CPU allocator."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error`, or one in the handling of which it was raised, is for want of memory."""
+    """Whether memory ran out, as told by `error` or an error that was being handled before it."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError | torch.OutOfMemoryError):

@@ -1,7 +1,7 @@
 """Precompile: `python -m model.decoding.precompile` compiles all kernels and keeps them.
 
-For the build of an image: what runs from it then starts without a compiler's wait. Kernels know no
-sizes, so that those of a tiny network without training serve every network.
+It is meant for the build of an image, so that programs in it start without compiling. Kernels do
+not depend on sizes, so those compiled for a tiny untrained network serve every network.
 """
 
 import sys
@@ -48,7 +48,7 @@ SEARCHES = (
 
 
 def precompile() -> None:
-    """Run a search of each kind: every kernel is called with every type that it is called with."""
+    """Run a search of each kind, so that every kernel is compiled for all types it is used with."""
     for config in WIRINGS:
         network = NativeNetwork(Seq2Seq(config).eval())
         for shortlist in (None, _shortlist()):
@@ -57,7 +57,7 @@ def precompile() -> None:
 
 
 def _searched(network: NativeNetwork, shortlist: Shortlist | None) -> Iterator[object]:
-    """What three sentences of different lengths give, with each of the searches."""
+    """The events of three sentences of different lengths, with each kind of search."""
     engine = Engine(network, shortlist=shortlist)
     for options in SEARCHES:
         for length in (1, 3, 6):
@@ -67,7 +67,7 @@ def _searched(network: NativeNetwork, shortlist: Shortlist | None) -> Iterator[o
 
 
 def _shortlist() -> Shortlist:
-    """One that names the same few pieces for every source piece."""
+    """A shortlist with the same few pieces for every source piece."""
     few = np.arange(EOS_ID, 12, dtype=np.int32)
     return Shortlist(
         candidates=np.tile(few, (PIECES, 1)), frequent=few, byte_pieces=np.zeros(0, np.int32)

@@ -1,4 +1,4 @@
-"""Queue: sentences that wait for a slot, encoded ahead in batches of like length."""
+"""Queue: sentences that wait for a slot, encoded ahead in batches of similar length."""
 
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
@@ -9,11 +9,11 @@ LOOKAHEAD = 128  # how many waiting sentences are searched for companions in one
 
 
 Kept = TypeVar("Kept")
-"""A sentence between encoder and decoder, as a search keeps it."""
+"""An encoded sentence, in the form that a search uses."""
 
 
 class QueueSearch(Protocol[Kept]):
-    """What a queue asks of the search that it feeds."""
+    """What a queue needs of the search that it feeds."""
 
     @property
     def encode_rows(self) -> int: ...
@@ -24,7 +24,7 @@ class QueueSearch(Protocol[Kept]):
 
 
 class Queue(Generic[Kept]):
-    """First in, first out. Encoded ahead are at most the first 128 waiting sentences."""
+    """A first-in, first-out queue that encodes ahead at most its first 128 sentences."""
 
     def __init__(self, search: QueueSearch[Kept]) -> None:
         self._search = search
@@ -35,11 +35,11 @@ class Queue(Generic[Kept]):
         return len(self._waiting)
 
     def add(self, id: int, request: Request) -> None:
-        """Let `request` wait behind all others."""
+        """Add `request` to the end of the queue."""
         self._waiting[id] = request
 
     def all(self) -> list[tuple[int, Request]]:
-        """Those that wait, in order of arrival."""
+        """All waiting sentences, in order of arrival."""
         return list(self._waiting.items())
 
     def cancel(self, id: int) -> bool:
@@ -48,20 +48,20 @@ class Queue(Generic[Kept]):
         return self._waiting.pop(id, None) is not None
 
     def pop(self) -> tuple[int, Request, Kept]:
-        """The sentence that has waited longest."""
+        """Remove and return the sentence that has waited longest."""
         id, request = next(iter(self._waiting.items()))
         self.encode_ahead()
         del self._waiting[id]
         return id, request, self._encoded.pop(id)
 
     def encode_ahead(self) -> None:
-        """Encode the sentence at the head with companions, if there is one and it is not yet."""
+        """Encode the sentence at the head, with companions, if there is one still to be encoded."""
         for id, request in islice(self._waiting.items(), 1):
             if id not in self._encoded:
                 self._encode_with_companions(request)
 
     def _encode_with_companions(self, first: Request) -> None:
-        """Encode `first`, which waits at the head, and the next waiting ones of its group."""
+        """Encode `first`, the head of the queue, and the next waiting sentences of its group."""
         group = self._search.group(first.src)
         fitting = (
             (id, request.src)

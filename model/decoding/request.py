@@ -1,4 +1,4 @@
-"""What goes into the engine and what comes out of it."""
+"""Request and events: what goes into the engine and what comes out of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from model.decoding.options import SearchOptions
 class Request:
     """One sentence to search.
 
-    The engine knows pieces, not text: `prefix`, `constraints` and `avoid` of the options reach it
+    The engine handles pieces, not text: `prefix`, `constraints` and `avoid` of the options reach it
     in the fields below, see `model.translation.phrases`.
     """
 
@@ -20,19 +20,19 @@ class Request:
     """Source pieces without EOS."""
     options: SearchOptions
     stream: bool = False
-    """Also report the beginning of the translation, as far as it is certain, while it grows."""
+    """Whether to report the beginning of the translation, as far as it is certain, as it grows."""
     prefix: tuple[int, ...] = ()
     """Pieces that every hypothesis begins with."""
     constraints: tuple[tuple[int, ...], ...] = ()
-    """Pieces in a row, each of which every hypothesis contains."""
+    """Sequences of pieces, all of which every hypothesis contains."""
     avoid: Callable[[], Automaton] | None = None
-    """What makes the automaton of what no hypothesis contains. It is called when the sentence takes
-    its slot, once for all sentences that have the same one: automata are large."""
+    """Makes the automaton of phrases that no hypothesis contains. It is called when the sentence
+    takes its slot, and once for all sentences with the same function: automata are large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """More of a streamed translation is certain: its best hypothesis will begin like this."""
+    """More of a streamed translation is certain: its best hypothesis will begin with `pieces`."""
 
     id: int
     stable_prefix: tuple[int, ...]
@@ -40,9 +40,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A sentence is over: its hypotheses, the best first; `n_best` if the beam held so many.
+    """A sentence is over: its hypotheses, the best first; `n_best` if the beam held that many.
 
-    None only where `constraints` and `avoid` leave no way to meet both.
+    There are none only if `constraints` and `avoid` cannot both be met.
     """
 
     id: int

@@ -1,7 +1,7 @@
-"""Self-test: whether a sentence's result is the same in company as alone, on this machine.
+"""Self-test: whether a sentence gives the same result among others as alone, on this machine.
 
-The fixed shapes of the engine were measured on common CPUs; another CPU or build of torch may sum
-in another order even so. Then results differ in their last bits, and rarely in a piece.
+The fixed shapes of the engine were determined on common CPUs; another CPU or build of torch may
+still sum in another order. Then results differ in their last bits, and rarely in a piece.
 """
 
 import torch
@@ -12,7 +12,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import Runnable, runnable
 
 BEAM = 3
-SHORT, LONG = 2, 40  # source pieces; several threads share out products of long sources only
+SHORT, LONG = 2, 40  # source pieces; only products of long sources are split among threads
 LAST_STEP = 3
 COMPANY = (0, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3)
 """The step in which each sentence ends. Those of the last one are copies of one sentence, in many
@@ -21,7 +21,7 @@ of 16: as sentences leave it runs 64 of them, then 48, 32 and 16."""
 
 
 def rows_are_independent(network: Runnable, dtype: torch.dtype) -> bool:
-    """Search a sentence alone, and again in company: whether all give equal bits."""
+    """Search a sentence alone and among others, and tell whether all results have equal bits."""
     ready = runnable(network, dtype)
     for lengths in ((SHORT, LONG), (LONG, SHORT)):
         (alone,) = _search(ready, (LAST_STEP,), *lengths)
@@ -33,7 +33,7 @@ def rows_are_independent(network: Runnable, dtype: torch.dtype) -> bool:
 def _search(
     network: Runnable, ends: tuple[int, ...], own: int, others: int
 ) -> list[tuple[Hypothesis, ...]]:
-    """What each copy of the sentence of `own` pieces gives, among those of `others` pieces."""
+    """The results of all copies of a sentence of `own` pieces among those of `others` pieces."""
     engine = Engine(network, max_rows=len(ends) * BEAM, max_source=LONG)
     ids = [engine.add(_request(network, end, own if end == LAST_STEP else others)) for end in ends]
     copies = {id for id, end in zip(ids, ends, strict=True) if end == LAST_STEP}
@@ -57,6 +57,6 @@ def _request(network: Runnable, end: int, length: int) -> Request:
 
 
 def _are_equal(some: tuple[Hypothesis, ...], others: tuple[Hypothesis, ...]) -> bool:
-    """Whether pieces, log-probabilities and attention weights are. The more numbers, the better."""
+    """Whether pieces, log-probabilities and attention weights are all equal."""
     pairs = zip(some, others, strict=True)
     return some == others and all(one.weights.equal(other.weights) for one, other in pairs)

@@ -1,4 +1,4 @@
-"""Sentence: what the host knows of a sentence in flight, and of those with rules together."""
+"""Sentence: what the host knows of a sentence in flight, and of all those with rules."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(slots=True)
 class Sentence:
-    """One active sentence. Everything that changes with each hypothesis lies in tensors."""
+    """One active sentence. Everything that differs between its hypotheses is in tensors."""
 
     id: int
     request: Request
@@ -20,13 +20,13 @@ class Sentence:
     ruled: bool
     """See `has_rules`."""
     length: int = 0
-    """Steps so far: pieces of all alive hypotheses, unless it is over and nobody knows yet."""
+    """Steps so far: the length of all alive hypotheses, or more if it is already over."""
     reported: int = 0
-    """Length of the stable prefix last reported."""
+    """Length of the stable prefix that was last reported."""
 
 
 def has_rules(request: Request) -> bool:
-    """Whether a sentence uses options that only `model.decoding.rules.rules` knows."""
+    """Whether a sentence uses options that `model.decoding.rules.rules` implements."""
     options = request.options
     return bool(
         request.prefix
@@ -41,14 +41,14 @@ def has_rules(request: Request) -> bool:
 
 
 class Ruled(NamedTuple):
-    """The active sentences with rules, and their slots. Rows are places in these lists."""
+    """The active sentences with rules, and their slots. A row is a position in these lists."""
 
     sentences: list[Sentence]
     slots: list[int]
 
     @classmethod
     def of(cls, active: list[Sentence]) -> "Ruled":
-        """Those of the active sentences, each in the slot of its place, that have rules."""
+        """Those with rules among the active sentences, which are given by slot."""
         slots = [slot for slot, sentence in enumerate(active) if sentence.ruled]
         return cls([active[slot] for slot in slots], slots)
 
@@ -65,7 +65,7 @@ class Ruled(NamedTuple):
         return [row for row, sentence in enumerate(self.sentences) if test(sentence)]
 
     def groups(self, key: Callable[[Sentence], Key | None]) -> dict[Key, list[int]]:
-        """The rows of each key; those whose key is None are left out."""
+        """The rows grouped by key, without those whose key is None."""
         found: dict[Key, list[int]] = {}
         for row, sentence in enumerate(self.sentences):
             value = key(sentence)

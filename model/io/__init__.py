@@ -1,1 +1,1 @@
-"""Files: lines of text, compression, the folder for caches, the progress of long jobs."""
+"""Files: lines of text, compression, the cache folder, and the progress of long jobs."""

@@ -1,11 +1,11 @@
-"""The folder for what this user's programs can make again."""
+"""The folder for files that can be made again."""
 
 import os
 from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """`dragoman` in the user's cache; it need not exist."""
+    """The folder `dragoman` in the cache of the user; it may not exist."""
     base = os.environ.get("XDG_CACHE_HOME")
-    # Not Path.home(), which raises where nobody has a home: then nothing can be kept there.
+    # Not Path.home(), which raises if the user has no home; then nothing can be cached.
     return Path(base or os.path.expanduser("~/.cache")) / "dragoman"

@@ -1,7 +1,7 @@
-"""gz and zst: files that are unpacked as they are read and packed as they are written.
+"""Compression: gzip and zstd files are decompressed when read and compressed when written.
 
-The end of a file's name decides: `.gz`, `.zst`, anything else is plain. A file may hold several
-members or frames one after the other, as `cat a.gz b.gz` leaves them.
+The suffix of the file name decides: `.gz`, `.zst`, or anything else for plain files. A file may
+hold several members or frames one after the other, as `cat a.gz b.gz` writes them.
 """
 
 import gzip
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 17
 _CHUNK = 1 << 14
-"""Packed bytes of zstd that are unpacked at once: what they become is held in memory."""
+"""Compressed bytes of zstd that are decompressed at once; the result is held in memory."""
 _GZIP_LEVEL, _ZSTD_LEVEL = 6, 3
 
 
 def open_binary(path: Path) -> io.BufferedReader:
-    """The bytes of a file as they are.
+    """Open a file for reading its bytes as they are.
 
     Raises:
         DataError: the file is missing, unreadable or a directory.
@@ -41,15 +41,15 @@ def open_binary(path: Path) -> io.BufferedReader:
 
 @contextmanager
 def open_decompressed(path: Path) -> Iterator[BinaryIO]:
-    """The unpacked bytes of a file, buffered.
+    """Open a file for reading its decompressed bytes, buffered.
 
     Raises:
-        DataError: as `open_binary`; while it is read, damaged or incomplete gzip or zstd.
+        DataError: as `open_binary`; and, while reading, if gzip or zstd is damaged or incomplete.
     """
     with open_binary(path) as stream:
         if path.suffix == ".gz":
             with _damage_named(path, "gzip", (EOFError, gzip.BadGzipFile, zlib.error)):
-                # The buffer splits lines in C, GzipFile in Python.
+                # The buffer splits lines in C, but GzipFile does so in Python.
                 yield io.BufferedReader(gzip.GzipFile(fileobj=stream, mode="rb"), _BUFFER)
         elif path.suffix == ".zst":
             import zstandard
@@ -62,7 +62,7 @@ def open_decompressed(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def compressed(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
-    """A stream whose bytes reach `raw` packed. Equal content, written alike, gives equal bytes."""
+    """A stream that compresses to `raw`. The same content in the same writes gives equal bytes."""
     if suffix == ".gz":
         with gzip.GzipFile("", "wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0) as stream:
             yield cast(BinaryIO, stream)
@@ -87,7 +87,7 @@ def _damage_named(path: Path, kind: str, errors: tuple[type[Exception], ...]) ->
 
 
 class _ZstdReader(io.RawIOBase):
-    """Unpacks zstd frames. The reader of zstandard itself takes a file cut short for a whole one.
+    """Decompresses zstd frames. The reader of zstandard would accept a truncated file as whole.
 
     Raises:
         EOFError: the file ends within a frame.
@@ -99,8 +99,8 @@ class _ZstdReader(io.RawIOBase):
         self._stream = stream
         self._decompressor = zstandard.ZstdDecompressor()
         self._frame = self._decompressor.decompressobj()
-        self._begun = False  # whether the frame has had any byte
-        self._packed = b""  # bytes read that no frame has had yet
+        self._begun = False  # whether the frame has got any byte
+        self._packed = b""  # bytes read that no frame has got yet
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:

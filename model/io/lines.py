@@ -1,4 +1,4 @@
-"""Files and streams as lines of text: what ends a line, what is refused, how output is written."""
+"""Lines: files and streams as lines of text, and output that appears only when complete."""
 
 import errno
 import io
@@ -18,9 +18,10 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, unpacked if its name ends in `.gz` or `.zst`; see `iter_lines`.
+    """The lines of a UTF-8 file, decompressed if its name ends in `.gz` or `.zst`.
 
-    Errors show when the first line is asked for, or when the damaged place is reached.
+    For what a line is, see `iter_lines`. Errors are raised when the first line is read, or when the
+    damaged place is reached.
 
     Raises:
         DataError: the file is missing, unreadable, a directory, damaged gzip or zstd, or not UTF-8.
@@ -30,10 +31,10 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def read_raw_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, unpacked as `read_lines` does, not decoded yet; see `iter_raw_lines`.
+    """The lines of a file, decompressed like those of `read_lines`, but not decoded.
 
     Raises:
-        DataError: as `read_lines`, but for single lines that are not UTF-8.
+        DataError: as `read_lines`, except for lines that are not UTF-8.
     """
     with open_decompressed(path) as stream:
         yield from iter_raw_lines(stream, str(path))
@@ -42,7 +43,7 @@ def read_raw_lines(path: Path) -> Iterator[bytes]:
 def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
     """The lines of a UTF-8 stream, each as soon as it has arrived. `name` is for messages.
 
-    What a line is: see `iter_raw_lines`.
+    For what a line is, see `iter_raw_lines`.
 
     Raises:
         DataError: a line is not UTF-8; the message names it.
@@ -55,7 +56,7 @@ def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
 
 
 def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """The lines of a stream without their endings, not decoded yet.
+    """The lines of a stream without their endings, not decoded.
 
     A line ends at LF, and a CR right before it belongs to the ending; every other character,
     U+2028 and a lone CR among them, is part of the line. A byte order mark at the start is dropped.
@@ -74,7 +75,7 @@ def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
                 raise DataError(f"{name}: {error}") from error
         if number == 0 and raw.startswith(_BOM):
             raw = raw[len(_BOM) :]
-            if not raw:  # a file of a mark alone has no lines
+            if not raw:  # a file with nothing but a mark has no lines
                 return
         if raw.endswith(b"\n"):
             raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
@@ -82,7 +83,7 @@ def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def decode_line(raw: bytes) -> str:
-    """The text of a line.
+    """Decode a line.
 
     Raises:
         DataError: it is not UTF-8; the message says where in the line.
@@ -98,7 +99,7 @@ def decode_line(raw: bytes) -> str:
 
 
 def whole_text(raw: bytes, name: str) -> str:
-    """The text of a small file, such as a configuration, with LF for every line ending.
+    """Decode a small file, such as a configuration, with LF for every line ending.
 
     Raises:
         DataError: as `iter_lines`.
@@ -108,12 +109,12 @@ def whole_text(raw: bytes, name: str) -> str:
 
 @contextmanager
 def atomic_output(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, that appears under its name when it is complete, or not at all.
+    """Open a file for writing that appears under its name when it is complete, or not at all.
 
-    The bytes go to a temporary file beside `path`, packed if the name ends in `.gz` or `.zst`
-    (equal content gives equal bytes). When the block ends they are forced to disk and renamed, and
-    the new name is forced to disk too; when it raises, they are removed and what stood at `path`
-    stays. Devices and pipes are written directly.
+    The bytes go to a temporary file beside `path`, compressed if the name ends in `.gz` or `.zst`
+    (equal content gives equal bytes). When the block ends, the file is synced to disk and renamed,
+    and the new name is synced, too; if the block raises, it is removed and `path` is unchanged.
+    Devices and pipes are written directly.
 
     Raises:
         DataError: the directory is missing or not writable, `path` is a directory, or the disk is
@@ -152,7 +153,7 @@ def atomic_output(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Force the names in a directory to disk: what is renamed later is not seen earlier."""
+    """Sync the names in a directory to disk, so that a later rename cannot become visible first."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

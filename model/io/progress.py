@@ -1,4 +1,4 @@
-"""Progress of a long job over lines: a bar on a terminal, a line now and then in a log."""
+"""Progress of a long job over lines: a bar on a terminal, or a line now and then in a log."""
 
 import datetime
 import sys
@@ -10,10 +10,10 @@ INTERVAL_S = 10.0
 
 
 def bar_fits(*, to_file: bool = False) -> bool:
-    """Whether a bar can be shown: stderr is a terminal, and the output goes elsewhere.
+    """Tell whether a bar can be shown: stderr is a terminal, and the output goes elsewhere.
 
     Args:
-        to_file: the output goes to a file, not to stdout.
+        to_file: whether the output goes to a file, not to stdout.
     """
     return sys.stderr.isatty() and (to_file or not sys.stdout.isatty())
 
@@ -22,16 +22,15 @@ def bar_fits(*, to_file: bool = False) -> bool:
 def line_progress(
     name: str, total: int | None, interval_s: float = INTERVAL_S, *, to_file: bool = False
 ) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how far a command is; yields the function that takes the lines just done.
+    """Show progress on stderr; yields a function to be called with the number of lines just done.
 
     Where no bar fits, a plain line is written every `interval_s`, with the time left if the total
-    is known. A job that took at least that long ends with a summary; a shorter one leaves nothing
-    behind.
+    is known. A job that took at least that long ends with a summary; a shorter one leaves no trace.
 
     Args:
         name: the command.
-        total: lines in all, None if that is not known.
-        to_file: the output goes to a file, not to stdout.
+        total: lines in all; None if unknown.
+        to_file: whether the output goes to a file, not to stdout.
     """
     start = shown = time.monotonic()
     done = 0
@@ -68,7 +67,7 @@ def line_progress(
 
 @contextmanager
 def _bar(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A rich bar with lines, lines/s and, if the total is known, the time left."""
+    """Show a rich bar with lines, lines/s and, if the total is known, the time left."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

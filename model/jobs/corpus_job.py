@@ -1,4 +1,4 @@
-"""A corpus job: from file to file, part by part, by one process or several, through any kill."""
+"""Corpus job: translates a file part by part, by one process or several, and survives kills."""
 
 import json
 import os
@@ -28,10 +28,10 @@ class Files:
     source: Path
     output: Path
     quarantine: Path | None
-    """Where the records go that cannot be translated; None if such a one ends the job."""
+    """Where records that cannot be translated go; None if such a record ends the job."""
 
     def check(self) -> None:
-        """Find now what would else show after hours.
+        """Find problems now that would otherwise appear after hours.
 
         Raises:
             DataError: the input cannot be read or an output not be written.
@@ -61,21 +61,21 @@ def translate_corpus(
     name: str,
     say: Callable[[str], None],
 ) -> None:
-    """Do the missing parts of a shard; join all parts if they are there.
+    """Make the missing parts of a shard, and join all parts once they exist.
 
     Args:
-        search: what translates each window.
-        manifest: what the parts of this process depend on.
-        shard: which parts are its own; 1/1 is all of them.
-        resume: go on with parts of an earlier run, if there are any.
-        name: of the command, for its progress.
-        say: takes a line of news.
+        search: translates a window.
+        manifest: everything that the parts of this process depend on.
+        shard: the parts of this process; 1/1 is all of them.
+        resume: go on with the parts of an earlier run, if there are any.
+        name: name of the command, for progress messages.
+        say: prints a line of information.
 
     Raises:
         DataError: a record cannot be translated, a file cannot be read or written, or the folder of
-            the parts is in use, or has parts without `resume`.
-        ConfigError: the parts that are there were made differently, or there are records set aside
-            and no file for them.
+            the parts is in use, or has parts and `resume` is false.
+        ConfigError: the existing parts were made differently, or records were set aside without a
+            file for them.
     """
     if not shard.has_work(manifest.parts):
         _look_on(files, manifest, shard, say)
@@ -101,12 +101,12 @@ def translate_corpus(
 
 
 def _look_on(files: Files, manifest: Manifest, shard: Shard, say: Callable[[str], None]) -> None:
-    """A shard of a small input may own no part. It then leaves no trace.
+    """Check a shard that owns no part of a small input, without leaving a trace.
 
-    The others may have finished before it began: a folder that it made would be taken for a job.
+    The others may have finished before it began: a folder of its own would be taken for a job.
 
     Raises:
-        ConfigError: it was asked for another job than the one that goes on.
+        ConfigError: it belongs to another job than the one in progress.
     """
     path = manifest_path(folder_of(files.output))
     if (begun := load_manifest(path)) is not None:
@@ -125,7 +125,7 @@ def _make(
     missing: list[int],
     advance: Callable[[int], None],
 ) -> None:
-    """Translate the parts that are missing."""
+    """Translate the missing parts."""
     size = parts.manifest.part_records
     todo = set(missing)
     raws = raw_records(files.source, form.name, parts.manifest.field)
@@ -148,7 +148,7 @@ def _make(
 
 
 def _join(form: RecordFormat, files: Files, parts: Parts, say: Callable[[str], None]) -> None:
-    """Make the output of all parts, and the file of what was set aside."""
+    """Join all parts into the output, and write the file of records that were set aside."""
     for news in parts.truncations().describe(form.unit):
         say(news)
     aside = sum(1 for _ in parts.quarantined())
@@ -170,7 +170,7 @@ def _join(form: RecordFormat, files: Files, parts: Parts, say: Callable[[str], N
 
 @contextmanager
 def _told_how_to_go_on(parts: Parts, say: Callable[[str], None]) -> Iterator[None]:
-    """When the block is interrupted, say that what is done is not lost."""
+    """If the block is interrupted, say how to go on with what is done."""
     try:
         yield
     except BaseException:

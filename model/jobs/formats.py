@@ -1,7 +1,7 @@
-"""The formats of a corpus: which one a file has, and what a record of it brings and gets.
+"""The formats of a corpus: how to recognise them, and how to read and write their records.
 
-A record is one line, or value, of a corpus, between the format and the search. A line of JSON is an
-object with a text and its own search options; it comes out as the same with more in it.
+A record is one line, or value, of a corpus. A line of JSON is an object with a text and optional
+search options; the output is the same object with further fields.
 """
 
 import json
@@ -22,18 +22,18 @@ from model.translation.assemble import Translation
 
 @dataclass(frozen=True, slots=True)
 class CorpusRecord:
-    """What to translate, how, and what becomes of it."""
+    """What to translate, with which options, and how to write the result."""
 
     text: str
     options: SearchOptions
     line: Callable[[Translation], str]
-    """The line of output, without its LF, for a translation of `text`."""
+    """Makes the line of output, without its LF, from a translation of `text`."""
 
 
 def parse_json(
     line: str, defaults: SearchOptions, check: Callable[[SearchOptions], None], field: str
 ) -> CorpusRecord:
-    """The record of a line that is not blank.
+    """Parse a line that is not blank.
 
     Raises:
         DragomanError: it is not JSON, has no text, or its options are wrong or refused by `check`.
@@ -56,10 +56,10 @@ def parse_json(
 
 
 def parse_object(line: str) -> dict[str, object]:
-    """The fields of a line of JSON.
+    """Parse the fields of a line of JSON.
 
     Raises:
-        DataError: it is not a JSON object, or not one that can be written again.
+        DataError: it is not a JSON object, or one that cannot be written again.
     """
     try:
         fields = json.loads(line, parse_constant=_refuse, parse_float=_finite)
@@ -97,7 +97,7 @@ FormatName = Literal["text", "tsv", "jsonl", "parquet"]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 
 TRANSLATION = "translation"
-"""What the new column of a TSV file with a header, or of a Parquet file, is called."""
+"""Name of the new column of a TSV file with a header, or of a Parquet file."""
 
 _SUFFIXES: dict[str, FormatName] = {
     ".txt": "text",
@@ -115,16 +115,16 @@ class RecordFormat:
     name: FormatName
     unit: Literal["line", "row"]
     parse: Callable[[int, str], CorpusRecord]
-    """The record of a line (or value), given its number from 1. It raises DragomanError."""
+    """Parses a line (or value), given its number from 1. May raise DragomanError."""
     blank: bytes
-    """What stands in the output for a record that is not translated."""
+    """Stands in the output for a record that is not translated."""
 
 
 def format_named(given: FormatName | None, source: str, output: str) -> FormatName:
-    """The format `given`, or else the one that the name of the input tells; text if it tells none.
+    """The format `given`, else the one implied by the name of the input, by default text.
 
     Raises:
-        ConfigError: none is given, and the name of the output tells another one.
+        ConfigError: none is given, and the name of the output implies another one.
     """
     if given is not None:
         return given
@@ -145,10 +145,10 @@ def _by_suffix(name: str) -> FormatName | None:
 
 
 def field_named(name: FormatName, given: str | None) -> str | None:
-    """Where in a record its text is: the field `given`, or the default; None where it is all text.
+    """The field of a record that has the text: `given` or the default; None if there are no fields.
 
     Raises:
-        ConfigError: the format has no such field, or no text could have that name.
+        ConfigError: the format has no such field, or no field could have that name.
     """
     if given is not None and (wrong := half_character(given)):
         raise ConfigError(f"--field: {wrong}")
@@ -173,10 +173,10 @@ def form_named(
     """How to read and write a corpus of the format `name`.
 
     Args:
-        field: of `field_named`: in TSV the number of a column, from 1, or its name in the header.
-        options: of records without their own.
+        field: from `field_named`: in TSV the number of a column, from 1, or its name in the header.
+        options: options for records without their own.
         check: raises RequestError for options that a record must not have.
-        first_line: gives the header of a TSV file; called only if `field` is a name.
+        first_line: returns the header of a TSV file; called only if `field` is a name.
 
     Raises:
         DataError: the header has no such column.
@@ -201,7 +201,7 @@ def form_named(
 
 
 def one_line(text: str) -> str:
-    """`text` with a space for each line break: the model can spell one out, byte by byte."""
+    """Replace each line break by a space: the model can spell one out, byte by byte."""
     return re.sub(r"\r*\n", " ", text)
 
 
@@ -216,7 +216,7 @@ def _parse_json(
     check: Callable[[SearchOptions], None],
     field: str,
 ) -> CorpusRecord:
-    if not line.strip():  # a text like any other
+    if not line.strip():  # a blank text is a text like any other
         return CorpusRecord(line, options, lambda translation: translation.text)
     return parse_json(line, options, check, field)
 
@@ -240,7 +240,7 @@ def _parse_tsv(
 
 
 def _parse_value(number: int, text: str, options: SearchOptions) -> CorpusRecord:
-    """A value of a column, which comes out as JSON until the column is written."""
+    """Parse a value of a column; its output is JSON until the column is written."""
     return CorpusRecord(
         text, options, lambda translation: json.dumps(translation.text, ensure_ascii=False)
     )

@@ -1,4 +1,4 @@
-"""The manifest of a job: everything that its output depends on, written before its first part."""
+"""Manifest: everything that the output of a job depends on, written before its first part."""
 
 import argparse
 import dataclasses
@@ -17,10 +17,10 @@ FEWEST_PARTS, SMALLEST_PART, LARGEST_PART = 64, 1024, 4096
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What a shard or a resumed run must have in common with the run that began the job."""
+    """Values that must be the same in a shard or resumed run as in the run that began the job."""
 
     dragoman: str
-    """Version."""
+    """Version of Dragoman."""
     model: str
     """Digest of the checkpoint."""
     ensemble: tuple[str, ...]
@@ -28,9 +28,9 @@ class Manifest:
     input: str
     """SHA-256 of the input file."""
     records: int
-    """In the whole input."""
+    """Records in the whole input."""
     part_records: int
-    """In each part, except that the last may have fewer. A part is also one search window."""
+    """Records in each part; the last may have fewer. A part is also one search window."""
     format: FormatName
     field: str | None
     search: SearchOptions
@@ -39,18 +39,18 @@ class Manifest:
     precision: str
     """As resolved: never "auto"."""
     shortlist: bool
-    """Whether the one of the checkpoint is used."""
+    """Whether the shortlist of the checkpoint is used."""
     device: str
-    """Its kind, cpu or cuda: another shard may use another GPU."""
+    """Kind of device, cpu or cuda: another shard may use another GPU."""
     threads: int
 
     @property
     def parts(self) -> int:
-        """How many parts the job has."""
+        """The number of parts of the job."""
         return -(-self.records // self.part_records)
 
     def key(self) -> str:
-        """Eight characters that tell the parts of this job from those of any other."""
+        """Eight characters that distinguish the parts of this job from those of any other."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
 
     def to_json(self) -> str:
@@ -59,22 +59,22 @@ class Manifest:
 
 
 def part_size(records: int) -> int:
-    """Records in a part: 4,096, fewer in a small input, so that shards have something to share.
+    """Records in a part: 4,096, or fewer in a small input, so that shards have something to share.
 
-    Not under 1,024: at the end of a search window the engine runs empty. The size depends on the
-    input alone. So the windows, and with them every bit of the output, are the same whatever the
-    number of shards, also where neighbours show in the last bits.
+    At least 1,024, because the engine runs empty at the end of each search window. The size depends
+    only on the input, so the windows, and with them all bits of the output, are the same for any
+    number of shards, even where neighbours affect the last bits.
     """
     return min(max(records // FEWEST_PARTS, SMALLEST_PART), LARGEST_PART)
 
 
 def manifest_path(folder: Path) -> Path:
-    """Where the manifest of a job is."""
+    """The path of the manifest of a job."""
     return folder / "manifest.json"
 
 
 def load_manifest(path: Path) -> Manifest | None:
-    """The manifest in a file; None if there is no such file.
+    """Load the manifest at `path`; None if there is no such file.
 
     Raises:
         DataError: it is damaged, or another version of Dragoman wrote it.
@@ -93,11 +93,11 @@ def load_manifest(path: Path) -> Manifest | None:
 
 
 def adopt(manifest: Manifest, arguments: argparse.Namespace, path: Path) -> None:
-    """Give the flags of the model that say `auto`, or nothing, the values of the manifest.
+    """Replace flags of the model that are `auto`, or not given, by the values of the manifest.
 
     Raises:
-        ConfigError: a flag says something else; or so many models cannot have begun the job, which
-            may have been begun in a precision that they do not know.
+        ConfigError: a flag contradicts it, or the job was begun with another number of models,
+            whose precision these might not have.
     """
     if len(arguments.ensemble) != len(manifest.ensemble):
         raise ConfigError(_another(path, "ensemble"))
@@ -118,10 +118,10 @@ def adopt(manifest: Manifest, arguments: argparse.Namespace, path: Path) -> None
 
 
 def check_same(begun: Manifest, now: Manifest, path: Path) -> None:
-    """Make sure that a run may add to the job that was `begun`.
+    """Check that a run may add to the job that was `begun`.
 
     Raises:
-        ConfigError: something that the output depends on differs; the first such thing is named.
+        ConfigError: something that the output depends on differs; the first difference is named.
     """
     for one in dataclasses.fields(Manifest):
         name = one.name

@@ -1,4 +1,4 @@
-"""Parquet: the values of a text column, and the table again with a column of translations."""
+"""Parquet: reads a text column, and writes the table with a column of translations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 _ROWS = 1 << 16
-"""Rows that are read, and written as one row group, at once."""
+"""Rows that are read at once, and written as one row group."""
 
 
 def count_rows(path: Path) -> int:
-    """The rows of a file.
+    """Count the rows of a file.
 
     Raises:
         DataError: it is missing or not Parquet.
@@ -28,7 +28,7 @@ def count_rows(path: Path) -> int:
 
 
 def column_values(path: Path, column: str) -> Iterator[bytes | None]:
-    """The texts of a column in UTF-8, or what stands in their place; None where there is none.
+    """The values of a column as bytes, meant to be UTF-8; None where there is none.
 
     Raises:
         DataError: the file is missing, damaged or not Parquet, or has no such column of strings.
@@ -38,12 +38,12 @@ def column_values(path: Path, column: str) -> Iterator[bytes | None]:
     with _open(path) as file:
         _check_column(path, file.schema_arrow, column)
         for batch in file.iter_batches(_ROWS, columns=[column]):
-            # Not as strings: a value that is not UTF-8 is for the caller to judge.
+            # Not as strings: values that are not UTF-8 are up to the caller.
             yield from batch.column(0).cast(pyarrow.string()).cast(pyarrow.binary()).to_pylist()
 
 
 def write_translated(source: Path, translations: Iterator[str | None], output: BinaryIO) -> None:
-    """The table of `source` with the column "translation" in the place of any of that name.
+    """Write the table of `source` with the column "translation", replacing any of that name.
 
     Raises:
         DataError: see `column_values`.

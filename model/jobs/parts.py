@@ -1,4 +1,4 @@
-"""The parts of a job: what is done so far, in a folder beside the output, safe from any kill.
+"""Parts: the finished work of a job, kept in a folder beside the output, safe from any kill.
 
     FILE.parts/manifest.json          what every part has in common, written before the first
     FILE.parts/00000012-1f3a5c7e      the translated records of part 12; the rest is the job's key
@@ -6,10 +6,10 @@
     FILE.parts/00000012-1f3a5c7e.truncated     how many of them were truncated, if any
     FILE.parts/lock                   held with flock: shared by shards, alone by a whole job
 
-A file has its name only when it is complete and on the disk. Whoever finishes last, when all parts
-are there, joins them; so the output does not depend on who made which part, nor on the order.
+A file gets its name only when it is complete and on the disk. The process that finishes last joins
+all parts, so the output does not depend on which process made which part, nor on the order.
 
-A shard is the parts that one process does when several share a job.
+A shard is the set of parts that one process makes when several share a job.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ from model.jobs.window import Written
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The `index`-th of `count`, from 1. Parts are dealt out in turn, so that all get as much."""
+    """The `index`-th of `count` shards, from 1. Parts are dealt out in turn, so evenly."""
 
     index: int = 1
     count: int = 1
@@ -41,22 +41,22 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def owns(self, part: int) -> bool:
-        """Whether part `part`, from 0, is its own."""
+        """Whether part number `part`, from 0, belongs to the shard."""
         return part % self.count == self.index - 1
 
     def has_work(self, parts: int) -> bool:
-        """Whether there is anything for it in a job of `parts` parts.
+        """Whether the shard has anything to do in a job of `parts` parts.
 
-        The first one always has: of an empty input it writes the empty output.
+        The first shard always has: it writes the output even if the input is empty.
         """
         return self.index == 1 or self.index <= parts
 
 
 def parse_shard(text: str) -> Shard:
-    """The shard called `i/N`.
+    """Parse `i/N`.
 
     Raises:
-        ConfigError: that is not one.
+        ConfigError: `text` is not a shard.
     """
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
@@ -68,7 +68,7 @@ _LOCK = "lock"
 
 
 class Parts:
-    """The folder of a job, while this process works in it."""
+    """The folder of a job while this process works in it."""
 
     def __init__(self, folder: Path, manifest: Manifest, lock: int) -> None:
         """Use `claim`. `lock` is the open file of the lock."""
@@ -78,27 +78,27 @@ class Parts:
         self._key = manifest.key()
 
     def __len__(self) -> int:
-        """How many parts the job has, done or not."""
+        """The number of parts of the job, done or not."""
         return self.manifest.parts
 
     def size(self, part: int) -> int:
-        """Records in part `part`, from 0."""
+        """The number of records in part number `part`, from 0."""
         start = part * self.manifest.part_records
         return min(self.manifest.part_records, self.manifest.records - start)
 
     def is_done(self, part: int) -> bool:
-        """Whether the part is there."""
+        """Whether the part is finished."""
         return self._path(part).exists()
 
     def write(self, part: int, written: Written) -> None:
-        """Add a part; at whatever instant the process is killed, it is there whole or not at all.
+        """Add a part atomically: a kill leaves all of it or nothing.
 
         Raises:
             DataError: the disk is full.
         """
         beside = {"quarantine": written.quarantine, "truncated": written.truncations.to_json()}
         for suffix, content in beside.items():
-            if content:  # before the part: a part that is there has what belongs to it
+            if content:  # before the part, so that a finished part has its other files
                 with atomic_output(self._beside(part, suffix)) as output:
                     output.write(content)
         with atomic_output(self._path(part)) as output:
@@ -121,7 +121,7 @@ class Parts:
         return self._lines_beside("quarantine")
 
     def truncations(self) -> Truncations:
-        """What was truncated in all parts."""
+        """The truncations in all parts."""
         found = Truncations()
         for line in self._lines_beside("truncated"):
             found.add(Truncations.from_json(line))
@@ -130,8 +130,8 @@ class Parts:
     def last_one(self) -> bool:
         """Whether all parts are done and this process is the one to join them.
 
-        It is asked once, after the last part of this process. Of several that finish at once
-        exactly one is told to: each lets go before it looks.
+        Call it once, after the last part of this process. If several finish at the same time, it is
+        true for exactly one: each releases its lock before it checks.
         """
         fcntl.flock(self._lock, fcntl.LOCK_UN)
         if not all(map(self.is_done, range(len(self)))):
@@ -139,7 +139,7 @@ class Parts:
         return _take(self._lock, fcntl.LOCK_EX) and _is_at(self._lock, self.folder / _LOCK)
 
     def publish(self, output: Path, write: Callable[[BinaryIO], None]) -> None:
-        """Make `output`, which appears complete or not at all, with `write`; remove the folder.
+        """Write `output` atomically with `write`, then remove the folder.
 
         Raises:
             DataError: the disk is full. All parts are intact.
@@ -167,20 +167,20 @@ class Parts:
 
 
 def folder_of(output: Path) -> Path:
-    """Where the parts of `output` are: beside the file itself, if it is reached by a link."""
+    """The folder of the parts of `output`; if that is a link, beside its target."""
     target = Path(os.path.realpath(output))
     return target.with_name(f"{target.name}.parts")
 
 
 @contextmanager
 def claim(folder: Path, manifest: Manifest, shard: Shard, *, resume: bool) -> Iterator[Parts]:
-    """Begin the job in `folder`, or go on with the one that is there.
+    """Begin a job in `folder`, or go on with the one that is there.
 
-    When the block fails, the folder stays for a later `resume`, unless it holds no part.
+    If the block fails, the folder stays for a later `resume`, unless it has no parts.
 
     Raises:
-        DataError: the folder cannot be written or is in use, or there are parts without `resume`.
-        ConfigError: the folder is of another job; the difference is named.
+        DataError: the folder cannot be written or is in use, or has parts and `resume` is false.
+        ConfigError: the folder belongs to another job; the difference is named.
     """
     if shard.count == 1 and not resume:
         refuse_existing(folder)
@@ -200,12 +200,12 @@ def claim(folder: Path, manifest: Manifest, shard: Shard, *, resume: bool) -> It
 
 
 def has_parts(folder: Path) -> bool:
-    """Whether any part is there, also of another job."""
+    """Whether the folder has any part, even of another job."""
     return any(folder.glob("[0-9]*-????????"))
 
 
 def refuse_existing(folder: Path) -> None:
-    """Make sure that no earlier run left `folder`.
+    """Check that no earlier run left `folder` behind.
 
     Raises:
         DataError: one did.
@@ -217,15 +217,15 @@ def refuse_existing(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a job's folder so that no kill leaves half of it under its name."""
+    """Remove the folder of a job so that a kill never leaves half of it under its name."""
     doomed = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(doomed, ignore_errors=True)  # one that a kill has left
+    shutil.rmtree(doomed, ignore_errors=True)  # left by a killed process
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _lock_folder(folder: Path, kind: int) -> int:
-    """The open file of the lock, held; the folder is made if it is missing."""
+    """Take the lock and return its open file; create the folder if it is missing."""
     while True:
         try:
             folder.mkdir(exist_ok=True)
@@ -253,7 +253,7 @@ def _take(lock: int, kind: int) -> bool:
 
 
 def _is_at(lock: int, path: Path) -> bool:
-    """Whether the file of the lock is still the one that has the name."""
+    """Whether the open file of the lock is still the one at `path`."""
     try:
         return os.path.samestat(os.fstat(lock), os.stat(path))
     except FileNotFoundError:
@@ -261,7 +261,7 @@ def _is_at(lock: int, path: Path) -> bool:
 
 
 def _agree(folder: Path, manifest: Manifest) -> Manifest:
-    """The manifest of the folder: `manifest` if it has none yet. Of two at once the first wins."""
+    """The manifest of the folder, which gets `manifest` if it has none; the first one wins."""
     path = manifest_path(folder)
     if (begun := load_manifest(path)) is not None:
         return begun

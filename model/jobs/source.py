@@ -1,4 +1,4 @@
-"""The input of a corpus job: its records in order, how many there are, and which file it is."""
+"""Source: the input of a corpus job, its records, their number, and its digest."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from model.jobs.parquet import column_values, count_rows
 
 
 def raw_records(path: Path, form: FormatName, field: str | None) -> Iterator[bytes | None]:
-    """The lines of a file, or the values of a Parquet column, not decoded yet.
+    """The lines of a file, or the values of a Parquet column, not yet decoded.
 
     Raises:
         DataError: the file cannot be read, or is damaged.
@@ -24,7 +24,7 @@ def raw_records(path: Path, form: FormatName, field: str | None) -> Iterator[byt
 
 
 def count_records(path: Path, form: FormatName) -> int:
-    """How many `raw_records` there are.
+    """Count the `raw_records`.
 
     Raises:
         DataError: as `raw_records`.
@@ -33,7 +33,7 @@ def count_records(path: Path, form: FormatName) -> int:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file's bytes as they are on the disk.
+    """SHA-256 of the bytes of a file as they are on disk.
 
     Raises:
         DataError: the file cannot be read.

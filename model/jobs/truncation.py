@@ -1,6 +1,6 @@
-"""Truncation: which outputs hit their length limit, and which sources were read in part only.
+"""Truncation: outputs that hit their length limit, and sources that were read only in part.
 
-No text is cut without a word: commands tell at their end how many records it happened to.
+Commands report at their end how many records were truncated.
 """
 
 import json
@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from model.translation.assemble import Translation
 
 SHOWN = 10
-"""Records that are named."""
+"""Records whose numbers are reported."""
 
 
 @dataclass(slots=True)
 class Truncations:
-    """Counts, and the numbers of the first records of each kind."""
+    """Counts of truncated outputs and sources, and the numbers of the first records of each."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"output": 0, "source": 0})
     first: dict[str, list[int]] = field(default_factory=lambda: {"output": [], "source": []})
@@ -27,21 +27,21 @@ class Truncations:
             self._count("source", 1, [number])
 
     def add(self, later: "Truncations") -> None:
-        """Count what was counted in records that come after these."""
+        """Add the counts of later records."""
         for kind, count in later.counts.items():
             self._count(kind, count, later.first[kind])
 
     def to_json(self) -> bytes:
-        """A line that `from_json` reads; nothing if nothing was truncated."""
+        """A line for `from_json`; b"" if nothing was truncated."""
         return json.dumps(asdict(self)).encode() + b"\n" if any(self.counts.values()) else b""
 
     @classmethod
     def from_json(cls, line: bytes) -> "Truncations":
-        """What `to_json` wrote."""
+        """Parse what `to_json` wrote."""
         return cls(**json.loads(line))
 
     def describe(self, unit: str) -> list[str]:
-        """Sentences for people; none if nothing was truncated.
+        """Sentences to show to people; none if nothing was truncated.
 
         Args:
             unit: "line" or "row".

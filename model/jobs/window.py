@@ -1,7 +1,7 @@
-"""One window of a corpus: parsed, translated, written, and what could not be translated set aside.
+"""Window: records that are parsed, translated and written together.
 
-A record that is set aside (quarantined) leaves an empty one in its place, so that as many come out
-as went in.
+A record that cannot be translated may be set aside (quarantined). An empty one takes its place, so
+that output and input have equally many records.
 """
 
 import json
@@ -19,21 +19,21 @@ from model.translation.assemble import Translation
 Search = Callable[
     [Sequence[tuple[str, SearchOptions]], Callable[[int], None]], list[Translation | RequestError]
 ]
-"""What translates the texts of a window, each with its options: `Translator.search_each`."""
+"""Translates the texts of a window, each with its options: `Translator.search_each`."""
 
 LONGEST_WORD = 10_000
-"""Characters. A longer word is set aside where that is asked for, else cut and translated."""
-_WORD_BREAK = re.compile(r"[\s\u3002\uff01\uff1f\uff61]")  # as where a long line is cut
+"""Most characters of a word if there is a quarantine; else longer ones are cut and translated."""
+_WORD_BREAK = re.compile(r"[\s\u3002\uff01\uff1f\uff61]")  # as in cutting long lines
 _SHOWN = 200  # characters of a record in the quarantine
 
 
 class Written(NamedTuple):
-    """What a window gives."""
+    """The results of a window."""
 
     lines: bytes
-    """As many lines as the window has records."""
+    """One line for each record of the window."""
     quarantine: bytes
-    """A line of JSON for each record that was set aside: its number, the reason, its beginning."""
+    """A line of JSON for each quarantined record: its number, the reason, its beginning."""
     truncations: Truncations
     """What was truncated."""
 
@@ -51,11 +51,11 @@ def translate_window(
     """Translate the records `raws`, which are searched together, longest first.
 
     Args:
-        raws: lines without their endings, or values; None, a value that is not there, stays so.
-        first: number of the first one in the input, from 1.
-        name: of the input, for messages.
-        quarantine: set aside what cannot be translated, rather than fail.
-        advance: called with the number of records that have just been finished.
+        raws: lines without their endings, or values; None, a missing value, stays None.
+        first: number of the first record in the input, from 1.
+        name: name of the input, for messages.
+        quarantine: whether to set aside what cannot be translated, rather than fail.
+        advance: called with the number of records just finished.
 
     Raises:
         DataError: a record cannot be translated; the message says where it is.
@@ -84,7 +84,7 @@ def translate_window(
             refuse(i, found)
         else:
             truncations.look_at(first + i, found)
-            # A lone surrogate in a field that passes through is the escape that it came as.
+            # A lone surrogate in a field that is passed through is written as an escape again.
             lines[i] = (record.line(found) + "\n").encode(errors="backslashreplace")
     set_aside = b"".join(aside[i] for i in sorted(aside))
     return Written(b"".join(lines), set_aside, truncations)

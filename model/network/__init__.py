@@ -1,1 +1,1 @@
-"""The network: encoder, attention, decoder. Imports nothing of `model.decoding`."""
+"""The network: encoder, attention, decoder. It imports nothing from `model.decoding`."""

@@ -4,7 +4,7 @@
 `dot`: q h (Luong 2015, eq. 8); `additive`: v tanh(W q + U h) (Bahdanau 2015, A.1.2).
 """
 
-# Shapes: N sentences, Q queries a sentence (T in training, K hypotheses in search), S source
+# Shapes: N sentences, Q queries per sentence (T in training, K hypotheses in search), S source
 # length, H encoder output size, D decoder size, A attention size (D here), G heads.
 
 import math
@@ -21,7 +21,7 @@ SMALL_PRODUCT = 400
 
 
 class Attention(nn.Module):
-    """One class for the three kinds of score; keys are projected once for each sentence."""
+    """All three kinds of score; keys are projected once for each sentence."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Context (N, Q, H) and weights (N, Q, S), the mean over the heads, for query (N, Q, D).
 
-        The softmax is in fp32 at least. Weights of padding are exactly 0. As in `linear`, queries
-        are filled up without gradients: the bits of one must not depend on N or on padding.
+        The softmax is at least in fp32. Weights of padding are exactly 0. Queries are filled up
+        as in `linear`, without gradients: the bits of one must not depend on N or on padding.
         """
         count, queries = query.shape[:2]
         on_cpu = query.device.type == "cpu"
         if on_cpu and count == 1 and not torch.is_grad_enabled() and torch.get_num_threads() > 1:
-            # The threads share out a single product in another way than several.
+            # Threads divide a single product in another way than several products.
             query, memory = query.expand(2, -1, -1), Memory(*(x[[0, 0]] for x in memory))
         if not torch.is_grad_enabled():
             query = F.pad(query, (0, 0, 0, self._filled(queries, query.dtype) - queries))
@@ -65,9 +65,10 @@ class Attention(nn.Module):
         return context.transpose(1, 2).flatten(2)[:count, :queries], mean[:count, :queries]
 
     def _filled(self, queries: int, dtype: torch.dtype) -> int:
-        """How many queries to compute. In fp32 torch has one way for products of less than 400
+        """How many queries to compute.
 
-        multiplications and another for larger ones; sources have 16 pieces at least.
+        In fp32 torch has one algorithm for products of less than 400 multiplications and another
+        for larger ones; sources have at least 16 pieces.
         """
         if dtype != torch.float32:
             return -(-queries // ROW_MULTIPLE) * ROW_MULTIPLE

@@ -1,4 +1,4 @@
-"""Recurrent cells: each written out as its equations, beside the fused torch kernel of the same.
+"""Recurrent cells: each as its equations, and as the fused torch kernel that computes the same.
 
 The kernel runs whole sequences (the encoder, and training); the equations run single steps
 (decoding). Both read the same parameters, and tests hold them equal in float64.
@@ -27,20 +27,20 @@ KERNELS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
 
 
 def cpu_computes_bf16() -> bool:
-    """Whether the CPU has bf16 products; without them bf16 is emulated and slower than fp32."""
+    """Tell whether the CPU has bf16 products; otherwise bf16 is emulated and slower than fp32."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`F.linear` whose result for one row does not depend on how many rows are beside it.
+    """`F.linear` with a result for each row that does not depend on the number of rows.
 
     Matrix libraries choose another order of summation for very few rows, which changes the last
-    bits. Without gradients the rows of `x` (R, I) are therefore filled up to a multiple of 16,
-    where the bits are the same for every count. Several threads share out the rows of large
-    products but the inputs of small ones, if these are 1,024 or more in fp32 (MKL, measured): so
-    each such product takes 512 inputs at most. In bf16 the order changes up to 48 rows, and with
-    several threads anywhere (oneDNN with AMX, measured): so each product there has 64 rows.
+    bits. Without gradients the rows of `x` (R, I) are therefore filled up to a multiple of 16, for
+    which the bits are always the same. Several threads divide large products by rows but small ones
+    by inputs if there are 1,024 or more in fp32 (MKL, measured), so each such product takes at most
+    512 inputs. In bf16 the order changes up to 48 rows, and with several threads for any number
+    (oneDNN with AMX, measured), so each such product has 64 rows.
     """
     if torch.is_grad_enabled():
         return F.linear(x, weight, bias)
@@ -60,9 +60,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def fill_rows(rows: Tensor) -> Tensor:
-    """`rows` (R, ...) with zero rows up to a multiple of 16, for the reason that `linear` gives.
+    """Fill up `rows` (R, ...) with zero rows to a multiple of 16, for the reason given in `linear`.
 
-    Element by element functions need it too: they treat the last few elements in another way.
+    Elementwise functions need it, too: they process the last few elements in another way.
     """
     missing = -len(rows) % ROW_MULTIPLE
     return F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, missing)) if missing else rows
@@ -76,7 +76,7 @@ def lstm_cell(
         i = sigmoid(W_i x + U_i h + b_i)      how much of the candidate enters
         f = sigmoid(W_f x + U_f h + b_f)      how much of the old cell stays
         g = tanh   (W_g x + U_g h + b_g)      the candidate
-        o = sigmoid(W_o x + U_o h + b_o)      how much of the cell is shown
+        o = sigmoid(W_o x + U_o h + b_o)      how much of the cell is output
         c' = f * c + i * g
         h' = o * tanh(c')
 
@@ -154,7 +154,7 @@ class RecurrentLayer(nn.Module):
     def sequence(
         self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None
     ) -> Tensor:
-        """Outputs (N, T, D) for x (N, T, I), from the states (N, D) or from zeros."""
+        """Outputs (N, T, D) for x (N, T, I), starting from the states (N, D) or from zeros."""
         if x.is_cuda:
             cast = torch.is_autocast_enabled("cuda")
             dtype = torch.get_autocast_dtype("cuda") if cast else x.dtype
@@ -162,8 +162,8 @@ class RecurrentLayer(nn.Module):
                 with torch.autocast("cuda", enabled=False):
                     return self.sequence_in(dtype, x, hidden, cell)
         elif torch.is_autocast_enabled("cpu") and not cpu_computes_bf16():
-            # oneDNN refuses to train a recurrent layer in bf16 where there is no AVX-512, and
-            # emulates it, slower than fp32, where that has no bf16.
+            # oneDNN cannot train a recurrent layer in bf16 without AVX-512, and emulates it, slower
+            # than fp32, if AVX-512 has no bf16.
             with torch.autocast("cpu", enabled=False):
                 return self.sequence_in(torch.float32, x, hidden, cell)
         if hidden is None:
@@ -179,14 +179,13 @@ class RecurrentLayer(nn.Module):
     ) -> Tensor:
         """As `sequence`, computed in `dtype`.
 
-        In bf16 it is for CUDA: autocast to bf16 runs these kernels in fp16 all the same (torch
-        2.11), where the gradients of a mean over many pieces are too small to be told from 0. And
-        weights that are bf16 themselves are not laid out for cuDNN by torch, which warns of it in
-        every call.
+        bf16 is for CUDA: autocast to bf16 runs these kernels in fp16 nevertheless (torch 2.11), in
+        which the gradients of a mean over many pieces underflow. Weights that are bf16 themselves
+        are not laid out for cuDNN by torch, which warns about that in every call.
         """
         width = self.hidden_size
         shapes = [parameter.shape for parameter in self.kernel.parameters()]
-        # One piece of memory, in cuDNN's order: it would gather them in every call otherwise.
+        # Contiguous memory in the order of cuDNN, which would otherwise gather them in every call.
         flat = torch.cat([parameter.flatten() for parameter in self.kernel.parameters()]).to(dtype)
         split = torch.split(flat, [shape.numel() for shape in shapes])
         weights = [part.view(shape) for part, shape in zip(split, shapes, strict=True)]

@@ -1,4 +1,4 @@
-"""Decoder: a pure step on values, and the same unrolled over a whole target.
+"""Decoder: a pure step, and the same function unrolled over a whole target.
 
 Default wiring (Luong 2015, 3.3): the attentional vector re-enters layer 1 ("input feeding") and the
 top layer is the attention query; a known target is run step by step. Without input feeding (as in
@@ -25,22 +25,22 @@ from model.network.memory import Memory
 
 
 class DecoderState(NamedTuple):
-    """What one target step hands to the next. Rows are dimension 0 of every field."""
+    """What one target step passes to the next. Dimension 0 of every field is the row."""
 
     hidden: Tensor  # (R, L, D)
-    cell: Tensor  # (R, L, D), at least fp32; (R, L, 0) for cells that have none
+    cell: Tensor  # (R, L, D), at least fp32; (R, L, 0) if the cells have none
     attentional: Tensor  # (R, D) with input feeding, else (R, 0)
     coverage: (
         Tensor  # (R, S) sum of the past attention weights where a network reads it, else (R, 0)
     )
 
     def select(self, rows: Tensor) -> "DecoderState":
-        """The states of `rows` (R',), in that order and as often as they are named."""
+        """The states of `rows` (R',), in that order, possibly repeated."""
         return DecoderState(*(field.index_select(0, rows) for field in self))
 
 
 def mean_values(memory: Memory) -> Tensor:
-    """The mean (N, H) of each sentence's encoder outputs, padding left out, summed in fp32."""
+    """The mean (N, H) of the encoder outputs of each sentence without padding, summed in fp32."""
     mask = memory.mask.unsqueeze(2)
     wide = torch.promote_types(memory.values.dtype, torch.float32)
     total = (memory.values * mask).sum(dim=1, dtype=wide)
@@ -48,7 +48,7 @@ def mean_values(memory: Memory) -> Tensor:
 
 
 class Decoder(nn.Module):
-    """Embedded target pieces to features, from which the output layer predicts the next piece."""
+    """Maps embedded target pieces to features for the output layer, which predicts the next."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Decoder(nn.Module):
         self.layers = cast(Sequence[RecurrentLayer], layers)
         self.attention = Attention(config)
         self.bridge = nn.Linear(context, 2 * config.decoder_layers * size)
-        # The fed-back vector has the decoder's width; features have the width of the output matrix.
+        # The fed-back vector is as wide as the decoder, features as wide as the output matrix.
         features = config.embedding_size if config.tie_embeddings else size
         self.combine = nn.Linear(size + context, size if self.input_feeding else features)
         self.narrow = nn.Linear(size, features) if self.input_feeding and features != size else None
@@ -70,7 +70,7 @@ class Decoder(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform weights and zero biases for everything that is not a recurrent layer."""
+        """Set Xavier-uniform weights and zero biases in everything but the recurrent layers."""
         for module in (self.bridge, self.combine, self.narrow):
             if module is not None:
                 nn.init.xavier_uniform_(module.weight)
@@ -79,7 +79,7 @@ class Decoder(nn.Module):
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first piece, R = N: tanh of the projected mean of the memory.
 
-        Padding is left out of the mean. One projection gives hidden and cell of every layer.
+        The mean is without padding. One projection gives hidden and cell of every layer.
         """
         wide = torch.promote_types(memory.values.dtype, torch.float32)
         mean = mean_values(memory)
@@ -100,13 +100,13 @@ class Decoder(nn.Module):
         memory: Memory,
         masks: Sequence[Tensor] | None = None,
     ) -> tuple[DecoderState, Tensor, Tensor]:
-        """One target piece for every row.
+        """Process one target piece for every row.
 
         Args:
             embedded: (N, K, E) the previous pieces.
             state: R = N*K rows, the hypotheses of a sentence side by side.
-            memory: of the N sentences.
-            masks: of dropout, (R, D) for each layer above the first and for the attentional
+            memory: that of the N sentences.
+            masks: dropout masks, (R, D) for each layer above the first and for the attentional
                 vector; drawn for this step alone if None.
 
         Returns:
@@ -153,7 +153,7 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Features (N, T, F) and weights (N, T, S) for a known target, embedded (N, T, E).
 
-        Equal to T calls of `step` with one hypothesis a sentence.
+        Equal to T calls of `step` with one hypothesis per sentence.
         """
         if self.input_feeding:
             return self._unroll_by_steps(embedded, state, memory)
@@ -185,7 +185,7 @@ class Decoder(nn.Module):
     def _attend(
         self, query: Tensor, memory: Memory, sentences: int, queries: int
     ) -> tuple[Tensor, Tensor]:
-        """Context (R, H) and weights (N, K, S) for the queries (R, D), filled up or not."""
+        """Context (R, H) and weights (N, K, S) for queries (R, D), which may be filled up."""
         rows = sentences * queries
         context, weights = self.attention(query[:rows].view(sentences, queries, -1), memory)
         context = context.flatten(0, 1)

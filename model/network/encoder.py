@@ -1,8 +1,8 @@
-"""Encoder: a stack of bidirectional recurrent layers that keeps every timestep's hidden state.
+"""Encoder: a stack of bidirectional recurrent layers that keeps the hidden state of every timestep.
 
 Each direction is a unidirectional fused kernel over the padded batch. For the backward direction
-every sentence is reversed inside its own length, run, and reversed back: padding stays behind the
-real tokens in both directions and never reaches a real state, without packed sequences.
+every sentence is reversed within its own length, run, and reversed back: padding stays after the
+real tokens in both directions and never affects a real state, without packed sequences.
 """
 
 # Shapes: N sentences, S source length, I input size, H encoder output size.
@@ -20,7 +20,7 @@ from model.network.dropout import Dropout
 
 
 def reversal(lengths: Tensor, size: int) -> Tensor:
-    """Row permutation (N*S,) that reverses each sentence inside its length and leaves the padding.
+    """Row permutation (N*S,) that reverses each sentence within its length and keeps the padding.
 
     It is its own inverse. `lengths` is (N,), `size` is S.
     """
@@ -56,7 +56,7 @@ def reverse(x: Tensor, permutation: Tensor) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Embedded source pieces (N, S, E) to encoder outputs (N, S, H); residuals from layer 2 on."""
+    """Maps embedded pieces (N, S, E) to outputs (N, S, H), with residuals from layer 2 on."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Memory: what the encoder leaves behind for the decoder to attend to."""
+"""Memory: the results of the encoder, to which the decoder attends."""
 
 # Shapes: N sentences, S source length, H encoder output size, A attention size.
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Memory(NamedTuple):
-    """Constant while a sentence is decoded; hypotheses are queries against it, never copies."""
+    """Constant while a sentence is decoded, and shared by all its hypotheses without copies."""
 
     src: Tensor  # (N, S) source ids
     values: Tensor  # (N, S, H) encoder outputs

@@ -1,4 +1,4 @@
-"""Seq2Seq: embeddings, encoder, decoder and output layer under the contract that decoding uses."""
+"""Seq2Seq: embeddings, encoder, decoder and output layer, with the interface for decoding."""
 
 # Shapes: N sentences, K hypotheses, R = N*K rows, S source length, T target length, V vocabulary,
 # E embedding, F feature size.
@@ -19,8 +19,9 @@ from model.network.memory import Memory
 class Seq2Seq(nn.Module):
     """The whole network. With `tie_embeddings` source, target and output share one matrix.
 
-    The matrix starts with standard deviation 1/sqrt(E), right for the output; the inputs are scaled
-    up by sqrt(E), as in Vaswani et al. 2017, 3.4. Without tying, three matrices, each at its scale.
+    The matrix is initialised with standard deviation 1/sqrt(E), which suits the output; the inputs
+    are scaled up by sqrt(E), as in Vaswani et al. 2017, 3.4. Without tying there are three
+    matrices, each with its own scale.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -44,7 +45,7 @@ class Seq2Seq(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device that the network is on."""
         return self.output.weight.device
 
     def encode(self, src: Tensor, lengths: Tensor) -> Memory:

@@ -1,4 +1,4 @@
-"""What is known of languages to tell a full stop that ends a sentence from one that does not."""
+"""Language data for telling a full stop that ends a sentence from one that does not."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -18,11 +18,11 @@ ABBREVIATIONS: dict[str, frozenset[str]] = {
     "pt": _words("av dra sra"),
     "hi": _words("डॉ प्रो श्री"),
 }
-"""Abbreviations after which a sentence goes on, without their full stop and in lower case, by
-language: those that the library does not know."""
+"""Abbreviations, by language, after which a sentence continues: in lower case, without the full
+stop, and only those that the library does not know."""
 
 ABBREVIATION_ENDINGS: dict[str, tuple[str, ...]] = {"de": ("str",), "nl": ("str",)}
-"""What compound abbreviations end with, as in Hauptstr., by language."""
+"""Endings of compound abbreviations, such as Hauptstr., by language."""
 
 WORDS: dict[str, frozenset[str]] = {
     "de": _words("Art Bart OK ok mag mich"),
@@ -30,18 +30,19 @@ WORDS: dict[str, frozenset[str]] = {
     "es": _words("bien mar no"),
     "fr": _words("art sec"),
 }
-"""Words that the library takes for abbreviations, by language; before a number, some are."""
+"""Words that the library mistakes for abbreviations, by language; before a number some of them are
+abbreviations."""
 
 ENDING_ABBREVIATIONS = _words(
     "etc usw u.s u.k u.n a.m p.m d.c ph.d m.a b.a inc ltd co corp jr sr al "
     "jan feb aug sept oct nov dec"
 )
-"""Abbreviations that end a sentence as well, if a word of `OPENING_WORDS` follows."""
+"""Abbreviations that also end a sentence if one of the `OPENING_WORDS` follows."""
 
 ORDINAL_STOPS = _words(
     "bs cs da de dsb et eu fi fo gsw hr hsb hu is lb lv nb nds nn no pl sk sl sr tr"
 )
-"""Languages in which a number and a full stop is an ordinal."""
+"""Languages in which a number with a full stop is an ordinal."""
 
 OPENING_WORDS: dict[str, frozenset[str]] = {
     "de": _words(
@@ -66,4 +67,4 @@ OPENING_WORDS: dict[str, frozenset[str]] = {
         "puis quand qui sa ses si son tous tu un une vous à"
     ),
 }
-"""Words in lower case that often begin a sentence and are no names or nouns, by language."""
+"""Words that often begin a sentence and are neither names nor nouns, in lower case, by language."""

@@ -1,4 +1,4 @@
-"""Charset: texts in UTF-16 or UTF-32, told by how they begin, and halves of characters."""
+"""Charset: recognising texts in UTF-16 or UTF-32 by their beginning, and halves of characters."""
 
 import codecs
 import re
@@ -6,9 +6,9 @@ import re
 from model.errors import DataError
 
 LOOKED_AT = 1000
-"""Bytes at the beginning of a text that tell its encoding."""
+"""Bytes at the beginning of a text by which its encoding is recognised."""
 
-# Those of UTF-32 first: one of them begins like that of UTF-16.
+# UTF-32 comes first: one of its marks begins like one of UTF-16.
 _MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -19,7 +19,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def refuse_foreign(start: bytes) -> None:
-    """Make sure that a text which begins with `start` is not in UTF-16 or UTF-32.
+    """Check that a text that begins with `start` is not in UTF-16 or UTF-32.
 
     Raises:
         DataError: it is. The message says how to convert it.
@@ -31,10 +31,10 @@ def refuse_foreign(start: bytes) -> None:
 
 
 def half_character(text: str) -> str:
-    """What is wrong with a text that no UTF-8 can hold, as a part of a message; "" if nothing is.
+    """Part of a message that says why `text` cannot be written in UTF-8; "" if it can be.
 
-    JSON and YAML can spell out half of a surrogate pair, and Python makes one of each byte of a
-    command line that is not UTF-8.
+    JSON and YAML can spell out half of a surrogate pair, and Python turns each byte of a command
+    line that is not UTF-8 into one.
     """
     found = _HALF.search(text)
     if found is None:
@@ -50,7 +50,7 @@ def _foreign(start: bytes) -> str | None:
     for mark, name in _MARKS.items():
         if start.startswith(mark):
             return name
-    if start.count(0) < 2 or len(start) < 8:  # a slip, or too short to tell
+    if start.count(0) < 2 or len(start) < 8:  # a stray zero byte, or too short to tell
         return None
     for name, lowest, zeros in (("UTF-32LE", 0, (2, 3)), ("UTF-32BE", 3, (0, 1))):
         if 0 not in start[lowest::4] and not any(any(start[place::4]) for place in zeros):

@@ -1,6 +1,6 @@
-"""Languages: BCP 47 tags from what people write, whether two of them agree, and their names.
+"""Languages: BCP 47 tags from what people write, whether two tags agree, and names of languages.
 
-Tags and names are those of CLDR, by the library langcodes.
+Tags and names are those of CLDR, looked up with the library langcodes.
 """
 
 from functools import lru_cache
@@ -8,23 +8,23 @@ from functools import lru_cache
 from model.errors import ConfigError
 
 UNKNOWN = ""
-"""The tag of text whose language nobody has told."""
+"""The tag of text in an unspecified language."""
 
 
 @lru_cache(4096)
 def language_tag(given: str) -> str:
     """The BCP 47 tag that `given` means: "DE", "deu" and "German" are "de", "pt_br" is "pt-BR".
 
-    Upper and lower case are the same, and a macrolanguage stands for its chief member ("cmn" is
-    "zh"). An empty `given` is `UNKNOWN`, and so is "und".
+    Case does not matter, and a macrolanguage stands for its main member ("cmn" is "zh"). An empty
+    `given` is `UNKNOWN`, and so is "und".
 
     Raises:
         ConfigError: it is neither a tag nor the name of a language.
     """
-    import langcodes  # a tenth of a second, which commands without languages do not need
+    import langcodes  # takes 0.1 s, which commands without languages need not spend
 
     written = given.strip()
-    if written.lower() in ("", "und"):  # BCP 47 has a tag for it, too
+    if written.lower() in ("", "und"):  # BCP 47 has a tag for the unknown language, too
         return UNKNOWN
     try:
         if langcodes.tag_is_valid(written):
@@ -38,10 +38,10 @@ def language_tag(given: str) -> str:
 
 
 def languages_agree(wanted: str, offered: str) -> bool:
-    """Whether a text in `wanted` suits a model for `offered`; both are tags, or `UNKNOWN`.
+    """Tell whether a text in `wanted` suits a model for `offered`; both are tags, or `UNKNOWN`.
 
-    Language and script must be the same, the region need not: "en-GB" suits "en", "zh-TW" does not
-    suit "zh-Hans". An unknown language suits any.
+    Language and script must be the same, but the region need not be: "en-GB" suits "en", "zh-TW"
+    does not suit "zh-Hans". An unknown language suits any.
     """
     return UNKNOWN in (wanted, offered) or _essence(wanted) == _essence(offered)
 
@@ -71,5 +71,5 @@ def language_name(tag: str) -> str:
 @lru_cache(4096)
 def _essence(tag: str) -> tuple[str, str]:
     language = primary_language(tag)
-    # Of the written standards of Norwegian, the one without a name is Bokmål.
+    # Norwegian without a named written standard is Bokmål.
     return "nb" if language == "no" else language, script_of(tag)

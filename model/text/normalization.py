@@ -1,4 +1,4 @@
-"""Source normalisation: one form of what looks the same, in training as in translation.
+"""Source normalisation: one form for what looks the same, in training and in translation.
 
 Models learn from text in which a space is a space; people paste no-break spaces, soft hyphens and
 full-width digits. Sources are brought into one form before they are cut into pieces. Targets are
@@ -8,8 +8,8 @@ learned as they are: a no-break space before a French question mark is part of t
 import re
 
 NORMALIZATION = 1
-"""The rules that new models learn with. A change of them gets a new number, and the old rules stay
-for the models that learned with them. 0 is no normalisation."""
+"""The rules for new models. When the rules change, they get a new number, and the old ones stay for
+the models that were trained with them. 0 is no normalisation."""
 
 _REMOVED = (
     "\u00ad"  # soft hyphen
@@ -35,14 +35,15 @@ _ODD = re.compile(rf"[^\S ]|  |[{_REMOVED}\uff10-\uff19\uff21-\uff3a\uff41-\uff5
 
 
 def normalize_source(text: str, rules: int = NORMALIZATION) -> str:
-    """`text` with plain spaces, letters and digits; as it is by rules 0.
+    """Replace unusual spaces, letters and digits in `text` by plain ones; rules 0 change nothing.
 
-    - Spaces of every kind, tabs and line breaks, and runs of them, are one space.
-    - Soft hyphens, direction marks, zero-width spaces and byte order marks go.
-    - Full-width letters and digits, and Latin ligatures, are plain ones; marks stay as they are.
+    - Spaces of every kind, tabs, line breaks, and runs of them, become one space.
+    - Soft hyphens, direction marks, zero-width spaces and byte order marks are removed.
+    - Full-width letters and digits, and Latin ligatures, become plain ones; full-width punctuation
+      stays as it is.
 
-    What has none of these, as nearly every line, is returned as it is. Normalising twice changes
-    nothing more.
+    A text with none of these, which nearly every line is, is returned unchanged. Normalising twice
+    changes nothing more.
     """
     if not rules or _ODD.search(text) is None:
         return text
@@ -50,7 +51,7 @@ def normalize_source(text: str, rules: int = NORMALIZATION) -> str:
 
 
 def plain_characters(text: str, rules: int = NORMALIZATION) -> str:
-    """`text` normalised but for its spaces, which stay as they are."""
+    """Normalise `text` as `normalize_source` does, but leave its spaces as they are."""
     if not rules or _ODD.search(text) is None:
         return text
     return _GONE.sub("", text).translate(_PLAIN)

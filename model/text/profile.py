@@ -1,4 +1,4 @@
-"""What a model does with text: its task, its languages, the form of text that it learned from."""
+"""Text profile: a model's task, its languages, and the form of the text that it was trained on."""
 
 import dataclasses
 import difflib
@@ -9,30 +9,31 @@ from model.text.languages import language_name, language_tag
 from model.text.normalization import NORMALIZATION, normalize_source
 
 READS_WHOLE = {"translate": False, "summarize": True}
-"""The tasks there are, and whether a text is read whole, rather than line by line and sentence by
-sentence."""
+"""The known tasks, and for each whether it reads a text whole, rather than line by line and
+sentence by sentence."""
 
 SEVERAL = 0.1
-"""Share of training lines of several sentences from which on a model knows such lines."""
+"""A model is taken to know lines of several sentences if at least this share of its training lines
+were such lines."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextProfile:
     """What a model does with text. It travels with the weights (text.json).
 
-    The defaults are those of checkpoints that were saved before there was a profile.
+    The defaults describe checkpoints that were saved before there was a profile.
     """
 
     task: str = "translate"
     """One of `READS_WHOLE`."""
     source_language: str = ""
-    """BCP 47 tag of what it reads; "" if nobody has told."""
+    """BCP 47 tag of the language it reads; "" if that was not specified."""
     target_language: str = ""
-    """Of what it writes."""
+    """BCP 47 tag of the language it writes, likewise."""
     normalization: int = 0
-    """Which rules the sources of the training text were normalised by."""
+    """The rules by which the sources of the training text were normalised."""
     several_sentences: float | None = None
-    """Share of training lines whose source has several sentences; None if nobody has counted."""
+    """Share of training lines whose source has several sentences; None if they were not counted."""
 
     def __post_init__(self) -> None:
         check_task(self.task)
@@ -59,13 +60,13 @@ class TextProfile:
         return self.several_sentences is not None and self.several_sentences >= SEVERAL
 
     def normalized(self, source: str) -> str:
-        """`source` in the form that the model has learned to read."""
+        """Normalise `source` as the training text of the model was."""
         return normalize_source(source, self.normalization)
 
     def told(
         self, *, task: str | None = None, source: str | None = None, target: str | None = None
     ) -> "TextProfile":
-        """The profile with what is told of the model in the place of what it says itself.
+        """The profile with these values, where they are given, in place of its own.
 
         Raises:
             ConfigError: no such task or language.
@@ -86,10 +87,10 @@ class TextProfile:
 
 
 def check_task(task: str) -> None:
-    """Make sure that there is such a task.
+    """Check that `task` is known.
 
     Raises:
-        ConfigError: there is none; the nearest is named.
+        ConfigError: it is not; the most similar one is named.
     """
     if task in READS_WHOLE:
         return

@@ -1,13 +1,13 @@
-"""Quotations and parentheses: which places of a line are inside of them."""
+"""Quotations and parentheses: which places of a line are inside them."""
 
 import re
 
 LONGEST = 200
-"""Characters within a quotation or parenthesis. What would be longer is rather two marks that do
-not belong together, or a speech whose sentences are worth telling apart."""
+"""Characters within a quotation or parenthesis at most. Marks further apart probably do not belong
+together, or enclose a speech whose sentences are worth separating."""
 
 _MARK = re.compile("[\"'()\\[\\]{}«»\u2039\u203a\u2018-\u201f\uff08\uff09「」『』【】〈〉《》]")
-# What may open one, and what closes it then. Some marks open in one language and close in another.
+# Opening marks, each with what closes it. Some open in one language and close in another.
 _CLOSES = {
     '"': '"',
     "'": "'",
@@ -37,14 +37,14 @@ _SENTENCE_BEFORE = re.compile(r"(?:\A|[.!?\u2026][\"')\]}\u2019\u201c\u201d»«]
 _SENTENCE_BEHIND = re.compile(r"\s*(?:\Z|(?<=\s)[^\w\s]{0,2}[^\W\d_a-z\u00df-\u00f6\u00f8-\u00ff])")
 _EITHER_WAY = frozenset("\"'»\u203a\u2019\u201d")
 _APOSTROPHES = frozenset("'\u2019")
-_DEPTH = 8  # how many open ones are remembered: more are no text
+_DEPTH = 8  # open marks that are remembered: ordinary text has no more
 
 
 def inside(line: str) -> bytearray:
-    """1 for each place of `line` between an opening mark and the closing one that belongs to it.
+    """A byte for each place of `line`: 1 between an opening mark and its closing mark, else 0.
 
-    Place i is the one before character i. Marks without a partner are as if they were not there,
-    and so are those around whole sentences: what stands between them is text like any other.
+    Place i is the one before character i. Marks without a partner are ignored, and so are those
+    around whole sentences: what stands between them is text like any other.
     """
     places = bytearray(len(line) + 1)
     unclosed: list[tuple[int, str]] = []  # where, and what closes it
@@ -71,7 +71,7 @@ def inside(line: str) -> bytearray:
 
 
 def _is_whole(line: str, start: int, place: int) -> bool:
-    """Whether the marks at `start` and `place` hold whole sentences, and are no part of another."""
+    """Whether the marks at `start` and `place` enclose whole sentences, and not part of another."""
     return (
         _SENTENCE_BEFORE.search(line, max(0, start - _NEAR), start) is not None
         and _SENTENCE_WITHIN.search(line, max(start, place - _NEAR), place) is not None

@@ -1,10 +1,9 @@
-"""Segmentation: a text cut into what the model translates and what stays as it is.
+"""Segmentation: cuts a text into parts that the model translates and parts that stay as they are.
 
-text -> lines -> sentences -> parts that fit the model. Every character that no part has, line
-breaks and other white space, bullets, emoji at the ends of a sentence, is kept in its place, so
-that the parts, translated and joined, are the translation of the text. This is the only place
-where text is cut, whoever asks: `model.translation.assemble.assemble` is the only one where it is
-joined.
+text -> lines -> sentences -> parts that fit the model. Every character outside the parts to
+translate (line breaks and other white space, bullets, emoji at the ends of a sentence) is kept in
+its place, so that the translated parts, joined, are the translation of the text. All text is cut
+here, and all text is joined in `model.translation.assemble.assemble`.
 """
 
 import re
@@ -24,9 +23,9 @@ from model.text.tokenizer import Tokenizer
 
 LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
-# White space at which a part may end: no-break spaces hold together what they join.
+# White space at which a part may end, so no no-break spaces.
 _SPACE = r"[^\S\u00a0\u2007\u202f]"
-# Both match everywhere, if need be the empty string.
+# Both match everywhere, possibly the empty string.
 _REST_OF_WORD = re.compile(r"\S{0,100}")
 _SPACES = re.compile(f"{_SPACE}*")
 _WORD_END = re.compile(f"(?<!{_SPACE})(?={_SPACE})")
@@ -39,7 +38,7 @@ _EMOJI = (
 )
 _JOINED = "\u200d\u20e3\ufe0e\ufe0f\U000e0020-\U000e007f"  # skin tones are emoji by themselves
 _EMOJI_BEFORE = re.compile(rf"(?:(?:{_KEYCAP}|[{_EMOJI}])[{_JOINED}]*\s*)+")
-# Greedy, so that it goes back from the end and no further than it must.
+# Greedy, so that it backtracks from the end, and no further than it must.
 _UP_TO_EMOJI = re.compile(rf".*[^\s{_EMOJI}{_JOINED}][{_JOINED}]*", re.DOTALL)
 _KEYCAPS = re.compile(_KEYCAP)
 _LAST_KEYCAP = re.compile(f"{_KEYCAP}$")
@@ -52,7 +51,7 @@ _ALONE = re.compile(
     rf"\(?(?:{_NUMBER}|[A-Za-z]|{_ROMAN})[.)]"  # list marks: 1. 2.1. a) (iv)
     rf"|{_TIME}[.,][0-9]{{1,3}}(?:\s*-->\s*{_TIME}[.,][0-9]{{1,3}}.*)?"  # time codes of subtitles
     rf"|{_CLOCK}|[\[(](?:{_TIME}|{_CLOCK})[\])]"
-    r"|[0-9]{1,6}"  # their counters
+    r"|[0-9]{1,6}"  # counters of subtitles
 )
 _BULLET = re.compile(
     "(?:"
@@ -65,7 +64,7 @@ _BULLET = re.compile(
     ")"
 )
 # A number with a full stop at the head of a line may be a date or another ordinal. In most
-# languages that write them so, what follows is lower case then; in German it is a month.
+# languages that write ordinals this way, lower case follows them; in German, a month does.
 _MONTH = re.compile(
     r"(?:J[aä]n(?:uar|ner)?|Feb(?:ruar)?|M[aä]r(?:z|ch)?|Apr(?:il)?|Mai|Jun[io]?|Jul[iy]?|Aug(?:ust)?"
     r"|Sep(?:t|tember)?|O[kc]t(?:ober)?|Nov(?:ember)?|De[zc](?:ember)?)\b"
@@ -78,7 +77,7 @@ _VIRAMA = 9
 """The combining class of the sign that joins two consonants in the scripts of India."""
 
 _WIDEST = 64
-"""Characters a piece: a part that has more of them is long enough, however few pieces it has."""
+"""Characters for each piece: a part with more than that is long enough, however few its pieces."""
 
 
 class Segment(NamedTuple):
@@ -94,11 +93,11 @@ class Plan:
 
     parts: tuple[str | tuple[int, ...], ...]
     truncated_source: int | None = None
-    """Of a text that is read whole and was too long: how many of its pieces are read."""
+    """How many pieces are read of a text that is read whole and was too long; else None."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:
-        """The parts to translate; none of a text without words."""
+        """The parts to translate; none in a text without words."""
         return [part for part in self.parts if isinstance(part, tuple)]
 
 
@@ -106,11 +105,11 @@ class Segmenter:
     """Cuts the texts of one model. Safe to use from several threads."""
 
     def __init__(self, tokenizer: Tokenizer, limit: int, profile: TextProfile) -> None:
-        """`limit` is that of source pieces in a part, 16 or more."""
+        """`limit`, 16 or more, is the most source pieces that a part may have."""
         self._tokenizer, self._limit, self._profile = tokenizer, limit, profile
 
     def encode(self, text: str) -> list[int]:
-        """The pieces of `text` in the form that the model reads."""
+        """The pieces of `text`, normalised as the model expects it."""
         return self._tokenizer.encode(self._profile.normalized(text))
 
     def cut(
@@ -121,16 +120,16 @@ class Segmenter:
         split_sentences: Literal["auto", "always", "never"] = "auto",
         on_long: Literal["refuse", "cut"] = "refuse",
     ) -> Plan:
-        """How `text` is translated.
+        """Cut `text` for translation.
 
-        A model of a task that reads texts whole gets all of it as one part. For others lines are
-        parts, or their sentences: `auto` cuts lines at the ends of sentences unless the model has
-        learned from lines of several. What is longer than the model reads is cut in any case.
+        If the task reads texts whole, all of it is one part. Otherwise each line is a part, or each
+        of its sentences: `auto` cuts lines at the ends of sentences unless the model has learned
+        from lines of several sentences. Parts that are too long for the model are cut further.
 
         Args:
-            language: tag of the language of the text; if unknown, that which the model reads.
-            on_long: what becomes of a text that is read whole and is too long: an error, or its
-                beginning is read.
+            language: tag of the language of the text; if unknown, the one that the model reads.
+            on_long: what to do with a text that is read whole and is too long: refuse it, or read
+                its beginning.
 
         Raises:
             InputTooLong: see `on_long`.
@@ -151,7 +150,7 @@ class Segmenter:
         return Plan(_merged(parts))
 
     def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut"]) -> Plan:
-        """The lines of `text` as one part: models have seen documents as lines."""
+        """Join the lines of `text` into one part: documents were single lines in training."""
         core = " ".join(filter(None, map(str.strip, LINE_BREAK.split(text))))
         if not has_words(core) or is_alone(self._plain(core)):
             return Plan((text,))
@@ -174,7 +173,7 @@ class Segmenter:
         if not has_words(line) or is_alone(plain := self._plain(line)):
             parts.append(line)
             return
-        line = plain  # what cannot be seen hides no mark
+        line = plain  # so that invisible characters hide no list mark
         end = len(line.rstrip())
         start = len(line) - len(line.lstrip())
         start = min(start + len(list_marks(line[start:], language)), end)
@@ -190,7 +189,7 @@ class Segmenter:
     def _add_sentence(
         self, parts: list[str | tuple[int, ...]], sentence: str, language: str
     ) -> None:
-        """A sentence, or line, with the white space before it."""
+        """Add a sentence, or a line, with the white space before it."""
         core = sentence.lstrip()
         parts.append(sentence[: len(sentence) - len(core)])
         if emoji := _EMOJI_BEFORE.match(core):
@@ -219,14 +218,14 @@ class Segmenter:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything to translate: a letter or a digit that is not part of an emoji."""
+    """Tell whether `text` has a letter or a digit that is not part of an emoji."""
     if "\u20e3" in text:
         text = _KEYCAPS.sub("", text)
     return _LETTER_OR_DIGIT.search(text) is not None
 
 
 def _emoji_behind(text: str) -> int:
-    """Where the emoji begin that `text` ends with, with the spaces before them; its end if none."""
+    """Where the emoji at the end of `text`, and the spaces before them, begin; its end if none."""
     end = len(text)
     while not text.isascii() and (found := _UP_TO_EMOJI.match(text, 0, end)):
         keycap = _LAST_KEYCAP.search(text, max(found.end() - 3, 0), found.end())
@@ -237,12 +236,12 @@ def _emoji_behind(text: str) -> int:
 
 
 def is_alone(line: str) -> bool:
-    """Whether `line` is nothing but a list mark, a whole number or a time code."""
+    """Tell whether `line` is nothing but a list mark, a whole number or a time code."""
     return _ALONE.fullmatch(line.strip()) is not None
 
 
 def list_marks(line: str, language: str) -> str:
-    """The bullets and numbers that `line` begins with, and the white space behind them; "" if none.
+    """The bullets and numbers that `line` begins with, and the white space after them; "" if none.
 
     A number with a full stop may also be an ordinal: "3. Mai" begins with no mark.
     """
@@ -255,7 +254,7 @@ def list_marks(line: str, language: str) -> str:
 
 
 def _is_ordinal(following: str, language: str) -> bool:
-    """Whether a number with a full stop before this is rather an ordinal than a list mark."""
+    """Whether a number with a full stop before `following` is an ordinal and not a list mark."""
     primary = primary_language(language)
     if primary == "de":
         return _MONTH.match(following) is not None
@@ -273,16 +272,16 @@ def split_long(
     *,
     least: float = 0.0,
 ) -> Iterator[Segment]:
-    """Cut `text`, of more pieces, into parts of at most `limit`, each as long as fits.
+    """Cut a `text` of more than `limit` pieces into parts of at most `limit`, each as long as fits.
 
-    A part ends at the last sentence end that fits, else at the last white space, else inside the
-    word. `"".join(s.text + s.separator for s in segments)` is `text`, which has no white space at
-    its ends, and neither has a part. Time is near linear in the length.
+    A part ends at the last end of a sentence that fits, else at the last white space, else inside
+    a word. `"".join(s.text + s.separator for s in segments)` is `text`. `text` must have no white
+    space at its ends; no part has any there. Takes nearly linear time.
 
     Args:
-        encode, decode: pieces of a text in the form that the model reads, and back.
-        language: tag of its language.
-        least: ends of sentences before this share of what fits are not taken.
+        encode, decode: map a text to its pieces, normalised as the model expects it, and back.
+        language: tag of the language of the text.
+        least: no part ends at the end of a sentence before this share of what fits.
     """
     ends = sentence_ends(text, language)
     start, size = 0, limit  # characters that fit; the limit is a first guess
@@ -302,10 +301,10 @@ def _longest_fit(
     decode: Callable[[list[int]], str],
     limit: int,
 ) -> int:
-    """How many characters from `start` make at most `limit` pieces: the most, or nearly.
+    """The most characters from `start`, or nearly, that make at most `limit` pieces.
 
-    They are what the first `limit` pieces of a larger stretch spell, except for characters that
-    normalisation changes; encoding them again makes sure.
+    They are what the first `limit` pieces of a longer stretch spell, except for characters that
+    normalisation changes, so they are encoded again to make sure.
     """
     size = guess + guess // 4
     while len(ids := encode(stretch := _stretch(text, start, size))) <= limit:
@@ -319,7 +318,7 @@ def _longest_fit(
 
 
 def _stretch(text: str, start: int, size: int) -> str:
-    """`size` characters and the rest of the word, for half a word can take more pieces than all."""
+    """`size` characters and the rest of the word, as half a word can take more pieces than all."""
     rest = _REST_OF_WORD.match(text, start + size)
     assert rest is not None
     return text[start : rest.end()]
@@ -334,7 +333,7 @@ def _part_end(
     ends: list[int],
     least: float,
 ) -> int:
-    """The best place to end the part that may reach from `start` to `longest`."""
+    """The best place to end a part that begins at `start` and may reach to `longest`."""
     for end in _places(text, start, longest, ends, least):
         # A shorter stretch can take more pieces than a longer one, though hardly ever.
         if end == longest or len(encode(text[start:end])) <= limit:
@@ -350,21 +349,21 @@ def _places(text: str, start: int, longest: int, ends: list[int], least: float) 
         if ends[place] <= start + least * (longest - start):
             break
         yield ends[place]
-    # The character after the part tells whether the part ends a word.
+    # Whether a part ends a word depends on the character after it.
     words = [found.start() for found in _WORD_END.finditer(text, start + 1, longest + 1)]
     yield from reversed(words)
     yield _whole_character(text, start, longest)
 
 
 def _after_space(text: str, position: int) -> int:
-    """The first position from `position` on that holds no white space."""
+    """The first position from `position` on without white space."""
     found = _SPACES.match(text, position)
     assert found is not None
     return found.end()
 
 
 def _whole_character(text: str, start: int, end: int) -> int:
-    """`end`, or a little earlier if that would part a character from its marks or joiners."""
+    """`end`, or a little earlier if that would separate a character from its marks or joiners."""
     place = end
     while place - 1 > start and _continues(text, place):
         place -= 1
@@ -383,7 +382,7 @@ def _continues(text: str, place: int) -> bool:
 
 
 def _merged(parts: list[str | tuple[int, ...]]) -> tuple[str | tuple[int, ...], ...]:
-    """The parts with what stays as it is in as few pieces as it can be."""
+    """The parts, with neighbouring texts that stay as they are joined into one."""
     merged: list[str | tuple[int, ...]] = []
     kept: list[str] = []
     for part in parts:

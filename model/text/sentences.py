@@ -1,7 +1,7 @@
 """Sentences: where the sentences of a line end.
 
-The library sentencex knows the abbreviations of many languages; here, it is only asked which full
-stops belong to one. The rest, and every position, is decided on the line itself.
+The library sentencex knows the abbreviations of many languages; it is only used to tell which full
+stops belong to one. All else, and every position, is decided on the line itself.
 """
 
 import re
@@ -51,14 +51,14 @@ _JOINING = (
     "\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f\uff9e\uff9f\u0e33\u0eb3"
 )
 _EMOJI = "\u231a-\u23ff\u2600-\u27bf\u2b05-\u2b55\u3030\u303d\U0001f000-\U0001faff"
-# What stays with the sentence behind its mark: closing marks (in French, after a space), emoji,
-# smileys and notes like [1].
+# What belongs to a sentence after its final mark: closing marks (in French, after a space), emoji,
+# smileys and notes such as [1].
 _TAIL = (
     rf"[{_CLOSING}{_JOINING}\u0300-\u036f\u20e3]|[\"'»«\u203a\u2039\u2018\u201c](?!\w)"
     rf"|\s?[»\u203a\"\u201d](?![^\s.,;:!?)])|\s{{0,2}}[{_EMOJI}]"
     r"|\s?[:;]-?[()DP](?!\w)|\[\w{1,3}\]"
 )
-# Both begin with a set of characters, for which `re` searches ten times as fast as for a choice.
+# Both begin with a set of characters: `re` searches ten times as fast for a set as for a choice.
 _ENDS = {
     greek: re.compile(
         f"[{(marks := _LATIN + greek + _SPACED + _UNSPACED)}][{marks}]*+((?:{_TAIL})*+)"
@@ -86,20 +86,20 @@ _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _LIST_MARK = re.compile(
     r"\s*(?:[•‣▪●◦○■*\u2013-]\s*)?\(?(?:\d{1,3}(?:\.\d{1,3})*|[ivxlcIVXLC]{1,5}|[^\W\d_])[.)]+(?=\s)"
 )
-_REACH = 40  # characters that are looked at before a mark
+_REACH = 40  # characters before a mark that are looked at
 
-_HIDDEN = re.compile(  # apostrophes are not
+_HIDDEN = re.compile(  # but no apostrophes
     r"[\s•‣▪●◦○■*\"«»\u2039\u203a\u201a\u201c-\u201f()\[\]{}]"
     r"|(?<!\w)['\u2018\u2019]|['\u2018\u2019](?!\w)"
 )
 _BEGINNING = re.compile(r"(?<=[.!?] )\s*(?!\d\.)[^\W_]")
 _WITHIN = re.compile(r".*(?<=[^.!?\s])(?= )")
-_STRETCH = 4096  # characters that the library sees at once: on some texts its time is quadratic
+_STRETCH = 4096  # characters given to the library at once: on some texts it takes quadratic time
 
 
 class _Mark(NamedTuple):
-    """Where a sentence may end: the marks at [start, stop), with what clings to them up to `end`,
-    and the first character of what follows."""
+    """A place where a sentence may end: marks at [start, stop), with what belongs to them up to
+    `end`, and the first character of what follows."""
 
     start: int
     stop: int
@@ -108,20 +108,20 @@ class _Mark(NamedTuple):
 
 
 def may_have_several(line: str) -> bool:
-    """Whether `sentence_ends` may find any. A tenth of its time: most short lines have none."""
+    """Tell whether `sentence_ends` may find any, in a tenth of its time: most lines have none."""
     return _SEVERAL.search(line) is not None
 
 
 def sentence_ends(line: str, language: str) -> list[int]:
-    """The ends of all sentences of `line` but the last, each before the white space that follows.
+    """Find the ends of all sentences of `line` but the last, each before the white space after it.
 
     Quotations and parentheses of up to 200 characters are not cut, unless they are whole sentences
-    by themselves. An end that is not found costs less than one that is none, so in doubt there is
-    none. Time is linear in the length.
+    by themselves. To miss an end costs less than to find a wrong one, so in doubt there is none.
+    Takes linear time.
 
     Args:
-        line: without line breaks, or with such as are no more than spaces.
-        language: of the line, such as "de" or "pt-BR"; "" if it is not known.
+        line: any line breaks in it count as spaces.
+        language: tag of the language of the line, such as "de" or "pt-BR"; "" if unknown.
     """
     if not may_have_several(line):
         return []
@@ -145,7 +145,7 @@ def _marks(line: str, language: str) -> Iterator[_Mark]:
             return
         if following == end and not _NEEDS_NO_SPACE.match(line, found.start(1) - 1):
             continue
-        # No part begins with what belongs to the character before it.
+        # No sentence begins with something that belongs to the character before it.
         if unicodedata.category(line[following])[0] == "M" or _JOINS.match(line, following):
             continue
         yield _Mark(found.start(), found.start(1), end, following)
@@ -171,7 +171,7 @@ class _Stops:
         self.one_case = line == line.lower()
 
     def ends(self, place: int, next_word: str) -> bool:
-        """Whether the one at `place` ends a sentence, if `next_word` follows."""
+        """Tell whether the full stop at `place` ends a sentence, given that `next_word` follows."""
         word = self._word_before(place)
         opened = next_word.lower() in self._opening
         if _ORDINAL.fullmatch(word):
@@ -200,7 +200,7 @@ class _Stops:
 
     @staticmethod
     def _is_year(word: str) -> bool:
-        """Whether `word` is hardly an ordinal or a day: 1945 or 8.30, not 12, 1000 or 24.12."""
+        """Whether `word` is probably no ordinal or day: 1945 or 8.30, but not 12, 1000 or 24.12."""
         *before, last = word.split(".")
         if before:
             return int(last) > 12
@@ -225,9 +225,9 @@ def _ends(line: str, mark: _Mark, stops: _Stops) -> bool:
 
 
 def _with_words(line: str, ends: list[int]) -> list[int]:
-    """`ends` without those that would leave a part without letters.
+    """Drop the ends that would leave a part without letters.
 
-    A number goes on with what follows, as before the items of a list; other signs belong to what is
+    A number is joined to what follows it, as in lists; other characters are joined to what comes
     before them.
     """
     kept: list[int] = []
@@ -246,9 +246,9 @@ def _with_words(line: str, ends: list[int]) -> list[int]:
 def _proposed(line: str, language: str) -> Container[int]:
     """The full stops of `line` at which the library would end a sentence.
 
-    It sees a capital after each mark, so that it judges no more than what is before it, and spaces
-    instead of what it has rules for that do not fit: other white space (which makes it panic),
-    quotation marks, brackets and bullets.
+    It is shown a capital after each mark, so that it judges only what is before the mark, and
+    spaces in place of what its rules treat in another way than ours: other white space (which
+    makes it panic), quotation marks, brackets and bullets.
     """
     shown = _BEGINNING.sub(_capitalised, _HIDDEN.sub(" ", line))
     places: set[int] = set()
@@ -274,7 +274,7 @@ def _segmented(shown: str, language: str) -> Iterator[int]:
     try:
         segments = list(sentencex.segment(language, shown))
     except BaseException as error:
-        # A panic in Rust is no Exception.
+        # A panic in Rust is not an Exception.
         if type(error).__name__ != "PanicException":
             raise
         segments = []

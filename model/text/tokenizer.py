@@ -1,4 +1,4 @@
-"""Lines of text to piece ids and back, exactly: a SentencePiece model (Kudo & Richardson 2018)."""
+"""Tokenizer: lines of text to piece ids and back, by SentencePiece (Kudo & Richardson 2018)."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from model.errors import CheckpointError
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 _CONTROL_NAMES = ("<pad>", "<unk>", "<s>", "</s>")
 
-# SentencePiece writes a space as U+2581 inside its pieces, so that character itself cannot be told
-# from a space. Text is cut at it, and the character is spelt with its three bytes.
+# SentencePiece writes a space as U+2581 inside its pieces, so a U+2581 in the text would look like
+# a space. Text is therefore cut at each U+2581, and the character is spelt as its three bytes.
 SPACE_MARK = "\u2581"
 
 
@@ -25,8 +25,8 @@ class Tokenizer:
     character outside the vocabulary becomes its UTF-8 bytes, and no piece is ever unknown. Other
     SentencePiece models work as far as their own normalisation allows.
 
-    Learned models have no leading space of their own: it is added before encoding and taken away
-    after decoding here, since SentencePiece would take away spaces that the text begins with.
+    Models learned by Dragoman do not add a leading space: it is added here before encoding and
+    removed after decoding, since SentencePiece would also remove spaces at the head of the text.
 
     Safe to use from several threads.
     """
@@ -49,10 +49,10 @@ class Tokenizer:
         self._processor = processor
         control = [processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()]
         rest = [i for i in range(processor.get_piece_size()) if i not in control]
-        self._to_model = control + rest  # our id -> the model's id, -1 where it has no such control
+        self._to_model = control + rest  # our id -> the model's id, -1 if it has no such control
         self._from_model = {theirs: ours for ours, theirs in enumerate(self._to_model)}
         self.vocab_size = len(self._to_model)
-        # Asked for every piece of every answer: a list is several times as fast as the processor.
+        # Used for every piece of every answer: a list is several times as fast as the processor.
         self._names = [*_CONTROL_NAMES, *map(processor.id_to_piece, rest)]
         adds_space = any(SPACE_MARK in piece for piece in processor.encode("a", out_type=str))
         self._prefix = "" if adds_space else " "
@@ -60,18 +60,18 @@ class Tokenizer:
         self.mark_ids = [] if adds_space else self.byte_ids(SPACE_MARK)
 
     def encode(self, line: str) -> list[int]:
-        """The ids of the line's pieces, without begin and end; none for an empty line."""
+        """The ids of the pieces of `line`, without BOS and EOS; none for an empty line."""
         return self._join([self._processor.encode(part) for part in self._parts(line)])
 
     def encode_lines(self, lines: Sequence[str]) -> list[list[int]]:
-        """`encode` of each line; in less time, as SentencePiece is called once for all of them."""
+        """`encode` each line, in less time: SentencePiece is called once for all of them."""
         parts = [self._parts(line) for line in lines]
         flat = [part for of_line in parts for part in of_line]
         encoded = iter(self._processor.encode(flat, num_threads=1))
         return [self._join(list(islice(encoded, len(of_line)))) for of_line in parts]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of any sequence of ids.
+        """The text that `ids`, any sequence of them, spell.
 
         Control ids have no text, and bytes that are not UTF-8 become U+FFFD.
         """
@@ -84,7 +84,7 @@ class Tokenizer:
         return self._names[id]
 
     def byte_ids(self, character: str) -> list[int]:
-        """The byte pieces that spell the character; none if the model has no byte pieces."""
+        """The ids of the byte pieces that spell `character`; none if the model has none."""
         names = [f"<0x{byte:02X}>" for byte in character.encode()]
         ids = [self._processor.piece_to_id(name) for name in names]
         has_bytes = all(self._processor.is_byte(i) for i in ids)
@@ -103,9 +103,9 @@ class Tokenizer:
         return [self._from_model[theirs] for theirs in self._processor.encode(text)]
 
     def subwords(self) -> dict[str, tuple[int, float]]:
-        """Id and score of each piece that stands for its own text: no control and no byte piece.
+        """Id and score of each piece except control and byte pieces.
 
-        A unigram model's score is a log-probability; a BPE model's is minus the merge's rank.
+        The score is a log-probability in a unigram model, and minus the rank of the merge in BPE.
         """
         found = {}
         for ours, theirs in enumerate(self._to_model[EOS_ID + 1 :], EOS_ID + 1):
@@ -115,7 +115,7 @@ class Tokenizer:
         return found
 
     def _parts(self, line: str) -> list[str]:
-        """The stretches of the normalised line between marks, as SentencePiece takes them."""
+        """The stretches of the normalised line between space marks, as SentencePiece gets them."""
         text = unicodedata.normalize("NFC", line)
         if not text:
             return [text]

@@ -1,13 +1,13 @@
-"""Words: where they begin and end, and whether a phrase stands in a text as whole words."""
+"""Words: where they begin and end, and whether a phrase occurs in a text as whole words."""
 
 import unicodedata
 
 
 def joins(character: str) -> bool:
-    """Whether it is part of a word, so that the same before or after it belong to that word.
+    """Tell whether `character` forms words with its neighbours.
 
-    Letters, digits and marks are. Wide characters, as Chinese and Japanese use them, are words by
-    themselves.
+    Letters, digits and combining marks do. Wide characters, as in Chinese and Japanese, are words
+    by themselves.
     """
     if unicodedata.east_asian_width(character) in "WF":
         return False
@@ -15,14 +15,14 @@ def joins(character: str) -> bool:
 
 
 def cleaned(phrase: str) -> str:
-    """In Unicode normal form C, as the tokenizer sees it, without white space at the ends."""
+    """`phrase` in Unicode normal form C, as the tokenizer sees it, and stripped."""
     return unicodedata.normalize("NFC", phrase).strip()
 
 
 def occurs(phrase: str, text: str) -> bool:
-    """Whether `phrase` stands in `text` as whole words; both as `cleaned` gives them.
+    """Tell whether `phrase` occurs in `text` as whole words; both must be `cleaned`.
 
-    Where the phrase begins or ends with a character that joins, no other one is next to it.
+    Where the phrase begins or ends with a character that `joins`, no other one may be next to it.
     """
     start = text.find(phrase)
     while start >= 0:
@@ -34,5 +34,5 @@ def occurs(phrase: str, text: str) -> bool:
 
 
 def _joined(left: str, right: str) -> bool:
-    """Whether two characters, either of which may be missing, belong to one word."""
+    """Whether two characters, either of which may be "", belong to one word."""
     return bool(left and right) and joins(left) and joins(right)

@@ -1,1 +1,1 @@
-"""Translation: from a text to requests to the engine, and back from hypotheses to a text."""
+"""Translation: from a text to requests for the engine, and from hypotheses back to a text."""

@@ -1,6 +1,6 @@
-"""Alignment: which source pieces, and which source words, a translation attended to."""
+"""Alignment: the source pieces, and the source words, that a translation attended to."""
 
-# Shapes: T target pieces and S source pieces, both without EOS; words in their place where said.
+# Shapes: T target pieces and S source pieces, both without EOS; or words instead, where noted.
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from model.text.tokenizer import SPACE_MARK
 
 
 def word_numbers(pieces: Sequence[str]) -> list[int]:
-    """For each piece the number of its word, from 0. Words are what spaces separate."""
+    """For each piece the number of its word, from 0. Words are separated by spaces."""
     numbers = []
     word, has_text = 0, False
     for piece in pieces:
@@ -25,10 +25,10 @@ def word_numbers(pieces: Sequence[str]) -> list[int]:
 
 
 def word_weights(weights: Tensor, source: Sequence[str], target: Sequence[str]) -> Tensor:
-    """The soft alignment of words: (T words, S words).
+    """The soft alignment of words (T words, S words).
 
-    A source word receives what its pieces receive together, and a target word gives the mean of its
-    pieces, so that rows have the sums that they have for pieces.
+    A source word receives the sum of what its pieces receive, and a target word gives the mean of
+    what its pieces give, so that rows sum up to what they do for pieces.
 
     Args:
         weights: (T, S) or, with EOS on both sides, (T + 1, S + 1): the soft alignment of pieces.
@@ -45,20 +45,20 @@ def word_weights(weights: Tensor, source: Sequence[str], target: Sequence[str]) 
 
 
 def hard(weights: Tensor) -> tuple[int, ...]:
-    """For each row of a soft alignment the column that has most; the first of equal ones."""
+    """For each row of a soft alignment the column with most weight, the first of equal ones."""
     return tuple(weights.argmax(dim=1).tolist()) if weights.numel() else ()
 
 
 def word_count(pieces: Sequence[str]) -> int:
-    """How many words the pieces make."""
+    """How many words `pieces` make up."""
     return max(word_numbers(pieces), default=-1) + 1
 
 
 class WordAlignment:
-    """The word alignment of a text, from those of its parts and what was kept between them.
+    """The word alignment of a text, built from those of its parts and the text kept between them.
 
-    What was kept, such as a bullet, is words of the text and of its translation, aligned with
-    themselves. What no white space parts is one word.
+    Kept text, such as a bullet, belongs to both the text and its translation, and its words are
+    aligned with themselves. Characters without white space between them make one word.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class WordAlignment:
         self._open_source = self._open_target = False  # whether what follows continues a word
 
     def keep(self, text: str) -> None:
-        """Add what is the same in the text and in its translation."""
+        """Add `text`, which stands unchanged in the translation."""
         words = text.split()
         if words and not text[0].isspace():
             self._source += not self._open_source
@@ -95,6 +95,6 @@ class WordAlignment:
 
 
 def _starts(pieces: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The first piece of each word, and how many it has."""
+    """The first piece of each word, and how many pieces it has."""
     lengths = np.bincount(word_numbers(pieces))
     return np.cumsum(lengths) - lengths, lengths.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Translation: a text taken apart for the search, and what was found put together again."""
+"""Assembling: a text is taken apart for the search, and the results are put together again."""
 
 # Shapes: T target length with EOS, S source length with EOS.
 
@@ -25,33 +25,33 @@ from model.translation.phrases import Phrases
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextHypothesis:
-    """One translation of a text, and how the search judged it.
+    """One translation of a text, and how the search rated it.
 
-    For a text that was cut, figures are sums over its parts and sequences are joined.
+    For a text that was cut, numbers are sums over its parts and sequences are joined.
     """
 
     translation: str
     score: float
-    """What hypotheses are ranked by: `log_prob` divided by the length penalty."""
+    """The score that hypotheses are ranked by: `log_prob` divided by the length penalty."""
     log_prob: float
     """Natural logarithm of the probability of the pieces and their EOS."""
     pieces: tuple[str, ...]
-    """Of the translation, without EOS; U+2581 stands for a space."""
+    """The pieces of the translation, without EOS; U+2581 stands for a space."""
     alignment: tuple[int, ...]
     """For each piece, which of the `source_pieces` it attended to most."""
     token_log_probs: tuple[float, ...]
     """For each piece, the natural logarithm of its probability; that of EOS is left out."""
     word_alignment: tuple[int, ...]
     """For each word of the translation, which word of the source it attended to most. Words are
-    counted as spaces separate them, see `model.translation.alignment`."""
+    separated by spaces, see `model.translation.alignment`."""
     truncated: bool
-    """It reached the length limit where the network would rather have gone on."""
+    """Whether it was ended by the length limit where the network would have preferred to go on."""
     weights: Tensor | None = field(compare=False, repr=False)
     """(T, S) attention of the pieces and EOS over the source pieces and EOS; None for a text that
     was cut, or blank."""
 
     def to_json(self) -> dict[str, object]:
-        """What JSON output says of it: every field but the weights."""
+        """The hypothesis as JSON output has it: every field but the weights."""
         return {
             "translation": self.translation,
             "score": self.score,
@@ -66,14 +66,14 @@ class TextHypothesis:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Translation:
-    """What became of one text."""
+    """The translations of one text."""
 
     hypotheses: tuple[TextHypothesis, ...]
-    """Up to `n_best`, the best first, at least one."""
+    """At least one and up to `n_best`, the best first."""
     source_pieces: tuple[str, ...]
-    """Of the parts that were translated, without EOS."""
+    """The pieces of the parts that were translated, without EOS."""
     truncated_source: int | None = None
-    """Of a text that was read whole and was too long: how many of its pieces were read."""
+    """How many pieces were read of a text that is read whole and was too long; else None."""
 
     @property
     def text(self) -> str:
@@ -82,10 +82,10 @@ class Translation:
 
 
 def cut_text(segmenter: Segmenter, text: str, options: SearchOptions) -> Plan:
-    """How `text` is translated with `options`; see `Segmenter.cut`.
+    """Cut `text` for a translation with `options`; see `Segmenter.cut`.
 
     Raises:
-        InputTooLong: it is read whole, too long, and not to be cut.
+        InputTooLong: the text is read whole, is too long, and must not be cut.
     """
     return segmenter.cut(
         text,
@@ -104,21 +104,21 @@ class Prepared(NamedTuple):
 
 
 def prepare(text: str, options: SearchOptions, segmenter: Segmenter, phrases: Phrases) -> Prepared:
-    """How `text` is cut, and what the engine is asked for it.
+    """Cut `text` and make the requests for the engine.
 
     Raises:
-        RequestError: the text is too long to be read whole, or its options demand what it, or this
-            model, cannot have.
+        RequestError: the text is too long to be read whole, or its options demand something
+            impossible for it or for this model.
     """
     plan = cut_text(segmenter, text, options)
     requests = phrases.requests(plan.sources, options)
     for request in requests:
-        check_phrases(request)  # refused here, it disturbs nobody
+        check_phrases(request)  # what is refused here never reaches the engine
     return Prepared(plan, requests)
 
 
 def check_languages(options: SearchOptions, profile: TextProfile) -> None:
-    """Make sure that the model reads and writes the languages that `options` ask for.
+    """Check that the model reads and writes the languages that `options` ask for.
 
     Raises:
         RequestError: it does not; both languages are named.
@@ -133,10 +133,10 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
 
 
 def list_of_texts(texts: Sequence[str]) -> list[str]:
-    """The texts, looked at before any of them is translated.
+    """Check `texts` before any of them is translated, and return them as a list.
 
     Raises:
-        RequestError: it is no list, one of them is no text, or one has half of a character.
+        RequestError: they are not a list, one is not text, or one has half of a character.
     """
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise RequestError(
@@ -166,13 +166,13 @@ def assemble(
     *,
     aligned: bool = True,
 ) -> Translation:
-    """The translation of a text from the hypotheses `found` for each of its sources.
+    """Make the translation of a text from the hypotheses `found` for each of its sources.
 
-    No two of its hypotheses have the same text: of these the best is kept. Whoever does not want
-    their alignments saves the time with `aligned=False`; they are empty then.
+    Of hypotheses with the same text only the best is kept. With `aligned=False` the alignments are
+    left empty, which saves time.
 
     Raises:
-        RequestError: for one of the sources nothing was found.
+        RequestError: nothing was found for one of the sources.
     """
     if not all(found):
         raise RequestError(
@@ -192,7 +192,7 @@ def assemble(
             texts.setdefault(joined.translation, joined)
         if len(texts) >= n_best or len(chosen) < count:
             break
-        count *= 2  # the parts differ, and yet two texts were equal: look further down
+        count *= 2  # different parts gave equal texts: look further down
     return Translation(
         hypotheses=tuple(texts.values())[:n_best],
         source_pieces=tuple(tokenizer.piece(id) for src in plan.sources for id in src),
@@ -201,7 +201,7 @@ def assemble(
 
 
 class _Told(NamedTuple):
-    """A hypothesis of one source, and what is read off it, once for all texts that it is in."""
+    """A hypothesis for one source with what follows from it, computed once for all combinations."""
 
     hypothesis: Hypothesis
     text: str
@@ -241,18 +241,18 @@ class _Scored(Protocol):
 
 Choice = TypeVar("Choice", bound=_Scored)
 _Chain = tuple["_Chain[Choice]", Choice] | None
-"""A choice for each part so far, the last one first: each step costs the same."""
+"""A choice for each part so far, the last one first, so that adding one takes constant time."""
 
 
 def best_combinations(parts: Sequence[Sequence[Choice]], count: int) -> list[list[Choice]]:
     """The `count` best choices of one hypothesis for each part, by the sum of their scores.
 
-    Fewer if there are fewer, and one empty choice if there is no part. Of equal ones those come
-    first that choose better hypotheses for the earlier parts.
+    Fewer if there are not that many, and one empty choice if there is no part. Among equal ones,
+    those with better hypotheses for the earlier parts come first.
     """
     best: list[tuple[float, _Chain[Choice]]] = [(0.0, None)]
     for hypotheses in parts:
-        # Scores add up, so only the best choices for the parts so far can grow into the best.
+        # Scores add up, so only the best choices for the parts so far can lead to the best ones.
         longer: Iterable[tuple[float, _Chain[Choice]]] = (
             (score + h.score, (chain, h)) for score, chain in best for h in hypotheses
         )
@@ -271,7 +271,7 @@ def _unchained(chain: _Chain[Choice]) -> list[Choice]:
 def _join(
     plan: Plan, told: Sequence[_Told], tokenizer: Tokenizer, *, aligned: bool
 ) -> TextHypothesis:
-    """The text of `plan` with its sources replaced by one hypothesis each."""
+    """Replace each source of `plan` by its hypothesis."""
     remaining = iter(told)
     translated: list[str] = []
     alignment: list[int] = []

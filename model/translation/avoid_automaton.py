@@ -1,6 +1,6 @@
-"""Avoid: the texts of pieces, and the automaton that finds phrases however they are spelt.
+"""Avoid: an automaton that finds phrases in whatever pieces they are spelt.
 
-A phrase is found where `model.text.words.occurs` finds it, as whole words.
+It finds a phrase where `model.text.words.occurs` does, as whole words.
 """
 
 # Shapes: V vocabulary, L longest piece in characters, Q states, C classes of characters.
@@ -15,15 +15,15 @@ from model.decoding.automaton import Automaton
 from model.text.tokenizer import EOS_ID, SPACE_MARK, Tokenizer
 from model.text.words import joins
 
-_Active = frozenset[tuple[int, int]]  # (phrase, characters of it that were just read)
-_State = tuple[bool, _Active]  # the last character joins on; occurrences under way
+_Active = frozenset[tuple[int, int]]  # (phrase, how many of its characters were just read)
+_State = tuple[bool, _Active]  # whether the last character `joins`; partial occurrences
 START: _State = (False, frozenset())
 
 
 class PieceTexts:
-    """What is known of the texts of a tokenizer's pieces.
+    """The texts of the pieces of a tokenizer.
 
-    A byte piece beyond ASCII is no character by itself: it counts as one that is nowhere else.
+    A byte piece beyond ASCII is not a character by itself: it counts as one that occurs nowhere.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -36,21 +36,21 @@ class PieceTexts:
             row[: len(text)] = [ord(character) for character in text]
         joining = [ord(character) for character in self.alphabet if joins(character)]
         self._joins = numpy.isin(self._codes, joining)
-        # In doubt, with a byte of some character, the word goes on.
+        # A byte of some character is taken to continue the word.
         continues = [text[:1] == "\ufffd" or (text != "" and joins(text[0])) for text in texts]
         self.continues: Tensor = torch.tensor(continues)
-        """(V,) bool: the pieces that continue the word before them."""
+        """(V,) bool: whether a piece continues the word before it."""
 
     def automaton(self, phrases: Sequence[str]) -> Automaton:
-        """Forbids the pieces behind which any of the `phrases` would stand in the translation.
+        """The automaton that forbids the pieces that would complete one of the `phrases`.
 
-        A word that goes on is another word, but only inside one piece: behind "Mann" a search that
-        is not allowed to end the word would have to invent one.
+        A word that continues is another word, but only within one piece: after "Mann" a search that
+        must not end the word would have to invent one.
         """
         characters = sorted(set("".join(phrases)))
         steps, ends = _explore(phrases, characters)
-        count = len(steps)  # which is also the number of the state for "found"
-        # A column for each class: the characters, others that join, others that do not, nothing.
+        count = len(steps)  # also the number of the state for "found"
+        # A column for each class: each character, others that join, others that do not, none.
         table = numpy.array(
             [[*row, q] for q, row in enumerate([*steps, [count] * len(steps[0])])],
             dtype=numpy.int32,
@@ -68,7 +68,7 @@ class PieceTexts:
 
 
 def _text(piece: str, id: int, is_byte: bool) -> str:
-    """The text of a piece with its spaces; none for a control piece."""
+    """The text of a piece with its spaces; "" for a control piece."""
     if id <= EOS_ID:
         return ""
     if is_byte:
@@ -83,8 +83,8 @@ def _explore(
     """The states that reading can lead to, numbered from `START`.
 
     Returns:
-        The next state for each class of characters, as many as there are states for "found"; and
-        for each state whether a phrase has just been read.
+        For each state, the next one for each class of characters, the number of states standing for
+        "found"; and for each state, whether a phrase has just been read.
     """
     numbers = {START: 0}
     found = []
@@ -102,7 +102,7 @@ def _explore(
 
 
 def _read(state: _State, character: str, joining: bool, phrases: Sequence[str]) -> _State | None:
-    """The state after a character; None if it completes a phrase. "" is one of no phrase."""
+    """The state after a character; None if it completes a phrase. "" is in no phrase."""
     joined, active = state
     after = set()
     for i, n in active:

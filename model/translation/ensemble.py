@@ -1,8 +1,8 @@
-"""Ensemble: several networks with one vocabulary, as one network for the search.
+"""Ensemble: several networks with the same vocabulary, which the search sees as one network.
 
 The log-probability of a piece is the mean of its log-probabilities in the members, normalised again
-over the vocabulary; the attention is the mean of theirs. Memory and state of the members lie side
-by side in the fields of one `Memory` and one `DecoderState`: for the search it is any network.
+over the vocabulary; the attention is the mean of theirs. Memories and states of the members lie
+side by side in the fields of one `Memory` and one `DecoderState`.
 """
 
 # Shapes: N sentences, K hypotheses, R = N*K rows, S source length, T target length, F feature size,
@@ -26,12 +26,12 @@ from model.text.languages import languages_agree
 
 
 class Ensemble(Seq2Seq):
-    """Everything that a `Seq2Seq` does in the search, by several that may differ in all sizes."""
+    """All that a `Seq2Seq` does in the search, done by several that may differ in all sizes."""
 
     def __init__(self, members: Sequence[Seq2Seq]) -> None:
         """
         Args:
-            members: in eval mode. They must number the same pieces alike: see `network_of`.
+            members: in eval mode. A piece must have the same id in all of them: see `network_of`.
 
         Raises:
             ConfigError: their vocabularies are of different sizes.
@@ -46,11 +46,11 @@ class Ensemble(Seq2Seq):
         shortest = min(member.config.max_length for member in members)
         self.config = dataclasses.replace(members[0].config, max_length=shortest)
         self.members = cast(Sequence[Seq2Seq], nn.ModuleList(members))
-        self.output = members[0].output  # shows device and number format, as in any network
+        self.output = members[0].output  # tells device and number format, as in any network
         self.eval()
 
     def encode(self, src: Tensor, lengths: Tensor) -> Memory:
-        """The memories of the members, side by side."""
+        """Encode by each member; their memories, side by side."""
         memories = [member.encode(src, lengths) for member in self.members]
         return memories[0]._replace(
             values=torch.cat([memory.values for memory in memories], dim=2),
@@ -99,7 +99,7 @@ class Ensemble(Seq2Seq):
         return _mean(scores)
 
     def _memories(self, memory: Memory) -> list[Memory]:
-        """What each member made of the source."""
+        """The memory of each member."""
         configs = [member.config for member in self.members]
         values = torch.split(memory.values, [config.encoder_size for config in configs], dim=2)
         keys = torch.split(memory.keys, [config.decoder_size for config in configs], dim=2)
@@ -129,11 +129,10 @@ class Ensemble(Seq2Seq):
 
 
 def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
-    """The network of a checkpoint, or of several the `Ensemble`.
+    """The network of a checkpoint, or the `Ensemble` of several.
 
     Raises:
-        ConfigError: they have different tokenizers, so that a piece of one is no piece of another,
-            or differ in what `check_alike` looks at.
+        ConfigError: they have different tokenizers, or differ in what `check_alike` checks.
     """
     first = checkpoints[0]
     for other in checkpoints[1:]:
@@ -149,10 +148,10 @@ def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
 
 
 def check_alike(one: Checkpoint, other: Checkpoint) -> None:
-    """Make sure that two models do the same with text.
+    """Check that two models do the same with text.
 
     Raises:
-        ConfigError: they differ in task or languages, or in the form of text that they read.
+        ConfigError: they differ in task, languages or normalisation.
     """
     ours, theirs = one.profile, other.profile
     for name in ("task", "normalization", "source_language", "target_language"):
@@ -166,10 +165,10 @@ def check_alike(one: Checkpoint, other: Checkpoint) -> None:
 
 
 def shortlist_of(checkpoints: Sequence[Checkpoint], wanted: bool) -> Shortlist | None:
-    """The shortlist of a checkpoint where one is wanted, else None.
+    """The shortlist of a checkpoint if one is wanted, else None.
 
     Raises:
-        ConfigError: it is wanted, and there is none; or it is wanted for an ensemble.
+        ConfigError: it is wanted, but there is none, or it is wanted for an ensemble.
     """
     if wanted and len(checkpoints) > 1:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Forced decoding: how probable a given translation is (teacher forcing)."""
+"""Forced decoding: the probability of a given translation (teacher forcing)."""
 
 # Shapes: N sentence pairs, T target length with EOS.
 
@@ -11,7 +11,7 @@ from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 PIECES = 2048
-"""Padded pieces, on the longer side, that are scored at once."""
+"""Padded pieces, of the longer side, that are scored at once."""
 
 
 @torch.inference_mode()
@@ -22,8 +22,8 @@ def score_pairs(
 
     Args:
         network: in eval mode.
-        sources, targets: piece ids without BOS and EOS, as many of one as of the other. A side may
-            be empty.
+        sources, targets: piece ids without BOS and EOS, of equal number. A source or target may be
+            empty.
     """
     scores = [0.0] * len(sources)
     for batch in batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]):
@@ -34,7 +34,7 @@ def score_pairs(
 
 
 def batches(lengths: Sequence[int], most: int = PIECES) -> Iterator[list[int]]:
-    """Positions of pairs of about equal length, as many at a time as `most` padded pieces allow."""
+    """Group pairs of about equal length by position, as many as fit in `most` padded pieces."""
     batch: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         if batch and (len(batch) + 1) * (lengths[i] + 1) > most:
@@ -51,7 +51,7 @@ def score_batch(
 ) -> Tensor:
     """Log-probabilities (N, T) fp64 of the pieces and EOS of a batch that is run at once.
 
-    Behind the EOS of a target that is shorter than others there are zeros.
+    After the EOS of a target that is shorter than others there are zeros.
     """
     device = network.output.weight.device
     src = _padded([[*pieces, EOS_ID] for pieces in sources], device)
@@ -61,7 +61,7 @@ def score_batch(
     memory = network.encode(src, lengths)
     features, weights = network.unroll(tgt_in, network.start(memory), memory)
     found: list[Tensor] = []
-    # The logits of one very long line are the largest tensor: they are made a stretch at a time.
+    # The logits of one very long line are the largest tensor, so they are made in stretches.
     for start in range(0, tgt_out.shape[1], PIECES):
         stretch = slice(start, start + PIECES)
         wanted = tgt_out[:, stretch]

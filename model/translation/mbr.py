@@ -1,8 +1,8 @@
-"""Minimum Bayes risk: the candidate that is most like all others (Kumar & Byrne 2004).
+"""Minimum Bayes risk: choosing the candidate most like all others (Kumar & Byrne 2004).
 
 Candidates are translations of one text: the n-best of a search or, better, samples (Eikema & Aziz
-2020). Each is compared with every one as if that were the reference; the mean of the utilities is
-the expected utility under the model. Equal texts count as often as they were drawn.
+2020). Each is compared with every candidate as if that were the reference; the mean of the
+utilities is the expected utility under the model. Equal texts count as often as they were drawn.
 """
 
 import dataclasses
@@ -14,11 +14,11 @@ from model.errors import RequestError
 from model.text.tokenizer import Tokenizer
 
 Utility = Callable[[str, str], float]
-"""How good a translation (first) is where another (second) is the right one; higher is better."""
+"""How good a translation (first) is, given a reference (second); higher is better."""
 
 
 def expected_utilities(candidates: Sequence[str], utility: Utility) -> list[float]:
-    """The expected utility of each candidate, all of them being equally probable references."""
+    """The expected utility of each candidate, with all as equally probable references."""
     known: dict[tuple[str, str], float] = {}
 
     def once(candidate: str, reference: str) -> float:
@@ -31,19 +31,19 @@ def expected_utilities(candidates: Sequence[str], utility: Utility) -> list[floa
 
 
 def mbr_order(candidates: Sequence[str], utility: Utility) -> list[int]:
-    """The places of the candidates, that of the highest expected utility first.
+    """The positions of the candidates, ranked by expected utility, the highest first.
 
-    Equal ones stay in their order, so that the better one for the search comes first.
+    Equal ones stay in their order, so that the one that the search ranked higher comes first.
     """
     utilities = expected_utilities(candidates, utility)
     return sorted(range(len(candidates)), key=lambda place: -utilities[place])
 
 
 def candidate_options(options: SearchOptions) -> SearchOptions:
-    """The options of a search that keeps all its hypotheses, as candidates.
+    """`options` changed so that the search returns all its hypotheses, as candidates.
 
     Raises:
-        RequestError: there is one candidate only, or several translations are asked for.
+        RequestError: there would be only one candidate, or several translations are asked for.
     """
     if options.beam_size == 1:
         raise RequestError("mbr: beam_size is 1, so there is no choice. Raise beam_size.")
@@ -58,7 +58,7 @@ def candidate_options(options: SearchOptions) -> SearchOptions:
 def choose(
     hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, utility: Utility
 ) -> tuple[Hypothesis, ...]:
-    """The one hypothesis whose text has the highest expected utility; none if there is none."""
+    """The one hypothesis whose text has the highest expected utility; none of none."""
     candidates = [tokenizer.decode(hypothesis.pieces) for hypothesis in hypotheses]
     return tuple(hypotheses[place] for place in mbr_order(candidates, utility)[:1])
 

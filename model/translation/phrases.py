@@ -1,4 +1,4 @@
-"""Phrases: the prefix, constraints and avoid list of a request, from text to pieces."""
+"""Phrases: from the texts of prefix, constraints and avoid list to pieces."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from model.text.words import cleaned
 from model.translation.avoid_automaton import PieceTexts
 
 MAX_AVOIDED = 1000
-"""Characters of all phrases to avoid: their automaton has a state for each, and grows with it."""
+"""Characters of all phrases to avoid together: their automaton has a state for each."""
 
-LISTS = 16  # avoid lists that are kept, for the requests that use them again
+LISTS = 16  # avoid lists that are kept for later requests with the same list
 
 
 class Phrases:
@@ -25,14 +25,14 @@ class Phrases:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self.spelling = PieceTexts(tokenizer)
-        # Equal lists give one and the same function, and so share one automaton in the engine.
+        # Equal lists give the same function object, and so share one automaton in the engine.
         self._avoid = lru_cache(LISTS)(self._automaton)
 
     def requests(self, sources: Sequence[tuple[int, ...]], options: SearchOptions) -> list[Request]:
-        """The requests for the parts of one text. The prefix belongs to the first.
+        """Make the requests for the parts of one text. Only the first has the prefix.
 
-        Several translations must differ as texts, which the engine does not know: it is asked for
-        as many hypotheses as there are, so that `n_best` can be chosen among them.
+        Several translations must differ in their texts, which the engine does not see: it is asked
+        for all hypotheses of the beam, so that `n_best` can be chosen among them.
 
         Raises:
             RequestError: constraints for a text of several parts; or see `check`.
@@ -59,10 +59,10 @@ class Phrases:
         ]
 
     def check(self, options: SearchOptions) -> None:
-        """Make sure that the phrases of `options` can be demanded and avoided, whatever the text.
+        """Check that the phrases of `options` can be demanded and avoided, whatever the text.
 
         Raises:
-            RequestError: they are too many, or the vocabulary cannot spell them.
+            RequestError: there are too many, or the vocabulary cannot spell them.
         """
         self._prefix(options)
         count = sum(map(len, self._constraints(options)))

@@ -1,7 +1,7 @@
 """Requests: the JSON that goes in, with every limit, as OpenAPI shows it, and that of errors."""
 
 import dataclasses
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_origin, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -10,22 +10,11 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    create_model,
     model_validator,
 )
 
-from model.decoding.options import (
-    MAX_ALPHA,
-    MAX_COVERAGE_BETA,
-    MAX_DIVERSE_STRENGTH,
-    MAX_LENGTH_A,
-    MAX_LENGTH_B,
-    MAX_NGRAM,
-    MAX_SEED,
-    MAX_TEMPERATURE,
-    MAX_TOP_K,
-    MAX_WORD_REWARD,
-    SearchOptions,
-)
+from model.decoding.options import BOUNDS, DESCRIPTIONS, OnLong, SearchOptions
 from model.errors import ConfigError
 from model.text.languages import language_tag
 from service.engine.request_params import HIGHEST, LOWEST
@@ -33,7 +22,10 @@ from service.engine.request_params import HIGHEST, LOWEST
 MAX_TEXTS = 256
 MAX_CHARACTERS = 800_000
 MAX_WORD = 10_000  # characters between two spaces
-MAX_BEAM_SIZE = 16  # smaller than that of the library: a beam is memory of the server
+MAX_BEAM_SIZE = 16
+MOST = dict.fromkeys(("beam_size", "n_best", "diverse_groups"), MAX_BEAM_SIZE)
+"""The greatest value of options that the library bounds less tightly: a beam is memory of the
+server."""
 MAX_PHRASE = 1_000  # characters of a prefix, a constraint or what is to be avoided
 MAX_PHRASES = 100
 MAX_DEADLINE_MS = 3_600_000
@@ -78,79 +70,10 @@ def _form(value: object) -> str:
     return MANY if isinstance(value, list) else ONE
 
 
-class Options(BaseModel):
-    """How to search, as in `SearchOptions`. What is left out is as the model has it.
-
-    Of the fields of `SearchOptions` only `FIELDS_OF_THE_BODY` are not here.
-    """
+class RequestOptions(BaseModel):
+    """What `Options` can do; its fields are made from `SearchOptions`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    beam_size: Annotated[int, Field(ge=1, le=MAX_BEAM_SIZE)] | None = Field(
-        default=None, description="Hypotheses kept side by side; 1 is greedy search."
-    )
-    n_best: Annotated[int, Field(ge=1, le=MAX_BEAM_SIZE)] | None = Field(
-        default=None, description="Translations of each text, at most `beam_size`."
-    )
-    length_penalty: Literal["gnmt", "power", "none"] | None = Field(
-        default=None,
-        description="What log-probabilities are divided by, so that short is not favoured.",
-    )
-    alpha: Annotated[float, Field(ge=0, le=MAX_ALPHA)] | None = Field(
-        default=None,
-        description="Exponent of the length penalty; more favours longer translations.",
-    )
-    word_reward: Annotated[float, Field(ge=-MAX_WORD_REWARD, le=MAX_WORD_REWARD)] | None = Field(
-        default=None, description="Added to the score for each piece and EOS."
-    )
-    coverage_beta: Annotated[float, Field(ge=0, le=MAX_COVERAGE_BETA)] | None = Field(
-        default=None, description="Weight of the penalty for source that gets little attention."
-    )
-    min_length: Annotated[int, Field(ge=0, le=MAX_LENGTH_B)] | None = Field(
-        default=None, description="Pieces that a translation has at least."
-    )
-    max_length_a: Annotated[float, Field(ge=0, le=MAX_LENGTH_A)] | None = Field(
-        default=None,
-        description="A translation has at most a * source pieces + b pieces; this is a.",
-    )
-    max_length_b: Annotated[int, Field(ge=0, le=MAX_LENGTH_B)] | None = Field(
-        default=None, description="This is b."
-    )
-    no_repeat_ngram: Annotated[int, Field(ge=0, le=MAX_NGRAM)] | None = Field(
-        default=None, description="Pieces in a row that may not occur twice; 0 forbids none."
-    )
-    temperature: Annotated[float, Field(ge=0, le=MAX_TEMPERATURE)] | None = Field(
-        default=None, description="Above 0, `beam_size` samples are drawn; 0 searches."
-    )
-    top_k: Annotated[int, Field(ge=0, le=MAX_TOP_K)] | None = Field(
-        default=None, description="Draw from so many most probable pieces; 0 is all of them."
-    )
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        default=None, description="Draw from the fewest pieces with this probability together."
-    )
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
-        default=None, description="Of the random numbers of the samples."
-    )
-    diverse_groups: Annotated[int, Field(ge=1, le=MAX_BEAM_SIZE)] | None = Field(
-        default=None, description="Parts of the beam that avoid each other's choices."
-    )
-    diverse_strength: Annotated[float, Field(ge=0, le=MAX_DIVERSE_STRENGTH)] | None = Field(
-        default=None, description="What a piece loses for each time an earlier group chose it."
-    )
-    prefix: PhraseText | None = Field(
-        default=None, description="Text that the translation begins with."
-    )
-    constraints: PhraseTexts | None = Field(
-        default=None, description="Words or phrases that the translation contains."
-    )
-    avoid: PhraseTexts | None = Field(
-        default=None, description="Words or phrases that the translation does not contain."
-    )
-    split_sentences: Literal["auto", "always", "never"] | None = Field(
-        default=None,
-        description="Whether lines are cut at the ends of sentences; auto cuts them unless the "
-        "model has learned from lines of several sentences.",
-    )
 
     def over(self, defaults: SearchOptions) -> SearchOptions:
         """`defaults` with what was given in their place.
@@ -170,8 +93,45 @@ class Options(BaseModel):
     @property
     def phrases(self) -> list[str]:
         """What the client wrote in words."""
-        prefix = [self.prefix] if self.prefix else []
-        return prefix + (self.constraints or []) + (self.avoid or [])
+        given = (getattr(self, name) or [] for name in ("prefix", "constraints", "avoid"))
+        return [text for one in given for text in ([one] if isinstance(one, str) else one)]
+
+
+def _type_of_option(name: str, hint: object) -> Any:
+    """The type that pydantic checks: that of the search option, within the limits of the server."""
+    if hint is str:
+        return PhraseText
+    if get_origin(hint) is tuple:
+        return PhraseTexts
+    if get_origin(hint) is Literal:
+        return hint
+    least, most = BOUNDS[name]
+    most = MOST.get(name, most)
+    if DESCRIPTIONS[name].above_least:
+        return Annotated[hint, Field(gt=least, le=most)]
+    return Annotated[hint, Field(ge=least, le=most)]
+
+
+def _sentence(option: str) -> str:
+    """The description of a search option, as OpenAPI shows it."""
+    text = DESCRIPTIONS[option].text
+    return text[0].upper() + text[1:] + "."
+
+
+if TYPE_CHECKING:
+    Options = RequestOptions  # a class made while the module loads is no type for mypy
+else:
+    Options = create_model(
+        "Options",
+        __base__=RequestOptions,
+        __doc__="How to search. What is left out is as the model has it.",
+        __module__=__name__,
+        **{
+            name: (_type_of_option(name, hint) | None, Field(None, description=_sentence(name)))
+            for name, hint in get_type_hints(SearchOptions).items()
+            if name not in FIELDS_OF_THE_BODY
+        },
+    )
 
 
 TextOrTexts = Annotated[
@@ -205,12 +165,8 @@ class GenerateRequest(WorkRequest):
         description=f"One text or several, with words of at most {MAX_WORD} characters. One "
         "without a letter or a digit comes back as it is."
     )
-    source: Language = Field(
-        default="", description='Language of the texts: a tag such as "de", or a name.'
-    )
-    target: Language = Field(
-        default="", description='Language of the answer: a tag such as "en", or a name.'
-    )
+    source: Language = Field(default="", description=_sentence("source_language"))
+    target: Language = Field(default="", description=_sentence("target_language"))
     options: Options = Field(default_factory=Options)
     return_: Annotated[list[Detail], Field(max_length=4)] = Field(
         default_factory=list,
@@ -254,11 +210,10 @@ class SummarizeRequest(GenerateRequest):
         }
     )
 
-    on_long: Literal["refuse", "cut"] | None = Field(
+    on_long: OnLong | None = Field(
         default=None,
-        description="What becomes of a text that is longer than the model reads: refuse it, or "
-        "read its beginning and say so in `truncated_source`. Left out, as the model has it, "
-        "which is to refuse unless somebody has chosen otherwise.",
+        description=f"{_sentence('on_long')} What was cut is told in `truncated_source`. Left out, "
+        "as the model has it, which is to refuse unless somebody has chosen otherwise.",
     )
 
 

@@ -1,10 +1,10 @@
-"""Graphs: how a step is launched, kernel by kernel or as one captured CUDA graph.
+"""Graphs: launch a step kernel by kernel, or as one captured CUDA graph.
 
-A graph is a step of one shape with the addresses of everything that it reads and writes; to replay
-it is one launch. So a step must read and write fixed buffers only, and the shapes must be few.
+A graph is a step of one shape with the addresses of everything that it reads and writes; replaying
+it is one launch. So a step must only read and write fixed buffers, and there must be few shapes.
 
-Not captured are steps with rules, whose operations depend on the sentences, and the steps of a lane
-with shortlists, whose buffers are replaced as lists of other lengths come.
+Steps with rules are not captured, because their operations depend on the sentences, and neither are
+the steps of a lane with shortlists, whose buffers are replaced when longer lists arrive.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ WARM_UPS = 3
 
 
 class Runner(Protocol):
-    """Something that lets a step happen."""
+    """Something that runs a step."""
 
     def run(self, step: Step, count: int, source: int) -> None: ...
 
@@ -35,14 +35,14 @@ class PlainRunner:
 
 
 class Capture(Protocol):
-    """How work is captured."""
+    """A way to capture work."""
 
     def warm_up(self, work: Work) -> None:
-        """Do the work once, where it will be captured."""
+        """Do the work once, in the place where it will be captured."""
         ...
 
     def capture(self, work: Work) -> Work:
-        """What does the work again. It may or may not be done meanwhile."""
+        """Return a function that does the work again. Capturing may or may not do it."""
         ...
 
 
@@ -55,9 +55,9 @@ class CapturedRunner:
         self._captured: dict[tuple[int, int], Work] = {}
 
     def run(self, step: Step, count: int, source: int) -> None:
-        """Let the step happen. Takes memory when the shape is new.
+        """Run the step. This takes memory if the shape is new.
 
-        It is always the same step: one that is held here could not be freed with its search.
+        `step` must always be the same; it is not stored, so that it can be freed with its search.
         """
         shape = count, source
         if shape not in self._captured:
@@ -73,8 +73,8 @@ class CapturedRunner:
 class CudaCapture:
     """Captures CUDA graphs.
 
-    They share the memory for what is computed in between: nothing in it outlives a step, so the
-    order in which they are replayed does not matter.
+    They share the memory for intermediate results: nothing in it outlives a step, so the order in
+    which they are replayed does not matter.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -83,7 +83,7 @@ class CudaCapture:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def warm_up(self, work: Work) -> None:
-        """Do the work once, on the stream of the capture: libraries make workspaces for each."""
+        """Do the work once on the capture stream, because each stream has its own workspaces."""
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -91,11 +91,11 @@ class CudaCapture:
         current.wait_stream(self._stream)
 
     def capture(self, work: Work) -> Work:
-        """A graph of the work, which is not done meanwhile."""
+        """Capture a graph of the work, which is not done."""
         graph = torch.cuda.CUDAGraph()
         with (
             torch.cuda.device(self._device),
-            # Other threads of a service may allocate memory meanwhile: no concern of the capture.
+            # Other threads of a service may allocate memory meanwhile, which is no matter here.
             torch.cuda.graph(
                 graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ),
@@ -105,7 +105,7 @@ class CudaCapture:
 
 
 class NoCapture:
-    """For the CPU, where work stands for its own graph: so tests run everything around it."""
+    """Uses work as its own graph, so that tests on a CPU run everything else."""
 
     def warm_up(self, work: Work) -> None:
         """Do the work once."""
@@ -117,13 +117,13 @@ class NoCapture:
 
 
 def rehearse(work: Work, changed: Sequence[Tensor], over: Tensor) -> None:
-    """Do `work` some times, so that nothing is done for the first time later, and undo it.
+    """Do `work` several times, so that later nothing happens for the first time, and undo it.
 
     Args:
         work: a step.
-        changed: the buffers that it reads and changes, `over` among them. The history need not be
-            here: of slots that rest nothing is written into it that is read.
-        over: which slots rest.
+        changed: the buffers that it reads and changes, including `over`. The history is not needed:
+            what idle slots write into it is never read.
+        over: which slots are idle.
     """
     before = [held.clone() for held in changed]
     over.fill_(True)

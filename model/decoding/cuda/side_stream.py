@@ -1,6 +1,6 @@
-"""SideStream: work beside the steps of a search, on a second CUDA stream; on a CPU done at once.
+"""SideStream: work alongside the steps of a search, on a second CUDA stream; on a CPU done at once.
 
-What it makes is used on the stream of the steps, which waits for it without the host waiting.
+Its results are used on the stream of the steps, which waits for them without blocking the host.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,22 +11,22 @@ from torch import Tensor
 
 Made = TypeVar("Made")
 Ready = torch.cuda.Event | None
-"""When something is there: None if it is already."""
+"""The event after which something is ready; None if it is ready now."""
 
 
 class SideStream:
-    """A stream of its own on a CUDA device; on a CPU nothing."""
+    """A second stream on a CUDA device; nothing on a CPU."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-            # The weights were put there on the stream of today.
+            # The weights were written on the stream that is current now.
             self._stream.wait_stream(torch.cuda.current_stream(device))
 
     def run(self, work: Callable[[], Made]) -> tuple[Made, Ready]:
-        """What `work` makes, and when it is there."""
+        """Start `work`; returns its result, and when that is ready."""
         if self._stream is None:
             return work(), None
         with torch.cuda.stream(self._stream):
@@ -36,18 +36,18 @@ class SideStream:
         return made, ready
 
     def join(self, ready: Ready, made: Iterable[Tensor]) -> None:
-        """Let the current stream wait until `made` is there; it may use it from then on."""
+        """Let the current stream wait until `made` is ready; it may then use it."""
         if ready is None:
             return
         current = torch.cuda.current_stream(self._device)
         current.wait_event(ready)
         for tensor in made:
-            # Else the side stream could reuse the memory before the current one has read it.
+            # Otherwise the side stream could reuse the memory before the current one has read it.
             tensor.record_stream(current)
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """`values` of the host on the device, without waiting until they are there."""
+    """Copy `values` from the host to the device without waiting."""
     if device.type != "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)

@@ -1,6 +1,6 @@
-"""Which precision is fastest for a network on this CPU: measured once, remembered for the machine.
+"""Fastest precision of a network on this CPU: measured once, then cached for the machine.
 
-What counts is a step of the decoder with its output layer, at one sentence's rows and at many.
+A step of the decoder and its output layer is measured, with the rows of one sentence and of many.
 """
 
 import json
@@ -28,7 +28,7 @@ WARM_UP, REPEATS = 3, 9
 def fastest_precision(
     network: Seq2Seq, candidates: Sequence[Precision], folder: Path | None = None
 ) -> Precision:
-    """The fastest of `candidates`, remembered or by measurement; see `quickest`."""
+    """The fastest of `candidates`, from the cache or measured; see `quickest`."""
     return quickest(
         candidates,
         lambda precision: seconds_of(network, precision),

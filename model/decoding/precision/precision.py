@@ -1,6 +1,6 @@
-"""Precision: where a network computes and in which number format.
+"""Precision: on which device a network computes and in which number format.
 
-Precision is that of the matrix products, see `FloatProduct`. Long sums stay fp32 in all: the cell
+Precision means that of the matrix products, see `FloatProduct`. Long sums are always fp32: the cell
 state of the decoder, the attention, the log-probabilities and scores of the search.
 """
 
@@ -24,7 +24,7 @@ def resolve_device(name: str) -> torch.device:
     """The device called `auto` (CUDA where there is one, else the CPU), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        ConfigError: another name, no CUDA, or a CUDA device that this machine does not have.
+        ConfigError: the name is unknown, or there is no CUDA or no such device on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -53,11 +53,11 @@ def resolve_precision(
 ) -> torch.dtype:
     """The dtype that stands for a precision: float32, bfloat16 or int8.
 
-    `auto` is bf16 on CUDA. On a CPU it is what was measured to be the fastest for `network`, see
-    `fastest_precision`; without a network it is bf16 where the CPU computes in it.
+    `auto` is bf16 on CUDA. On a CPU it is the one measured to be the fastest for `network`, see
+    `fastest_precision`; without a network it is bf16 if the CPU supports it.
 
     Raises:
-        ConfigError: another name, or int8 on CUDA or for sizes that it does not take.
+        ConfigError: the name is unknown, or int8 is asked for on CUDA or with unsuitable sizes.
     """
     if name not in ("auto", *PRECISIONS):
         raise ConfigError(f"precision: {name!r} is not known. Use auto, fp32, bf16 or int8.")
@@ -74,7 +74,7 @@ def resolve_precision(
 
 
 def precisions_of(config: ModelConfig) -> list[Precision]:
-    """Those that a network can be loaded in on a CPU."""
+    """The precisions in which a network can be loaded on a CPU."""
     return [name for name in PRECISIONS if name != "int8" or has_int8(config)]
 
 
@@ -86,7 +86,7 @@ def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
         candidates.append("bf16")
     if network is None:
         return candidates[-1]
-    # Several networks together run as they stand, see `runnable`.
+    # Several networks together run as they are, see `runnable`.
     if type(network) is not Seq2Seq:
         return candidates[-1]
     if has_int8(network.config):
@@ -95,7 +95,7 @@ def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
 
 
 def precision_of(dtype: torch.dtype) -> Precision:
-    """The name of what `resolve_precision` gave."""
+    """The name of a dtype from `resolve_precision`."""
     return next(name for name, value in BY_NAME.items() if value == dtype)
 
 
@@ -103,12 +103,12 @@ Runnable = Seq2Seq | InferenceNetwork | NativeNetwork
 
 
 def runnable(network: Runnable, dtype: torch.dtype, device: torch.device | None = None) -> Runnable:
-    """The network as the engine runs it: packed in the precision `dtype`, on `device`.
+    """Lay out the network for inference in the precision `dtype`, on `device`.
 
-    An ensemble is not packed: its members run as they stand.
+    An ensemble is not laid out: its members run as they are.
 
     Raises:
-        ConfigError: int8 for an ensemble.
+        ConfigError: int8 is asked for with an ensemble.
     """
     if isinstance(network, InferenceNetwork | NativeNetwork):
         return network
@@ -124,7 +124,7 @@ def runnable(network: Runnable, dtype: torch.dtype, device: torch.device | None 
 def cast(network: Seq2Seq, dtype: torch.dtype, device: torch.device | None = None) -> Seq2Seq:
     """The network in `dtype`, and on `device` if one is given.
 
-    The given network stays as it is: it is returned itself where nothing changes, else a copy.
+    The given network is not changed: the result is a copy, or itself if nothing differs.
     """
     weight = network.output.weight
     place = weight.device if device is None else device
@@ -133,6 +133,6 @@ def cast(network: Seq2Seq, dtype: torch.dtype, device: torch.device | None = Non
     cast = copy.deepcopy(network).to(device=place, dtype=dtype)
     for module in cast.modules():
         if isinstance(module, nn.RNNBase):
-            # On CUDA its weights must lie side by side, or each call gathers them, with a warning.
+            # On CUDA its weights must be contiguous, or each call gathers them, with a warning.
             module.flatten_parameters()
     return cast

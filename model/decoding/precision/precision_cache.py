@@ -1,4 +1,4 @@
-"""A precision chosen by a measurement, once, and remembered for the machine."""
+"""Precision cache: a precision that was chosen by measurement, kept for the machine."""
 
 import contextlib
 import hashlib
@@ -22,13 +22,13 @@ def quickest(
     sizes: str,
     folder: Path | None = None,
 ) -> Precision:
-    """Which of `candidates` takes the fewest `seconds`, from `folder` or by measurement.
+    """The one of `candidates` that takes the fewest `seconds`, from `folder` or measured.
 
-    A folder that cannot be read or written only means that the next time measures again.
+    If the folder cannot be read or written, it is measured again the next time.
 
     Args:
-        sizes: what the answer depends on beside the machine, torch and its threads.
-        folder: the user's cache if None.
+        sizes: what the answer depends on besides the machine, torch and its threads.
+        folder: the cache of the user if None.
     """
     file = (folder or cache_folder()) / "precision.json"
     machine = _machine(sizes, candidates)

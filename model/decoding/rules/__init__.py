@@ -1,1 +1,1 @@
-"""The rules that some sentences are searched by: constraints, penalties, sampling."""
+"""Rules that only some sentences are searched by: constraints, penalties, sampling."""

@@ -1,15 +1,15 @@
-"""Constraints: every hypothesis contains given phrases, by dynamic beam allocation.
+"""Constraints: make every hypothesis contain given phrases, by dynamic beam allocation.
 
 Post & Vilar 2018: hypotheses are sorted into banks by how many pieces of the constraints they have
-met, and the beam is shared out over the banks, so that those with much progress are not crowded out
+met, and the beam is divided among the banks, so that those with much progress are not crowded out
 by more probable ones with little. What a bank cannot use goes to the others. As in Hu et al. 2019
-this is arithmetic on tensors: the candidates are ranked within their bank, and taken in the order
-of (rank, bank).
+this is tensor arithmetic: candidates are ranked within their bank, and taken in the order of
+(rank, bank).
 
-Occurrences are followed by the Shift-And method (Baeza-Yates & Gonnet 1992). All pieces of all
-constraints of a sentence have a bit each, so two integers are the whole state of a hypothesis:
-where it stands, and what it has met. A constraint is met where its pieces follow one another and
-the next piece does not continue the last word; EOS never does.
+Occurrences are tracked by the Shift-And method (Baeza-Yates & Gonnet 1992). Each piece of each
+constraint of a sentence has a bit, so two integers are the whole state of a hypothesis: where it
+is, and what it has met. A constraint is met where its pieces follow one another and the next piece
+does not continue the last word; EOS never does.
 """
 
 # Shapes: M sentences, K hypotheses, P pieces of all constraints of a sentence, J candidates,
@@ -25,11 +25,11 @@ from model.decoding.beam_search import Candidates, best_candidates
 from model.text.tokenizer import EOS_ID
 
 MAX_PIECES = 62
-"""Of all constraints of a sentence: bits of an integer."""
+"""Pieces of all constraints of a sentence: each is a bit of an integer."""
 
 
 class Constraints(NamedTuple):
-    """The constraints of M sentences, piece by piece; columns behind the last are padding."""
+    """The constraints of M sentences, piece by piece, with padding at the end of rows."""
 
     piece: Tensor  # (M, P) long, -1 for padding
     depth: Tensor  # (M, P) long: the number of the piece in its constraint, from 1; padding 0
@@ -39,7 +39,7 @@ class Constraints(NamedTuple):
 
     @classmethod
     def of(cls, phrases: Sequence[Sequence[int]]) -> "Constraints":
-        """Those of one sentence, without the dimension M and with P = MAX_PIECES, on the CPU."""
+        """The constraints of one sentence, without dimension M, with P = MAX_PIECES, on the CPU."""
         piece = torch.full((MAX_PIECES,), -1)
         depth, end = torch.zeros(2, MAX_PIECES, dtype=torch.long)
         starts = ends = first = 0
@@ -55,9 +55,9 @@ class Constraints(NamedTuple):
 
 
 class ConstraintProgress(NamedTuple):
-    """How far hypotheses are: any shape behind dimension 0, the sentence."""
+    """The progress of hypotheses, in any shape whose dimension 0 is the sentence."""
 
-    partial: Tensor  # int64 bits of the pieces at which an occurrence now stands
+    partial: Tensor  # int64 bits of the pieces that occurrences have reached
     met: Tensor  # int64 bits of the last pieces of the constraints that are met
 
 
@@ -68,7 +68,7 @@ def _bits(numbers: Tensor) -> Tensor:
 
 
 def _packed(bits: Tensor) -> Tensor:
-    """The integers of the bits (..., P)."""
+    """The integers (...) with the bits (..., P)."""
     return (bits.long() << torch.arange(MAX_PIECES, device=bits.device)).sum(dim=-1)
 
 
@@ -77,7 +77,7 @@ def advance(
 ) -> ConstraintProgress:
     """The progress after each hypothesis (M, J) is extended by `piece` (M, J).
 
-    `continues` (V,) says which pieces continue the word before them.
+    `continues` (V,) tells which pieces continue the word before them.
     """
     starts, ends = constraints.starts.unsqueeze(1), constraints.ends.unsqueeze(1)
     whole = ~continues[piece]
@@ -87,9 +87,9 @@ def advance(
 
 
 def missing(constraints: Constraints, progress: ConstraintProgress) -> Tensor:
-    """Pieces (M, J) that are enough to meet the rest, whatever comes first.
+    """The number of pieces (M, J) that suffices to meet the rest, in any order.
 
-    Only the longest unfinished occurrence counts: to complete it may break off the others.
+    Only the longest unfinished occurrence counts, because completing it may break off the others.
     """
     met = _bits(progress.met)  # (M, J, P)
     depth, end = constraints.depth.unsqueeze(1), constraints.end.unsqueeze(1)
@@ -100,7 +100,7 @@ def missing(constraints: Constraints, progress: ConstraintProgress) -> Tensor:
 
 
 def expected(constraints: Constraints, progress: ConstraintProgress) -> tuple[Tensor, Tensor]:
-    """The next pieces (M, K, P) of all constraints to come, and whether each is one (bool)."""
+    """The next pieces (M, K, P) of all unmet constraints, and which of them are valid (bool)."""
     reached = (progress.partial << 1) | constraints.starts.unsqueeze(1)
     met = _bits(progress.met | (progress.partial & constraints.ends.unsqueeze(1)))
     end = constraints.end.unsqueeze(1).expand_as(met)
@@ -118,11 +118,11 @@ def constrained_candidates(
     room: Tensor,
     continues: Tensor,
 ) -> Candidates:
-    """K candidates of each sentence, shared out over the banks; -inf where there are fewer.
+    """K candidates of each sentence, divided among the banks; -inf where there are fewer.
 
-    They come from the K best of all, the best of each hypothesis, and all that advance a
-    constraint. EOS is possible only when all constraints are met, and no piece where the rest would
-    then not fit before the length limit.
+    They are chosen from the K best of all, the best of each hypothesis, and all that advance a
+    constraint. EOS is possible only when all constraints are met, and a piece only if the rest
+    would still fit before the length limit.
 
     Args:
         log_probs: (M, K, V) of the next piece.

@@ -1,18 +1,18 @@
-"""Penalties: terms of a score beyond log-probability and length, and pieces that are forbidden.
+"""Penalties: further terms of the score, forbidden repetition, and diverse groups.
 
-Score terms. What a score has besides log-probability and length penalty, and its bound:
+Score terms, besides log-probability and length penalty, and their bound:
 
     score = log_prob / length_penalty(|Y|) + word_reward * |Y| + coverage_beta * coverage(X, Y)
 
-|Y| counts EOS, as in the length penalty. Only finished hypotheses have a score: what is kept in the
-beam is decided by log-probability.
+|Y| counts EOS, as in the length penalty. Only finished hypotheses have a score: the beam
+keeps hypotheses by log-probability.
 
-No n-gram of pieces twice in a hypothesis: `forbid_repetition`.
+No n-gram of pieces occurs twice in a hypothesis: `forbid_repetition`.
 
 Diverse beam search: groups that choose one after the other (Vijayakumar et al. 2018). A piece that
 earlier groups chose in the same step loses `strength` for each time (their Hamming diversity) when
-the next group chooses. It stays a matter of that choice: the log-probability that goes on, and the
-score in the end, are those of the network. EOS is no choice of a word and loses nothing.
+the next group chooses. This affects only the choice: log-probabilities and scores are those of the
+network. EOS is not a choice of a word and loses nothing.
 """
 
 # Shapes: M sentences, K hypotheses, G groups, V vocabulary, S source length with EOS, T target
@@ -41,7 +41,7 @@ def forbid_repetition(log_probs: Tensor, sequence: Tensor, length: Tensor, n: in
     places = (length.unsqueeze(1) - (n - 1) + steps.new_ones(n - 1).cumsum(0) - 1).clamp(min=0)
     tail = sequence.gather(2, places.unsqueeze(1).expand(-1, sequence.shape[1], -1))
     repeats = (windows[..., :-1] == tail.unsqueeze(2)).all(dim=3) & complete.unsqueeze(1)
-    # The least of the old value and +inf is the old value, so nothing else is touched.
+    # The minimum of the old value and +inf is the old value, so nothing else is changed.
     value = torch.full_like(repeats, torch.inf, dtype=log_probs.dtype)
     value.masked_fill_(repeats, -torch.inf)
     log_probs.scatter_reduce_(2, windows[..., -1], value, "amin")
@@ -55,7 +55,7 @@ def diverse_candidates(
     Args:
         log_probs: (M, K, V) of the next piece.
         alive: (M, K) log-probabilities so far, the hypotheses of a group side by side.
-        closed: (M, G) how many hypotheses of each group are finished: so many places less.
+        closed: (M, G) finished hypotheses of each group, which take up that many of its places.
         strength: (M,).
     """
     vocab, width = log_probs.shape[2], log_probs.shape[1] // groups
@@ -89,12 +89,12 @@ def coverage(attended: Tensor, source_length: Tensor) -> Tensor:
     """
     real = torch.arange(attended.shape[2], device=attended.device) < source_length.view(-1, 1, 1)
     logs = attended.double().clamp(LEAST, 1.0).log().masked_fill(~real, 0.0)
-    # A running sum has one order whatever padding follows; `sum` has not.
+    # A running sum has the same order whatever padding follows, unlike `sum`.
     return logs.cumsum(dim=2)[..., -1].float()
 
 
 def reward_bound(word_reward: float, next_length: int, longest: int) -> float:
-    """The most reward that a hypothesis can get with between `next_length` and `longest` pieces.
+    """The most reward of a hypothesis that will have between `next_length` and `longest` pieces.
 
     Both count EOS. Added to the bound of `is_over`, it keeps the stop rule exact: coverage is never
     above 0.

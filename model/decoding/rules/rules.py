@@ -1,12 +1,12 @@
-"""Rules: the options that not every search uses, for the sentences of a lane that use them.
+"""Rules: options that not every search uses, for the sentences of a lane that do.
 
-Sentences without such options never come here. For the others the lane hands over their rows of
-log-probabilities, and this decides which candidates they keep. All rows with one feature are
-treated together; a sentence's result depends on none of the others, because every sum here runs
-over one hypothesis, in one fixed order.
+Sentences without such options never get here. For the others the search passes in their rows of
+log-probabilities, and the rules decide which candidates they keep. All rows with the same feature
+are processed together; the result of a sentence does not depend on the others, because every sum
+here is over one hypothesis, in a fixed order.
 
-What takes part in a step, in this order: what `avoid` and `no_repeat_ngram` forbid, what `prefix`
-prescribes, the choice (of a beam, of samples, by groups or by constraints), and the score.
+In each step, in this order: `avoid` and `no_repeat_ngram` forbid pieces, `prefix` prescribes them,
+candidates are chosen (by beam, samples, groups or constraints), and the score is extended.
 """
 
 # Shapes: M sentences with rules, N slots, K hypotheses, V vocabulary, S source length with EOS,
@@ -42,12 +42,12 @@ Avoid = Callable[[], Automaton]
 
 
 class Rules:
-    """What the sentences with rules in one lane carry from step to step."""
+    """The state of the sentences with rules in one lane, and its steps."""
 
     def __init__(self, *, slots: int, beam_size: int, steps: int, source: int, continues: Tensor):
-        """Buffers for `slots` sentences of `source` pieces and `steps` outputs, EOS counted.
+        """Allocate for `slots` sentences of `source` pieces and `steps` outputs, both with EOS.
 
-        `continues` (V,) bool says which pieces continue the word before them.
+        `continues` (V,) bool tells which pieces continue the word before them.
         """
         self._continues, self._beam_size = continues, beam_size
 
@@ -70,18 +70,18 @@ class Rules:
             self._automata[request.avoid] = request.avoid().to(self._continues.device)
 
     def move(self, source: int, target: int) -> None:
-        """Move what belongs to slot `source` to slot `target`."""
+        """Move the state of slot `source` to slot `target`."""
         for field in (*self._state, *self._held):
             field[target] = field[source]
 
     def choose(
         self, ruled: Ruled, log_probs: Tensor, end: Tensor, alive: Tensor, finished: Tensor
     ) -> Candidates:
-        """The candidates (M, K) that these sentences keep, -inf where there is no place left.
+        """The candidates (M, K) that these sentences keep, -inf where no place is left.
 
         Args:
-            log_probs: (M, K, V) fp32 of the next piece, -inf for what no search allows; changed.
-            end: (M, K) those of EOS, also where it is forbidden.
+            log_probs: (M, K, V) fp32 of the next piece, -inf where no search allows it; changed.
+            end: (M, K) those of EOS, even where it is forbidden.
             alive: (M, K) log-probabilities so far.
             finished: (M,) hypotheses finished so far.
         """
@@ -100,7 +100,7 @@ class Rules:
         )
 
     def follow(self, ruled: Ruled, chosen: Candidates, weights: Tensor) -> None:
-        """Let the state go with the `chosen` hypotheses (M, K).
+        """Update the state for the `chosen` hypotheses (M, K).
 
         `weights` (M, K, S) is the attention of the hypotheses before the step.
         """
@@ -131,9 +131,9 @@ class Rules:
             state.partial[slots], state.met[slots] = after
 
     def extra_score(self, ruled: Ruled) -> Tensor:
-        """(M, K) what hypotheses that end now have besides their normalised log-probability.
+        """The terms (M, K) added to the normalised log-probability of hypotheses that end now.
 
-        To be asked after `follow`.
+        Call it after `follow`.
         """
         rewards = [s.request.options.word_reward * (s.length + 1) for s in ruled.sentences]
         device = self._continues.device
@@ -149,7 +149,7 @@ class Rules:
     # Parts of a step
 
     def _forbid(self, ruled: Ruled, log_probs: Tensor, end: Tensor) -> None:
-        """Everything that forbids pieces of its own, in `log_probs`."""
+        """Forbid pieces, in `log_probs`, by all rules that do."""
         prescribed = {
             row: s.request.prefix[s.length]
             for row, s in enumerate(ruled.sentences)
@@ -162,7 +162,7 @@ class Rules:
             forbid_completions(own, self._automata[avoid], state)
             log_probs[some] = own
         self._forbid_repetition(ruled, log_probs)
-        # A hypothesis that cannot go on ends.
+        # A hypothesis that cannot continue ends.
         stuck = log_probs.amax(dim=2).isneginf()
         log_probs[:, :, EOS_ID] = torch.where(stuck, end, log_probs[:, :, EOS_ID])
         if kept is not None:
@@ -178,7 +178,7 @@ class Rules:
             constrained = [
                 i for i, row in enumerate(rows) if ruled.sentences[row].request.constraints
             ]
-            if constrained:  # what a constraint demands is not forbidden
+            if constrained:  # pieces that a constraint demands are not forbidden
                 constraints, progress = self._progress(ruled, [rows[i] for i in constrained])
                 piece, wanted = expected(constraints, progress)
                 before = log_probs[[rows[i] for i in constrained]].gather(2, piece)
@@ -189,7 +189,7 @@ class Rules:
     def _by_sampling(
         self, ruled: Ruled, log_probs: Tensor, alive: Tensor
     ) -> list[tuple[list[int], Candidates]]:
-        """The rows that draw samples."""
+        """The rows that draw samples, and their candidates."""
         found = []
         for (top_k, has_top_p), rows in ruled.groups(_sampling).items():
             sentences = [ruled.sentences[row] for row in rows]
@@ -210,7 +210,7 @@ class Rules:
     def _by_groups(
         self, ruled: Ruled, log_probs: Tensor, alive: Tensor
     ) -> list[tuple[list[int], Candidates]]:
-        """The rows with diverse groups."""
+        """The rows with diverse groups, and their candidates."""
         found = []
         for groups, rows in ruled.groups(_groups).items():
             strength = [ruled.sentences[row].request.options.diverse_strength for row in rows]
@@ -227,7 +227,7 @@ class Rules:
     def _by_constraints(
         self, ruled: Ruled, log_probs: Tensor, alive: Tensor
     ) -> list[tuple[list[int], Candidates]]:
-        """The rows with constraints."""
+        """The rows with constraints, and their candidates."""
         rows = ruled.rows(lambda request: request.constraints)
         if not rows:
             return []
@@ -253,7 +253,7 @@ class Rules:
 
 
 def _by_beam(ruled: Ruled, log_probs: Tensor, alive: Tensor) -> list[tuple[list[int], Candidates]]:
-    """The rows that choose as every search does."""
+    """The candidates of the rows that choose as a search without rules does."""
     rows = ruled.rows(
         lambda request: (
             not (
@@ -275,7 +275,7 @@ def score_bound(sentence: Sentence, length: int) -> float:
 
 
 def _groups(sentence: Sentence) -> int | None:
-    """How many there are; None without them."""
+    """The number of diverse groups; None if there are none."""
     groups = sentence.request.options.diverse_groups
     return groups if groups > 1 else None
 

@@ -1,4 +1,4 @@
-"""The state of rules: what sentences with rules keep from step to step, in a slot each."""
+"""Rules state: what sentences with rules keep from step to step, by slot."""
 
 # Shapes: N slots, K hypotheses, S source length with EOS, T target length with EOS, P pieces of
 # constraints.
@@ -12,7 +12,7 @@ from model.decoding.rules.constraints import MAX_PIECES
 
 
 class HypothesisRules(NamedTuple):
-    """What belongs to each hypothesis, and goes where the beam puts it."""
+    """State of each hypothesis, which moves with it in the beam."""
 
     sequence: Tensor  # (N, K, T) its pieces, where n-grams are forbidden
     attended: Tensor  # (N, K, S) fp32 sum of its attention, where coverage counts
@@ -22,7 +22,7 @@ class HypothesisRules(NamedTuple):
 
 
 class SentenceRules(NamedTuple):
-    """What belongs to the sentence."""
+    """State of each sentence."""
 
     closed: Tensor  # (N, K) finished hypotheses of each group
     draw: Tensor  # (N, T, K) fp64 random numbers
@@ -33,7 +33,7 @@ class SentenceRules(NamedTuple):
 def allocate_rules(
     slots: int, beam_size: int, steps: int, source: int, device: torch.device
 ) -> tuple[HypothesisRules, SentenceRules]:
-    """Zeros for `slots` sentences of `source` pieces and `steps` outputs, EOS counted."""
+    """Allocate for `slots` sentences of `source` pieces and `steps` outputs, both with EOS."""
 
     def zeros(*shape: int, dtype: torch.dtype = torch.long) -> Tensor:
         return torch.zeros(slots, *shape, dtype=dtype, device=device)

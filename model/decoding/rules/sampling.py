@@ -1,7 +1,7 @@
-"""Sampling: pieces drawn at random, each hypothesis a sample of its own.
+"""Sampling: draws pieces at random, so that each hypothesis is a sample.
 
-The one random number that a sample needs in a step is a function of (seed, step, hypothesis): it
-depends on no other sentence, and not on the device.
+The random number that a sample needs in a step is a function of (seed, step, hypothesis): it
+depends neither on other sentences nor on the device.
 """
 
 # Shapes: M sentences, K hypotheses, V vocabulary, T target length.
@@ -17,7 +17,7 @@ from model.decoding.options import MAX_BEAM_SIZE
 
 def draws(seed: int, steps: int, count: int) -> Tensor:
     """Random numbers (T, K) in [0, 1), fp64, for `steps` steps of `count` hypotheses."""
-    # Rows of one fixed width, so that neither count changes a number.
+    # Rows of a fixed width, so that no number depends on `steps` or `count`.
     numbers = numpy.random.default_rng(seed).random((steps, MAX_BEAM_SIZE))
     return torch.from_numpy(numbers[:, :count].copy())
 
@@ -32,10 +32,10 @@ def sample(log_probs: Tensor, draw: Tensor, temperature: Tensor) -> Tensor:
         draw: (M, K) random numbers in [0, 1), fp64.
         temperature: (M,).
     """
-    # A running sum in fp64 has one order, so that it is the same whatever other rows there are.
+    # A running sum in fp64 has a fixed order, so it does not depend on the other rows.
     mass = _tempered(log_probs, temperature).cumsum(dim=2, dtype=torch.float64)
     total = mass[..., -1:]
-    # Rounding may make the product the total itself: then the last possible piece is right.
+    # Rounding may make the product equal to the total: then the last possible piece is right.
     below = total.nextafter(torch.zeros_like(total))
     target = torch.minimum(draw.unsqueeze(2) * total, below)
     return torch.searchsorted(mass, target, right=True).squeeze(2)
@@ -46,10 +46,10 @@ def keep_probable(
 ) -> Tensor:
     """`log_probs` with -inf for all but the most probable pieces.
 
-    `top_k` keeps so many, 0 all, and of equal ones those with smaller ids. Then `top_p` (M,) fp64
-    keeps the fewest of these that have at least that share of their probability together (Holtzman
-    et al. 2020, 3.1). How many that are is counted in the ranked values; which they are is told by
-    the value of the last one, without ranking pieces.
+    `top_k` keeps that many (0 keeps all), and among equal ones those with smaller ids. Then `top_p`
+    (M,) fp64 keeps the fewest of these that have at least that share of their probability together
+    (Holtzman et al. 2020, 3.1). Their number is counted in the ranked values, and the value of the
+    last one identifies them, without ranking pieces.
     """
     if 0 < top_k < log_probs.shape[2]:
         ranked = log_probs.topk(top_k, dim=2).values
@@ -72,7 +72,7 @@ def _tempered(log_probs: Tensor, temperature: Tensor) -> Tensor:
 
 
 def sampled_candidates(log_probs: Tensor, alive: Tensor, piece: Tensor) -> Candidates:
-    """Every hypothesis extended by its `piece` (M, K), those that are over behind the others.
+    """Extend every hypothesis by its `piece` (M, K), and put finished ones after the others.
 
     `alive` (M, K) has the log-probabilities so far, -inf where a sample is over.
     """

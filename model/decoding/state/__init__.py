@@ -1,1 +1,1 @@
-"""The state of a search: slots, beams, back-pointers, what is certain already."""
+"""The state of a search: slots, beams, back-pointers, stable prefixes."""

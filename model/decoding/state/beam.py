@@ -1,4 +1,4 @@
-"""Beam: the search state of every slot of a lane."""
+"""Beam: the search state of all slots of a lane."""
 
 # Shapes: N slots, K hypotheses, T target length with EOS.
 
@@ -15,24 +15,24 @@ from model.text.tokenizer import BOS_ID
 
 
 class Beam(NamedTuple):
-    """Dimension 0 of every field is the slot."""
+    """The search state; dimension 0 of every field is the slot."""
 
     token: Tensor  # (N, K) the last piece of each hypothesis
     log_prob: Tensor  # (N, K) fp32, -inf where no hypothesis is alive
     length: Tensor  # (N,) pieces so far
     finished: Tensor  # (N,) hypotheses finished so far
     best: Tensor  # (N, K) their scores, best first, then -inf
-    forced: Tensor  # (N, K) at the length limit: the hypothesis would rather have gone on
+    forced: Tensor  # (N, K) at the length limit: the network would have preferred to go on
     n_best: Tensor  # (N,)
-    penalty: Tensor  # (N, T) length penalty of what finishes in each step
-    longest: Tensor  # (N,) the last of them that this sentence can reach
+    penalty: Tensor  # (N, T) length penalty of a hypothesis that finishes in each step
+    longest: Tensor  # (N,) the last of these penalties that this sentence can reach
     limit: Tensor  # (N,) the most pieces that the sentence may have
     shortest: Tensor  # (N,) pieces below which EOS is forbidden; no more than `limit`
-    over: Tensor  # (N,) the slot rests: what a step in torch computes for it changes nothing
+    over: Tensor  # (N,) the slot is idle: what a torch step computes for it changes nothing
 
     @classmethod
     def allocate(cls, slots: int, beam: int, steps: int, device: torch.device) -> "Beam":
-        """For `slots` sentences of `beam` hypotheses and `steps` pieces with EOS."""
+        """Allocate for `slots` sentences of `beam` hypotheses and `steps` pieces with EOS."""
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(slots, *shape, dtype=dtype, device=device)
@@ -53,7 +53,7 @@ class Beam(NamedTuple):
         )
 
     def begin(self, slot: int, options: SearchOptions, limit: int) -> None:
-        """Make `slot` that of a new sentence with a length limit of `limit` pieces."""
+        """Initialise `slot` for a new sentence with a length limit of `limit` pieces."""
         self.token[slot] = BOS_ID
         self.log_prob[slot] = -torch.inf
         self.log_prob[slot, :: options.beam_size // beginnings(options)] = 0.0
@@ -71,6 +71,6 @@ class Beam(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def penalties(kind: str, alpha: float, limit: int) -> Tensor:
-    """(limit + 1,) the length penalties of 1 to `limit` + 1 pieces: the same for many sentences."""
+    """The length penalties (limit + 1,) of 1 to `limit` + 1 pieces, the same for many sentences."""
     options = SearchOptions(length_penalty=cast(Any, kind), alpha=alpha)
     return length_penalty(options, torch.arange(1, limit + 2))

@@ -1,7 +1,7 @@
 """History: back-pointers of all sentences in flight, resolved once when a sentence is over.
 
 Hypotheses are never copied while they grow. Each step writes which piece went to which hypothesis,
-and following that backwards gives the pieces, and the attention, of any of them.
+and following these records backwards gives the pieces, and the attention, of any of them.
 """
 
 # Shapes: N active sentences, K hypotheses (the beam), S source length and T target length, both
@@ -19,13 +19,13 @@ from model.decoding.request import Request
 
 
 class History:
-    """Preallocated buffers, a row for each slot. Nothing is read that was not written before."""
+    """Preallocated buffers, with a row for each slot. Only what was written is read."""
 
     def __init__(
         self, *, slots: int, steps: int, beam_size: int, source: int, device: torch.device
     ) -> None:
         shape = (slots, steps, beam_size)
-        # Empty, not zeros: memory that no sentence is long enough to reach is then never touched.
+        # Empty, not zeros: memory that no sentence is long enough to use is then never touched.
         self.piece = torch.empty(shape, dtype=torch.long, device=device)
         self.parent = torch.empty(shape, dtype=torch.long, device=device)
         self.log_prob = torch.empty(shape, device=device)
@@ -38,7 +38,7 @@ class History:
 
         Args:
             chosen: the hypotheses after the step.
-            score: (N, K) of those that finish with it, else -inf.
+            score: (N, K) of the hypotheses that finish in it, else -inf.
             weights: (N, K, S) attention of the hypotheses before the step.
         """
         slot = self._slot[: len(step)]
@@ -59,7 +59,7 @@ class History:
     ) -> tuple[Hypothesis, ...]:
         """The best hypotheses of a sentence that is over after `steps` steps.
 
-        `forced` says of each hypothesis alive at the length limit whether EOS was forced on it.
+        `forced` tells for each hypothesis alive at the length limit whether EOS was forced on it.
         """
         options, length = request.options, len(request.src) + 1
         limit = length_limit(options, len(request.src))
@@ -71,7 +71,7 @@ class History:
             for place, score in enumerate(row)
             if score > -math.inf
         ]
-        # Only those that can be among the best are followed; equal scores rank by their pieces.
+        # Only those that can be among the best are traced; equal scores are ranked by pieces.
         least = sorted((score for score, _, _ in ends), reverse=True)[: options.n_best][-1:]
         finished = []
         for score, step, place in ends:
@@ -96,12 +96,12 @@ class History:
     def stable_prefixes(
         self, slots: list[int], steps: list[int], contenders: Tensor, best_score: Tensor
     ) -> list[tuple[int, ...]]:
-        """What all hypotheses that can still come first begin with, for each of the M `slots`.
+        """The pieces with which all hypotheses that can still win begin, for each of the M `slots`.
 
         Args:
             steps: steps taken in each slot.
             contenders: (M, K) which hypotheses are alive and can reach the best score.
-            best_score: (M,) of the finished hypotheses, -inf where there is none.
+            best_score: (M,) the best of the finished hypotheses, -inf where there is none.
         """
         last = max(steps)
         score = self.score[slots, :last]
@@ -119,7 +119,7 @@ class History:
         for rows, count in zip(packed, steps, strict=True):
             pieces, parents, leaders = rows[:last], rows[last : 2 * last], rows[2 * last : -1]
             ends = [(count - 1, place) for place, yes in enumerate(rows[-1]) if yes]
-            for step in range(count):  # EOS is no piece: a finished hypothesis ends in its parent
+            for step in range(count):  # without EOS, a finished hypothesis ends in its parent
                 ends += [(step - 1, parents[step][k]) for k, yes in enumerate(leaders[step]) if yes]
             prefixes.append(common_prefix(pieces, parents, ends))
         return prefixes

@@ -1,4 +1,4 @@
-"""Slots: what every search keeps of the sentences in flight, whatever computes it.
+"""Slots: the state of the sentences in flight that all searches share.
 
 The active slots are always the first ones. Each row of every tensor belongs to one sentence.
 """
@@ -26,11 +26,11 @@ class Slots:
     ) -> None:
         """For up to `source` pieces with EOS and padding, and `steps` outputs with EOS.
 
-        `continues`: see `Engine`; it says which device, too.
+        `continues`: see `Engine`; its device is that of all buffers.
         """
         self.count, self.beam_size, self.source = count, beam_size, source
         self.steps = steps + 1
-        """The last one is no sentence's: what a step computes for slots that rest goes there."""
+        """The last step belongs to no sentence: results for idle slots go there."""
         self.device = continues.device
         self.beam = Beam.allocate(count, beam_size, self.steps, self.device)
         self.history = History(
@@ -56,24 +56,24 @@ class Slots:
 
     def finish(self, slot: int, sentence: Sentence) -> tuple[Hypothesis, ...]:
         """The hypotheses of a sentence that is over."""
-        # Not `sentence.length`: the host may have learned some steps later that it is over.
+        # Not `sentence.length`: the host may have learned only some steps later that it is over.
         steps = int(self.beam.length[slot])
         forced = self.beam.forced[slot].tolist()
         return self.history.resolve(slot, steps, sentence.request, forced)
 
     def news(self, active: list[Sentence | None]) -> list[Event]:
-        """What there is to tell of streamed sentences; `active` is by slot."""
+        """New events of streamed sentences; `active` is by slot."""
         return progress(active, self.beam, self.history)
 
     def choose_by_rules(self, ruled: Ruled, log_probs: Tensor) -> Candidates:
-        """What the rules choose from `log_probs` (M, K, V), those of the ruled; changed."""
+        """Choose by the rules from `log_probs` (M, K, V) of the ruled sentences; changes them."""
         end = log_probs[:, :, EOS_ID].clone()
         self._forbid(log_probs, ruled)
         alive, finished = self.beam.log_prob[ruled.slots], self.beam.finished[ruled.slots]
         return self.rules.choose(ruled, log_probs, end, alive, finished)
 
     def _forbid(self, log_probs: Tensor, ruled: Ruled) -> None:
-        """Set to -inf, in the `log_probs` (M, K, V) of the ruled, what no search allows next."""
+        """Set `log_probs` (M, K, V) of the ruled sentences to -inf where no search allows them."""
         log_probs[:, :, :EOS_ID] = -torch.inf
         ending = ruled.rows_of(lambda sentence: sentence.length == sentence.limit)
         if ending:

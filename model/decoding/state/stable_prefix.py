@@ -1,4 +1,4 @@
-"""Stable prefix: how much of the translation of a streamed sentence is certain already."""
+"""Stable prefix: how much of the translation of a streamed sentence is already certain."""
 
 # Shapes: M streamed sentences, K hypotheses.
 
@@ -12,7 +12,7 @@ from model.decoding.state.history import History
 
 
 def progress(active: list[Sentence | None], beam: Beam, history: History) -> list[Event]:
-    """News of streamed sentences whose stable prefix has grown; `active` is by slot."""
+    """Events of the streamed sentences whose stable prefix has grown; `active` is by slot."""
     streamed = [
         (slot, sentence)
         for slot, sentence in enumerate(active)

@@ -1,4 +1,4 @@
-"""Encode: sources as a batch of one fixed shape for each length."""
+"""Encode: sources in batches, of one fixed shape for each padded length."""
 
 # Shapes: N sentences, S source length with EOS.
 
@@ -19,7 +19,7 @@ ENCODE_ROWS = 16
 
 
 class Encoded(NamedTuple):
-    """One sentence between encoder and decoder: fields without their first dimension."""
+    """One encoded sentence: memory and state without their first dimension."""
 
     memory: Memory
     state: DecoderState
@@ -27,10 +27,10 @@ class Encoded(NamedTuple):
 
 
 def padded_length(src: tuple[int, ...]) -> int:
-    """S for the pieces `src` and EOS: a multiple of 16.
+    """The length S of the pieces `src` and EOS, rounded up to a multiple of 16.
 
-    Up to such a length, matrix products and sums over the source keep their order of summation
-    whatever padding follows, so that padding changes no bit.
+    With such a length, matrix products and sums over the source are summed in the same order
+    whatever padding follows, so padding does not change any bit.
     """
     return -(-(len(src) + 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
 
@@ -38,8 +38,8 @@ def padded_length(src: tuple[int, ...]) -> int:
 def encode(network: Seq2Seq | InferenceNetwork, sources: list[tuple[int, ...]]) -> list[Encoded]:
     """Encode up to 16 sources of equal `padded_length`.
 
-    The recurrent kernels sum in another order for very few rows. In batches of 16, which copies of
-    the last source fill up, the bits of a sentence depend neither on its row nor on its companions.
+    The recurrent kernels sum in another order for very few rows. In batches of 16, filled up with
+    copies of the last source, the bits of a sentence depend neither on its row nor on the others.
     """
     device = network.device
     rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))

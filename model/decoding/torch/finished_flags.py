@@ -1,8 +1,8 @@
-"""Finished flags: which sentences are over, told to the host without making the device wait.
+"""Finished flags: tell the host which sentences are over, without waiting for the device.
 
-The flags are copied to memory of the host that the device can write to. Whether they have arrived
-is asked of an event, so the host may learn some steps later that a sentence is over. Until then its
-slot rests: see `Beam.over`. They are kept by sentence, because slots may get others in between.
+The flags are copied to host memory that the device can write to. An event tells whether they have
+arrived, so the host may learn some steps later that a sentence is over. Until then its slot is
+idle: see `Beam.over`. Flags are kept by sentence, because slots may get others in between.
 """
 
 # Shapes: N active sentences.
@@ -14,7 +14,7 @@ from model.decoding.sentence import Sentence
 
 
 class FinishedFlags:
-    """One copy of the flags, on its way to the host or there. On a CPU it is there at once."""
+    """A copy of the flags, arrived or on its way to the host. On a CPU it arrives at once."""
 
     def __init__(self, slots: int, device: torch.device) -> None:
         """For up to `slots` sentences."""
@@ -24,10 +24,10 @@ class FinishedFlags:
         self._arrived: torch.cuda.Event | None = None
         if on_gpu:
             self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._asked: list[int] = []  # the ids of those whose flags are not read yet
+        self._asked: list[int] = []  # ids of the sentences whose flags are not yet read
 
     def ask(self, over: Tensor, active: list[Sentence]) -> None:
-        """Let the flags `over` (N,) of the active sentences be copied. What was asked is read."""
+        """Copy the flags `over` (N,) of the active sentences. The last copy must have been read."""
         assert not self._asked, "the copy on its way would be overwritten"
         self._flags[: len(active)].copy_(over, non_blocking=True)
         self._asked = [sentence.id for sentence in active]
@@ -35,9 +35,9 @@ class FinishedFlags:
             self._arrived.record(torch.cuda.current_stream(self._device))
 
     def read(self, *, wait: bool) -> set[int]:
-        """The ids of sentences that are over, each copy once; none if it is still on its way.
+        """The ids of sentences that are over, once for each copy; none if it has not yet arrived.
 
-        With `wait` it is waited for.
+        `wait`: wait for it to arrive.
         """
         if self._asked and self._arrived is not None:
             if wait:

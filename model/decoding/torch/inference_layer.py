@@ -1,10 +1,10 @@
 """InferenceLayer: a recurrent layer laid out for inference, one step at a time, in few operations.
 
 One product gives all gates, for the inputs and the hidden state together. The embedding part of a
-layer's gates is a table, looked up instead of multiplied. tanh(x) = 2 sigmoid(2x) - 1 with its
+layer's gates is a table, looked up instead of multiplied. tanh(x) is 2 sigmoid(2x) - 1 with the
 factors in the weights, so that one sigmoid serves all gates: on CPUs it costs a fifth of a tanh.
 
-`FloatProduct` is a matrix product in fp32 or bf16. That in int8 is in `native.product`.
+`FloatProduct` is a matrix product in fp32 or bf16; the one in int8 is in `native.product`.
 """
 
 # Shapes: R rows, I inputs, O outputs, D state size, G gates together (4D in an LSTM), V vocabulary.
@@ -33,12 +33,12 @@ class FloatProduct:
 class InferenceLayer:
     """One recurrent layer, a step at a time.
 
-    Beside the narrow hidden state it carries something in fp32: the LSTM its cell, doubled; the GRU
-    its hidden state again, because the next one is mixed from it; the RNN nothing.
+    Besides the narrow hidden state it carries fp32 values: the LSTM its cell, doubled; the GRU its
+    hidden state again, because the next one is mixed from it; the RNN nothing.
     """
 
     def __init__(self, layer: RecurrentLayer, dtype: torch.dtype, taken: int) -> None:
-        """`taken`: how many of the layer's inputs a product takes, the last ones."""
+        """`taken`: how many inputs of the layer, the last ones, go through the product."""
         w, u, b_w, b_u = (parameter.detach().float() for parameter in layer.kernel.parameters())
         self.kind = layer.kind
         self.size = layer.hidden_size
@@ -49,7 +49,7 @@ class InferenceLayer:
             scale *= 2.0
         scale = scale.to(w.device).unsqueeze(1)
         self.input_weight = (w * scale)[:, : w.shape[1] - taken]
-        """(G, ...) of the inputs that no product takes, for a table of the gates (V, G)."""
+        """(G, ...) for the inputs outside the product, from which a gate table (V, G) is made."""
         self.input_bias = (b_w if self.kind == "gru" else b_w + b_u) * scale.squeeze(1)
         w, u = (w * scale)[:, w.shape[1] - taken :], u * scale
         no_bias = torch.zeros_like(b_w)
@@ -63,13 +63,13 @@ class InferenceLayer:
     def step(
         self, inputs: list[Tensor], hidden: Tensor, carry: Tensor, given: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The next hidden state (R, D), fp32, and what is carried.
+        """The next hidden state (R, D), fp32, and the next carry.
 
         Args:
-            inputs: narrow parts (R, ...), those that the layer was made with.
+            inputs: narrow parts (R, ...) of the inputs that go through the product.
             hidden: (R, D) narrow.
             carry: (R, D) or (R, 0), fp32.
-            given: (R, G) gates so far, `input_bias` included; (G,) if it is only that.
+            given: (R, G) gates so far, including `input_bias`; (G,) if it is only the bias.
         """
         if self.kind == "gru":
             return self._gru(inputs, hidden, carry, given)

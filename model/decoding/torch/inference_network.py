@@ -1,8 +1,7 @@
 """InferenceNetwork: the network with its weights laid out for inference, in fp32 or bf16.
 
-The same function as `Seq2Seq` (tests hold them equal), in fewer and larger operations: those of
-`InferenceLayer`, and a linear layer between the attentional vector and the output layer is folded
-into the latter.
+It computes the same function as `Seq2Seq` (tests hold them equal) in fewer and larger operations:
+those of `InferenceLayer`, and a linear layer before the output layer is folded into the latter.
 """
 
 # Shapes: N sentences, K hypotheses, R = N*K rows, S source length, D decoder size, L layers,
@@ -23,10 +22,10 @@ from model.network.seq2seq import Seq2Seq
 
 
 class InferenceNetwork:
-    """What the engine asks of a network: encode, start, step, log_scores."""
+    """A network with the methods that the engine calls: encode, start, step, log_scores."""
 
     def __init__(self, network: Seq2Seq, dtype: torch.dtype) -> None:
-        """The network, in eval mode and on any device, is read and left as it is."""
+        """`network`, in eval mode and on any device, is copied and not changed."""
         config = network.config
         self.config = config
         self.dtype = dtype
@@ -43,7 +42,7 @@ class InferenceNetwork:
                 key = self._attention.key.weight
                 self._keys = FloatProduct(key, key.new_zeros(len(key)), dtype)
             self._pack_decoder(network)
-        # Functions of single elements run in blocks of 32, and treat a rest in another way.
+        # Elementwise functions run in blocks of 32, and process a remainder in another way.
         self._even = config.decoder_size % 32 == 0
 
     def _pack_decoder(self, network: Seq2Seq) -> None:
@@ -65,7 +64,7 @@ class InferenceNetwork:
             bias = bias + weight @ decoder.narrow.bias
             weight = weight @ decoder.narrow.weight
         self._output = FloatProduct(weight, bias, dtype)
-        # Rows that shortlists pick from.
+        # Rows from which shortlists pick.
         self._rows = weight.to(dtype)
         self._row_bias = bias
 

@@ -1,7 +1,7 @@
-"""Shortlist output: the output layer of a lane with shortlists, each slot with its own rows.
+"""Shortlist output: the output layer of a lane with shortlists, with rows of its own for each slot.
 
-The list of a sentence is its own, whoever is beside it: what is shared is only the width of the
-buffers, and columns that fill it up have a score of -inf, which changes no bit of a sum.
+Each sentence has its own list. Sentences share only the width of the buffers, and the columns that
+fill them up have a score of -inf, which does not change any bit of a sum.
 """
 
 # Shapes: N active sentences, K hypotheses, C width of the lists, F feature size, V vocabulary.
@@ -19,7 +19,7 @@ WIDTH_MULTIPLE = 64
 FIRST_WIDTH = 256
 MUCH_TOO_WIDE = 1.3  # times the longest list: the buffers are copied into narrower ones
 END = 0
-"""The column of EOS: the ids of a list ascend, and it is the lowest that a list may have."""
+"""The column of EOS: the ids of a list ascend, and EOS is the lowest that a list can have."""
 
 
 class ShortlistOutput:
@@ -36,7 +36,7 @@ class ShortlistOutput:
         self._sizes = [0] * slots
 
     def admit(self, slot: int, request: Request) -> None:
-        """Make the list of `slot` that of a new sentence, with the pieces that it demands."""
+        """Set the list of `slot` for a new sentence, including the pieces that it demands."""
         demanded = [*request.prefix, *(id for phrase in request.constraints for id in phrase)]
         allowed = np.union1d(self._shortlist.of(request.src), np.array(demanded, dtype=np.int64))
         ids = torch.from_numpy(allowed)
@@ -72,7 +72,7 @@ class ShortlistOutput:
         return full.scatter_(2, ids, listed)
 
     def _resize(self, size: int) -> None:
-        """Make the buffers just wide enough for lists of `size`. The products want no gaps."""
+        """Make the buffers just wide enough for lists of `size`: products must have no gaps."""
         more = -(-size // WIDTH_MULTIPLE) * WIDTH_MULTIPLE - self.ids.shape[1]
         if more:
             self.ids = F.pad(self.ids, (0, more)).contiguous()

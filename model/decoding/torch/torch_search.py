@@ -1,9 +1,9 @@
 """TorchSearch: the search of a lane with torch, on any device.
 
-A step works on views of the first slots and copies only what the search selects. Its tensors are of
-fixed size. A sentence's result does not depend on the others, to the bit on the CPU: each tensor
-row belongs to one sentence, and nothing here sums over rows. What depends on shapes is fixed by
-`encode` for the encoder and by the network's own step for the decoder.
+A step works on views of the first slots and copies only what the search selects. Its tensors have
+fixed sizes. The result of a sentence does not depend on the others, on a CPU to the bit: each row
+of a tensor belongs to one sentence, and nothing here sums over rows. Bits that could depend on
+shapes are fixed by `encode` for the encoder, and by the step of the network for the decoder.
 """
 
 # Shapes: N active sentences, K hypotheses (the beam), R = N*K rows, V vocabulary, S source length
@@ -68,14 +68,14 @@ class TorchSearch:
             self._shortlist_output = ShortlistOutput(network, shortlist, slots.count)
 
     def _allocate(self, shown: Encoded, device: torch.device) -> None:
-        """Memory and state of all slots; an encoded sentence shows the network's shapes."""
+        """Allocate memory and state of all slots, in the shapes of an encoded sentence."""
         slots, source = self.slots.count, self.slots.source
 
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        # Zeros, because a weight of 0 times what `empty` may contain is not always 0. The mask
-        # lets every slot attend to something, also one that never held a sentence.
+        # Zeros, because a weight of 0 times the contents of `empty` is not always 0. The mask lets
+        # every slot attend to something, even one that never held a sentence.
         self._memory = Memory(
             *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
         )
@@ -86,7 +86,7 @@ class TorchSearch:
 
     @staticmethod
     def group(src: tuple[int, ...]) -> int:
-        """Sources of one group may be encoded together."""
+        """The group of a source; sources of the same group may be encoded together."""
         return padded_length(src)
 
     def encode(self, sources: list[tuple[int, ...]]) -> list[Encoded]:
@@ -98,7 +98,7 @@ class TorchSearch:
         """Begin a sentence in `slot`."""
         self._side.join(encoded.ready, (*encoded.memory, *encoded.state))
         self.slots.admit(slot, sentence)
-        # Behind the sentence the values of an earlier one stay; the mask gives them a weight of 0.
+        # After the sentence, values of an earlier one remain; the mask gives them a weight of 0.
         self._memory.mask[slot] = False
         for held, new in zip(self._memory, encoded.memory, strict=True):
             held[slot, : len(new)] = new
@@ -121,8 +121,8 @@ class TorchSearch:
         """Extend the hypotheses of the active sentences by one piece.
 
         Returns:
-            Which sentences are over, as far as that is known. Others may be over without anybody
-            knowing it yet: to extend them changes nothing.
+            Which sentences are over, as far as the host knows. Others may be over, too: extending
+            them changes nothing.
         """
         ruled = Ruled.of(active)
         count, source = self._shape(active)
@@ -135,7 +135,7 @@ class TorchSearch:
         return [sentence.id in over for sentence in active]
 
     def _shape(self, active: list[Sentence]) -> tuple[int, int]:
-        """How many slots a step extends, and over how many source pieces."""
+        """The number of slots that a step extends, and of source pieces that it attends to."""
         source = max(padded_length(sentence.request.src) for sentence in active)
         if not self._launch.bucketed:
             return len(active), source
@@ -145,10 +145,10 @@ class TorchSearch:
         )
 
     def _newly_over(self, active: list[Sentence], *, at_once: bool) -> set[int]:
-        """The ids of sentences that are known to be over now.
+        """The ids of sentences that are now known to be over.
 
         The host is never more than twice `flags_every` steps ahead of the device. With rules it
-        must know `at_once`: they count the pieces on the host.
+        must know `at_once`, because they count pieces on the host.
         """
         over: set[int] = set()
         self._steps += 1
@@ -163,8 +163,8 @@ class TorchSearch:
     def _step(self, count: int, source: int, ruled: Ruled) -> None:
         """Extend the first `count` slots, none with more than `source` pieces, EOS counted.
 
-        Without rules it reads and writes nothing but buffers of the device, always in the same
-        operations, and waits for nothing. Of slots that rest it changes nothing that is read.
+        Without rules it only reads and writes buffers on the device, always by the same operations,
+        and waits for nothing. In idle slots it changes nothing that is read.
         """
         beam = Beam(*(held[:count] for held in self.slots.beam))
         following, logits, weights = self._run_network(count, source)
@@ -181,7 +181,7 @@ class TorchSearch:
         self._reorder(following, chosen)
 
     def _run_network(self, count: int, source: int) -> tuple[DecoderState, Tensor, Tensor]:
-        """The next state, logits (N, K, V) or of the listed pieces, and weights (N, K, S)."""
+        """The next state, logits (N, K, V) or those of listed pieces, and weights (N, K, S)."""
         memory = Memory(*(held[:count, :source] for held in self._memory))
         state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
         following, features, weights = self._network.step(
@@ -194,7 +194,7 @@ class TorchSearch:
     def _choose(self, beam: Beam, log_probs: Tensor) -> Candidates:
         """The best candidates of each sentence, -inf where the beam has no place left.
 
-        `log_probs` (N, K, V) is changed: to -inf where no search allows a piece.
+        `log_probs` (N, K, V) is set to -inf where no search allows a piece.
         """
         column = EOS_ID if self._shortlist_output is None else END
         log_probs[:, :, :column].fill_(-torch.inf)  # PAD, UNK and BOS
@@ -203,7 +203,7 @@ class TorchSearch:
         log_probs[:, :, column].masked_fill_(short, -torch.inf)
         extensions = self._extensions(log_probs.shape[2])
         chosen, largest = extensions.best_with_largest(log_probs, beam.log_prob)
-        # At the limit only EOS may follow. That costs less than to forbid all other pieces.
+        # At the limit only EOS may follow. This costs less than forbidding all other pieces.
         ending = ((beam.length == beam.limit) & ~beam.over).unsqueeze(1)
         beam.forced.copy_(torch.where(ending, end < largest, beam.forced))
         last = extensions.best_of_one(end, beam.log_prob, column)
@@ -215,13 +215,13 @@ class TorchSearch:
         )
 
     def _extensions(self, pieces: int) -> Extensions:
-        """For so many pieces: all, or as many as the lists are wide at the moment."""
+        """The `Extensions` for `pieces`: all, or the current width of the shortlists."""
         if self._chooser.vocab != pieces:
             self._chooser = Extensions(self._beam_size, pieces, self._place.device)
         return self._chooser
 
     def _keep(self, beam: Beam, chosen: Candidates, weights: Tensor, ruled: Ruled) -> None:
-        """Make the `chosen` candidates the beam, in views `beam` of the active slots."""
+        """Make the `chosen` candidates the new beam, in views `beam` of the active slots."""
         ended = (chosen.piece == EOS_ID) & (chosen.log_prob > -torch.inf)
         step = beam.length.masked_fill(beam.over, self.slots.steps - 1)
         penalty = beam.penalty.gather(1, step.unsqueeze(1))
@@ -245,11 +245,11 @@ class TorchSearch:
             bound = alive / beam.longest[ruled.slots]
             bound += bound.new_tensor([score_bound(s, s.length + 1) for s in ruled.sentences])
             over[ruled.slots] = alive.isneginf() | (bound < last[ruled.slots])
-        beam.over.copy_(over)  # one that rests stays so: nothing of it is alive
+        beam.over.copy_(over)  # an idle one stays idle: nothing in it is alive
 
     def _reorder(self, following: DecoderState, chosen: Candidates) -> None:
-        """Make the state that of the chosen hypotheses."""
+        """Replace the state by that of the chosen hypotheses."""
         rows = (self._first_row[: len(chosen.parent)] + chosen.parent).flatten()
         for held, new in zip(self._state, following, strict=True):
-            if held.numel():  # a field that this network does not use comes back as it went in
+            if held.numel():  # a field that this network does not use comes back unchanged
                 torch.index_select(new, 0, rows, out=held[: len(rows)])

@@ -1,7 +1,6 @@
 """What the commands share: exit statuses, one-line errors, flags and output."""
 
 import argparse
-import dataclasses
 import errno
 import io
 import os
@@ -13,7 +12,6 @@ import pytest
 import torch
 
 from model.cli.command import (
-    SEARCH_HELP,
     add_model_arguments,
     add_search_arguments,
     add_shortlist_argument,
@@ -23,7 +21,7 @@ from model.cli.command import (
     run_command,
     search_options,
 )
-from model.decoding.options import SearchOptions
+from model.decoding.options import DESCRIPTIONS, SearchOptions
 from model.errors import ConfigError, DataError
 
 
@@ -159,10 +157,14 @@ def test_help_shows_the_example(parser: argparse.ArgumentParser) -> None:
     assert "example:\n  dragoman-test RUN" in parser.format_help()
 
 
-def test_every_search_option_is_a_flag(parser: argparse.ArgumentParser) -> None:
-    assert list(SEARCH_HELP) == [field.name for field in dataclasses.fields(SearchOptions)]
-    for name in SEARCH_HELP:
-        assert f"--{name.replace('_', '-')} " in parser.format_help()
+def test_every_search_option_is_a_flag(
+    parser: argparse.ArgumentParser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # no help text is broken
+    told = " ".join(parser.format_help().split())
+    for name, description in DESCRIPTIONS.items():
+        flag, text = f" --{name.replace('_', '-')} ", description.text.replace("`", "")
+        assert text in told.split(f"{flag}")[-1].split(" --")[0]
 
 
 def test_flags_replace_what_the_checkpoint_says(parser: argparse.ArgumentParser) -> None:

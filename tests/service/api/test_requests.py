@@ -53,8 +53,8 @@ def test_the_other_search_options_are_fields_of_the_body() -> None:
 
 def test_options_left_out_are_the_defaults() -> None:
     assert Options().over(DEFAULTS) == DEFAULTS
-    assert Options(n_best=None).over(DEFAULTS) == DEFAULTS
-    chosen = Options(beam_size=1, alpha=2).over(DEFAULTS)
+    assert Options.model_validate({"n_best": None}).over(DEFAULTS) == DEFAULTS
+    chosen = Options.model_validate({"beam_size": 1, "alpha": 2}).over(DEFAULTS)
     assert chosen == SearchOptions(beam_size=1, alpha=2.0, max_length_b=3)
 
 
@@ -78,7 +78,7 @@ def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None
 def test_top_p_is_above_0() -> None:
     said = property_of_options("top_p")
     assert (said["exclusiveMinimum"], said["maximum"]) == (0, 1)
-    assert Options(top_p=1.0).over(DEFAULTS).top_p == 1.0
+    assert Options.model_validate({"top_p": 1.0}).over(DEFAULTS).top_p == 1.0
     for value in (0, 1.01):
         with pytest.raises(ValidationError):
             Options.model_validate({"top_p": value})
@@ -130,7 +130,7 @@ def test_options_are_never_guessed(options: dict[str, object]) -> None:
 
 def test_options_that_make_no_sense_together_are_refused() -> None:
     with pytest.raises(ConfigError, match="n_best: 5 is not in 1 to beam_size 4"):
-        Options(n_best=5).over(DEFAULTS)
+        Options.model_validate({"n_best": 5}).over(DEFAULTS)
 
 
 def test_one_text_or_several() -> None:
@@ -163,7 +163,7 @@ def test_words_are_counted_in_characters() -> None:
 
 
 def test_what_was_written_is_known() -> None:
-    options = Options(prefix="a", constraints=["b", "c"], avoid=["d"])
+    options = Options.model_validate({"prefix": "a", "constraints": ["b", "c"], "avoid": ["d"]})
     assert options.phrases == ["a", "b", "c", "d"]
     assert Options().phrases == []
 
