@@ -22,7 +22,7 @@ from benchmarks.machine import gflops
 from model.network.cells import cpu_computes_bf16
 from model.network.seq2seq import Seq2Seq
 from training.config.train_config import load_config
-from training.loop.session import Session
+from training.loop.build_session import build_session
 from training.loop.trainer import Update
 from training.system.distributed import World
 
@@ -34,7 +34,7 @@ def main() -> int:
     """Print tokens/s without the profiler, then one line for each operator."""
     overrides = ["model.input_feeding=false", "objective.rdrop=0.0", "run.threads=1", *sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Session(
+        trainer = build_session(
             load_config(CONFIG, overrides), Path(folder), resume=False, world=World()
         ).trainer
         batches = trainer.batches()

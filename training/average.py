@@ -1,4 +1,4 @@
-"""`dragoman-average`: one checkpoint whose weights are the mean of those of several."""
+"""`dragoman-average`: the mean of the weights of several checkpoints."""
 
 import argparse
 import sys
@@ -30,7 +30,7 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     command = command_parser(NAME, DESCRIPTION, EXAMPLE)
     command.add_argument(
         "paths",
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def average(directories: Sequence[Path], output: Path) -> str:
-    """Write the mean of the checkpoints `directories` as `output`; returns what to tell.
+    """Write the mean of the checkpoints `directories` as `output`; return a line for the user.
 
         mean = 1/n sum_i theta_i
 
@@ -94,17 +94,17 @@ def average(directories: Sequence[Path], output: Path) -> str:
     weights = {name: (value / len(steps)).to(torch.float32) for name, value in sums.items()}
     averaged = [f"step {step:,}, digest {one}" for step, one in zip(steps, digests, strict=True)]
     derive_checkpoint(last.path, output, weights=weights, card=with_average(last.card, averaged))
-    listed = ", ".join(f"{step:,}" for step in steps)
-    return f"{output}: the mean of {len(steps)} checkpoints, of steps {listed}"
+    numbers = ", ".join(f"{step:,}" for step in steps)
+    return f"{output}: the mean of {len(steps)} checkpoints, of steps {numbers}"
 
 
 def _check_same_origin(one: "Checkpoint", other: "Checkpoint") -> None:
-    """Make sure that a mean of weights can mean anything.
+    """Check that a mean of the weights makes sense.
 
     Networks that began with other random weights have their units in another order, and those that
     learned from other data go apart, so the mean of their weights is noise. From one trained model
     on, also several trainings may go: their mean is a "model soup" (Wortsman et al. 2022). What an
-    older Dragoman saved tells no origin.
+    older Dragoman saved has no origin.
 
     Raises:
         ConfigError: their origins differ.
@@ -118,7 +118,7 @@ def _check_same_origin(one: "Checkpoint", other: "Checkpoint") -> None:
 
 
 def choose_checkpoints(paths: Sequence[Path], last: int | None, best: int | None) -> list[Path]:
-    """The checkpoint directories that the command line means, oldest first where RUN is one.
+    """Find the checkpoint directories of the command line, oldest first where RUN is one.
 
     Raises:
         ConfigError: `last` or `best` of what is not one run, or more than there are.
@@ -148,10 +148,10 @@ def _step(checkpoint: Path) -> int:
 
 
 def _by_quality(run: Path, kept: Sequence[Path]) -> list[Path]:
-    """Those of `kept` that a validation has measured, the best by the run's `validation.best` last.
+    """Sort those of `kept` that were validated, the best by the run's `validation.best` last.
 
     Raises:
-        CheckpointError: nothing tells the best.
+        CheckpointError: no validation shows which is the best.
     """
     from training.config.train_config import load_config
     from training.tracking.metrics_log import read_metrics, series
@@ -166,7 +166,7 @@ def _by_quality(run: Path, kept: Sequence[Path]) -> list[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Run the command; return the exit status."""
 
     def command() -> int:
         arguments = parser().parse_args(argv)

@@ -62,7 +62,7 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     command = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(command)
     add_ensemble_argument(command)
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def asked_columns(arguments: argparse.Namespace) -> list[str]:
-    """The columns of TSV that are read, by number or name: of sources, and with --nearest of
+    """Find the columns of TSV that are read, by number or name: of sources, and with --nearest of
     references; none of text.
 
     Raises:
@@ -127,7 +127,7 @@ def pairs_form(
     columns: Sequence[int] = (),
     has_header: bool = False,
 ) -> RecordFormat:
-    """How a line becomes a pair of TSV: with the best hypothesis, or the nearest by `score`.
+    """Turn a line into a pair of TSV: with the best hypothesis, or the nearest by `score`.
 
     `columns` are the places, from 0, of source and perhaps reference; none for a line of text.
     """
@@ -155,7 +155,7 @@ def pairs_form(
 
 
 def distill(arguments: argparse.Namespace) -> None:
-    """Write the data that the command line asks for.
+    """Write the data of the command line.
 
     Raises:
         ConfigError, DataError, CheckpointError: as their names say.
@@ -206,9 +206,9 @@ def distill(arguments: argparse.Namespace) -> None:
 
 
 def nearest_tokenization(asked: BleuTokenization | None, language: str) -> BleuTokenization:
-    """How --nearest bleu cuts text: as is asked for, or as suits the model's target language.
+    """Choose the tokenizer of --nearest bleu: the given one, or what suits the target language.
 
-    If nobody has told that, each reference tells by its letters: auto.
+    If that is unknown, it is chosen for each reference by its letters: auto.
     """
     choice = asked or "auto"
     return bleu_tokenizer(choice, language, ()) if language else choice
@@ -222,7 +222,7 @@ def job_manifest(
     nearest: str | None,
     tokenize: BleuTokenization,
 ) -> Manifest:
-    """What the output depends on. The field tells such a job from one of dragoman-translate."""
+    """Collect what the output depends on. One field marks it as no job of dragoman-translate."""
     records = count_records(source, "text")
     field = "pairs" + (f" of columns {', '.join(columns)}" if columns else "")
     if nearest:
@@ -246,7 +246,7 @@ def job_manifest(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Run the command; return the exit status."""
 
     def command() -> int:
         distill(parser().parse_args(argv))

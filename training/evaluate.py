@@ -53,7 +53,7 @@ DRAWS = 1000
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command; return the exit status."""
     return run_command(NAME, lambda: _evaluate(_parser().parse_args(argv)))
 
 
@@ -171,7 +171,7 @@ def _scores(
     draws: int,
     baseline: list[str] | None = None,
 ) -> dict[str, Score]:
-    """The metrics by name, and the ratio of the lengths last."""
+    """Score by the metrics; the ratio of the lengths comes last."""
     scores = score_corpus(
         hypotheses,
         references,
@@ -185,7 +185,7 @@ def _scores(
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Make sure that there is one thing to score.
+    """Check that there is exactly one thing to score.
 
     Raises:
         ConfigError: there are two or none, flags have no meaning beside the others, or the
@@ -222,7 +222,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _lines_beside(path: Path, reference: Path, count: int) -> list[str]:
-    """The lines of a file that must have as many of them as the reference.
+    """Read a file that must have as many lines as the reference.
 
     Raises:
         DataError: it has more or fewer.
@@ -237,7 +237,7 @@ def _lines_beside(path: Path, reference: Path, count: int) -> list[str]:
 
 
 def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[str]) -> list[str]:
-    """What dragoman-translate would write for `sources`."""
+    """Translate `sources` as dragoman-translate would."""
     checkpoint = model.checkpoint
     options = search_options(arguments, checkpoint.search)
     translator = Translator(
@@ -265,7 +265,7 @@ def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[
 
 
 def _text(scores: dict[str, Score], baseline: dict[str, Score] | None) -> str:
-    """A table, and below it the signatures."""
+    """Make a table with the signatures below it."""
     header = ["", "score", "95 % interval"]
     if baseline is not None:
         header += ["baseline", "difference", "p"]

@@ -1,4 +1,4 @@
-"""`dragoman-shortlist`: give a trained model a shortlist, or another one."""
+"""`dragoman-shortlist`: learn a shortlist for a trained model."""
 
 import argparse
 import sys
@@ -31,7 +31,7 @@ SIZES_HELP = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command line."""
     command = command_parser(NAME, DESCRIPTION, EXAMPLE)
     command.add_argument("run", metavar="RUN", type=Path, help="output directory of dragoman-train")
     for name, text in (("source", "text to learn from"), ("target", "its translation")):
@@ -48,9 +48,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfig) -> str:
-    """Learn from the two files, and save with the checkpoints of `run`.
+    """Learn a shortlist from the two files, and save it with the checkpoints of `run`.
 
-    Whoever loads meanwhile gets a checkpoint as it was or as it is now. Returns what to tell.
+    Whoever loads meanwhile gets a checkpoint as it was or as it is now. Return lines for the user.
 
     Raises:
         CheckpointError: `run` has no checkpoints, is in use, damaged, or cannot be written.
@@ -102,7 +102,7 @@ def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfi
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Run the command; return the exit status."""
 
     def command() -> int:
         arguments = parser().parse_args(argv)

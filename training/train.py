@@ -39,7 +39,7 @@ LATER = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; every other setting is a key of the config."""
+    """Build the command line; every other setting is a key of the config."""
     command = command_parser("dragoman-train", DESCRIPTION, EXAMPLE)
     command.add_argument("config", metavar="CONFIG", type=Path, help="YAML file, see configs/")
     command.add_argument("--output", metavar="RUN", type=Path, help="run directory")
@@ -47,12 +47,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--dry-run",
         action="store_true",
-        help="tell sizes, memory and an estimate of the time, and stop; writes nothing to RUN",
+        help="print sizes, memory and an estimate of the time, and stop; writes nothing to RUN",
     )
     command.add_argument(
         "--check-data",
         action="store_true",
-        help="read the corpora, tell what is kept and what is left out and why, and stop",
+        help="read the corpora, print what is kept and what is left out and why, and stop",
     )
     command.add_argument(
         "overrides", metavar="section.key=value", nargs="*", help="change a key of the config"
@@ -61,15 +61,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
-    """Train into `run`; the status is 0, or 128 + the number of the signal that stopped it.
+    """Train into `run`; return 0, or 128 + the number of the signal that stopped it.
 
     Raises:
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
         OutOfMemory: there is not enough for an update, or for something else.
     """
     from model.checkpoint.run_directory import lock_run
-    from training.loop.session import Session
+    from training.loop.build_session import build_session
     from training.loop.signals import Interrupted
+    from training.loop.train_loop import train as run_loop
     from training.system.memory_use import named_shortage
     from training.tracking.html_report import NAME, save_report
 
@@ -77,12 +78,12 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
         return 0
     with lock_run(run) if world.leads else nullcontext():
         with named_shortage("the network and its optimizer", SMALLER):
-            session = Session(config, run, resume=resume, world=world)
+            session = build_session(config, run, resume=resume, world=world)
         try:
             with named_shortage("a validation or a save", LATER):
-                if world.leads:  # it tells of an end that is no longer the end
+                if world.leads:  # the report of an earlier end
                     (run / NAME).unlink(missing_ok=True)
-                session.train()
+                run_loop(session)
         except Interrupted as stop:
             name = signal.Signals(stop.number).name
             saved = f"{name}: saved at step {session.trainer.steps:,}. Go on with --resume."
@@ -96,25 +97,25 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
     return 0
 
 
-def tell(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
-    """Print what the training into `run` would be like."""
+def preview(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
+    """Make a few updates and print the sizes, memory and time of the training into `run`."""
+    from training.loop.build_session import build_session
     from training.loop.dry_run import dry_run
-    from training.loop.session import Session
     from training.system.memory_use import named_shortage
 
     with named_shortage("the network, its optimizer and a validation", SMALLER):
-        lines = dry_run(Session(config, run, resume=resume, world=world))
+        lines = dry_run(build_session(config, run, resume=resume, world=world))
     if world.leads:
         print("\n".join(lines))
     return 0
 
 
 def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
-    """Whether there is nothing to do for this config, which is then said.
+    """Return whether `run` is finished for this config, and say so.
 
     Raises:
-        CheckpointError: there is, and the run exists but is not to be resumed; or its link to the
-            last checkpoint is lost.
+        CheckpointError: the run is not finished and `resume` is false, or its link to the last
+            checkpoint is lost.
     """
     from model.checkpoint.checkpoint import load_training_meta
     from model.checkpoint.run_directory import checkpoints_of, is_begun, resolve
@@ -143,7 +144,7 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Run the command; return the exit status."""
 
     def command() -> int:
         from training.system.distributed import joined
@@ -160,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         with joined(config.run.device) as world:
             if arguments.dry_run:
-                return tell(config, arguments.output, resume=arguments.resume, world=world)
+                return preview(config, arguments.output, resume=arguments.resume, world=world)
             return train(config, arguments.output, resume=arguments.resume, world=world)
 
     return run_command("dragoman-train", command)

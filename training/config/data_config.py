@@ -1,4 +1,4 @@
-"""DataConfig: where the text lies, in which columns, how corpora are mixed, what is left out."""
+"""DataConfig: files and columns of the text, how corpora are mixed, and filters."""
 
 import glob
 import math
@@ -22,13 +22,13 @@ class CorpusConfig:
     target: Path | tuple[Path, ...] = ()
     """As many files, line i of which translates line i of its counterpart."""
     files: Path | tuple[Path, ...] = ()
-    """The same for .tsv, .jsonl (both also .gz or .zst) and .parquet, told by their names."""
+    """The same for .tsv, .jsonl (both also .gz or .zst) and .parquet, by their endings."""
     dataset: str = ""
     """A name on the Hugging Face hub, or a folder, for the library `datasets`."""
     dataset_config: str = ""
-    """Which of its configurations, if it has several."""
+    """Configuration of the dataset, if it has several."""
     split: str = "train"
-    """Which part of the dataset."""
+    """Split of the dataset."""
     source_column: int | str = ""
     """Number of a tsv column, from 1, or a name in the header (left out: 1); elsewhere the name of
     a field, with dots into nested ones (left out: "source")."""
@@ -37,7 +37,7 @@ class CorpusConfig:
     weight_column: int | str = ""
     """Likewise: the weight of each pair in the loss; left out: 1."""
     weight: float = 1.0
-    """How often lines of this corpus come, in proportion; see `epoch_counts`."""
+    """Relative frequency of lines of this corpus; see `epoch_counts`."""
     tag: str = ""
     """A word put before each source: a piece of the tokenizer, which learns it as one."""
 
@@ -66,16 +66,16 @@ class CorpusConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilterConfig:
-    """Which pairs are left out beside blank and too long ones; all of this is off by default."""
+    """Filters for pairs, besides blank and too long ones; all are off by default."""
 
     max_ratio: float = 0.0
-    """Pieces of the longer side by pieces of the shorter one, at most; 0 = off."""
+    """Greatest ratio of the pieces of the longer side to those of the shorter one; 0 = off."""
     duplicates: bool = False
-    """All but the first of equal pairs of a corpus."""
+    """Drop all but the first of equal pairs of a corpus."""
     identical: bool = False
-    """Pairs whose target is the source."""
+    """Drop pairs whose target is the source."""
     encoding: bool = False
-    """Lines that are not UTF-8 (else an error), or hold control characters or U+FFFD."""
+    """Drop lines that are not UTF-8 (else an error), or hold control characters or U+FFFD."""
 
     def __post_init__(self) -> None:
         if self.max_ratio and not 1 <= self.max_ratio < math.inf:
@@ -87,7 +87,7 @@ class FilterConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
-    """Where the text lies, what it is, and which lines are left out."""
+    """Location and kind of the text, and which lines are left out."""
 
     train: tuple[CorpusConfig, ...]
     dev: CorpusConfig
@@ -101,11 +101,11 @@ class DataConfig:
     task: str = "translate"
     """What the model is for: translate, or summarize, which reads a text whole."""
     source_language: str
-    """Of the sources: a BCP 47 tag (de, pt-BR) or the name of a language, which becomes one."""
+    """Language of the sources: a BCP 47 tag (de, pt-BR), or a name, which becomes one."""
     target_language: str
-    """Of the targets, likewise."""
+    """Language of the targets, likewise."""
     license: str
-    """Of the data, for the model's card."""
+    """License of the data, for the model card."""
     attribution: str = ""
 
     def __post_init__(self) -> None:
@@ -118,7 +118,7 @@ class DataConfig:
         self._check_profile()
 
     def _check_profile(self) -> None:
-        """Task and languages; the languages become tags."""
+        """Check the task, and turn the languages into tags."""
         try:
             check_task(self.task)
         except ConfigError as error:
@@ -130,7 +130,7 @@ class DataConfig:
                 raise ConfigError(f"data.{name}: {error}") from None
 
     def path(self, name: Path) -> Path:
-        """`name` under the base folder.
+        """Resolve `name` under the base folder.
 
         Raises:
             DataError: it is not there, and no base folder is set.
@@ -144,7 +144,7 @@ class DataConfig:
         return path
 
     def paths(self, names: Path | tuple[Path, ...]) -> list[Path]:
-        """The files that these names and globs mean, those of a glob sorted by name.
+        """Expand names and globs to files, those of a glob sorted by name.
 
         Raises:
             DataError: one means no file.
@@ -165,16 +165,16 @@ class DataConfig:
         return found
 
     def base(self) -> Path:
-        """Where relative paths start."""
+        """Folder that relative paths start from."""
         return self.data_dir or Path(os.environ.get("DRAGOMAN_DATA", "."))
 
     def cache(self) -> Path:
-        """The folder of the cached corpora."""
+        """Folder of the cached corpora."""
         return self.cache_dir or cache_folder() / "corpora"
 
 
 def as_corpora(data: dict[str, object]) -> dict[str, object]:
-    """The section `data` with corpora as they are written today.
+    """Convert corpora in the section `data` to their present form.
 
     Configs and checkpoints of version 0.1 have one corpus instead of a list, and the key `tsv`
     instead of `files`.

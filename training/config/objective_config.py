@@ -1,4 +1,4 @@
-"""ObjectiveConfig and FinetuneConfig: what training minimises, and from where it begins."""
+"""ObjectiveConfig and FinetuneConfig: what training minimises, and the weights it starts from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ class ObjectiveConfig:
             )
 
     def check_dropout(self, *rates: float) -> None:
-        """Make sure that there is dropout where an objective needs it.
+        """Check that there is dropout where an objective needs it.
 
         Raises:
             ConfigError: all `rates` are 0, so that two passes are one, or no mask is drawn.
@@ -74,7 +74,7 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinetuneConfig:
-    """From which trained model a run begins, and what of it stays as it is."""
+    """The trained model that a run starts from, and which of its parameters stay frozen."""
 
     init_from: Path | None = None
     """A run (its best checkpoint) or a checkpoint: weights, and the tokenizer if none is named."""

@@ -63,7 +63,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShortlistConfig:
-    """Which target pieces decoding may be confined to; learned at the start of the run."""
+    """Target pieces that decoding may be restricted to; learned at the start of the run."""
 
     candidates: int = 100
     """Translations kept for each source piece; 0 = no shortlist."""
@@ -82,7 +82,7 @@ class ShortlistConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
-    """Length, rhythm and hardware of the run."""
+    """Length, intervals and hardware of the run."""
 
     max_steps: int
     batch_tokens: int | Literal["auto"] = 2000
@@ -117,7 +117,7 @@ class RunConfig:
 
     @property
     def tokens(self) -> int:
-        """`batch_tokens`, which is known by the time that batches are made."""
+        """`batch_tokens` as a number; `resolve_config` has replaced `auto`."""
         assert self.batch_tokens != "auto"
         return self.batch_tokens
 
@@ -147,7 +147,7 @@ class TrainConfig:
 
 
 def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
-    """The configuration in YAML `text`, changed by `section.key=value` overrides.
+    """Parse YAML `text`, changed by `section.key=value` overrides.
 
     Raises:
         ConfigError: not YAML, or what `model.config.from_dict` and the sections refuse.
@@ -174,7 +174,7 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """The configuration in the file `path`; see `parse_config`."""
+    """Read and parse the file `path`; see `parse_config`."""
     try:
         text = whole_text(path.read_bytes(), str(path))
     except OSError as error:
@@ -188,7 +188,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 
 
 def save_config(config: TrainConfig, path: Path) -> None:
-    """The resolved config, defaults and overrides included: it trains this very run again."""
+    """Write `config` with defaults and overrides, so that it trains this very run again."""
     values = to_dict(config)
     values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
     with atomic_output(path) as file:

@@ -1,4 +1,4 @@
-"""ValidationConfig: which metrics a validation computes, and which tells the best checkpoint."""
+"""ValidationConfig: the metrics of a validation, and which one selects the best checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from training.metrics.names import BEST_OF_TASK, OF_TASK, TRANSLATION, Metric
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidationConfig:
-    """What is measured on the dev set, and what a checkpoint is the best by."""
+    """Metrics on the dev set, and the one that selects the best checkpoint."""
 
     metrics: tuple[Metric, ...] = TRANSLATION
-    """What a config leaves out follows its task; see `with_metrics_of`."""
+    """By default those of the task; see `with_metrics_of`."""
     best: Literal["loss", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"] = "bleu"
-    """Of the loss less is better, of all others more. Likewise."""
+    """By default that of the task. The lowest loss is best, else the highest score."""
     tokenize: BleuTokenization = "auto"
-    """How BLEU cuts text into words, also where it is the risk; auto = as suits the language."""
+    """Tokenizer of BLEU, also where it is the risk; auto = the one that suits the language."""
 
     def __post_init__(self) -> None:
         if not self.metrics:
@@ -39,12 +39,12 @@ class ValidationConfig:
 
     @property
     def bleu_tokenizer(self) -> BleuTokenizer:
-        """`tokenize`, which is resolved by the time that something is scored."""
+        """`tokenize` by name; `resolved` has replaced `auto`."""
         assert self.tokenize != "auto"
         return self.tokenize
 
     def resolved(self, language: str, references: Sequence[str]) -> "ValidationConfig":
-        """The same with what `auto` comes to for a target language and the dev set's targets.
+        """Replace `auto` by what suits the target language and the targets of the dev set.
 
         Raises:
             ConfigError: the tokenizer cannot be had.
@@ -55,5 +55,5 @@ class ValidationConfig:
 
 
 def with_metrics_of(task: str, validation: Mapping[str, object]) -> dict[str, object]:
-    """The section `validation` with what measures the outputs of a task, where it says nothing."""
+    """Fill the section `validation` with the default metrics of the task."""
     return {"metrics": OF_TASK[task], "best": BEST_OF_TASK[task], **validation}

@@ -1,4 +1,4 @@
-"""BatchLoader: endless batches of the training data, the same whoever draws them, from anywhere.
+"""BatchLoader: endless, reproducible batches of the training data, from any position.
 
 A window of pairs is read, segmented and planned while the one before is trained on, so the memory
 does not depend on how many pairs there are. Which pairs a batch has, and what is drawn for each of
@@ -25,23 +25,23 @@ _SEGMENTS, _HIDDEN = (0, 1), (2, 3)
 
 
 class Position(NamedTuple):
-    """Where a run stands in its data."""
+    """Position of a run in its data."""
 
     epoch: int = 0
     window: int = 0
     batches: int = 0
-    """Of this window, that have been drawn."""
+    """Batches of this window that have been drawn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingCorpus:
-    """A cached corpus and what is done with it on reading."""
+    """A cached corpus, with its weight and tag."""
 
     cached: IndexedCorpus
     weight: float
-    """Of its share of an epoch."""
+    """Relative share of an epoch; see `epoch_counts`."""
     tag: list[int]
-    """Ids that stand before each source."""
+    """Ids put before each source."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,7 @@ class LoaderSettings:
 
     batch_tokens: int
     max_length: int
-    """Pieces of a side; a pair that sampling makes longer keeps its ordinary pieces."""
+    """Most pieces of a side; a pair that sampling makes longer keeps its ordinary pieces."""
     temperature: float
     seed: int
     sampling: float
@@ -58,7 +58,7 @@ class LoaderSettings:
 
 
 class BatchLoader:
-    """Batches from where `position` stands, which moves as they are drawn."""
+    """Draws batches from `position` on, and moves it."""
 
     def __init__(
         self, corpora: Sequence[TrainingCorpus], tokenizer: Tokenizer, settings: LoaderSettings
@@ -74,7 +74,7 @@ class BatchLoader:
             self.sampler = SubwordSampler(tokenizer, alpha=settings.sampling, seed=settings.seed)
 
     def batches(self) -> Iterator[Rows]:
-        """Endless global batches. The position is that after the batch when it is handed out.
+        """Yield global batches without end; `position` is already after the batch yielded.
 
         While a window is trained on, a thread prepares the next one: a GPU would wait for it.
         """
@@ -93,7 +93,7 @@ class BatchLoader:
                 epoch, window, done = following
 
     def planned(self, epoch: int, window: int) -> tuple[Rows, list[NDArray[np.int64]]]:
-        """The pairs of a window, and which of them are its batches."""
+        """Read the pairs of a window, and group them in batches."""
         rows = self.window(epoch, window)
         plan = plan_epoch(
             _lengths(rows.sources),
@@ -104,7 +104,7 @@ class BatchLoader:
         return rows, plan
 
     def window(self, epoch: int, window: int) -> Rows:
-        """The pairs of a window, in no order that matters."""
+        """Read the pairs of a window, in any order."""
         taken = window_runs(
             self.sizes, self.counts, epoch=epoch, window=window, seed=self.settings.seed
         )
@@ -117,7 +117,7 @@ class BatchLoader:
         )
 
     def _read(self, number: int, runs: Sequence[Run]) -> Rows:
-        """The pairs of these runs of corpus `number`, segmented and with words hidden."""
+        """Read these runs of corpus `number`, segmented and with words hidden."""
         corpus = self.corpora[number]
         pairs = join_pairs([corpus.cached.read(run.start, run.stop) for run in runs])
         sizes = [run.stop - run.start for run in runs]
@@ -146,7 +146,7 @@ class BatchLoader:
         return Rows(sources, targets, pairs.weights, inputs)
 
     def sampled(self, number: int, rows: NDArray[np.int64], targets: list[Ids]) -> list[Ids]:
-        """The targets in these rows of corpus `number`, segmented as in the first pass."""
+        """Segment the targets in these rows of corpus `number` as in the first pass."""
         if not self.sampler:
             return targets
         lines = rows.astype(np.uint64)
@@ -155,14 +155,14 @@ class BatchLoader:
         return self.sampler.sample(Side.joined(targets), keys).split()
 
     def _hidden(self, side: Sequence[Ids], keys: NDArray[np.uint64]) -> list[Ids]:
-        """The same with UNK in place of random pieces (word dropout; not of special pieces)."""
+        """Replace random pieces by UNK (word dropout), but no special pieces."""
         ids, lengths = Side.joined(side)
         hide = chosen(keys, lengths, self.settings.word_dropout) & (ids > EOS_ID)
         return Side(np.where(hide, UNK_ID, ids).astype(np.int32), lengths).split()
 
 
 def join_pairs(parts: Sequence[Pairs]) -> Pairs:
-    """The pairs of all parts, one after the other."""
+    """Concatenate the pairs of all parts."""
     sources, targets, weights = zip(*parts, strict=True)
     return Pairs(_one_side(sources), _one_side(targets), np.concatenate(weights))
 

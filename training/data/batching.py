@@ -1,4 +1,4 @@
-"""Batching: sentences of like length together, a token budget, and few shapes.
+"""Batching: sentences of similar length together, a token budget, and few shapes.
 
 Libraries prepare (and keep) a program for each new shape of a recurrent layer. So lengths are
 rounded up to multiples of `LENGTH_MULTIPLE`, and a batch has a multiple of `ROW_MULTIPLE` rows,
@@ -26,7 +26,7 @@ Ids = NDArray[np.int32]
 
 
 class Rows(NamedTuple):
-    """The pairs of a batch as they come from the data: ids without BOS and EOS."""
+    """Pairs of a batch before padding: ids without BOS and EOS."""
 
     sources: list[Ids]
     targets: list[Ids]
@@ -35,34 +35,34 @@ class Rows(NamedTuple):
 
     @classmethod
     def unweighted(cls, sources: list[Ids], targets: list[Ids]) -> "Rows":
-        """These pairs, each with weight 1 and nothing hidden."""
+        """Make rows of weight 1 with no piece hidden."""
         return cls(sources, targets, np.ones(len(sources), np.float32), targets)
 
     @property
     def source_tokens(self) -> int:
-        """Source pieces, without EOS."""
+        """Number of source pieces, without EOS."""
         return sum(map(len, self.sources))
 
     @property
     def target_tokens(self) -> int:
-        """Target pieces with EOS: as many as are predicted."""
+        """Number of target pieces with EOS, which are those that are predicted."""
         return sum(map(len, self.targets)) + len(self.targets)
 
     @property
     def target_weight(self) -> float:
-        """The sum of the weights of the target pieces."""
+        """Sum of the weights of the target pieces."""
         pieces = np.array([len(target) + 1 for target in self.targets], np.float64)
         return float(pieces @ self.weights)
 
     def only(self, places: NDArray[np.int64]) -> "Rows":
-        """The pairs at `places`, in that order."""
+        """Select the pairs at `places`, in that order."""
         sources, targets, inputs = (
             [side[place] for place in places] for side in (self.sources, self.targets, self.inputs)
         )
         return Rows(sources, targets, self.weights[places], inputs)
 
     def part(self, number: int, count: int) -> "Rows":
-        """Slice `number` of `count`: neighbours, and as many in each as can be.
+        """Return slice `number` of `count` consecutive slices of nearly equal size.
 
         All slices together are all rows. One is empty only if there are fewer rows than slices.
         """
@@ -82,7 +82,7 @@ class Batch(NamedTuple):
     weights: Tensor  # (M,) fp32, of each of them in the loss
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on `device`; a GPU fetches it while it computes what came before."""
+        """Copy the batch to `device`; a GPU does so while it still computes."""
         if device.type != "cuda":
             return Batch(*(x.to(device) for x in self))
         return Batch(*(x.pin_memory().to(device, non_blocking=True) for x in self))
@@ -127,7 +127,7 @@ def plan_epoch(
 
 
 def collate(pairs: Rows) -> Batch:
-    """The padded batch of these pairs; of none, a batch of rows that only fill the shape."""
+    """Pad these pairs to a batch; none give a batch of rows that only fill the shape."""
     sources, targets, pair_weights, inputs = pairs
     rows = max(_round_up(len(sources), PART_MULTIPLE), PART_MULTIPLE)
     size = _round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)

@@ -1,4 +1,4 @@
-"""Building of an indexed corpus: read, encoded by all cores, filtered, written."""
+"""Building an indexed corpus: read, encode on all cores, filter, write."""
 
 import shutil
 from dataclasses import dataclass
@@ -24,36 +24,36 @@ SMALL = 100_000
 """Records that this process encodes sooner than others could, which must start first."""
 
 UNFINISHED = ".tmp"
-"""How the name of a folder ends that is being built."""
+"""Suffix of a folder that is being built."""
 
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexJob:
-    """A corpus that is to be built."""
+    """A corpus to build."""
 
     corpus: CorpusConfig
     data: DataConfig
     tokenizer: Tokenizer
     rules: EncodingRules
     name: str
-    """For people."""
+    """Name of the corpus, for people."""
     processes: int
-    """That encode it, if it is large."""
+    """Number of processes that encode a large corpus."""
 
     @property
     def dtype(self) -> DTypeLike:
-        """Of its ids on disk: the smallest that holds every one."""
+        """Type of its ids on disk: the smallest that holds every one."""
         return np.uint16 if self.tokenizer.vocab_size <= 1 << 16 else np.int32
 
     def writer(self, folder: Path) -> CorpusWriter:
-        """For ids of this corpus."""
+        """Open a writer for ids of this corpus."""
         return CorpusWriter(folder, self.dtype, weighted=bool(self.corpus.weight_column))
 
 
 def unfinished(folder: Path) -> Path:
-    """Where `folder` is built."""
+    """Folder in which `folder` is built."""
     return folder.with_name(folder.name + UNFINISHED)
 
 
@@ -115,7 +115,7 @@ def _encode(job: IndexJob, folder: Path, hashes: Path) -> CorpusReport:
 def _without_duplicates(
     job: IndexJob, scratch: Path, report: CorpusReport
 ) -> tuple[Path, CorpusReport]:
-    """The pairs without those that came before, in another folder, if there are such."""
+    """Copy the corpus without repeated pairs to another folder, if there are any."""
     every, distinct, marks = (scratch / name for name in ("all", "distinct", "marks"))
     repeated = mark_repeated(scratch / "hashes", marks, scratch)
     if not repeated:

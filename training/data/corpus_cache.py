@@ -1,4 +1,4 @@
-"""The cache of corpora: each built once, by whoever comes first, and found again by its key.
+"""Cache of corpora: each is built once, by the first process that needs it, and found by its key.
 
 A folder appears under its name when it is complete. A lock file beside it is held while it is
 built: the kernel frees the lock of a process that is killed, and whoever builds next removes what
@@ -28,7 +28,7 @@ from training.data.indexed_corpus import IndexedCorpus
 from training.data.readers import input_files
 
 FORMAT = 2
-"""Raised when the same input gives other files."""
+"""Version, to be raised when the same input gives other files."""
 
 
 def cached_corpus(
@@ -40,7 +40,7 @@ def cached_corpus(
     max_length: int,
     processes: int,
 ) -> IndexedCorpus:
-    """The ids of a corpus, from the cache or newly made.
+    """Load the ids of a corpus from the cache, or build them.
 
     Args:
         name: of the corpus, for people.
@@ -80,7 +80,7 @@ def cached_corpus(
 
 
 def tag_ids(corpus: CorpusConfig, tokenizer: Tokenizer) -> list[int]:
-    """What stands before each source; nothing without a tag.
+    """Ids of the tag before each source; none without a tag.
 
     Raises:
         DataError: the tag is no piece of the tokenizer.
@@ -97,7 +97,7 @@ def tag_ids(corpus: CorpusConfig, tokenizer: Tokenizer) -> list[int]:
 
 
 def _key(job: IndexJob) -> str:
-    """Of everything that the content depends on. Weight and tag are added on reading."""
+    """Digest of everything that the content depends on; weight and tag are added on reading."""
     files = input_files(job.corpus, job.data)
     stats = [(os.path.realpath(path), path.stat()) for path in files]
     parts = (
@@ -140,7 +140,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def _errors_named(cache: Path) -> Iterator[None]:
-    """Errors of the file system as one line. Nothing unfinished is left of what was written."""
+    """Turn errors of the file system into one line, and remove unfinished files."""
     try:
         yield
     except BrokenProcessPool as error:

@@ -1,4 +1,4 @@
-"""CorpusReport: how many pairs were read, and which were left out, why, for instance which."""
+"""CorpusReport: how many pairs were read and left out, with reasons and examples."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,39 +10,39 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorpusReport:
-    """What was read and what was left out, for the person who starts the run."""
+    """Pairs that were read and left out, for the person who starts the run."""
 
     lines: int
     dropped: dict[str, int]
-    """Pairs left out for each reason; only reasons that there were."""
+    """Number of pairs left out for each reason that occurred."""
     examples: dict[str, list[str]]
     """Up to `EXAMPLES` of them for each reason."""
     source_pieces: float
-    """Mean pieces of a kept line."""
+    """Mean number of pieces in a kept line."""
     target_pieces: float
     several: int = 0
-    """Kept lines whose source has several sentences; of a corpus for training, that is."""
+    """Number of kept lines whose source has several sentences; for training corpora only."""
 
     @property
     def kept(self) -> int:
-        """Pairs that are left."""
+        """Number of pairs that are kept."""
         return self.lines - sum(self.dropped.values())
 
     def describe(self, name: str) -> str:
-        """One line for the log."""
+        """Describe the corpus in one line of the log."""
         return (
             f"{name}: {self.lines:,} lines, {self.reasons() or 'all kept'}; "
             f"{self.source_pieces:.1f} source and {self.target_pieces:.1f} target pieces a line"
         )
 
     def reasons(self) -> str:
-        """What was left out, as a part of a sentence; nothing if nothing was."""
+        """Describe what was left out, as part of a sentence; empty if nothing was."""
         if not self.dropped:
             return ""
         return "dropped " + ", ".join(f"{n:,} {reason}" for reason, n in self.dropped.items())
 
     def details(self, name: str) -> str:
-        """Several lines: the one of `describe`, what is kept, and the examples of each reason."""
+        """Describe the corpus in several lines, with examples of each reason."""
         lines = [self.describe(name), f"  kept {self.kept:,} of {self.lines:,}"]
         for reason, count in self.dropped.items():
             lines.append(f"  {reason}: {count:,}, for instance")
@@ -51,7 +51,7 @@ class CorpusReport:
 
 
 def together(reports: Sequence[CorpusReport]) -> CorpusReport:
-    """One report on all corpora."""
+    """Sum up the reports on several corpora."""
     kept = max(1, sum(report.kept for report in reports))
     dropped, examples = tallied((report.dropped, report.examples) for report in reports)
     return CorpusReport(
@@ -67,7 +67,7 @@ def together(reports: Sequence[CorpusReport]) -> CorpusReport:
 def tallied(
     parts: Iterable[tuple[dict[str, int], dict[str, list[str]]]],
 ) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Counts for each reason added up, and the first examples of each."""
+    """Add up the counts for each reason, and keep its first examples."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = {}
     for dropped, shown in parts:

@@ -1,4 +1,4 @@
-"""Deduplicate: repeats among any number of 64-bit hashes, in bounded memory, by the top bits."""
+"""Deduplication: find repeats among any number of 64-bit hashes in bounded memory, by top bits."""
 
 # Shapes: N hashes.
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PART = 1 << 22
-"""Hashes that are compared at a time, about; each takes some 40 bytes then."""
+"""Approximate number of hashes compared at a time; each takes some 40 bytes then."""
 _READ = 1 << 20
 
 _ENTRY = np.dtype([("hash", np.uint64), ("row", np.int64)])
@@ -40,7 +40,7 @@ def mark_repeated(hashes: Path, marks: Path, scratch: Path) -> int:
 
 
 def _repeated(entries: NDArray[np.void]) -> NDArray[np.int64]:
-    """Rows of the entries whose hash an earlier row has. The entries are in the order of rows."""
+    """Find the rows whose hash an earlier row has. The entries are in the order of rows."""
     order = np.argsort(entries["hash"], kind="stable")
     hashes = entries["hash"][order]
     again = np.zeros(len(order), dtype=bool)

@@ -1,4 +1,4 @@
-"""Encoding of a chunk of records: parsed, filtered and turned into ids, in any process."""
+"""Encoding a chunk of records in any process: parse, filter, turn into ids."""
 
 import hashlib
 import re
@@ -29,33 +29,33 @@ DUPLICATE = "duplicate"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodingRules:
-    """Which pairs are kept."""
+    """Rules for which pairs are kept."""
 
     source_limit: int
-    """Pieces of a source, at most; one with a tag has room for less."""
+    """Most pieces of a source; a tag takes some of them."""
     target_limit: int
     filters: FilterConfig
     source_language: str = ""
-    """Tag of the language by whose rules sentences are counted; "" if it is unknown."""
+    """Language tag, by whose rules sentences are counted; "" if unknown."""
     normalization: int = NORMALIZATION
     """The rules by which sources are normalised, see `model.text.normalization`."""
 
 
 class EncodedChunk(NamedTuple):
-    """The kept pairs of a chunk, and what became of the others."""
+    """Kept pairs of a chunk, and why the others were dropped."""
 
     lines: int
     pairs: Pairs
     several: int
-    """Pairs among them whose source has several sentences."""
+    """Number of kept pairs whose source has several sentences."""
     hashes: NDArray[np.uint64]
-    """Of each pair, to find duplicates; empty where nobody asks."""
+    """Hash of each pair, to find duplicates; empty where that is off."""
     dropped: dict[str, int]
     examples: dict[str, list[str]]
 
 
 def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: EncodingRules) -> EncodedChunk:
-    """The pairs of `chunk` that the rules let pass, as ids.
+    """Encode the pairs of `chunk` that pass the rules.
 
     Raises:
         DataError: a record is damaged.
@@ -134,7 +134,7 @@ def pair_hash(pair: Pair) -> int:
 
 
 def example(source: str, target: str) -> str:
-    """A pair on one line, shortened. The bar between its sides tells which one is blank."""
+    """Format a pair on one short line; the bar between its sides shows which one is blank."""
     return f"{printable(source[:_SHOWN])} | {printable(target[:_SHOWN])}".strip()
 
 

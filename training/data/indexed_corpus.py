@@ -1,4 +1,4 @@
-"""A corpus on disk as ids: one folder, written once, front to back, and then read anywhere.
+"""A corpus on disk as ids: a folder, written once from front to back, then read anywhere.
 
     source.ids, target.ids    ids of all sentences, one after the other (uint16 or int32)
     source.ends, target.ends  int64: where each sentence ends, in ids
@@ -26,24 +26,24 @@ from training.data.corpus_report import CorpusReport
 
 
 class Side(NamedTuple):
-    """Sentences of one language, one after the other."""
+    """Sentences of one language, concatenated."""
 
     ids: NDArray[np.int32]  # of all
     lengths: NDArray[np.int64]  # of each
 
     @classmethod
     def joined(cls, sentences: Sequence[NDArray[np.int32]]) -> "Side":
-        """One side of these sentences, of which there is one at least."""
+        """Concatenate sentences, at least one."""
         lengths = np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))
         return cls(np.concatenate(sentences), lengths)
 
     def split(self) -> list[NDArray[np.int32]]:
-        """The sentences."""
+        """Split `ids` into sentences."""
         bounds = [0, *np.cumsum(self.lengths).tolist()]
         return [self.ids[start:end] for start, end in pairwise(bounds)]
 
     def only(self, kept: NDArray[np.bool_]) -> "Side":
-        """The sentences for which `kept` is true."""
+        """Select the sentences for which `kept` is true."""
         return Side(self.ids[np.repeat(kept, self.lengths)], self.lengths[kept])
 
 
@@ -53,10 +53,10 @@ class Pairs(NamedTuple):
     source: Side
     target: Side
     weights: NDArray[np.float32]
-    """Of each pair in the loss."""
+    """Weight of each pair in the loss."""
 
     def only(self, kept: NDArray[np.bool_]) -> "Pairs":
-        """The pairs for which `kept` is true."""
+        """Select the pairs for which `kept` is true."""
         return Pairs(self.source.only(kept), self.target.only(kept), self.weights[kept])
 
 
@@ -67,7 +67,7 @@ _HASHED = 1 << 22  # bytes
 
 
 class CorpusWriter:
-    """Appends pairs to the files of a new folder. Errors of the file system are the caller's."""
+    """Appends pairs to the files of a new folder. Raises the errors of the file system."""
 
     def __init__(self, folder: Path, dtype: DTypeLike, *, weighted: bool) -> None:
         self.dtype = np.dtype(dtype)
@@ -86,7 +86,7 @@ class CorpusWriter:
             file.close()
 
     def append(self, pairs: Pairs) -> None:
-        """Add pairs, whose ids fit the type."""
+        """Append pairs, whose ids must fit the type."""
         for name, side in zip(SIDES, (pairs.source, pairs.target), strict=True):
             ends = self.pieces[name] + np.cumsum(side.lengths)
             self._write(f"{name}.ids", side.ids.astype(self.dtype).tobytes())
@@ -108,13 +108,13 @@ class CorpusWriter:
 
 
 class IndexedCorpus:
-    """The pairs of a finished folder."""
+    """Pairs of a finished folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         self.digest: str = meta["digest"]
-        """Of all that it holds, wherever that came from."""
+        """SHA-256 of the content, whatever files it came from."""
         self.report = CorpusReport(**meta["report"])
         self._dtype = np.dtype(meta["dtype"])
         self._files: dict[str, int] = {}
@@ -127,7 +127,7 @@ class IndexedCorpus:
         return self.report.kept
 
     def read(self, start: int, stop: int) -> Pairs:
-        """The pairs `start` to `stop` (not with it)."""
+        """Read the pairs from `start` to before `stop`."""
         source, target = (self._side(name, start, stop) for name in SIDES)
         if "weights" in self._files:
             weights = self._numbers("weights", np.dtype(np.float32), start, stop)
@@ -136,12 +136,12 @@ class IndexedCorpus:
         return Pairs(source, target, weights)
 
     def blocks(self, rows: int) -> Iterator[Pairs]:
-        """All pairs in order, `rows` at a time."""
+        """Yield all pairs in order, `rows` at a time."""
         for start in range(0, len(self), rows):
             yield self.read(start, min(start + rows, len(self)))
 
     def lengths(self, rows: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Pieces of all sources and targets in order, of `rows` pairs at a time."""
+        """Yield the lengths of all sources and targets in order, `rows` pairs at a time."""
         for start in range(0, len(self), rows):
             stop = min(start + rows, len(self))
             source, target = (np.diff(self._bounds(name, start, stop)) for name in SIDES)
@@ -153,7 +153,7 @@ class IndexedCorpus:
         return Side(ids.astype(np.int32), np.diff(bounds))
 
     def _bounds(self, name: str, start: int, stop: int) -> NDArray[np.int64]:
-        """Where the sentences begin, and where the last one ends."""
+        """Compute where each sentence begins, and where the last one ends."""
         if start:
             return self._numbers(f"{name}.ends", np.dtype(np.int64), start - 1, stop)
         ends = self._numbers(f"{name}.ends", np.dtype(np.int64), 0, stop)
@@ -170,7 +170,7 @@ class IndexedCorpus:
 
 
 def write_meta(folder: Path, dtype: DTypeLike, report: CorpusReport) -> None:
-    """Finish a folder: what it holds, and the digest of that."""
+    """Finish a folder: write the report and the digest of its content."""
     meta = {
         "digest": _content_digest(folder, dtype),
         "dtype": np.dtype(dtype).name,

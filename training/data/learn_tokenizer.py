@@ -83,7 +83,7 @@ def learn_tokenizer(
 
 
 def check_round_trip(tokenizer: Tokenizer, lines: Sequence[str]) -> None:
-    """Make sure that the tokenizer gives every line back, in Unicode normal form C.
+    """Check that the tokenizer gives every line back, in Unicode normal form C.
 
     Raises:
         DataError: naming the first line that comes back changed.
@@ -98,14 +98,14 @@ def check_round_trip(tokenizer: Tokenizer, lines: Sequence[str]) -> None:
 
 
 def _stretches(lines: Sequence[str]) -> Iterator[str]:
-    """What SentencePiece learns from: normalised text, with the space that `Tokenizer` adds."""
+    """Yield text for SentencePiece: normalised, with the space that `Tokenizer` adds."""
     for line in lines:
         if line:
             yield from _STRETCH.findall(" " + unicodedata.normalize("NFC", line))
 
 
 def _unsuitable_size(error: RuntimeError, vocab_size: int) -> ConfigError | None:
-    """SentencePiece's complaint about the vocabulary size in our words, if it is that."""
+    """Explain SentencePiece's error, if it is about the vocabulary size."""
     if found := _TOO_LARGE.search(str(error)):
         return ConfigError(
             f"vocab_size: {vocab_size} is too large for this text. Use at most {found[1]}, or "
@@ -124,11 +124,11 @@ def _excerpt(line: str) -> str:
 
 
 LEARNED_FROM = 1_000_000
-"""Pairs that a tokenizer is learned from, at most, at even distances."""
+"""Most pairs that a tokenizer is learned from; evenly spaced."""
 
 
 def make_tokenizer(config: TrainConfig) -> Tokenizer:
-    """The tokenizer that the config names, that of the model to begin with, or a learned one.
+    """Load the tokenizer of the config or of the model to start from, or learn one.
 
     Raises:
         DataError: the named file cannot be read.

@@ -1,4 +1,4 @@
-"""Parsing of raw records: the pair of a line or a row, and what is wrong with it."""
+"""Parsing raw records: the pair of a line or a row, or what is wrong with it."""
 
 import json
 import math
@@ -14,10 +14,10 @@ RawRecord: TypeAlias = tuple[bytes | float | None, ...]
 """A line, or one of each side; or the values of a row: source, target and perhaps weight."""
 
 MOST_WEIGHT = 1e6
-"""Of a pair: more would leave nothing of the others in a batch, or not fit into fp32."""
+"""Greatest weight of a pair: more would outweigh all others of a batch, or exceed fp32."""
 
 _SHOWN = 20
-"""Names, or characters of a value, that a message has room for."""
+"""Most names, or characters of a value, in a message."""
 
 
 class NotText(DataError):
@@ -25,7 +25,7 @@ class NotText(DataError):
 
 
 class Pair(NamedTuple):
-    """A source, its target, and how much they count in the loss."""
+    """A source, its target, and their weight in the loss."""
 
     source: str
     target: str
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
 
 
 def text_pair(number: int, raw: RawRecord, *, names: tuple[str, str]) -> Pair:
-    """The pair of two lines, from the files `names`."""
+    """Parse the pair of two lines, from the files `names`."""
     source, target = raw
     assert isinstance(source, bytes) and isinstance(target, bytes)
     try:
@@ -45,7 +45,7 @@ def text_pair(number: int, raw: RawRecord, *, names: tuple[str, str]) -> Pair:
 
 
 def tsv_pair(number: int, raw: RawRecord, *, name: str, columns: tuple[int, ...]) -> Pair:
-    """The pair of a line of columns: source, target and perhaps weight; a blank line is blank.
+    """Parse a line of columns: source, target and perhaps weight; a blank line is a blank pair.
 
     Raises:
         DataError: the line has too few columns, or a weight is no number.
@@ -62,7 +62,7 @@ def tsv_pair(number: int, raw: RawRecord, *, name: str, columns: tuple[int, ...]
 
 
 def tsv_fields(line: str, columns: Sequence[int]) -> list[str]:
-    """What a line has in `columns`, their places from 0.
+    """Select the `columns` of a line, numbered from 0.
 
     Raises:
         DataError: it has too few.
@@ -78,7 +78,7 @@ def tsv_fields(line: str, columns: Sequence[int]) -> list[str]:
 
 
 def json_pair(number: int, raw: RawRecord, *, name: str, fields: tuple[str, str, str]) -> Pair:
-    """The pair of a line of JSON; a blank line is blank. `fields`: see `field_value`.
+    """Parse a line of JSON; a blank line is a blank pair. `fields`: see `field_value`.
 
     Raises:
         DataError: it is no JSON object, or one of the fields is missing or of another type.
@@ -113,7 +113,7 @@ def json_pair(number: int, raw: RawRecord, *, name: str, fields: tuple[str, str,
 
 
 def row_pair(number: int, raw: RawRecord, *, name: str) -> Pair:
-    """The pair of a row: texts in UTF-8, null is blank, and perhaps a weight.
+    """Parse a row: texts in UTF-8, where null is blank, and perhaps a weight.
 
     Raises:
         DataError: a weight is no number that can be used.
@@ -124,7 +124,7 @@ def row_pair(number: int, raw: RawRecord, *, name: str) -> Pair:
 
 
 def field_value(fields: object, name: str) -> object:
-    """The field `name`; dots lead into nested objects, if no field has the whole name."""
+    """Find the field `name`; dots lead into nested objects, if no field has the whole name."""
     if not isinstance(fields, dict):
         return None
     if name in fields:
@@ -134,7 +134,7 @@ def field_value(fields: object, name: str) -> object:
 
 
 def _names(fields: object, before: str = "") -> list[str]:
-    """The names by which `field_value` finds what `fields` hold, null and objects apart."""
+    """List the names by which `field_value` finds values, except null and objects."""
     if not isinstance(fields, dict):
         return [] if fields is None else [before.removesuffix(".")]
     return [name for key, value in fields.items() for name in _names(value, f"{before}{key}.")]

@@ -1,4 +1,4 @@
-"""Work for several processes: results in the order of the items, few of them held at a time."""
+"""Process pool: results in the order of the items, few of them in memory at a time."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 4
-"""Items for each process that wait, or are done before their turn."""
+"""Items per process that are queued, or finished out of order."""
 
 _state: Any = None  # of a process that works for another one
 

@@ -1,4 +1,4 @@
-"""Readers: the files of a corpus in order, in chunks of raw records that know their parser.
+"""Readers: the files of a corpus in order, as chunks of raw records with their parser.
 
 What a chunk holds is not decoded yet, so that other processes can do that.
 """
@@ -32,14 +32,14 @@ class Chunk(NamedTuple):
     """Neighbouring records of one file (or pair of files)."""
 
     first: int
-    """Number of the first one in its file, from 1."""
+    """Number of the first record in its file, from 1."""
     raws: list[RawRecord]
     parse: Callable[[int, RawRecord], Pair]
-    """The pair of a record, given its number. It raises DataError."""
+    """Parses a record, given its number; may raise DataError."""
 
 
 def input_files(corpus: CorpusConfig, data: DataConfig) -> list[Path]:
-    """The files that a corpus consists of.
+    """List the files of a corpus.
 
     Raises:
         DataError: a name means no file, or the two sides have not as many.
@@ -50,7 +50,7 @@ def input_files(corpus: CorpusConfig, data: DataConfig) -> list[Path]:
 
 
 def count_pairs(corpus: CorpusConfig, data: DataConfig) -> int:
-    """How many records `corpus_chunks` gives.
+    """Count the records that `corpus_chunks` yields.
 
     Raises:
         DataError: a file cannot be read, is empty, or has not as many lines as its counterpart.
@@ -79,7 +79,7 @@ def count_aligned(paths: list[Path]) -> int:
 
 
 def corpus_chunks(corpus: CorpusConfig, data: DataConfig) -> Iterator[Chunk]:
-    """All records in order. The header of a tsv file with named columns is none.
+    """Yield all records in order, without the header of a tsv file with named columns.
 
     Raises:
         DataError: a file cannot be read, or has no such column.
@@ -112,13 +112,13 @@ def _aligned(source: Path, target: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _dataset(corpus: CorpusConfig, data: DataConfig) -> str:
-    """The dataset's name, or its folder where there is one of that name."""
+    """Return the name of the dataset, or its folder if there is one of that name."""
     folder = data.base() / corpus.dataset
     return str(folder) if folder.exists() else corpus.dataset
 
 
 def _parts(corpus: CorpusConfig, data: DataConfig) -> Iterator[list[Path]]:
-    """Each file with columns, or each source file with its target file."""
+    """List each file with columns, or each source file with its target file."""
     if corpus.files:
         for path in data.paths(corpus.files):
             if file_kind(path) == "text":
@@ -138,7 +138,7 @@ def _parts(corpus: CorpusConfig, data: DataConfig) -> Iterator[list[Path]]:
 
 
 def file_kind(path: Path) -> FileKind:
-    """The format of a file, which its name tells."""
+    """Format of a file, by its name."""
     inner = path.with_suffix("") if path.suffix in (".gz", ".zst") else path
     return _SUFFIXES.get(inner.suffix, "text")
 
@@ -178,7 +178,7 @@ def _tsv_chunks(path: Path, corpus: CorpusConfig) -> Iterator[Chunk]:
 
 
 def tsv_columns(path: Path, given: Sequence[int | str]) -> tuple[tuple[int, ...], bool]:
-    """Places, from 0, of columns of a tsv file, and whether its first line is a header.
+    """Find the columns of a tsv file, from 0, and whether its first line is a header.
 
     It is one if any of the columns `given` is a name, not a number from 1.
 

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 1024
-"""Lines that stay neighbours: what is read at once."""
+"""Lines that stay together and are read at once."""
 WINDOW = 1 << 16
-"""Pairs in a window, about. Inside a window the order is as random as anything can be."""
+"""Approximate pairs in a window, inside which the order is fully random."""
 
 
 class Run(NamedTuple):
-    """Neighbouring lines of a corpus, in one pass over it."""
+    """Consecutive lines of a corpus, in one pass over it."""
 
     number: int
     """Of the pass."""
@@ -28,7 +28,7 @@ class Run(NamedTuple):
 
 
 def epoch_counts(sizes: Sequence[int], weights: Sequence[float], temperature: float) -> list[int]:
-    """Pairs that each corpus gives to an epoch, together as many as there are.
+    """Count the pairs of each corpus in an epoch, in total as many as there are.
 
     The share of corpus c is w_c n_c^(1/T) / sum over all corpora (Arivazhagan et al. 2019, section
     4.2): by size for T = 1, equal for a large T. With T = 1 and equal weights each pair comes once.
@@ -49,14 +49,14 @@ def epoch_counts(sizes: Sequence[int], weights: Sequence[float], temperature: fl
 
 
 def num_windows(counts: Sequence[int]) -> int:
-    """Windows of an epoch."""
+    """Count the windows of an epoch."""
     return max(1, -(-sum(counts) // WINDOW))
 
 
 def window_runs(
     sizes: Sequence[int], counts: Sequence[int], *, epoch: int, window: int, seed: int
 ) -> list[list[Run]]:
-    """What a window takes from each corpus."""
+    """List the lines that a window takes from each corpus."""
     windows = num_windows(counts)
     return [
         list(
@@ -73,7 +73,7 @@ def window_runs(
 
 
 def runs(size: int, start: int, stop: int, *, seed: int, corpus: int) -> Iterator[Run]:
-    """The lines at `start` to `stop` (not with it) in the endless passes over a corpus."""
+    """Find the lines from `start` to before `stop` in the endless passes over a corpus."""
     blocks = -(-size // BLOCK)
     while start < stop:
         number, place = divmod(start, size)

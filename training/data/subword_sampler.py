@@ -37,7 +37,7 @@ Draw = Callable[[Ints, Places, Keys, Places], int]
 
 
 class SubwordSampler:
-    """Random segmentations of lines, which decode to the same text as the ordinary ones.
+    """Draws random segmentations of lines, which decode to the same text as the ordinary ones.
 
     They depend on the arguments and the line's key only: not on the process, nor on what was drawn
     before. (With a unigram model also on the last bit of the platform's exp and log.)
@@ -66,7 +66,7 @@ class SubwordSampler:
         )
 
     def sample(self, lines: Side, keys: Keys) -> Side:
-        """Other segmentations of the lines, without begin and end, as their keys (N,) have it.
+        """Segment the lines, without begin and end, as their keys (N,) determine.
 
         However a text is segmented in `lines`, the result is the same.
         """
@@ -94,7 +94,7 @@ class SubwordSampler:
 
 
 def _check(tokenizer: Tokenizer, scores: Scores) -> None:
-    """Make sure that spaces are what divides words, and that no character is unknown.
+    """Check that spaces divide the words, and that no character is unknown.
 
     Raises:
         ConfigError: they are not.

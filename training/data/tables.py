@@ -1,4 +1,4 @@
-"""Rows of Parquet files and of Hugging Face datasets: the texts of two columns, and weights."""
+"""Rows of Parquet files and Hugging Face datasets: texts of two columns, and weights."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ _ROWS = 1 << 14
 
 
 def parquet_rows(path: Path, fields: tuple[str, str, str]) -> Iterator["RawRecord"]:
-    """Source, target (UTF-8 or null) and weight, if the last of `fields` names one, of each row.
+    """Yield source, target (UTF-8 or null) and weight, if `fields` names one, of each row.
 
     Raises:
         DataError: the file is missing, damaged or not Parquet, or has no such column.
@@ -41,7 +41,7 @@ def parquet_rows(path: Path, fields: tuple[str, str, str]) -> Iterator["RawRecor
 def dataset_rows(
     name: str, config: str, split: str, fields: tuple[str, str, str]
 ) -> Iterator["RawRecord"]:
-    """The same of a dataset that the library `datasets` loads.
+    """Yield the same of a dataset that the library `datasets` loads.
 
     Raises:
         DataError: it is not installed, knows no such dataset, or the dataset has no such column.
@@ -51,7 +51,7 @@ def dataset_rows(
 
 
 def count_dataset(name: str, config: str, split: str) -> int:
-    """Rows of a dataset.
+    """Count the rows of a dataset.
 
     Raises:
         DataError: see `dataset_rows`.
@@ -60,7 +60,7 @@ def count_dataset(name: str, config: str, split: str) -> int:
 
 
 def dataset_files(name: str, config: str, split: str) -> list[Path]:
-    """The files in which the library keeps the dataset: they change when it does.
+    """List the files in which the library keeps the dataset; they change when it does.
 
     Raises:
         DataError: see `dataset_rows`.
@@ -80,7 +80,7 @@ def _load(name: str, config: str, split: str) -> Any:
         return datasets.load_dataset(name, config or None, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         generating = isinstance(error, datasets.exceptions.DatasetGenerationError)
-        cause = error.__cause__ if generating else None  # which tells what is wrong with a file
+        cause = error.__cause__ if generating else None  # the cause says what is wrong with a file
         reason = " ".join(str(cause or error).split()).rstrip(".")
         raise DataError(
             f"{name}: datasets cannot load its split {split!r} ({reason}). Check name, "

@@ -1,4 +1,4 @@
-"""Text corpus: pairs in memory as text and as ids, for a dev set, and for text that is sampled."""
+"""Text corpus: pairs in memory as text and ids, for a dev set or a sample."""
 
 import hashlib
 import itertools
@@ -37,7 +37,7 @@ class Corpus:
     report: CorpusReport
 
     def first(self, count: int) -> "Corpus":
-        """The first `count` pairs. The report stays that of the whole."""
+        """Take the first `count` pairs; the report stays that of all."""
         return replace(
             self,
             pairs=TextPairs(sources=self.pairs.sources[:count], targets=self.pairs.targets[:count]),
@@ -47,7 +47,7 @@ class Corpus:
 
 
 def read_pairs(corpus: CorpusConfig, data: DataConfig) -> TextPairs:
-    """All pairs of a corpus, its tag before each source.
+    """Read all pairs of a corpus, its tag before each source.
 
     Raises:
         DataError: a file is missing, empty, damaged or not UTF-8, has no such column, or has not as
@@ -63,13 +63,13 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> TextPairs:
 
 
 def digest_of(pairs: TextPairs) -> str:
-    """SHA-256 of all pairs."""
+    """Compute SHA-256 of all pairs."""
     lines = "\n".join([*pairs.sources, *pairs.targets])
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int) -> TextPairs:
-    """Pairs at even distances of all corpora together, `most` at most, in bounded memory.
+    """Sample at most `most` evenly spaced pairs of all corpora, in bounded memory.
 
     Sources are normalised, as those of the training are.
 
@@ -90,7 +90,7 @@ def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int
 
 
 def aligned_lines(source: Path, target: Path) -> TextPairs:
-    """The lines of two files.
+    """Read the lines of two files.
 
     Raises:
         DataError: a file is missing, empty or not UTF-8; the line counts differ (both are named).
@@ -100,7 +100,7 @@ def aligned_lines(source: Path, target: Path) -> TextPairs:
 
 
 def hold_out(pairs: TextPairs) -> tuple[TextPairs, TextPairs]:
-    """All but every fiftieth pair, and these, at even distances; of many pairs, a thousand."""
+    """Split off every fiftieth pair, at most a thousand, evenly spaced; they are returned last."""
     total = len(pairs.sources)
     count = max(1, min(total // 50, 1000))
     held = {number * total // count for number in range(count)}
@@ -119,7 +119,7 @@ def encode_corpus(
     max_length: int | None,
     normalization: int = NORMALIZATION,
 ) -> Corpus:
-    """Ids of every pair whose sides are not blank and have at most `max_length` pieces.
+    """Encode every pair whose sides are not blank and have at most `max_length` pieces.
 
     Without `max_length` nothing is left out: scores on a dev set are those of all its lines. The
     ids of sources are those of the normalised text; `Corpus.pairs` has it as it was.
@@ -161,7 +161,7 @@ def encode_corpus(
 
 
 def lengths(sentences: Sequence[Ids]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Pieces of each sentence."""
+    """Count the pieces of each sentence."""
     return np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))
 
 

@@ -1,4 +1,4 @@
-"""The training set of a run: its corpora, encoded, and what is to be told of them."""
+"""Training set of a run: its encoded corpora and the reports on them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,27 +26,27 @@ class TrainingSet:
 
     @property
     def reports(self) -> list[CorpusReport]:
-        """On each corpus."""
+        """Report on each corpus."""
         return [corpus.cached.report for corpus in self.corpora]
 
     @property
     def report(self) -> CorpusReport:
-        """On all corpora together."""
+        """Report on all corpora together."""
         return together(self.reports)
 
     def digest(self) -> str:
-        """SHA-256 of all pairs: whether a resumed run reads what it read before."""
+        """Compute SHA-256 of all pairs, to check that a resumed run reads the same."""
         digests = [corpus.cached.digest for corpus in self.corpora]
         return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
     def describe(self) -> list[str]:
-        """Lines for the log."""
+        """Describe each corpus in a line of the log."""
         named = zip(self.reports, self.names, strict=True)
         return [report.describe(name) for report, name in named]
 
 
 def load_training_set(data: DataConfig, tokenizer: Tokenizer, *, max_length: int) -> TrainingSet:
-    """The corpora of `data.train`, from the cache or newly encoded by all cores.
+    """Load the corpora of `data.train` from the cache, or encode them on all cores.
 
     Raises:
         DataError: see `cached_corpus` and `tag_ids`.
@@ -71,7 +71,7 @@ def load_training_set(data: DataConfig, tokenizer: Tokenizer, *, max_length: int
 
 
 def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Tokenizer) -> BatchLoader:
-    """The endless batches of a run."""
+    """Make the loader of the endless batches of a run."""
     settings = LoaderSettings(
         batch_tokens=config.run.tokens,
         max_length=config.model.max_length,
@@ -86,7 +86,7 @@ def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Tokenizer) ->
 def even_pairs(
     loader: BatchLoader, *, most_links: int, sampled: bool
 ) -> tuple[list[Ids], list[Ids]]:
-    """Pairs at even distances of all corpora, about as many as have `most_links` links together.
+    """Choose evenly spaced pairs of all corpora, with about `most_links` links in total.
 
     The sources are segmented as decoding does it, and the targets, if `sampled`, as the training
     does. What a link is: see `num_links`.
@@ -117,7 +117,7 @@ def even_pairs(
 
 
 def corpus_names(corpora: Sequence[CorpusConfig]) -> list[str]:
-    """What to call each corpus of `data.train`."""
+    """Name each corpus of `data.train`, for people."""
     if len(corpora) == 1:
         return ["train"]
     return [f"train[{number}]" for number in range(len(corpora))]

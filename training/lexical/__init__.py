@@ -1,1 +1,1 @@
-"""What IBM model 1 learns from a corpus: shortlists and word alignments."""
+"""Shortlists and word alignments that IBM model 1 learns from a corpus."""

@@ -1,4 +1,4 @@
-"""Aligner: which source position became each target piece, by IBM model 1 (Brown et al. 1993)."""
+"""Aligner: the source position of each target piece, by IBM model 1 (Brown et al. 1993)."""
 
 # Shapes: N sentences, T target length, S source length, M target pieces, P pairs of the table.
 
@@ -24,7 +24,7 @@ class Aligner:
 
     @classmethod
     def of(cls, table: TranslationTable, vocab_size: int, device: torch.device) -> "Aligner":
-        """The aligner with the probabilities of `table`, on `device`."""
+        """Make an aligner with the probabilities of `table`, on `device`."""
         return cls(
             torch.from_numpy(table.source * vocab_size + table.target).to(device),
             torch.from_numpy(table.probability).float().to(device),
@@ -32,7 +32,7 @@ class Aligner:
         )
 
     def positions(self, batch: Batch) -> Tensor:
-        """For each of the M target pieces the source position that most probably became it.
+        """Find the most probable source position of each of the M target pieces.
 
         By model 1 (Brown et al. 1993) that is argmax_i t(f_j | e_i), the first of equal ones. -1
         where that is NULL, where the table knows no pair, and for the end of the sentence.
@@ -56,7 +56,7 @@ def learn_aligner(
     max_links: int,
     device: torch.device,
 ) -> Aligner:
-    """An aligner of IBM model 1; of a corpus with more than `max_links` links an even sample."""
+    """Learn an aligner; a corpus of more than `max_links` links is sampled evenly."""
     rows = even_rows(num_links(sources, targets), max_links)
     table = learn_table(
         [sources[row] for row in rows],

@@ -15,7 +15,7 @@ from training.data.batching import Ids
 from training.data.text_corpus import lengths
 
 NULL_ID = PAD_ID
-"""The source piece that is in every sentence: what explains target pieces without a source."""
+"""The null piece of every source sentence, which explains target pieces without a source."""
 
 CHUNK_LINKS = 1 << 19  # links in work at a time: bounds what is needed beside the table
 
@@ -43,7 +43,7 @@ class _Chunk:
 def learn_table(
     sources: Sequence[Ids], targets: Sequence[Ids], *, vocab_size: int, iterations: int
 ) -> TranslationTable:
-    """t(f | e) by expectation maximisation on sentences e_1..e_l with their translations f_1..f_m.
+    """Learn t(f | e) by expectation maximisation from sentences e_1..e_l translated by f_1..f_m.
 
     With e_0 = NULL, model 1 says  p(f | e) = prod_j 1/(l+1) sum_{i=0..l} t(f_j | e_i).  Beginning
     with equal t(f | e), each iteration computes
@@ -76,7 +76,7 @@ def learn_table(
 
 
 def num_links(sources: Sequence[Ids], targets: Sequence[Ids]) -> NDArray[np.int64]:
-    """Links of each sentence with its translation."""
+    """Count the links of each sentence with its translation."""
     return (lengths(sources) + 1) * lengths(targets)
 
 

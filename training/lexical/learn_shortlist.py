@@ -21,14 +21,14 @@ ITERATIONS = 4  # more of them change neither the coverage nor the size of the s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
-    """What a shortlist allows of the references of some sentences."""
+    """How much of some references a shortlist allows."""
 
     pieces: float  # share of the reference's pieces that are allowed
     sentences: float  # share of the sentences whose reference is allowed as a whole
     size: float  # mean pieces allowed in a sentence
 
     def describe(self) -> str:
-        """One line for people."""
+        """Describe the coverage in one line."""
         return (
             f"{self.size:,.0f} pieces a sentence on average; of references that it was not learned "
             f"from, they hold {self.pieces:.1%} of the pieces and all of {self.sentences:.1%}"
@@ -37,14 +37,14 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LearnedShortlist:
-    """A shortlist and what is known of it."""
+    """A shortlist, its coverage, and how long it took."""
 
     shortlist: Shortlist
     coverage: Coverage
     duration_s: float
 
     def describe(self) -> str:
-        """One line for the log."""
+        """Describe it in one line of the log."""
         return f"shortlist: {self.coverage.describe()} (learned in {self.duration_s:.1f} s)"
 
 
@@ -55,7 +55,7 @@ def learn_measured(
     tokenizer: Tokenizer,
     config: ShortlistConfig,
 ) -> LearnedShortlist:
-    """A shortlist learned from sentences with their translations, and measured on a dev set.
+    """Learn a shortlist from sentences with their translations, and measure it on a dev set.
 
     Give the sources as decoding segments them, and the targets as the training does: a network that
     was trained with subword regularization writes other segmentations than the ordinary one too.
@@ -73,7 +73,7 @@ def learn_measured(
 def learn_shortlist(
     sources: Sequence[Ids], targets: Sequence[Ids], tokenizer: Tokenizer, config: ShortlistConfig
 ) -> Shortlist:
-    """For each source piece the targets of highest t(f | e), see `learn_table`.
+    """Find the targets of highest t(f | e) for each source piece; see `learn_table`.
 
     A corpus of more than `max_links` links is sampled evenly. The same arguments give the same
     shortlist.
@@ -93,7 +93,7 @@ def learn_shortlist(
 def measure_coverage(
     shortlist: Shortlist, sources: Sequence[Ids], references: Sequence[Ids]
 ) -> Coverage:
-    """What `shortlist` allows of the references of `sources`."""
+    """Measure how much of the references of `sources` the shortlist allows."""
     missed = whole = size = 0
     for source, reference in zip(sources, references, strict=True):
         allowed = shortlist.of(source.tolist())
@@ -109,7 +109,7 @@ def measure_coverage(
 
 
 def even_rows(links: NDArray[np.int64], max_links: int) -> NDArray[np.int64]:
-    """Rows at even distances that have about `max_links` links together, at least one row."""
+    """Choose evenly spaced rows with about `max_links` links in total, at least one row."""
     kept = min(len(links), max(1, len(links) * max_links // int(links.sum())))
     return np.arange(kept) * len(links) // kept
 
@@ -128,6 +128,6 @@ def _best_targets(table: TranslationTable, vocab_size: int, candidates: int) -> 
 
 
 def _most_frequent(counts: NDArray[np.int64], number: int) -> NDArray[np.int32]:
-    """Sorted ids of EOS and of the `number` pieces that are counted most often."""
+    """Sorted ids of EOS and of the `number` most frequent pieces."""
     pieces = np.argsort(-counts[EOS_ID + 1 :], kind="stable")[:number] + EOS_ID + 1
     return np.sort(np.append(pieces[counts[pieces] > 0], EOS_ID)).astype(np.int32)

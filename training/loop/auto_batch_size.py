@@ -1,4 +1,4 @@
-"""The largest batch that the memory holds: `run.batch_tokens: auto`.
+"""Auto batch size: the largest batch that fits into memory, for `run.batch_tokens: auto`.
 
 Batches of growing size are computed, forward and backward, and the memory that each needs is
 measured. The longest sentences that the model takes fill them, because attention makes these the
@@ -25,7 +25,7 @@ from training.system.distributed import World
 from training.system.memory_use import available_bytes, peak_bytes
 
 MOST_TOKENS = 131_072
-"""More in one update seldom trains better in the same time. Who wants more gives a number."""
+"""Larger batches seldom train better in the same time; they must be given as a number."""
 
 SHARE = 0.8  # of the memory; the rest is for validations, and for holes between tensors
 # What an update holds beside what is measured: gradients, two moments, the average, a copy of it
@@ -40,7 +40,7 @@ def auto_batch_tokens(
     dtype: torch.dtype,
     world: World,
 ) -> int:
-    """The `run.batch_tokens` that the smallest of the processes can bear.
+    """Find the largest `run.batch_tokens` that fits into the memory of every process.
 
     Args:
         config: with the tokenizer's vocabulary size.
@@ -79,7 +79,7 @@ def auto_batch_tokens(
 
 
 def largest_rows(need: Callable[[int], float], room: float, most: int) -> int:
-    """The most rows, `most` at most, for which `need` is at most `room`; 0 if there are none.
+    """Find the most rows, up to `most`, whose `need` is at most `room`; 0 if there are none.
 
     `need` should grow in a straight line from about 0. It is asked for growing numbers of rows
     only, and never where the line so far is above `room`: on a CPU the process that takes too much
@@ -109,7 +109,7 @@ def _down(rows: float) -> int:
 def _need(
     network: Seq2Seq, objective: Objective, config: TrainConfig, dtype: torch.dtype
 ) -> Callable[[int], float]:
-    """The bytes that so many rows take beside the gradients; infinitely many if too many."""
+    """Make a function from rows to bytes, gradients excluded; infinity if they do not fit."""
     loss, device = BatchLoss(network, objective, dtype), network.device
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -1,4 +1,4 @@
-"""Which precision trains fastest on this CPU: measured once, remembered for the machine.
+"""Auto precision: the one that trains fastest on this CPU, measured once for each machine.
 
 bf16 halves what the matrix products read, but its fused LSTM is not the faster one everywhere: on
 some CPUs that have bf16 instructions fp32 trains 1.5 times as fast. So both are tried.
@@ -30,11 +30,11 @@ WARM_UP, REPEATS = 1, 3
 def training_dtype(
     config: TrainConfig, device: torch.device, folder: Path | None = None
 ) -> torch.dtype:
-    """The dtype of `run.precision`; for `auto` on a CPU the fastest for this network and batch.
+    """Resolve `run.precision`; `auto` on a CPU is the fastest for this network and batch.
 
     Args:
         config: with the tokenizer's vocabulary size.
-        folder: of what is remembered; the user's cache if None.
+        folder: for the results of measurements; the user's cache if None.
     """
     name = config.run.precision
     if name != "auto" or device.type != "cpu" or not cpu_computes_bf16():
@@ -43,7 +43,7 @@ def training_dtype(
 
 
 def fastest_training(config: TrainConfig, folder: Path | None = None) -> Precision:
-    """fp32 or bf16, whichever is faster for a forward and a backward pass."""
+    """Choose fp32 or bf16, whichever is faster for a forward and a backward pass."""
     sizes = {"training": to_dict(config.model), "batch_tokens": _tokens(config)}
     return quickest(
         ("fp32", "bf16"),
@@ -54,7 +54,7 @@ def fastest_training(config: TrainConfig, folder: Path | None = None) -> Precisi
 
 
 def seconds_of_update(config: TrainConfig, precision: Precision) -> float:
-    """Seconds of a forward and a backward pass over a batch like those of the run."""
+    """Time a forward and a backward pass over a batch like those of the run."""
     # The measurement must not advance the random numbers of the run.
     with torch.random.fork_rng(devices=[]):
         network = Seq2Seq(config.model).train()

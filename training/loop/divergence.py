@@ -1,4 +1,4 @@
-"""Divergence: tells a training that has gone astray from one that met a bad batch."""
+"""Divergence: tell a training that has diverged from one that met a few bad batches."""
 
 import math
 import statistics
@@ -22,7 +22,7 @@ class TrainingDiverged(DragomanError):
 
 
 class DivergenceState(TypedDict):
-    """What a checkpoint keeps of a guard."""
+    """State of a `DivergenceMonitor` in a checkpoint."""
 
     good: list[float]
     bad: int
@@ -31,19 +31,19 @@ class DivergenceState(TypedDict):
     learning_rate: float
 
 
-class DivergenceGuard:
-    """Watches the loss of every update; counts the returns to an earlier state."""
+class DivergenceMonitor:
+    """Watches the loss of every update, and counts rollbacks."""
 
     def __init__(self, learning_rate: float) -> None:
-        """`learning_rate` is the configured one: a new one, after a resume, starts unhalved."""
+        """Start with no losses; `learning_rate` is the configured one, see `load_state`."""
         self.learning_rate = learning_rate
         self.good: deque[float] = deque(maxlen=WINDOW)
         self.bad = 0  # bad updates in a row
         self.rollbacks = 0
-        self.in_vain = 0  # returns since the last good update
+        self.in_vain = 0  # rollbacks since the last good update
 
     def watch(self, nll: float) -> None:
-        """Count an update of this loss, in nats per target piece; not finite if it was skipped."""
+        """Count an update by its loss in nats per target piece; NaN if it was skipped."""
         if math.isfinite(nll) and nll <= self.limit:
             self.good.append(nll)
             self.bad = self.in_vain = 0
@@ -59,19 +59,19 @@ class DivergenceGuard:
 
     @property
     def diverged(self) -> bool:
-        """Whether so many updates in a row were bad that the weights are not to be trusted."""
+        """Whether `IN_A_ROW` updates were bad, so that the weights cannot be trusted."""
         return self.bad >= IN_A_ROW
 
     @property
     def rate_factor(self) -> float:
-        """By which the learning rate is multiplied: halved with every return."""
+        """Factor of the learning rate: halved by every rollback."""
         return float(0.5**self.rollbacks)
 
     def roll_back(self, step: int, good: Sequence[float]) -> None:
-        """Count a return to an earlier state, after update `step`; `good` losses were its measure.
+        """Count a rollback after update `step`; next losses are compared with those of `good`.
 
         Raises:
-            TrainingDiverged: there were `MOST_ROLLBACKS` of them before.
+            TrainingDiverged: there were `MOST_ROLLBACKS` before.
         """
         if self.rollbacks == MOST_ROLLBACKS:
             raise TrainingDiverged(
@@ -87,7 +87,7 @@ class DivergenceGuard:
         self.good = deque(good, maxlen=WINDOW)
 
     def state(self) -> DivergenceState:
-        """For a checkpoint."""
+        """Return everything that `load_state` needs, for a checkpoint."""
         return {
             "good": list(self.good),
             "bad": self.bad,
@@ -97,7 +97,7 @@ class DivergenceGuard:
         }
 
     def load_state(self, state: DivergenceState) -> None:
-        """Continue from what `state` returned. With another learning rate none is halved."""
+        """Continue from what `state` returned; another learning rate starts unhalved."""
         self.good = deque(state["good"], maxlen=WINDOW)
         self.bad = state["bad"]
         if state["learning_rate"] == self.learning_rate:

@@ -1,7 +1,7 @@
-"""`dragoman-train --dry-run` and `--check-data`: what a run would do, before it is begun.
+"""`dragoman-train --dry-run` and `--check-data`: what a run would do, before it begins.
 
-The first tells how large, how much memory and how long; the other what the corpora of a config
-hold, what is left out and why.
+The first reports sizes, memory and time; the second what the corpora of a config hold, what is left
+out and why.
 """
 
 import itertools
@@ -16,53 +16,54 @@ from training.data.learn_tokenizer import make_tokenizer
 from training.data.sampler import epoch_counts
 from training.data.text_corpus import encode_corpus, read_pairs
 from training.data.training_set import load_training_set
-from training.loop.session import REHEARSED, Session
+from training.loop.session import Session
+from training.loop.train_loop import REHEARSED
 from training.loop.trainer import Trainer
 from training.system.memory_use import available_bytes, peak_bytes
 
-WARM_UP, COUNTED = 5, 30  # updates
+WARM_UP, TIMED = 5, 30  # updates
 WEIGHT_BYTES = 4  # fp32
 STATE_BYTES = 4 * WEIGHT_BYTES  # raw weight, average and two moments: what a resume needs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
-    """What a run does, and how fast, by its first updates."""
+    """Speed and batches of a run, measured on its first updates."""
 
     update_s: float
     validation_s: float
     pairs: float
-    """In a batch, on average."""
+    """Mean number in a batch."""
     tokens: float
-    """Source and target pieces in a batch, padding excluded, on average."""
+    """Mean number of source and target pieces in a batch, without padding."""
 
     def total_s(self, updates: int, eval_every: int) -> float:
-        """Seconds of so many updates with their validations."""
+        """Seconds that `updates` take with their validations."""
         return updates * self.update_s + -(-updates // eval_every) * self.validation_s
 
 
 def dry_run(session: Session) -> list[str]:
-    """Lines about the run that `session` would train; every process must call this.
+    """Make the first updates of `session` and translate some sentences; return lines about the run.
 
-    The run's first updates are made and some sentences translated. Nothing is written.
+    Every process must call this. Nothing is written.
     """
     trainer, run = session.trainer, session.config.run
     left = run.max_steps - trainer.steps
-    room = available_bytes(session.device)
-    batches = list(itertools.islice(trainer.batches(), WARM_UP + COUNTED))
+    room = available_bytes(trainer.device)
+    batches = list(itertools.islice(trainer.batches(), WARM_UP + TIMED))
     paces: list[Pace] = []
     memory: list[str] = []
 
     def work() -> None:
-        paces.append(measured(session, batches))
+        paces.append(measure_pace(session, batches))
 
     if room:
-        peak = peak_bytes(work, session.device)
+        peak = peak_bytes(work, trainer.device)
         memory = [
             f"memory: {gigabytes(peak)} at the most in {len(batches)} updates and a validation, of "
-            f"{gigabytes(room)} on {session.device} before them"
+            f"{gigabytes(room)} on {trainer.device} before them"
         ]
-    else:  # a CPU on a system that does not tell
+    else:  # a CPU on a system that does not report its memory
         work()
     (pace,) = paces
     passes = left * pace.pairs / session.data.report.kept
@@ -78,11 +79,11 @@ def dry_run(session: Session) -> list[str]:
     ]
 
 
-def measured(session: Session, batches: list[Rows]) -> Pace:
-    """Of an update the mean; of a validation what it takes before the network has learned to stop.
+def measure_pace(session: Session, batches: list[Rows]) -> Pace:
+    """Measure the mean update, and a validation by an untrained network, which is an upper bound.
 
-    Until then most translations are as long as is allowed, so that a validation takes longer than
-    it ever will again.
+    A network that has not learned to stop translates nearly everything to the greatest length, so
+    that no later validation takes as long.
     """
     for rows in batches[:WARM_UP]:
         session.trainer.update(rows)
@@ -103,7 +104,7 @@ def measured(session: Session, batches: list[Rows]) -> Pace:
 
 
 def sizes(trainer: Trainer) -> list[str]:
-    """Of the network by its parts, and of what is saved."""
+    """Describe the sizes of the network's parts and of what is saved."""
     parts = Counter[str]()
     for name, parameter in zip(trainer.names, trainer.parameters, strict=True):
         parts[name.partition(".")[0]] += parameter.numel()
@@ -118,17 +119,17 @@ def sizes(trainer: Trainer) -> list[str]:
 
 
 def gigabytes(size: float) -> str:
-    """`size` bytes for people."""
+    """Format `size` bytes for people."""
     return f"{size / 1e9:.2f} GB"
 
 
 def duration(seconds: float) -> str:
-    """Rounded to minutes; to seconds below an hour."""
+    """Format a time, rounded to minutes, or to seconds below an hour."""
     return str(timedelta(seconds=round(seconds) if seconds < 3600 else 60 * round(seconds / 60)))
 
 
 def check_data(config: TrainConfig) -> str:
-    """Read everything as a run would, cache included; the report for people.
+    """Read all data as a run would, cache included; return a report for people.
 
     Raises:
         ConfigError, DataError, CheckpointError: as a run would.

@@ -36,7 +36,7 @@ class GradientAccumulation:
         self.loss = self.synchronised or loss
 
     def gradients(self, rows: Rows, step: int) -> Tensor:
-        """Add to the gradients those of the mean loss of `rows` per target piece, weighted.
+        """Accumulate the gradients of the weighted mean loss of `rows` per target piece.
 
         Returns:
             (2,) fp64: the smoothed loss and the nll of the whole batch, summed.
@@ -57,5 +57,5 @@ class GradientAccumulation:
 
 
 def part_seed(seed: int, step: int, number: int) -> int:
-    """The seed of the random numbers of one part of an update, 64 bits."""
+    """Compute the seed, 64 bits, of the random numbers of one part of an update."""
     return int(np.random.SeedSequence([seed, step, number]).generate_state(1, np.uint64)[0])

@@ -1,6 +1,6 @@
-"""What a run begins with: random weights, or those of a trained model, also for more pieces.
+"""Initialisation: random weights, or those of a trained model, also for another vocabulary.
 
-Fine-tuning needs an architecture in which the weights mean the same. Some parameters may be frozen.
+Fine-tuning needs the same architecture. Some parameters may be frozen.
 """
 
 # Shapes: V old pieces, W new pieces, E vector size.
@@ -27,7 +27,7 @@ from training.config.train_config import TrainConfig
 
 
 def check_same_architecture(one: ModelConfig, other: ModelConfig, name: str) -> None:
-    """Make sure that weights of `one`, which is called `name`, mean the same in `other`.
+    """Check that weights of `one`, which is called `name`, mean the same in `other`.
 
     Raises:
         ConfigError: naming each difference. Dropout rates make none, and the longest sentence.
@@ -46,13 +46,13 @@ def check_same_architecture(one: ModelConfig, other: ModelConfig, name: str) -> 
 
 
 PIECE_ROWS = ("output.weight", "output.bias", "source_embedding.weight", "target_embedding.weight")
-"""Parameters that have one row for each piece of the vocabulary."""
+"""Parameters with one row for each piece of the vocabulary."""
 
 
 def starting_weights(
     config: FinetuneConfig, model: ModelConfig, tokenizer: Tokenizer
 ) -> dict[str, Tensor] | None:
-    """The weights that a run begins with; None if it begins with random ones.
+    """Load the weights that a run starts from; None if they are random.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
@@ -64,7 +64,7 @@ def starting_weights(
 
 
 def new_origin(config: FinetuneConfig, network: nn.Module, data_digest: str) -> str | None:
-    """The origin of a run that begins: its own, or that of the model whose weights it takes.
+    """Compute the origin of a new run, or take over that of the model whose weights it takes.
 
     Its own is a digest of the weights that it begins with and of its data, so that the same
     training gives the same checkpoint; trainings that share both have one origin, whatever else
@@ -84,7 +84,7 @@ def new_origin(config: FinetuneConfig, network: nn.Module, data_digest: str) -> 
 def initial_weights(
     checkpoint: Checkpoint, model: ModelConfig, tokenizer: Tokenizer
 ) -> dict[str, Tensor]:
-    """The weights of `checkpoint`, for a network of `model` with the pieces of `tokenizer`.
+    """Convert the weights of `checkpoint` to a network of `model` with the pieces of `tokenizer`.
 
     A new piece begins with the mean of the vectors of the old pieces that spell it, as in Fast
     Vocabulary Transfer (Gee et al. 2022, section 2).
@@ -103,7 +103,7 @@ def initial_weights(
 
 
 def piece_sources(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
-    """For each of the W pieces of `new` the pieces of `old` that it begins with.
+    """Find the pieces of `old` whose mean each of the W pieces of `new` begins with.
 
     The control pieces and those of the same text are themselves; others are spelt by `old`, and
     byte pieces that `old` does not have begin as the mean of all.
@@ -122,7 +122,7 @@ def piece_sources(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
 
 
 def frozen_names(names: Sequence[str], patterns: Collection[str]) -> set[str]:
-    """Those of the parameters `names` that a pattern, such as `encoder.*`, matches.
+    """Select the parameters `names` that match a pattern, such as `encoder.*`.
 
     Raises:
         ConfigError: a pattern matches none (the nearest name is suggested), or nothing is left to
@@ -147,12 +147,12 @@ def frozen_names(names: Sequence[str], patterns: Collection[str]) -> set[str]:
 
 
 def _likeness(pattern: str, name: str) -> float:
-    """How much of a name is like a pattern, as far as that goes."""
+    """Similarity of a pattern and the beginning of a name."""
     return difflib.SequenceMatcher(None, pattern, name[: len(pattern)]).ratio()
 
 
 def build_network(config: TrainConfig, weights: Mapping[str, Tensor] | None = None) -> Seq2Seq:
-    """The network in training mode: random, or with `weights` by the names of its parameters.
+    """Build the network in training mode: random, or with `weights` by parameter name.
 
     Parameters that `finetune.freeze` names need no gradient.
 

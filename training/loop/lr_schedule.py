@@ -12,7 +12,7 @@ def learning_rate(
     warmup_steps: int,
     max_steps: int,
 ) -> float:
-    """The rate of update number `step`, counted from 1.
+    """Compute the rate of update number `step`, the first of which is 1.
 
     It rises linearly to `peak` at `warmup_steps`; then `cosine` falls to 0 at `max_steps`
     (Loshchilov & Hutter 2017, eq. 5 without restarts) and `inverse_sqrt` falls as 1/sqrt(step)

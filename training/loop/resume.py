@@ -1,40 +1,75 @@
-"""Resume: what a run that goes on must agree on, and when there is nothing left to do."""
+"""Resumption: the state that a run goes on from, and what must be as it was when it was saved."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from torch import Tensor
+
+from model.checkpoint.checkpoint import load_checkpoint, load_origin, load_training_state
 from model.config import to_dict
 from model.errors import CheckpointError, ConfigError, DataError
-from training.config.train_config import TrainConfig, load_config
+from model.text.tokenizer import Tokenizer
+from training.config.train_config import TrainConfig
 from training.system.distributed import World
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedState:
+    """The last checkpoint of a run, as far as a resumed training needs it."""
+
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+    tokenizer: Tokenizer
+    origin: str | None
+
+    @property
+    def steps(self) -> int:
+        """Updates that were done when it was saved."""
+        steps: int = self.values["trainer"]["steps"]
+        return steps
+
+
+def load_saved_state(run: Path) -> SavedState | None:
+    """Load the last checkpoint of `run`; None if there is none.
+
+    Raises:
+        CheckpointError: it is damaged, or its format is too new.
+    """
+    last = run / "last"
+    if not last.exists():
+        return None
+    tensors, values = load_training_state(run)
+    tokenizer, origin = load_checkpoint(last).tokenizer, load_origin(last)
+    return SavedState(tensors=tensors, values=values, tokenizer=tokenizer, origin=origin)
+
+
 def is_finished(config: TrainConfig, steps: int, without_better: int) -> bool:
-    """Whether a run has done `max_steps`, or waited `patience` validations for a better one."""
+    """Return whether a run has done `max_steps`, or `patience` validations without a better one."""
     run = config.run
     return steps >= run.max_steps or 0 < run.patience <= without_better
 
 
 def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
-    """A resumed run keeps its network, its data and their order.
+    """Make sure that a resumed run keeps its network, its data and their order.
 
     The optimizer may change (after a divergence), and so may the length and rhythm of the run. So
-    may the shortlist, of which the training uses at most `max_links`, the metrics that are only
-    looked at, and the folders of data and cache: the content is compared by `check_same_data`.
+    may the shortlist (without guided alignment), the metrics that are only reported, and the
+    folders of data and cache: the content is compared by `check_same_data`.
 
     Raises:
         ConfigError: naming each difference.
     """
-    if differences := _all_differences(given, stored):
+    if differences := config_differences(given, stored):
         raise ConfigError(
             f"the run was begun with another config: {'; '.join(differences)}. Use its own "
             "config.yaml, or train into a new --output."
         )
 
 
-def _all_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
+def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
+    """List the keys that differ and may not, with both values; see `check_same_config`."""
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
     free |= {"data.data_dir", "data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
@@ -55,7 +90,7 @@ def _all_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
 
 
 def _differences(path: str, before: object, now: object) -> list[str]:
-    """What differs, down to single keys of corpora and filters."""
+    """Compare two values of a key, down to single keys of corpora and filters."""
     if isinstance(before, dict) and isinstance(now, dict):
         pairs = [(f"{path}.{key}", before[key], now[key]) for key in now]
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
@@ -66,64 +101,20 @@ def _differences(path: str, before: object, now: object) -> list[str]:
     return [line for pair in pairs for line in _differences(*pair)]
 
 
-def with_found(
-    config: TrainConfig, tokens: int | Literal["auto"], precision: Literal["auto", "fp32", "bf16"]
-) -> TrainConfig:
-    """`config` with what `auto` has come to for `run.batch_tokens` and `run.precision`."""
-    run = config.run
-    if run.batch_tokens == "auto":
-        run = replace(run, batch_tokens=tokens)
-    if run.precision == "auto":
-        run = replace(run, precision=precision)
-    return replace(config, run=run)
-
-
-def as_begun(
-    config: TrainConfig, run: Path, values: Mapping[str, Any] | None, world: World
-) -> TrainConfig:
-    """`config` with what `auto` came to when `run` was begun.
-
-    Also a run that was killed before its first checkpoint must train the same again; if it was of
-    another config, it begins anew. All processes go by the config.yaml that the first one finds.
-
-    Args:
-        values: of the last checkpoint; None if there is none.
-
-    Raises:
-        ConfigError: the checkpoint is of another config.
-    """
-    path = run / "config.yaml"
-
-    def find() -> TrainConfig | None:
-        if not values and not path.exists():
-            return None
-        stored = load_config(path)
-        return stored if values or not _all_differences(config, stored) else None
-
-    stored = world.shared(find)
-    if stored is None:
-        return config
-    precision = stored.run.precision
-    if values:
-        check_same_config(config, stored)
-        precision = values.get("precision", precision)  # older checkpoints have none
-    return with_found(config, stored.run.batch_tokens, precision)
-
-
 DATA = {
     "data_digest": "the training files",
     "dev_digest": "the dev files",
     "teacher_digest": "the models of objective.teacher",
 }
-"""What a digest of a checkpoint's values is of."""
+"""The files that each digest in a checkpoint covers."""
 
 
 def check_same_data(now: Mapping[str, str], before: Mapping[str, Any]) -> None:
-    """A resumed run learns from what it learned from: other dev files would give other scores.
+    """Make sure that a resumed run has the data, the dev set and the teacher that it began with.
 
     Args:
-        now: digests, by the name that a checkpoint has for them.
-        before: the values of a checkpoint; an older one has not all of them.
+        now: digests by their names in a checkpoint.
+        before: values of a checkpoint; older ones lack some digests.
 
     Raises:
         DataError: naming what has changed.
@@ -137,10 +128,10 @@ def check_same_data(now: Mapping[str, str], before: Mapping[str, Any]) -> None:
 
 
 def check_shared_data(digests: Mapping[str, str], world: World) -> None:
-    """Processes of one training have the same: each takes its share of what it has itself.
+    """Make sure that this process has the data of the first one: each takes its share of its own.
 
     Raises:
-        DataError: this one has something else than the first.
+        DataError: it has others.
     """
     first = world.shared(lambda: digests)
     for name, files in DATA.items():
@@ -152,7 +143,7 @@ def check_shared_data(digests: Mapping[str, str], world: World) -> None:
 
 
 def check_same_step(run: Path, steps: int, world: World) -> None:
-    """Every process must begin at the same step.
+    """Make sure that this process begins at the same step as the first one.
 
     Raises:
         CheckpointError: this one found another checkpoint than the first.

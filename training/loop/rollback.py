@@ -1,4 +1,4 @@
-"""Rollback: where a training that has gone astray goes back to."""
+"""Rollback: return a diverged training to its last good state."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,14 @@ from training.system.distributed import World
 
 
 class Rollback:
-    """The good states: those of checkpoints, and the beginning until there is one.
+    """Goes back to good checkpoints, or to the beginning until there is one.
 
-    A killed and resumed run finds the same ones, because nothing of them is in memory alone.
+    A killed and resumed run goes back to the same states, because none is in memory only: the
+    beginning can be computed again.
     """
 
     def __init__(self, trainer: Trainer, run: Path, world: World) -> None:
-        """`trainer` as the run began, also if it is about to load a later state.
+        """Copy the beginning, if needed: `trainer` must not have loaded a later state yet.
 
         Every process must call this, as well as `saved` and `roll_back`.
         """
@@ -38,51 +39,51 @@ class Rollback:
             self.beginning = {}
 
     def roll_back(self) -> str:
-        """Bring the trainer back to the last good state; the line that says so.
+        """Return the trainer to its last good state; the result is a line for the log.
 
-        If it was no better there, back to the good state before that one, as far as there is one.
+        A rollback that did not help is followed by one to the good state before, if any.
 
         Raises:
-            TrainingDiverged: see `Guard.roll_back`.
+            TrainingDiverged: see `DivergenceMonitor.roll_back`.
         """
-        trainer, guard = self.trainer, self.trainer.guard
+        trainer, monitor = self.trainer, self.trainer.divergence
         if self.beginning:
             steps, tensors, good = 0, self.beginning, []
         else:
             names = self._good()
-            name = names[min(guard.in_vain, len(names) - 1)]
+            name = names[min(monitor.in_vain, len(names) - 1)]
             tensors, values = load_training_state(self.run / "checkpoints" / name)
-            steps, good = values["trainer"]["steps"], _guard(values)["good"]
+            steps, good = values["trainer"]["steps"], _monitor_state(values)["good"]
         if len(good) < FEWEST:  # so early the loss is that of guessing
             good = [math.log(trainer.config.model.vocab_size)] * FEWEST
         trainer.roll_back(tensors, good)
         return (
             f"step {trainer.steps:,}: {IN_A_ROW} updates in a row had no finite loss, or one far "
             f"above the median: back to the weights of step {steps:,}, learning rate x "
-            f"{guard.rate_factor:g} from now on (return {guard.rollbacks} of {MOST_ROLLBACKS})"
+            f"{monitor.rate_factor:g} from now on (return {monitor.rollbacks} of {MOST_ROLLBACKS})"
         )
 
     def _good(self) -> list[str]:
-        """The names of the good checkpoints, latest first: as the first process finds them."""
+        """Names of the good checkpoints that the first process finds, latest first."""
         return self.world.shared(lambda: [path.name for path in good_checkpoints(self.run)])
 
 
 def good_checkpoints(run: Path) -> Iterator[Path]:
-    """The checkpoints of `run` up to `last` whose last update was good, latest first."""
+    """Yield the checkpoints of `run` up to `last` whose last update was good, latest first."""
     if not (run / "last").exists():
         return
     last = load_training_meta(run)["trainer"]["steps"]
     for path in reversed(checkpoints_of(run)):
-        if (path / "training_state").exists():  # who only translates deletes it
+        if (path / "training_state").exists():  # may be deleted where nobody resumes
             values = load_training_meta(path)
-            guard = _guard(values)
+            monitor = _monitor_state(values)
             # A kill may have left a later one, which `last` does not point to yet.
             known = values["trainer"]["steps"] <= last
-            if known and not guard["bad"] and not guard.get("in_vain"):
+            if known and not monitor["bad"] and not monitor.get("in_vain"):
                 yield path
 
 
-def _guard(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The guard of a checkpoint's values; older ones have none."""
-    guard: Mapping[str, Any] = values["trainer"].get("guard", {"good": [], "bad": 0})
-    return guard
+def _monitor_state(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """State of the divergence monitor in a checkpoint; older ones have none."""
+    state: Mapping[str, Any] = values["trainer"].get("guard", {"good": [], "bad": 0})
+    return state

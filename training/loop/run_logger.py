@@ -1,13 +1,14 @@
-"""Run logger: what a run tells on the terminal, in metrics.jsonl and in its report."""
+"""Run logger: reports on a run on the terminal, in metrics.jsonl and in its report."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from training.config.train_config import TrainConfig
-from training.data.corpus_report import CorpusReport
-from training.loop.trainer import Trainer, Update
+from model.decoding.precision.precision import precision_of
+from training.loop.session import Session
+from training.loop.trainer import Update
 from training.metrics.names import LABELS
 from training.system.environment import environment, git_state
 from training.system.memory_use import release_unused, resident_bytes
@@ -19,43 +20,51 @@ from training.validation.evaluation import Evaluation
 
 
 class RunLogger:
-    """Of a session's first process, while it trains."""
+    """Reports on a session while it trains; only the first process has one."""
 
     def __init__(
-        self,
-        run: Path,
-        config: TrainConfig,
-        trainer: Trainer,
-        *,
-        metrics: MetricsLog,
-        progress: TrainingProgress,
+        self, session: Session, *, metrics: MetricsLog, progress: TrainingProgress
     ) -> None:
-        """What `trainer` does in the directory `run`."""
-        self.run = run
-        self.config = config
-        self.trainer = trainer
+        """Report to `metrics` and `progress`, which are open."""
+        self.session = session
+        self.config = session.config
+        self.trainer = session.trainer
         self.metrics = metrics
         self.progress = progress
         self.skipped_shown = 0
 
-    def begin(
-        self, corpora: Mapping[str, CorpusReport], facts: Mapping[str, str], device: torch.device
-    ) -> None:
-        """Keep for the report what the run reads, and where it begins or goes on.
+    def say(self, line: str) -> None:
+        """Show a line on the terminal, above the progress bar."""
+        self.progress.message(line)
+
+    def begin(self) -> None:
+        """Describe what is trained on what, and record it for the report.
 
         Raises:
             CheckpointError, DataError: see `record_start`.
         """
+        session, data = self.session, self.session.data
+        size = model_size(session)
+        precision = precision_of(self.trainer.dtype)
+        for line in describe_session(session, size=size, precision=precision):
+            self.say(line)
+        reports = dict(zip(data.names, data.reports, strict=True))
+        reports["dev"] = session.dev_corpus.report
         record_start(
-            self.run,
+            session.run,
             self.trainer.steps,
-            corpora=[corpus_row(name, report) for name, report in corpora.items()],
-            facts={**facts, **environment(device)},
+            corpora=[corpus_row(name, report) for name, report in reports.items()],
+            facts={
+                "model": size,
+                "precision": precision,
+                "processes": str(session.world.size),
+                **environment(self.trainer.device),
+            },
             git=git_state(Path(__file__)),
         )
 
     def updated(self, update: Update) -> None:
-        """Show every update; write every `log_every`-th to the metrics."""
+        """Show an update; write every `log_every`-th to the metrics."""
         steps = self.trainer.steps
         self.progress.update(
             steps,
@@ -66,7 +75,7 @@ class RunLogger:
         )
         if self.trainer.skipped > self.skipped_shown:
             self.skipped_shown = self.trainer.skipped
-            self.progress.message(
+            self.say(
                 f"step {steps:,}: loss or gradient not finite, update skipped "
                 f"({self.skipped_shown} so far)"
             )
@@ -84,37 +93,81 @@ class RunLogger:
                 "source_tokens_per_s": rates.source_tokens_per_s,
                 "target_tokens_per_s": rates.target_tokens_per_s,
                 "skipped_updates": float(self.trainer.skipped),
-                "rollbacks": float(self.trainer.guard.rollbacks),
+                "rollbacks": float(self.trainer.divergence.rollbacks),
                 "memory_bytes": float(resident_bytes()),
             },
         )
 
     def validated(self, result: Evaluation, *, better: bool, seconds: float) -> None:
-        """Write and show what a validation found, and how it translates."""
+        """Write and show the scores of a validation, and some of its translations."""
         steps = self.trainer.steps
         self.metrics.log(steps, result.figures())
-        self.progress.message(
+        self.say(
             f"step {steps:,}  {result.describe()}{'  best so far' if better else ''}  "
             f"({seconds:.0f} s)"
         )
         show_samples(
             result.samples,
             step=steps,
-            run=self.run,
+            run=self.session.run,
             metrics=self.metrics,
-            say=self.progress.message,
+            say=self.say,
         )
 
     def end(self) -> None:
-        """Say the speed on average, and why the run ended."""
+        """Show the mean speed, and why the run ended."""
         rates, steps, run = self.progress.totals, self.trainer.steps, self.config.run
-        self.progress.message(
+        self.say(
             f"{rates.updates_per_s:.2f} updates/s, "
             f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
             "average, validation apart"
         )
         if steps < run.max_steps:
-            self.progress.message(
+            self.say(
                 f"no better {LABELS[self.config.validation.best]} in {run.patience} validations: "
                 f"stopped at step {steps}"
             )
+
+
+@contextmanager
+def open_logger(session: Session) -> Iterator[RunLogger]:
+    """Open metrics and progress for a session that begins or goes on.
+
+    Raises:
+        CheckpointError, DataError: see `MetricsLog`.
+    """
+    run, start = session.config.run, session.trainer.steps
+    with (
+        MetricsLog(session.run, resume_step=start or None) as metrics,
+        TrainingProgress(
+            max_steps=run.max_steps, start_step=start, log_every=run.log_every
+        ) as progress,
+    ):
+        yield RunLogger(session, metrics=metrics, progress=progress)
+
+
+def model_size(session: Session) -> str:
+    """Parameters and vocabulary, for people."""
+    parameters = sum(parameter.numel() for parameter in session.trainer.parameters)
+    return f"{parameters:,} parameters, {session.tokenizer.vocab_size:,} pieces"
+
+
+def describe_session(session: Session, *, size: str, precision: str) -> list[str]:
+    """Lines on what is trained on what, and from where, before the first update."""
+    trainer, world = session.trainer, session.world
+    lines = [*session.data.describe(), session.dev_corpus.report.describe("dev")]
+    if session.shortlist:
+        lines.append(session.shortlist.describe())
+    lines.append(
+        f"model: {size}; {trainer.device}, {precision}, {torch.get_num_threads()} threads, "
+        f"batches of {session.config.run.tokens:,} tokens"
+        + (f", {world.size} processes" if world.size > 1 else "")
+    )
+    if trainer.steps:
+        lines.append(f"resumed at step {trainer.steps:,}")
+    elif session.resume:
+        lines.append(f"nothing to resume in {session.run}: starting")
+    elif begun_from := session.config.finetune.init_from:
+        frozen = sum(p.numel() for p in trainer.parameters if not p.requires_grad)
+        lines.append(f"begun with the weights of {begun_from}; {frozen:,} of them are frozen")
+    return lines

@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C and SIGTERM wait until the step under way is done and saved."""
+"""Signals: Ctrl-C and SIGTERM take effect when the present step is done and saved."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ class Interrupted(Exception):
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """A list that receives SIGINT and SIGTERM, so that no update is cut in half.
+    """Collect SIGINT and SIGTERM in a list, so that no update is cut in half.
 
     The second signal acts as it does elsewhere, for those who cannot wait.
     """

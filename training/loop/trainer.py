@@ -1,4 +1,4 @@
-"""Trainer: one update after another, and everything that a resumed run needs to go on exactly."""
+"""Trainer: updates of the network, and the state from which a resumed run goes on exactly."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from model.network.seq2seq import Seq2Seq
 from training.config.train_config import TrainConfig
 from training.data.batch_loader import BatchLoader, Position
 from training.data.batching import Rows
-from training.loop.divergence import DivergenceGuard
+from training.loop.divergence import DivergenceMonitor
 from training.loop.gradient_accumulation import GradientAccumulation
 from training.loop.initialize import build_network
 from training.loop.lr_schedule import learning_rate
@@ -26,7 +26,7 @@ class BatchTooLarge(OutOfMemory):
 
 
 class Update(NamedTuple):
-    """What one update did. Loss and nll are nats per target piece."""
+    """Figures of one update. Loss and nll are in nats per target piece."""
 
     loss: float
     nll: float
@@ -50,12 +50,13 @@ class Trainer:
         objective: Objective | None = None,
         weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """`config.model.vocab_size` must be the tokenizer's.
+        """Build the network and its optimizer.
 
         Args:
-            dtype: that of autocast.
+            config: with the tokenizer's `model.vocab_size`.
+            dtype: of autocast.
             objective: see `make_objective`; the smoothed likelihood alone if None.
-            weights: to begin with; random ones if None.
+            weights: initial weights by name; random ones if None.
         """
         torch.manual_seed(config.run.seed)
         self.config = config
@@ -76,23 +77,23 @@ class Trainer:
             fused=True,
         )
         objective = objective or Objective(smoothing=config.optimizer.label_smoothing)
-        self.parts = GradientAccumulation(
+        self.accumulation = GradientAccumulation(
             BatchLoss(self.network, objective, dtype),
             world,
             accumulate=config.run.accumulate,
             seed=config.run.seed,
             device=device,
         )
-        self.guard = DivergenceGuard(config.optimizer.learning_rate)
+        self.divergence = DivergenceMonitor(config.optimizer.learning_rate)
         self.steps = 0
         self.skipped = 0
 
     def batches(self) -> Iterator[Rows]:
-        """Endless global batches, from where the run stands."""
+        """Yield global batches without end, from the current position in the data."""
         return self.loader.batches()
 
     def update(self, rows: Rows) -> Update:
-        """Forward, backward, clip, step. A non-finite loss or gradient changes no weight.
+        """Run forward, backward, clip and step. A non-finite loss or gradient changes no weight.
 
         Raises:
             BatchTooLarge: there was not enough memory.
@@ -107,7 +108,7 @@ class Trainer:
     def _update(self, rows: Rows) -> Update:
         settings = self.config.optimizer
         self.steps += 1
-        rate = self.guard.rate_factor * learning_rate(
+        rate = self.divergence.rate_factor * learning_rate(
             self.steps,
             kind=settings.schedule,
             peak=settings.learning_rate,
@@ -117,17 +118,17 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        sums = self.parts.gradients(rows, self.steps)
+        sums = self.accumulation.gradients(rows, self.steps)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
         # One transfer, for which the device must have finished.
         loss, nll, norm_now = torch.cat([sums / rows.target_weight, norm.view(1)]).tolist()
         if math.isfinite(loss) and math.isfinite(norm_now):
             self.optimizer.step()
             self._move_average()
-            self.guard.watch(nll)
+            self.divergence.watch(nll)
         else:
             self.skipped += 1
-            self.guard.watch(math.nan)
+            self.divergence.watch(math.nan)
         return Update(
             loss=loss,
             nll=nll,
@@ -143,12 +144,13 @@ class Trainer:
         return BatchTooLarge(
             f"step {self.steps}: no memory left for a batch of {len(rows.sources):,} pairs of up "
             f"to {source} + {target} pieces (run.batch_tokens: {run.batch_tokens}, in "
-            f"{self.parts.count} parts). Go on with --resume run.accumulate={2 * run.accumulate}, "
-            "which computes the same in smaller parts, or train anew with fewer run.batch_tokens."
+            f"{self.accumulation.count} parts). Go on with --resume "
+            f"run.accumulate={2 * run.accumulate}, which computes the same in smaller parts, or "
+            "train anew with fewer run.batch_tokens."
         )
 
     def averaged(self) -> Seq2Seq:
-        """A copy of the network with the averaged weights, for evaluation."""
+        """Copy the network with the averaged weights, for evaluation."""
         with torch.random.fork_rng(devices=[]):
             network = Seq2Seq(self.config.model).to(self.device)
         with torch.no_grad():
@@ -157,11 +159,11 @@ class Trainer:
         return network.eval()
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights by name: what a checkpoint offers to its users."""
+        """Return the averaged weights by name, which are the weights of a checkpoint."""
         return dict(zip(self.names, (value.cpu() for value in self.average), strict=True))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Tensors and plain values of everything a resume needs; `load_state` takes them."""
+        """Return everything that `load_state` needs, as tensors and plain values."""
         tensors: dict[str, Tensor] = {}
         for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
             tensors[f"raw/{name}"] = parameter.detach().cpu()
@@ -172,7 +174,7 @@ class Trainer:
             "steps": self.steps,
             "position": list(self.loader.position),
             "skipped": self.skipped,
-            "guard": self.guard.state(),
+            "guard": self.divergence.state(),  # the name in the checkpoint format
         }
         return tensors, values
 
@@ -183,18 +185,20 @@ class Trainer:
         self.loader.position = Position(*values["position"])
         self.skipped = values["skipped"]
         if "guard" in values:  # older checkpoints have none
-            self.guard.load_state(values["guard"])
+            self.divergence.load_state(values["guard"])
 
     def roll_back(self, tensors: Mapping[str, Tensor], good: Sequence[float]) -> None:
-        """Return to weights, average and optimizer of an earlier `state`, and halve the rate.
+        """Restore weights, average and optimizer of an earlier `state`, and halve the rate.
 
-        Steps are counted on, and the data go on where they stand: not into the bad stretch again.
-        Of losses, `good` are those that the next ones are compared with.
+        Steps and data go on from where they are, so that the bad batches do not come again.
+
+        Args:
+            good: losses that the next ones are compared with.
 
         Raises:
-            TrainingDiverged: see `DivergenceGuard.roll_back`.
+            TrainingDiverged: see `DivergenceMonitor.roll_back`.
         """
-        self.guard.roll_back(self.steps, good)
+        self.divergence.roll_back(self.steps, good)
         self._load_tensors(tensors)
 
     def _load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -215,6 +219,6 @@ class Trainer:
         self.optimizer.load_state_dict(loaded)
 
     def _move_average(self) -> None:
-        """average += (1 - decay) * (weights - average); a young average follows faster."""
+        """Compute average += (1 - decay) * (weights - average); a young average follows faster."""
         decay = min(self.config.optimizer.ema, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)

@@ -23,24 +23,24 @@ from training.losses.scheduled_sampling import own_share, with_own_pieces
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Objective:
-    """What a batch's loss depends on, besides the network and the batch."""
+    """Everything that the loss of a batch depends on, besides the network and the batch."""
 
     smoothing: float
     config: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     max_steps: int = 1
-    """Of the run: scheduled sampling rises until then."""
+    """Length of the run, over which scheduled sampling rises."""
     teacher: Seq2Seq | None = None
-    """In eval mode, where `config.teacher` names one."""
+    """The network of `config.teacher`, in eval mode."""
     aligner: Aligner | None = None
-    """Where `config.guided_alignment` is above 0."""
+    """Needed where `config.guided_alignment` is above 0."""
     measure: RiskMeasure | None = None
-    """Where `config.risk_weight` is above 0."""
+    """Needed where `config.risk_weight` is above 0."""
 
 
 def batch_loss(
     network: Seq2Seq, batch: Batch, objective: Objective, *, step: int, dtype: torch.dtype
 ) -> Loss:
-    """Summed losses of a batch, weighted, under autocast where `dtype` is not fp32.
+    """Compute the weighted sums of the losses of a batch, under autocast unless `dtype` is fp32.
 
     With r the terms' weights, s the smoothed likelihood's loss and d = `distillation`,
 
@@ -92,7 +92,7 @@ def _mixed_input(network: Seq2Seq, batch: Batch, objective: Objective, step: int
 
 
 def _loss_of_logits(network: Seq2Seq, batch: Batch, objective: Objective, real: Tensor) -> Tensor:
-    """Weighted sum of the terms that compare whole distributions, for features (B * M, F)."""
+    """Sum the weighted terms that compare whole distributions, for features (B * M, F)."""
     config, teacher = objective.config, objective.teacher
     taught = teacher_distribution(teacher, batch) if teacher is not None else None
 
@@ -111,7 +111,7 @@ def _loss_of_logits(network: Seq2Seq, batch: Batch, objective: Objective, real: 
 
 
 class BatchLoss(nn.Module):
-    """From a batch to its loss: what processes that train together wrap and synchronise."""
+    """The loss as a module, which DistributedDataParallel can wrap and synchronise."""
 
     def __init__(self, network: Seq2Seq, objective: Objective, dtype: torch.dtype) -> None:
         super().__init__()
@@ -120,5 +120,5 @@ class BatchLoss(nn.Module):
         self.dtype = dtype
 
     def forward(self, batch: Batch, step: int) -> Loss:
-        """Summed losses of the batch in update `step`."""
+        """Compute the summed losses of the batch in update `step`."""
         return batch_loss(self.network, batch, self.objective, step=step, dtype=self.dtype)

@@ -21,7 +21,7 @@ from training.data.batching import Batch
 
 
 def load_teacher(paths: Sequence[Path], tokenizer: Tokenizer) -> Seq2Seq:
-    """The network of a run or checkpoint, or the ensemble of several, in eval mode.
+    """Load the network of a run or checkpoint, or the ensemble of several, in eval mode.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
@@ -39,7 +39,7 @@ def load_teacher(paths: Sequence[Path], tokenizer: Tokenizer) -> Seq2Seq:
 
 
 def teacher_digest(paths: Sequence[Path]) -> str:
-    """SHA-256 of which checkpoints `paths` are now: training goes on, and a link moves with it.
+    """Compute SHA-256 of the checkpoints that `paths` are now; links move as training goes on.
 
     Raises:
         CheckpointError: there is none.
@@ -49,7 +49,7 @@ def teacher_digest(paths: Sequence[Path]) -> str:
 
 
 def teacher_distribution(teacher: Seq2Seq, batch: Batch) -> Callable[[slice], Tensor]:
-    """The probabilities (m, V) that `teacher` gives all pieces, for any rows of the M of `batch`.
+    """Compute the teacher's probabilities (m, V) of all pieces, for any rows of the M of `batch`.
 
     What the teacher read is kept as features (M, F), not as (M, V) probabilities.
     """

@@ -1,4 +1,4 @@
-"""Guided alignment: the attention should look where a word alignment points (Chen et al. 2016)."""
+"""Guided alignment: attention is trained towards a word alignment (Chen et al. 2016)."""
 
 # Shapes: S source length, M target pieces.
 

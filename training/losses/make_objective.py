@@ -1,4 +1,4 @@
-"""What the objective of a config needs before the first update: teacher, aligner, risk."""
+"""The objective of a config, with the teacher, the aligner and the risk that it needs."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,10 +19,10 @@ def make_objective(
     tokenizer: Tokenizer,
     device: torch.device,
 ) -> Objective:
-    """The objective of `config`.
+    """Load or learn what the objective of `config` needs.
 
     Args:
-        pairs: gives the sources and targets that alignments are learned from.
+        pairs: returns the sources and targets that alignments are learned from.
 
     Raises:
         CheckpointError, ConfigError: the teacher cannot be loaded or has another tokenizer.

@@ -1,4 +1,4 @@
-"""Minimum risk training: better candidates should be more probable (Shen et al. 2016)."""
+"""Minimum risk training: better candidates become more probable (Shen et al. 2016)."""
 
 # Shapes: N sentences, S source length, C candidates of all sentences together, K the most of one,
 # T target length, M target pieces of all candidates, F feature size.
@@ -26,12 +26,12 @@ from training.metrics.bleu_tokenization import BleuTokenization, bleu_tokenizer,
 from training.metrics.rouge import rouge_l
 
 RiskScore = Callable[[str, str], float]
-"""How good a translation (first) is where another (second) is the right one, 0 to 1."""
+"""Score, 0 to 1, of a translation (first) against its reference (second)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RiskMeasure:
-    """How candidates are drawn and what they cost."""
+    """How candidates are sampled and scored."""
 
     tokenizer: Tokenizer
     score: RiskScore
@@ -42,7 +42,7 @@ class RiskMeasure:
     def of(
         cls, config: ObjectiveConfig, tokenizer: Tokenizer, tokenize: BleuTokenization
     ) -> "RiskMeasure":
-        """The measure that a config asks for; see `score_named`."""
+        """Make the measure of a config; see `score_named`."""
         return cls(
             tokenizer=tokenizer,
             score=score_named(config.risk, tokenize),
@@ -52,7 +52,7 @@ class RiskMeasure:
 
 
 class RiskCandidates(NamedTuple):
-    """Translations of some sentences, those of one sentence side by side, the reference first."""
+    """Candidates for some sentences, those of one sentence adjacent, its reference first."""
 
     pieces: list[Ids]  # C
     sentence: list[int]  # C, the row of the batch
@@ -100,7 +100,7 @@ def expected_risk(log_prob: Tensor, risk: Tensor, sharpness: float) -> tuple[Ten
 
 
 def risk_loss(network: Seq2Seq, batch: Batch, memory: Memory, measure: RiskMeasure) -> Tensor:
-    """Sum () of the expected risk of each sentence, which counts once for each target piece.
+    """Sum () of the expected risks of the sentences, each weighted by its target pieces.
 
     `memory` is that of the batch. The gradient is that of `expected_risk`; no gradient goes through
     the choice of the candidates.
@@ -147,7 +147,7 @@ def piece_log_probs(features: Tensor, output: nn.Linear, target: Tensor) -> Tens
 
 
 def draw_candidates(network: Seq2Seq, batch: Batch, measure: RiskMeasure) -> RiskCandidates:
-    """The reference and samples of the network for each sentence, no two of the same pieces.
+    """Collect the reference and distinct samples of the network for each sentence.
 
     The seeds are drawn from torch's random numbers. `network` is in training mode before and after.
     """
@@ -174,7 +174,7 @@ def draw_candidates(network: Seq2Seq, batch: Batch, measure: RiskMeasure) -> Ris
 def _sampled(
     network: Seq2Seq, batch: Batch, rows: list[int], samples: int
 ) -> dict[int, list[tuple[int, ...]]]:
-    """Samples from the engine for these rows of the batch."""
+    """Sample translations of these rows of the batch with the engine."""
     seeds = torch.randint(2**62, (len(rows),)).tolist()
     longest = int(batch.src_lengths.max())
     was_training = network.training
@@ -202,5 +202,5 @@ def _sampled(
 
 
 def _places(sentence: list[int]) -> list[int]:
-    """The place of each candidate among those of its sentence."""
+    """Index of each candidate among those of its sentence."""
     return [place for _, group in groupby(sentence) for place, _ in enumerate(group)]

@@ -34,14 +34,14 @@ class Loss(NamedTuple):
 
 
 def chunk_rows(weight: Tensor) -> int:
-    """How many rows' logits exist at one time, for the output weights (V, F)."""
+    """Choose how many rows of logits exist at one time, for the output weights (V, F)."""
     if not weight.is_cuda:
         return CHUNK
     return max(CUDA_LOGITS // len(weight) // ROW_MULTIPLE * ROW_MULTIPLE, CHUNK)
 
 
 class _OutputLoss(torch.autograd.Function):
-    """Output layer and loss in one: the gradient of a softmax is known when the softmax is.
+    """Output layer and loss in one: the softmax gives its gradient, too.
 
     No (M, V) tensor outlives its chunk, in either direction. With p = softmax(logits), c = e/(V-1)
     and y the gold piece, the gradient of the logits is p - (1 - e) [v = y] - c [v != PAD], times
@@ -195,7 +195,7 @@ class _ChunkedLoss(torch.autograd.Function):
 
 
 def chunked_loss(features: Tensor, output: nn.Linear, loss: RowLoss) -> Tensor:
-    """The sum () of `loss` over all rows, for the logits of `features` (B, M, F).
+    """Sum () of `loss` over all rows, for the logits of `features` (B, M, F).
 
     Under autocast the products run in its dtype; `loss` gets fp32 at least.
     """

@@ -1,4 +1,4 @@
-"""R-Drop: two passes with different dropout should agree (Liang et al. 2021, section 2.1)."""
+"""R-Drop: two passes with different dropout are made to agree (Liang et al. 2021, section 2.1)."""
 
 # Shapes: N sentences, T target length, M target pieces, m of them in a chunk, V vocabulary.
 
@@ -9,7 +9,7 @@ from training.data.batching import Batch
 
 
 def doubled(batch: Batch) -> Batch:
-    """The batch twice in one, so that each half draws dropout masks of its own.
+    """Repeat the batch, so that each half draws its own dropout masks.
 
     Each target piece counts one half in either: sums are those of one batch.
     """

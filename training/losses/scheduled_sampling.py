@@ -21,7 +21,7 @@ from training.losses.output_loss import CHUNK
 def own_share(
     step: int, *, kind: Literal["inverse_sigmoid", "linear"], highest: float, max_steps: int
 ) -> float:
-    """The share of own pieces at `step`, 1 - epsilon_i of Bengio et al. 2015, section 2.4.
+    """Compute the share of own pieces at `step`, 1 - epsilon_i of Bengio et al. 2015, section 2.4.
 
         linear:           1 - epsilon_i = i / max_steps
         inverse_sigmoid:  epsilon_i = k / (k + exp(i / k)),  with epsilon = 1/2 half-way

@@ -1,1 +1,1 @@
-"""Measures of outputs against references."""
+"""Metrics that compare outputs with references."""

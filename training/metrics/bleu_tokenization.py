@@ -1,4 +1,4 @@
-"""How BLEU cuts a text into words: by the tokenizer of sacrebleu that suits the language.
+"""Tokenization of BLEU: the tokenizer of sacrebleu that suits the language.
 
 BLEU counts words. A line of a script that is written without spaces is one word to the tokenizers
 for European languages, so that two different lines share none and equal ones score 0.
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import sacrebleu
 
 BleuTokenizer = Literal["13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores200"]
-"""Those of sacrebleu that may be asked for, by its names for them."""
+"""Tokenizers of sacrebleu that may be chosen, by their names there."""
 
 BleuTokenization = Literal["auto", "13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "flores200"]
-"""One of them, or that which suits the language."""
+"""A tokenizer, or auto for the one that suits the language."""
 
 CHOICES: tuple[str, ...] = get_args(BleuTokenization)
 
@@ -36,7 +36,7 @@ BY_SCRIPT: dict[str, BleuTokenizer] = {
     "Mymr": "char",
     "Tibt": "char",
 }
-"""By the script that a language is written in (ISO 15924); 13a of any other."""
+"""Tokenizer for the script of a language (ISO 15924); 13a for any other."""
 
 SCRIPT_OF_LETTERS = {
     "CJK": "Hans",  # traditional or not is the same to BLEU
@@ -58,7 +58,7 @@ KANA = 0.1
 def bleu_tokenizer(
     choice: BleuTokenization, language: str, references: Iterable[str]
 ) -> BleuTokenizer:
-    """What `auto` comes to.
+    """Choose the tokenizer, if `auto` leaves it open.
 
     Args:
         language: the tag of the target language; where it is "", the script of the most letters of
@@ -71,7 +71,7 @@ def bleu_tokenizer(
 
 
 def make_bleu(tokenizer: BleuTokenizer, *, effective_order: bool = False) -> "sacrebleu.BLEU":
-    """The metric; the tokenizer stands in its signature.
+    """Make the metric, whose signature names the tokenizer.
 
     Args:
         effective_order: leave out orders of n-grams that are longer than the text, as a sentence

@@ -1,9 +1,9 @@
-"""The names of the metrics, what people call them, and which of them suit a task."""
+"""Names of the metrics, their labels for people, and the metrics of each task."""
 
 from typing import Literal
 
 Metric = Literal["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
-"""All are from 0 to 100, and more is better."""
+"""All are from 0 to 100; higher is better."""
 
 LABELS: dict[str, str] = {
     "loss": "loss",
@@ -14,10 +14,10 @@ LABELS: dict[str, str] = {
     "rouge_l": "ROUGE-L",
     "length_ratio": "length ratio",
 }
-"""How figures are called where people read them."""
+"""Labels for people."""
 
 TRANSLATION: tuple[Metric, ...] = ("bleu", "chrf")
 SUMMARY: tuple[Metric, ...] = ("rouge_1", "rouge_2", "rouge_l")
 OF_TASK = {"translate": TRANSLATION, "summarize": SUMMARY}
-"""What the outputs of each task are measured by."""
+"""Default metrics of each task."""
 BEST_OF_TASK = {"translate": "bleu", "summarize": "rouge_l"}

@@ -1,4 +1,4 @@
-"""ROUGE: what a summary shares with a reference, in words, pairs of words or order (Lin 2004)."""
+"""ROUGE: words, bigrams or subsequences that summary and reference share (Lin 2004)."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ SIGNATURE = "case:lower|tok:letters-digits|stem:no|measure:f1|mean:lines"
 
 
 def words(text: str) -> list[str]:
-    """The words that ROUGE counts."""
+    """Split a text into the words that ROUGE counts."""
     return _WORD.findall(text.lower())
 
 

@@ -1,4 +1,4 @@
-"""Processes that train one model together, started by torchrun, and what they agree on.
+"""Distributed training: the processes that torchrun starts, and what they share.
 
 Without torchrun there is one process, and nothing here does anything.
 """
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from model.decoding.precision.precision import resolve_device
 from model.errors import ConfigError, DragomanError
-from training.system.rendezvous import connect, meeting
+from training.system.rendezvous import attempt_store, connect
 
 PATIENCE = timedelta(hours=24)
-"""The others wait so long while the first process learns a vocabulary, validates or saves."""
+"""How long the others wait while the first process learns a vocabulary, validates or saves."""
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class World:
         return self.rank == 0
 
     def shared(self, make: Callable[[], T]) -> T:
-        """What `make` returns in the first process, in all of them; it is called there alone."""
+        """Call `make` in the first process only; return its result in all of them."""
         if self.size == 1:
             return make()
         box = [make() if self.leads else None]
@@ -52,13 +52,13 @@ class World:
         return box[0]  # type: ignore[return-value]
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum of every process's `tensor`, in place."""
+        """Sum `tensor` over the processes, in place."""
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def highest(self, number: int) -> int:
-        """The greatest of the numbers that the processes give."""
+        """Return the greatest `number` of all processes."""
         if self.size == 1:
             return number
         box = torch.tensor(number)
@@ -66,7 +66,7 @@ class World:
         return int(box)
 
     def device(self, name: str) -> torch.device:
-        """The device that `name` means here: of several GPUs each process takes its own.
+        """Resolve a device by name; with several GPUs, each process takes its own.
 
         Raises:
             ConfigError: there is none, or all processes of a machine would have the same GPU.
@@ -83,13 +83,13 @@ class World:
         return torch.device("cuda", self.local_rank)
 
     def threads(self, wanted: int) -> int:
-        """CPU threads of this process: `wanted`, or for 0 its share of the usable cores."""
+        """Return `wanted` CPU threads, or for 0 this process's share of the usable cores."""
         return wanted or max(usable_cores() // self.local_size, 1)
 
 
 @contextmanager
 def joined(device: str) -> Iterator[World]:
-    """The world that torchrun describes in the environment, or one process alone.
+    """Join the processes that torchrun describes in the environment, if any.
 
     Args:
         device: `run.device` of the config. GPUs exchange gradients by NCCL, CPUs by gloo.
@@ -111,7 +111,7 @@ def joined(device: str) -> Iterator[World]:
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            store=meeting(connect(PATIENCE), world.rank, world.size),
+            store=attempt_store(connect(PATIENCE), world.rank, world.size),
             rank=world.rank,
             world_size=world.size,
             timeout=PATIENCE,
@@ -128,7 +128,7 @@ def joined(device: str) -> Iterator[World]:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Where a run took place: versions, machine, and the state of the code in git."""
+"""Environment of a run: versions, machine, and the state of the code in git."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ PACKAGES = ("dragoman", "torch", "numpy", "sentencepiece", "safetensors", "sacre
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """What a figure depends on besides config and data, for people."""
+    """Collect what results depend on besides config and data, for people."""
     facts = {"Python": platform.python_version()}
     facts |= {name: version(name) for name in PACKAGES}
     facts |= {
@@ -29,7 +29,7 @@ def environment(device: torch.device) -> dict[str, str]:
 
 
 def processor(cpuinfo: Path) -> str:
-    """The name of the processor; that of its architecture where the system tells no more."""
+    """Name the processor, or its architecture where the system knows no more."""
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
@@ -39,7 +39,7 @@ def processor(cpuinfo: Path) -> str:
 
 
 def git_state(file: Path) -> dict[str, str]:
-    """Commit and changed files of the repository that keeps `file`; nothing if none does.
+    """Find commit and changed files of the repository that holds `file`; empty without one.
 
     So a package that was installed into a folder of somebody's repository is none of it. A
     repository without a commit counts as none, and so does one that git will not read.

@@ -1,4 +1,4 @@
-"""Memory use: what the process holds, what a piece of work needs, and what there is."""
+"""Memory: what the process holds, what a piece of work needs, and what is available."""
 
 import ctypes
 import os
@@ -20,7 +20,7 @@ class OutOfMemory(DragomanError):
 
 @contextmanager
 def named_shortage(work: str, advice: str) -> Iterator[None]:
-    """Tell want of memory inside as the user's to mend: what needed it, and what to do.
+    """Turn a lack of memory inside into an error that says what needed it and what to do.
 
     Raises:
         OutOfMemory: the machine or the GPU has not enough.
@@ -55,7 +55,7 @@ def release_unused() -> None:
 
 
 def resident_bytes() -> int:
-    """Memory that the process holds now; 0 where the system does not tell (not Linux)."""
+    """Measure the memory that the process holds now; 0 where that is unknown (not Linux)."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return 0
@@ -63,7 +63,7 @@ def resident_bytes() -> int:
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """The most memory that `work` holds at one time, besides what is held when it begins.
+    """Measure the peak memory of `work`, besides what is held when it begins.
 
     That of the GPU, if `device` is one, else of the process (Linux).
     """
@@ -80,9 +80,9 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that this process can still take: of the GPU, or of the machine or container (Linux).
+    """Measure the memory still available: on the GPU, or in the machine or container (Linux).
 
-    0 where the system does not tell.
+    0 where that is unknown.
     """
     if device.type == "cuda":
         held_unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -94,7 +94,7 @@ def available_bytes(device: torch.device) -> int:
 
 
 def _left_in_container() -> list[int]:
-    """Of a limit that control groups (version 2) set; empty if there is none."""
+    """Memory left below the limit of control groups (version 2); empty without one."""
     folder = Path("/sys/fs/cgroup")
     limit = folder / "memory.max"
     if not limit.exists() or limit.read_text().strip() == "max":
@@ -106,7 +106,7 @@ def _left_in_container() -> list[int]:
 
 
 def _kilobytes(path: str, name: str) -> int:
-    """The value `name` of a table of the system, in bytes."""
+    """Read the value `name` of a table of the system, in bytes."""
     match = re.search(rf"^{name}:\s+(\d+) kB$", Path(path).read_text(), re.MULTILINE)
     assert match, f"{path} has no {name}"
     return int(match[1]) * 1024

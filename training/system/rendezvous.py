@@ -1,8 +1,8 @@
-"""Rendezvous: the workers that torchrun has started now, told from those of earlier attempts.
+"""Rendezvous: tell the workers that torchrun has just started from those of earlier attempts.
 
 torchrun restarts all workers when one dies, but torch (2.13) lets them meet in the key-value store
 of the first attempt, where they find the addresses of the dead and wait for them for ever. So the
-first process of each attempt gives the meeting a name of its own.
+first process of each attempt chooses a new name, under which the others meet it.
 """
 
 import os
@@ -18,13 +18,13 @@ ANSWERED_WITHIN = timedelta(seconds=1)  # by a leader that lives; else a new one
 
 
 def connect(timeout: timedelta) -> TCPStore:
-    """The store of torchrun's agent, at the address in the environment."""
+    """Connect to the store of torchrun's agent, at the address in the environment."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     return TCPStore(address, port, is_master=False, timeout=timeout)
 
 
-def meeting(store: Store, rank: int, size: int) -> PrefixStore:
-    """The part of `store` that belongs to these `size` processes, each of which calls this.
+def attempt_store(store: Store, rank: int, size: int) -> PrefixStore:
+    """Return the part of `store` for these `size` processes, each of which must call this.
 
     The leader writes its name; each follower greets it under that name, and knows by the answer
     that this leader is alive.

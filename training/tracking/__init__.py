@@ -1,1 +1,1 @@
-"""What a run tells: progress, metrics, curves, the report, the model card."""
+"""Tracking of a run: progress, metrics, curves, the report, the model card."""

@@ -1,4 +1,4 @@
-"""Pictures of attention: which source pieces each target piece was read from (Bahdanau 2015)."""
+"""Attention plots: which source pieces each target piece was read from (Bahdanau 2015)."""
 
 # Shapes: T target pieces, S source pieces.
 
@@ -37,7 +37,7 @@ _COLOURS = [Text(" " * CELL, style=f"on color({number})") for number in _RAMP]
 
 
 def attention_text(source: Sequence[str], target: Sequence[str], weights: Tensor) -> str:
-    """`weights` (T, S) in characters: a row for each target piece, a column for each source piece.
+    """Draw `weights` (T, S) in characters: a row per target piece, a column per source piece.
 
     The last line says which weights the shades mean: from 0 to the largest of this picture.
     Twenty source pieces take 55 columns.
@@ -49,11 +49,11 @@ class AttentionHeatMap:
     """`attention_text` for rich's `print`: in colours where the console has them."""
 
     def __init__(self, source: Sequence[str], target: Sequence[str], weights: Tensor) -> None:
-        """Of `weights` (T, S)."""
+        """Hold `weights` (T, S) and the pieces, to be drawn."""
         self._picture = (source, target, weights)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw for `console`; what does not fit its width is cut off."""
+        """Draw for `console`, cut off at its width."""
         in_colour = console.color_system and not console.no_color
         yield _draw(*self._picture, _COLOURS if in_colour else _ASCII)
 
@@ -74,7 +74,7 @@ def save_attention(
 def attention_image(
     source: Sequence[str], target: Sequence[str], weights: Tensor, *, title: str
 ) -> NDArray[np.uint8]:
-    """The pixels (height, width, 3) of a picture of `weights` (T, S)."""
+    """Draw `weights` (T, S) as pixels (height, width, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = _figure(source, target, weights, title)
@@ -115,13 +115,13 @@ def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title
 
 
 def _side(count: int, cell: float) -> float:
-    """Inches that `count` pieces take in a row, if the name of one takes `cell`."""
+    """Inches of `count` pieces in a row, if the name of one takes `cell`."""
     return cell * count if count <= MOST_NAMED else min(cell * MOST_NAMED, 0.08 * count)
 
 
 @contextmanager
 def _boxes_for_letters_without_font() -> Iterator[None]:
-    """Inside, matplotlib draws boxes in silence: its warnings would fill the log of a training."""
+    """Silence matplotlib about missing glyphs: its warnings would fill the log of a training."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         yield

@@ -1,4 +1,4 @@
-"""Curves of a run as SVG: how loss, quality, learning rate, gradient, speed and memory went.
+"""Curves of a run as SVG: loss, quality, learning rate, gradient, speed and memory.
 
 Colours are the classes c1 to c5 of the page that holds the drawing, so that they suit its theme.
 """
@@ -19,7 +19,7 @@ MOST = 400  # buckets of steps that a curve is thinned to, of which each keeps l
 
 
 class Curve(NamedTuple):
-    """One value of metrics.jsonl in a panel."""
+    """A value of metrics.jsonl, drawn in a panel."""
 
     name: str
     label: str
@@ -68,7 +68,7 @@ PANELS = (
 
 
 def draw(panel: Panel, lines: Sequence[Line]) -> str:
-    """A figure element: the title, which colour means what, and the drawing.
+    """Draw a panel as an HTML figure with its title and legend.
 
     A panel without values, such as that of the dev set before the first validation, says so.
     """
@@ -91,7 +91,7 @@ def draw(panel: Panel, lines: Sequence[Line]) -> str:
 
 
 def points_of(curve: Curve, lines: Sequence[Line]) -> Points:
-    """Steps and values, thinned so that every peak stays."""
+    """Read steps and values, thinned so that every peak stays."""
     steps, values = series(lines, curve.name)
     points = [(step, curve.scale * value) for step, value in zip(steps, values, strict=True)]
     if len(points) <= 2 * MOST:
@@ -114,7 +114,7 @@ class _Axis(NamedTuple):
 
 
 def _axis(low: float, high: float) -> _Axis:
-    """From `low` to `high`, or around them if they are equal, with ticks at round numbers."""
+    """Make an axis from `low` to `high`, or around them if equal, with ticks at round numbers."""
     if low == high:
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
     rough = (high - low) / TICKS

@@ -1,4 +1,4 @@
-"""RUN/report.html: one page about a run that needs nothing else, not even a network."""
+"""RUN/report.html: one self-contained page about a run, which needs no network."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ pre { padding: 0.8rem 1rem; border: 1px solid var(--line); border-radius: 6px; o
 
 
 def save_report(run: Path) -> None:
-    """Write the page from what the run directory holds.
+    """Write the page from the files of the run directory.
 
     Raises:
         CheckpointError: metrics.jsonl or record.json is damaged.
@@ -70,7 +70,7 @@ def save_report(run: Path) -> None:
 def report_page(
     name: str, config: TrainConfig, config_text: str, lines: Sequence[Line], record: RunRecord
 ) -> str:
-    """The HTML of the page."""
+    """Build the HTML of the page."""
     metric = config.validation.best
     parts = [
         f"<h1>{escape(name)}</h1><p class=soft>{escape(_summary(config, lines))}</p>",
@@ -89,7 +89,7 @@ def report_page(
 
 
 def best_line(lines: Iterable[Line], metric: str) -> Line | None:
-    """The validation that is the best by `metric`, the first of equal ones."""
+    """Find the best validation by `metric`, the first of equal ones."""
     measured = [line for line in lines if isinstance(line.get(f"dev_{metric}"), int | float)]
     return max(
         measured, key=lambda line: rank(metric, _number(line, f"dev_{metric}")), default=None
@@ -103,7 +103,7 @@ def _number(line: Line, name: str) -> float:
 
 
 def _summary(config: TrainConfig, lines: Sequence[Line]) -> str:
-    """How far the run is, its best validation and its mean speed."""
+    """Describe progress, best validation and mean speed of the run."""
     steps, _ = series(lines, "step")
     words = [f"{max(steps, default=0):,} of {config.run.max_steps:,} steps"]
     metric = config.validation.best
@@ -124,7 +124,7 @@ def _summary(config: TrainConfig, lines: Sequence[Line]) -> str:
 
 
 def _validations(lines: Sequence[Line], metric: str) -> str:
-    """A table of every validation, the best one marked, and the signatures below it."""
+    """Make a table of all validations, the best one marked, and the signatures below it."""
     measured = [line for line in lines if "dev_loss" in line]
     best = best_line(lines, metric)
     names = ["dev_loss", "dev_ppl", *(f"dev_{name}" for name in LABELS)]
@@ -160,7 +160,7 @@ def _samples(record: RunRecord) -> str:
 
 
 def _corpora(corpora: Sequence[CorpusRow]) -> str:
-    """Lines, those kept, those left out for each reason, and how long they are."""
+    """Make a table of the corpora: lines, kept, left out for each reason, mean lengths."""
     reasons = list(dict.fromkeys(reason for row in corpora for reason in row["dropped"]))
     head = ["", "lines", "kept", *reasons, "source pieces a line", "target pieces a line"]
     rows = []
@@ -172,9 +172,9 @@ def _corpora(corpora: Sequence[CorpusRow]) -> str:
 
 
 def _visits(visits: Sequence[Visit]) -> str:
-    """The last start or resumption open, those before it folded."""
+    """Show the last start or resumption, and fold earlier ones."""
     shown = [
-        "<dl>" + _terms({"began": _began(visit), **visit["facts"], **visit["git"]}) + "</dl>"
+        "<dl>" + _facts({"began": _began(visit), **visit["facts"], **visit["git"]}) + "</dl>"
         for visit in visits
     ]
     earlier = "".join(f"{one}<hr>" for one in shown[:-1])
@@ -187,12 +187,12 @@ def _began(visit: Visit) -> str:
     return f"{when:%Y-%m-%d %H:%M} UTC, after step {visit['step']:,}"
 
 
-def _terms(terms: Mapping[str, str]) -> str:
-    return "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in terms.items())
+def _facts(facts: Mapping[str, str]) -> str:
+    return "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
 
 
 def _table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:
-    """Rows, some marked as the best; all columns but the first are numbers."""
+    """Make a table of rows, some marked as the best; all columns but the first are numbers."""
 
     def row(cells: Sequence[str], tag: str) -> str:
         first, *others = (escape(cell) for cell in cells)
@@ -206,7 +206,7 @@ def _table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> s
 
 
 def _section(title: str, body: str) -> str:
-    """A heading and what is below it; nothing if that is nothing."""
+    """Put a heading above `body`; nothing if that is empty."""
     return f"<h2>{escape(title)}</h2>{body}" if body else ""
 
 

@@ -1,7 +1,7 @@
-"""The numbers of a run: one JSON line for each report in metrics.jsonl, and TensorBoard's files.
+"""Metrics of a run: JSON lines in metrics.jsonl, and the event files of TensorBoard.
 
-The latter by a writer of ours: torch's SummaryWriter hands the events to a thread. On a full disk
-that thread prints a traceback of its own, and the caller may hear of it one event too late.
+Not by torch's SummaryWriter, which hands the events to a thread: on a full disk that thread prints
+a traceback of its own, and the caller may get the error one event too late.
 """
 
 import json
@@ -21,10 +21,10 @@ from model.io.lines import atomic_output
 
 
 class EventFile:
-    """A new file in a folder, written front to back. Errors of the file system are the caller's."""
+    """A new file in a folder, written front to back. Raises the errors of the file system."""
 
     def __init__(self, folder: Path, *, first_step: int) -> None:
-        """TensorBoard then hides what earlier files say of `first_step` and of later ones."""
+        """Open the file; TensorBoard then hides values of earlier files from `first_step` on."""
         from tensorboard.compat.proto.event_pb2 import (  # type: ignore[import-untyped]
             Event,
             SessionLog,
@@ -41,7 +41,7 @@ class EventFile:
         self._write(Event(step=first_step, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, step: int, summary: Any) -> None:
-        """Append what torch.utils.tensorboard.summary makes of a value of `step`."""
+        """Append a summary of `step`, made by torch.utils.tensorboard.summary."""
         self._write(self._event(step=step, summary=summary))
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class MetricsLog:
             )
 
     def log(self, step: int, values: Mapping[str, float | str]) -> None:
-        """Append the `values` of `step`. When this returns, killing the process loses nothing.
+        """Append the `values` of `step`; they survive a kill of the process after this.
 
         A number that is not finite becomes null. TensorBoard gets the numbers: those named dev_x
         as "dev/x", others as "train/x".
@@ -103,7 +103,7 @@ class MetricsLog:
                     self._events.add(step, scalar(_tag(name), value))  # type: ignore[no-untyped-call]
 
     def show(self, step: int, number: int, text: str, picture: NDArray[np.uint8] | None) -> None:
-        """Give TensorBoard a sample of `step`: `text`, and `picture` (height, width, 3) if any.
+        """Write a sample for TensorBoard: `text`, and `picture` (height, width, 3), if any.
 
         Raises:
             CheckpointError: the file system refused.
@@ -143,7 +143,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[Line]:
-    """The lines of a metrics.jsonl; a last one that is not complete is left out.
+    """Read the lines of a metrics.jsonl, without an incomplete last one.
 
     Raises:
         CheckpointError: another line is not a JSON object with a step.
@@ -153,7 +153,7 @@ def read_metrics(path: Path) -> list[Line]:
 
 
 def series(lines: Iterable[Line], name: str) -> tuple[list[int], list[float]]:
-    """The steps whose lines have a finite number `name`, and these numbers."""
+    """Collect the steps whose lines have a finite number `name`, and these numbers."""
     points = [(_step(line), line.get(name)) for line in lines]
     numbers = [(step, value) for step, value in points if isinstance(value, int | float)]
     return [step for step, _ in numbers], [value for _, value in numbers]

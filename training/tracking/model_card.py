@@ -1,4 +1,4 @@
-"""The model card: what a checkpoint is, what it was trained on, and how good it is."""
+"""Model card: what a checkpoint is, what it was trained on, and how good it is."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from training.validation.evaluation import Evaluation
 def model_card(
     config: TrainConfig, step: int, report: CorpusReport, evaluation: Evaluation | None
 ) -> str:
-    """Markdown for people who find the checkpoint without its history."""
+    """Write the card in Markdown, for people who do not know the run."""
     data = config.data
     lines = [
         f"# {language_name(data.source_language)} to {language_name(data.target_language)}",
@@ -52,12 +52,12 @@ def model_card(
 
 
 def with_coverage(card: str, coverage: Coverage) -> str:
-    """`card` with a section on the shortlist, in place of the one that it may have."""
+    """Add a section on the shortlist to `card`, or replace it."""
     return f"{_without(card, 'Shortlist')}\n\n## Shortlist\n\n- {coverage.describe()}\n"
 
 
 def with_average(card: str, averaged: Sequence[str]) -> str:
-    """`card` for the mean of the weights of these checkpoints, whose scores are not its own."""
+    """Turn `card` into that of an average of checkpoints, which does not have their scores."""
     lines = [_without(card, "Metrics on the dev set"), "", "## Average", ""]
     lines.append("Not measured. The mean of the weights of these checkpoints:")
     lines += ["", *(f"- {one}" for one in averaged)]

@@ -1,4 +1,4 @@
-"""What a person sees of a long training: a progress bar on a terminal, plain lines elsewhere."""
+"""Progress of a training: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 from collections import deque
@@ -27,7 +27,7 @@ class Rates(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """Sums since the start, as they stood after one step."""
+    """Sums from the start up to one step."""
 
     seconds: float = 0.0  # without pauses
     updates: int = 0
@@ -49,7 +49,7 @@ class TrainingProgress:
     def __init__(
         self, *, max_steps: int, start_step: int, log_every: int, stream: TextIO | None = None
     ) -> None:
-        """A run that has done `start_step` of `max_steps`, shown on `stream`, else on stderr."""
+        """Start at `start_step` of `max_steps`; show on `stream`, or on stderr if None."""
         self._max_steps = max_steps
         self._step = start_step
         self._log_every = log_every
@@ -108,7 +108,7 @@ class TrainingProgress:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Inside, time does not count as training: validation, saving."""
+        """Exclude the time inside, such as that of a validation, from the speed."""
         began = monotonic()
         try:
             yield
@@ -124,7 +124,7 @@ class TrainingProgress:
 
     @property
     def recent(self) -> Rates:
-        """Speed in the last 30 seconds of training."""
+        """Mean speed in the last 30 seconds of training."""
         return _rates(self._marks[0], self._marks[-1])
 
     @property
@@ -133,7 +133,7 @@ class TrainingProgress:
         return _rates(_Mark(), self._marks[-1])
 
     def bar(self) -> Table:
-        """The bar as it stands now."""
+        """Draw the present bar."""
         words = [word for word in self._words() if not word.startswith("lr")]  # room for the bar
         row = Table.grid(padding=(0, 1), expand=True)
         row.add_column(ratio=1)

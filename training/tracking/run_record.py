@@ -1,4 +1,4 @@
-"""RUN/record.json: what the report tells besides the numbers of metrics.jsonl."""
+"""RUN/record.json: what the report shows besides the numbers of metrics.jsonl."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ class Visit(TypedDict):
     time: float
     """Seconds since 1970."""
     step: int
-    """Where it began."""
+    """Update after which it began."""
     facts: dict[str, str]
     """Model, versions, machine."""
     git: dict[str, str]
 
 
 class CorpusRow(TypedDict):
-    """What became of a corpus."""
+    """Size of a corpus, and what was left out."""
 
     name: str
     lines: int
@@ -46,7 +46,7 @@ class SampleRow(TypedDict):
 
 
 class RunRecord(TypedDict):
-    """All of it."""
+    """The content of record.json."""
 
     visits: list[Visit]
     corpora: list[CorpusRow]
@@ -55,7 +55,7 @@ class RunRecord(TypedDict):
 
 
 def read_record(run: Path) -> RunRecord:
-    """The record of `run`; an empty one where there is none.
+    """Read the record of `run`; an empty one if there is none.
 
     Raises:
         CheckpointError: it is damaged.
@@ -73,7 +73,7 @@ def read_record(run: Path) -> RunRecord:
 
 
 def corpus_row(name: str, report: CorpusReport) -> CorpusRow:
-    """What the report says of a corpus."""
+    """Make the row of a corpus."""
     return CorpusRow(
         name=name,
         lines=report.lines,
@@ -92,7 +92,7 @@ def record_start(
     facts: Mapping[str, str],
     git: Mapping[str, str],
 ) -> None:
-    """Add that `run` begins, or goes on, after `step`. A run that begins anew has a new record.
+    """Record that `run` starts or resumes after `step`; after step 0 the record is new.
 
     Raises:
         CheckpointError: the record is damaged.
@@ -107,7 +107,7 @@ def record_start(
 
 
 def record_samples(run: Path, step: int, samples: Sequence[SampleRow]) -> None:
-    """Put the samples of a validation in place of those before.
+    """Replace the samples by those of a validation.
 
     Raises:
         CheckpointError: the record is damaged.

@@ -22,7 +22,7 @@ def show_samples(
     metrics: MetricsLog,
     say: Callable[[str], None],
 ) -> None:
-    """Say each sample, give it to TensorBoard with its picture, and keep it for the report.
+    """Show each sample, write it for TensorBoard with its picture, and record it for the report.
 
     Raises:
         CheckpointError, DataError: the file system refused.
@@ -42,7 +42,7 @@ def show_samples(
 
 
 def attention_picture(sample: Sample) -> NDArray[np.uint8] | None:
-    """Which source pieces its translation was read from, (H, W, 3).
+    """Draw the attention of the translation, (H, W, 3).
 
     None for a sentence whose attention was not kept: one that is blank, or was cut as too long.
     """

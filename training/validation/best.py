@@ -1,4 +1,4 @@
-"""Best: the best validation of a run by one metric."""
+"""The best validation of a run, by one metric."""
 
 import math
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from training.metrics.names import LABELS
 
 @dataclass
 class Best:
-    """The best validation of a run by one metric, and how many came after it without a better."""
+    """Best score of a run by one metric, and the number of validations since."""
 
     metric: str
     score: float | None = None  # None before the first validation
     without_better: int = 0
 
     def offer(self, score: float) -> bool:
-        """Count a validation; whether it is the best one so far. An equal one is not better.
+        """Count a validation; return whether it is the best so far. An equal one is not better.
 
         A score that is not a number is the worst.
         """
@@ -26,7 +26,7 @@ class Best:
         return better
 
     def describe(self) -> str:
-        """`best BLEU 38.54`, or that there is none."""
+        """Describe the best score, such as `best BLEU 38.54`."""
         label = LABELS[self.metric]
         if self.score is None:
             return f"no {label} yet"
@@ -34,7 +34,7 @@ class Best:
 
 
 def rank(metric: str, score: float) -> float:
-    """The higher, the better `score` is."""
+    """Rank a score: higher is better for every metric."""
     if math.isnan(score):
         return -math.inf
     return -score if metric == "loss" else score

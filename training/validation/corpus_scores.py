@@ -3,7 +3,7 @@
 References are lists of lines: line i of each of them is right for line i of the hypotheses.
 
 A bootstrap (Koehn 2004) draws the lines of the corpus anew, with replacement, many times: how much
-a score varies among the draws tells how much it depends on the choice of the lines.
+a score varies among the draws shows how much it depends on the choice of the lines.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """One metric on one corpus."""
+    """Score of a corpus by one metric."""
 
     value: float
     interval: Interval | None
@@ -53,7 +53,7 @@ def score_corpus(
     bootstrap: int,
     baseline: Sequence[str] | None = None,
 ) -> dict[str, Score]:
-    """Scores of `hypotheses`, 0 to 100, all lists of the same length, one line at least.
+    """Score `hypotheses`, 0 to 100, all lists of the same length, one line at least.
 
     Args:
         tokenizer: of BLEU; chrF and ROUGE have no choice.
@@ -79,7 +79,7 @@ def length_ratio(
     tokenizer: BleuTokenizer,
     bootstrap: int,
 ) -> Score:
-    """Tokens of the hypotheses by tokens of the references, as BLEU counts them.
+    """Divide tokens of the hypotheses by tokens of the references, as BLEU counts them.
 
     Of several references of a line that counts whose length is the closest. The interval is that of
     the draws of lines that sacrebleu makes with its usual seed.
@@ -136,7 +136,7 @@ def _by_rouge(
     bootstrap: int,
     baseline: Sequence[str] | None,
 ) -> Score:
-    """The mean over the lines, and what sacrebleu's bootstrap makes of such a metric."""
+    """Mean over the lines, with the bootstrap of sacrebleu."""
     lines = _line_scores(name, hypotheses, references)
     signature = _signature(len(references), bootstrap, SIGNATURE)
     if not bootstrap:
@@ -160,7 +160,7 @@ def _by_rouge(
 def _line_scores(
     name: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> NDArray[np.float64]:
-    """Of each line (N,), against that reference which gives the most (Lin 2004, section 2.1)."""
+    """Score each line (N,) against its best reference (Lin 2004, section 2.1)."""
     score: Callable[[str, str], float] = rouge_l
     if name != "rouge_l":
         score = partial(rouge_n, n=int(name.removeprefix("rouge_")))

@@ -1,4 +1,4 @@
-"""Evaluation of a network on the dev set: loss by teacher forcing, metrics of what is searched."""
+"""Evaluation of a network on the dev set: loss by teacher forcing, metrics of its translations."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ ROWS = 64  # sentences in a batch of teacher forcing
 
 
 class Sample(NamedTuple):
-    """One dev sentence, for people to look at."""
+    """A dev sentence and its translation, for people to look at."""
 
     source: str
     reference: str
@@ -46,17 +46,17 @@ class Evaluation:
         return math.exp(min(self.loss, 100.0))
 
     def value(self, name: str) -> float:
-        """The loss, or one of the scores."""
+        """Return the loss, or one of the scores."""
         return self.loss if name == "loss" else self.scores[name].value
 
     def figures(self) -> dict[str, float | str]:
-        """What metrics.jsonl has of it."""
+        """Return the values for metrics.jsonl."""
         figures: dict[str, float | str] = {"dev_loss": self.loss, "dev_ppl": self.ppl}
         figures |= {f"dev_{name}": score.value for name, score in self.scores.items()}
         return figures | {f"{name}_signature": s.signature for name, s in self.scores.items()}
 
     def describe(self) -> str:
-        """Part of a line of the log."""
+        """Describe loss and scores, for a line of the log."""
         words = [f"dev loss {self.loss:.3f}", f"ppl {self.ppl:.2f}"]
         words += [f"{LABELS[name]} {score.value:.2f}" for name, score in self.scores.items()]
         return "  ".join(words)
@@ -73,7 +73,7 @@ def evaluate(
     samples: int,
     dtype: torch.dtype,
 ) -> Evaluation:
-    """Scores of `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`.
+    """Score `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`.
 
     The first `samples` sentences are searched once more, to keep their attention weights alone.
     `validation` must be resolved.
@@ -104,7 +104,7 @@ def evaluate(
 
 @torch.inference_mode()
 def corpus_loss(network: Seq2Seq, corpus: Corpus) -> float:
-    """Unsmoothed negative log-likelihood in nats per target piece, in fp32."""
+    """Compute the unsmoothed negative log-likelihood in nats per target piece, in fp32."""
     device = next(network.parameters()).device
     order = sorted(range(len(corpus.sources)), key=lambda row: len(corpus.targets[row]))
     total, pieces = 0.0, 0

@@ -1,4 +1,4 @@
-"""The divergence guard: what is bad, for how long, and how often a run may go back."""
+"""The divergence monitor: which losses are bad, for how long, and how often a run may go back."""
 
 import math
 
@@ -9,80 +9,80 @@ from training.loop.divergence import (
     IN_A_ROW,
     MOST_ROLLBACKS,
     WINDOW,
-    DivergenceGuard,
+    DivergenceMonitor,
     TrainingDiverged,
 )
 
 
-def calm(losses: int = FEWEST, nll: float = 2.0) -> DivergenceGuard:
-    guard = DivergenceGuard(0.005)
+def calm(losses: int = FEWEST, nll: float = 2.0) -> DivergenceMonitor:
+    monitor = DivergenceMonitor(0.005)
     for _ in range(losses):
-        guard.watch(nll)
-    return guard
+        monitor.watch(nll)
+    return monitor
 
 
 def test_the_limit_is_one_and_a_half_medians_and_a_nat() -> None:
     assert calm(FEWEST - 1).limit == math.inf
-    guard = calm()
-    assert guard.limit == 4.0
-    guard.watch(4.0)
-    assert guard.bad == 0
-    guard.watch(4.01)
-    assert guard.bad == 1
+    monitor = calm()
+    assert monitor.limit == 4.0
+    monitor.watch(4.0)
+    assert monitor.bad == 0
+    monitor.watch(4.01)
+    assert monitor.bad == 1
 
 
 @pytest.mark.parametrize("nll", [9.0, math.inf, math.nan])
 def test_only_many_bad_updates_in_a_row_are_a_divergence(nll: float) -> None:
-    guard = calm()
+    monitor = calm()
     for _ in range(3):
         for _ in range(IN_A_ROW - 1):
-            guard.watch(nll)
-        assert not guard.diverged
-        guard.watch(2.0)
+            monitor.watch(nll)
+        assert not monitor.diverged
+        monitor.watch(2.0)
     for _ in range(IN_A_ROW):
-        guard.watch(nll)
-    assert guard.diverged
-    assert guard.limit == 4.0  # bad losses are no measure
+        monitor.watch(nll)
+    assert monitor.diverged
+    assert monitor.limit == 4.0  # bad losses are no measure
 
 
 def test_the_median_is_that_of_the_last_losses() -> None:
-    guard = calm(WINDOW, 6.0)
+    monitor = calm(WINDOW, 6.0)
     for _ in range(WINDOW):
-        guard.watch(1.0)
-    assert guard.limit == 2.5
+        monitor.watch(1.0)
+    assert monitor.limit == 2.5
 
 
 def test_three_returns_halve_the_rate_and_the_fourth_gives_up() -> None:
-    guard = calm()
+    monitor = calm()
     for number in range(1, MOST_ROLLBACKS + 1):
-        guard.bad = IN_A_ROW
-        guard.roll_back(100, [2.0])
-        assert (guard.bad, guard.rate_factor) == (0, 0.5**number)
+        monitor.bad = IN_A_ROW
+        monitor.roll_back(100, [2.0])
+        assert (monitor.bad, monitor.rate_factor) == (0, 0.5**number)
     with pytest.raises(TrainingDiverged, match=r"step 400.*Try a lower optimizer\.learning_rate"):
-        guard.roll_back(400, [2.0])
+        monitor.roll_back(400, [2.0])
 
 
 def test_its_state_travels_and_a_new_learning_rate_starts_unhalved() -> None:
-    guard = calm()
-    guard.watch(9.0)
-    guard.roll_back(5, [2.0] * FEWEST)
-    guard.watch(9.0)
-    same, lowered = DivergenceGuard(0.005), DivergenceGuard(0.001)
-    same.load_state(guard.state())
-    lowered.load_state(guard.state())
-    assert same.state() == guard.state()
+    monitor = calm()
+    monitor.watch(9.0)
+    monitor.roll_back(5, [2.0] * FEWEST)
+    monitor.watch(9.0)
+    same, lowered = DivergenceMonitor(0.005), DivergenceMonitor(0.001)
+    same.load_state(monitor.state())
+    lowered.load_state(monitor.state())
+    assert same.state() == monitor.state()
     assert (same.rate_factor, lowered.rate_factor) == (0.5, 1.0)
     assert lowered.bad == 1
 
 
 def test_a_return_is_in_vain_until_an_update_is_good() -> None:
-    guard = calm()
+    monitor = calm()
     for times in (1, 2):
-        guard.roll_back(100, [3.0] * FEWEST)
-        guard.watch(math.nan)
-        assert guard.in_vain == times
-    resumed = DivergenceGuard(0.005)
-    resumed.load_state(guard.state())
+        monitor.roll_back(100, [3.0] * FEWEST)
+        monitor.watch(math.nan)
+        assert monitor.in_vain == times
+    resumed = DivergenceMonitor(0.005)
+    resumed.load_state(monitor.state())
     assert resumed.in_vain == 2
     resumed.watch(5.5)  # 1.5 times 3 and a nat
     assert (resumed.in_vain, resumed.bad) == (0, 0)

@@ -66,7 +66,7 @@ def test_the_beginning_is_kept_until_a_checkpoint_is_good(
     beginning, batches = copied(running), running.batches()
     rollback = Rollback(running, run, World())
     running.update(next(batches))
-    running.guard.bad = 1
+    running.divergence.bad = 1
     save(running, run, tiny_tokenizer, "best", "last")
     rollback.saved()
     resumed = trainer(tiny_config, tiny_tokenizer)  # that finds the bad checkpoint
@@ -75,7 +75,7 @@ def test_the_beginning_is_kept_until_a_checkpoint_is_good(
     for lost, way in ((running, rollback), (resumed, after_kill)):
         assert "back to the weights of step 0," in way.roll_back()
         assert_stands_at(lost, beginning)
-        assert lost.guard.limit == pytest.approx(1.5 * math.log(tiny_tokenizer.vocab_size) + 1)
+        assert lost.divergence.limit == pytest.approx(1.5 * math.log(tiny_tokenizer.vocab_size) + 1)
     running.update(next(batches))
     good = save(running, run, tiny_tokenizer, "last")
     rollback.saved()
@@ -89,20 +89,20 @@ def test_a_second_return_in_vain_goes_further_back(
 ) -> None:
     running, run = trainer(tiny_config, tiny_tokenizer), tmp_path / "run"
     batches = running.batches()
-    running.guard.good.extend([6.0] * FEWEST)
+    running.divergence.good.extend([6.0] * FEWEST)
     older = save(running, run, tiny_tokenizer, "best")
     running.update(next(batches))
     newer = save(running, run, tiny_tokenizer, "last")
     running.update(next(batches))
-    running.guard.bad = 3
+    running.divergence.bad = 3
     save(running, run, tiny_tokenizer, "last")
     rollback = Rollback(running, run, World())
     assert "back to the weights of step 1," in rollback.roll_back()
     assert_stands_at(running, newer)
-    running.guard.watch(math.nan)
+    running.divergence.watch(math.nan)
     assert "back to the weights of step 0," in rollback.roll_back()
     assert_stands_at(running, older)
-    running.guard.watch(2.0)
+    running.divergence.watch(2.0)
     assert "back to the weights of step 1," in rollback.roll_back()
 
 
@@ -111,7 +111,7 @@ def test_what_counts_as_a_good_checkpoint(
 ) -> None:
     running = trainer(tiny_config, tiny_tokenizer)
     for steps, bad, in_vain in ((1, 0, 0), (2, 1, 0), (3, 0, 1), (4, 0, 0), (5, 2, 2), (6, 0, 0)):
-        running.steps, running.guard.bad, running.guard.in_vain = steps, bad, in_vain
+        running.steps, running.divergence.bad, running.divergence.in_vain = steps, bad, in_vain
         save(running, tmp_path, tiny_tokenizer, *(("last",) if steps == 5 else ()))
     found = [path.name for path in good_checkpoints(tmp_path)]
     assert found == ["step-000004", "step-000001"]  # a kill has left the sixth

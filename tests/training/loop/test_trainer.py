@@ -1,4 +1,4 @@
-"""One update of the trainer, against the update written out, and its guards."""
+"""One update of the trainer, against the update written out, and what it refuses."""
 
 import dataclasses
 import math
@@ -41,7 +41,7 @@ def test_an_update_is_clipped_adamw_on_the_mean_loss(
     reference = torch.optim.AdamW(
         two.network.parameters(), lr=0.005, betas=(0.9, 0.98), weight_decay=0.01
     )
-    loss = two.parts.loss(batch, 1).smoothed / len(batch.tgt_out)
+    loss = two.accumulation.loss(batch, 1).smoothed / len(batch.tgt_out)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(two.network.parameters(), 0.5)
     reference.step()
@@ -86,15 +86,15 @@ def test_a_non_finite_loss_changes_nothing_and_is_counted(
     for _ in range(IN_A_ROW - 1):
         broken.update(next(batches))
     assert broken.skipped == IN_A_ROW - 1
-    assert not broken.guard.diverged
+    assert not broken.divergence.diverged
     for parameter, old in zip(broken.parameters, before, strict=True):
         assert torch.equal(parameter, old)
     broken.update(next(batches))
-    assert broken.guard.diverged
+    assert broken.divergence.diverged
     with torch.no_grad():
         broken.network.output.bias.copy_(good)
     broken.update(next(batches))
-    assert (broken.skipped, broken.guard.bad) == (IN_A_ROW, 0)
+    assert (broken.skipped, broken.divergence.bad) == (IN_A_ROW, 0)
 
 
 @pytest.mark.parametrize("feeding", ["false", "true"])
@@ -122,10 +122,10 @@ def test_dropout_depends_on_seed_step_and_part_alone(
     one, two = (trainer(tiny_config, tiny_tokenizer, "run.accumulate=2") for _ in range(2))
     rows = next(one.batches())
     torch.rand(5)  # what else draws numbers does not matter
-    first = one.parts.gradients(rows, step=1)
+    first = one.accumulation.gradients(rows, step=1)
     torch.rand(3)
-    assert torch.equal(first, two.parts.gradients(rows, step=1))
-    assert not torch.equal(first, two.parts.gradients(rows, step=2))
+    assert torch.equal(first, two.accumulation.gradients(rows, step=1))
+    assert not torch.equal(first, two.accumulation.gradients(rows, step=2))
     assert len({part_seed(s, t, n) for s in (1, 2) for t in (1, 2) for n in (0, 1)}) == 8
 
 

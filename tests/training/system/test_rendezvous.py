@@ -4,13 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from torch._C._distributed_c10d import HashStore, PrefixStore, Store
 
-from training.system.rendezvous import meeting
+from training.system.rendezvous import attempt_store
 
 
 def meet(store: Store, order: list[int]) -> list[PrefixStore]:
     """One attempt of three workers, started in this order; the last one is late."""
     with ThreadPoolExecutor(3) as pool:
-        return [f.result(30) for f in [pool.submit(meeting, store, rank, 3) for rank in order]]
+        return [
+            f.result(30) for f in [pool.submit(attempt_store, store, rank, 3) for rank in order]
+        ]
 
 
 def test_all_find_the_same_place_and_each_attempt_another() -> None:

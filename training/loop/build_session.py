@@ -1,0 +1,107 @@
+"""Building a session: the parts of a run, each finished before the next that needs it."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from model.decoding.engine import check_room, room_for
+from model.decoding.precision.precision import resolve_precision
+from training.config.train_config import TrainConfig
+from training.data.text_corpus import digest_of, encode_corpus, read_pairs
+from training.data.training_set import even_pairs, load_training_set, make_loader
+from training.loop.initialize import new_origin, starting_weights
+from training.loop.resolve_config import resolve_config
+from training.loop.resume import (
+    check_same_data,
+    check_same_step,
+    check_shared_data,
+    load_saved_state,
+)
+from training.loop.rollback import Rollback, good_checkpoints
+from training.loop.session import Session
+from training.loop.trainer import Trainer
+from training.losses.distillation import teacher_digest
+from training.losses.make_objective import make_objective
+from training.system.distributed import World
+from training.system.memory_use import bound_kernel_cache
+from training.validation.best import Best
+
+
+def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) -> Session:
+    """Read the data, learn or load the tokenizer, build the trainer, and load what `resume` finds.
+
+    Every process must call this. Nothing is written yet.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: as their names say.
+    """
+    bound_kernel_cache()
+    torch.set_num_threads(world.threads(given.run.threads))
+    device = world.device(given.run.device)
+    dev_pairs = read_pairs(given.data.dev, given.data)
+    saved = load_saved_state(run) if resume else None
+    check_same_step(run, saved.steps if saved else 0, world)
+
+    config, tokenizer = resolve_config(
+        given,
+        run,
+        resume=resume,
+        saved=saved,
+        dev_targets=dev_pairs.targets,
+        device=device,
+        world=world,
+    )
+    length = config.model.max_length
+    check_room(config.search, length, room_for(config.search, length))  # before any validation
+    # A rollback may need the beginning until there is a good checkpoint.
+    replaced = saved is not None and next(good_checkpoints(run), None) is not None
+    weights = None if replaced else starting_weights(config.finetune, config.model, tokenizer)
+
+    data = load_training_set(config.data, tokenizer, max_length=length)
+    dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
+    digests = {
+        "data_digest": data.digest(),
+        "dev_digest": digest_of(dev_pairs),
+        "teacher_digest": teacher_digest(config.objective.teacher),
+    }
+    check_shared_data(digests, world)
+    if saved:
+        check_same_data(digests, saved.values)
+
+    loader = make_loader(config, data, tokenizer)
+    links = config.shortlist.max_links
+    pairs = partial(even_pairs, loader, most_links=links, sampled=False)
+    trainer = Trainer(
+        config,
+        loader,
+        device=device,
+        dtype=resolve_precision(config.run.precision, device),
+        world=world,
+        objective=make_objective(config, pairs, tokenizer, device),
+        weights=weights,
+    )
+    if saved:
+        origin = saved.origin
+    else:
+        origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
+    best = Best(config.validation.best)
+    rollback = Rollback(trainer, run, world)
+    if saved:
+        trainer.load_state(saved.tensors, saved.values["trainer"])
+        best.score = saved.values["best_score"]
+        best.without_better = saved.values["without_better"]
+    return Session(
+        run=run,
+        resume=resume,
+        world=world,
+        config=config,
+        tokenizer=tokenizer,
+        data=data,
+        dev_corpus=dev_corpus,
+        digests=digests,
+        origin=origin,
+        trainer=trainer,
+        best=best,
+        rollback=rollback,
+    )

@@ -1,0 +1,81 @@
+"""The training loop: batch, update, log, divergence, validation and save, stop signal."""
+
+import time
+from collections.abc import Sequence
+
+from training.config.train_config import save_config
+from training.loop.run_logger import RunLogger, open_logger
+from training.loop.session import Session
+from training.loop.signals import Interrupted, stop_signals
+
+REHEARSED = 64
+"""Dev sentences that are translated before the first update: a validation that cannot work fails
+then, not after a thousand updates, and its memory is taken from the beginning."""
+
+
+def train(session: Session) -> None:
+    """Train a session to its end; every process must call this.
+
+    Raises:
+        Interrupted: see `loop`.
+        TrainingDiverged: see `Rollback.roll_back`.
+    """
+    if not session.world.leads:
+        with stop_signals() as received:
+            loop(session, None, received)
+        return
+    save_config(session.config, session.run / "config.yaml")
+    if session.config.shortlist.candidates:
+        session.learn_shortlist()
+    with open_logger(session) as logger, stop_signals() as received:
+        logger.begin()
+        session.evaluate(session.dev_corpus.first(REHEARSED))
+        loop(session, logger, received)
+        logger.end()
+
+
+def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) -> None:
+    """Train up to `max_steps`, or until patience runs out; validate and save on the way.
+
+    Args:
+        logger: of the first process, which also validates and saves; None in the others.
+        received: numbers of the stop signals so far; grows meanwhile.
+
+    Raises:
+        Interrupted: after a stop signal to any process, when the state is saved.
+        TrainingDiverged: see `Rollback.roll_back`.
+    """
+    trainer, best, run, world = session.trainer, session.best, session.config.run, session.world
+    batches = trainer.batches()
+    while not session.finished:
+        update = trainer.update(next(batches))
+        if logger:
+            logger.updated(update)
+
+        if trainer.divergence.diverged:
+            message = session.rollback.roll_back()
+            if logger:
+                logger.say(message)
+
+        due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
+        if due:
+            if logger:
+                validate(session, logger)
+            best.without_better = world.shared(lambda: best.without_better)
+            session.rollback.saved()
+
+        stop = world.highest(received[0] if received else 0)
+        if stop and not session.finished:
+            if logger and not due:
+                session.save(evaluation=None)
+            raise Interrupted(stop)
+
+
+def validate(session: Session, logger: RunLogger) -> None:
+    """Evaluate the averaged weights on the dev set, log, save, and move the links."""
+    with logger.progress.paused():
+        started = time.perf_counter()
+        result = session.evaluate(session.dev_corpus)
+        better = session.best.offer(result.value(session.best.metric))
+        logger.validated(result, better=better, seconds=time.perf_counter() - started)
+        session.save(evaluation=result, best=better)
