@@ -106,11 +106,6 @@ class Scorer:
         self._tokenizer, self._options = tokenizer, options
         self.waiting: Scheduler[ScoreJob] = Scheduler()
 
-    @property
-    def busy(self) -> bool:
-        """Whether `step` has anything to do."""
-        return self.waiting.waiting > 0
-
     def join(self, pairs: ScoreJob, now: float) -> None:
         """Let `pairs` wait."""
         pairs.ticket.correct(pairs.texts, pairs.pieces)

@@ -34,7 +34,7 @@ from service.engine.reply import Outbox, Ticket
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
 from service.limits.admission import Admitted
-from service.observability.engine_observer import Observer
+from service.observability.metrics import Metrics
 from service.observability.request_record import Phase, reached
 
 log = logging.getLogger(__name__)
@@ -58,10 +58,6 @@ class Stats:
     """Sentences in the engines."""
     slots: int
     """Sentences that fit into the engines with the default options."""
-    pieces_per_s: float
-    """Source pieces finished in a second of work; 0 until that was measured."""
-    step_s: float
-    """Seconds that a step takes, lately."""
 
 
 class Worker:
@@ -79,6 +75,7 @@ class Worker:
         profile: TextProfile | None = None,
         stuck_s: float = STUCK_S,
         max_rows: int | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """
         Args:
@@ -89,6 +86,7 @@ class Worker:
             profile: what the model does with text; that of the checkpoint if None.
             stuck_s: how long a step may take before `alive` is False.
             max_rows: hypotheses in flight in each of the two engines; see `ROWS` if None.
+            metrics: where the engines write what they do; metrics of its own if None.
 
         Raises:
             RequestError: the default options allow more target pieces than any engine has room for,
@@ -113,19 +111,15 @@ class Worker:
         preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         self._engine_loop = EngineLoop(
-            self._new_engine, checkpoint.tokenizer, preprocessor, scorer, rows
+            self._new_engine,
+            checkpoint.tokenizer,
+            preprocessor,
+            scorer,
+            rows,
+            (metrics or Metrics()).engine(name),
         )
         self._outbox = Outbox()
         self._thread = EngineThread(self._engine_loop, self._outbox, stuck_s)
-
-    @property
-    def observer(self) -> Observer:
-        """What is told about the work, in the thread of the engine."""
-        return self._engine_loop.observer.observer
-
-    @observer.setter
-    def observer(self, observer: Observer) -> None:
-        self._engine_loop.observe(observer)
 
     def start(self) -> None:
         """Begin to translate; returns when everything is warm.
@@ -250,8 +244,6 @@ class Worker:
             waiting_pieces=engine_loop.interactive.waiting.pieces + engine_loop.bulk.waiting.pieces,
             in_use=engine_loop.interactive.sentences + engine_loop.bulk.sentences,
             slots=slots + max(1, engine_loop.bulk.max_rows // self.options.beam_size),
-            pieces_per_s=engine_loop.throughput.pieces_per_s,
-            step_s=engine_loop.throughput.step_s,
         )
 
     async def _job(

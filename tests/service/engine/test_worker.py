@@ -28,7 +28,7 @@ from service.engine.request_params import RequestParams
 from service.engine.worker import Worker
 from service.errors import DeadlinePassed, EngineFailed, ShuttingDown
 from service.limits.admission import Admission
-from service.observability.engine_observer import Silent
+from service.observability.metrics import Metrics
 from tests.patience import PATIENCE_S
 
 TEXTS = [
@@ -51,9 +51,13 @@ def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
 
 @asynccontextmanager
 async def running(
-    checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, max_rows: int = 160
+    checkpoint: Checkpoint,
+    dtype: torch.dtype = torch.float32,
+    max_rows: int = 160,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Worker]:
-    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=dtype, max_rows=max_rows)
+    cpu = torch.device("cpu")
+    worker = Worker("tiny", checkpoint, device=cpu, dtype=dtype, max_rows=max_rows, metrics=metrics)
     await asyncio.to_thread(worker.start)
     try:
         yield worker
@@ -353,52 +357,49 @@ def test_a_step_without_end_is_no_life(
     run(test())
 
 
-def test_an_observer_that_raises_disturbs_nobody(
-    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(Silent):
-        def finished(self, source_pieces: int, target_pieces: int) -> None:
-            raise ZeroDivisionError
+def test_metrics_tell_of_steps_waits_and_pieces(checkpoint: Checkpoint) -> None:
+    metrics = Metrics()
+
+    def value(name: str) -> float:
+        found = metrics.registry.get_sample_value(f"dragoman_{name}", {"model": "tiny"})
+        assert found is not None
+        return found
 
     async def test() -> None:
-        async with running(checkpoint) as worker:
-            expected = await translate(worker, TEXTS)
-            worker.observer = Broken()
-            assert await translate(worker, TEXTS) == expected
-
-    run(test())
-    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
-
-
-def test_an_observer_hears_of_steps_waits_and_pieces(checkpoint: Checkpoint) -> None:
-    class Counting(Silent):
-        def __init__(self) -> None:
-            self.rows: list[int] = []
-            self.waits: list[float] = []
-            self.pieces = 0
-
-        def step(self, seconds: float, rows: int) -> None:
-            assert seconds > 0
-            self.rows.append(rows)
-
-        def queued(self, seconds: float) -> None:
-            self.waits.append(seconds)
-
-        def finished(self, source_pieces: int, target_pieces: int) -> None:
-            self.pieces += source_pieces
-
-    async def test() -> None:
-        async with running(checkpoint) as worker:
-            counting = Counting()
-            worker.observer = counting
-            assert worker.observer is counting
+        async with running(checkpoint, metrics=metrics) as worker:
             (found,) = await translate(worker, ["der Hund läuft."])
-            assert counting.pieces == len(found.source_pieces)
-            assert set(counting.rows) == {worker.options.beam_size}
-            assert len(counting.waits) == 1
-            assert 0 <= counting.waits[0] < 60
+            beam = worker.options.beam_size
+        best = found.hypotheses[0]
+        assert value("sentences_total") == 1
+        assert value("source_pieces_total") == len(found.source_pieces)
+        assert value("target_pieces_total") == len(best.pieces)
+        assert value("step_seconds_count") > 0
+        assert value("step_rows_total") == value("step_seconds_count") * beam
+        assert value("queue_seconds_count") == 1
+        assert 0 <= value("queue_seconds_sum") < PATIENCE_S
+        assert value("step_seconds_sum") > 0
 
     run(test())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(RuntimeError, "step"), (torch.OutOfMemoryError, "memory")]
+)
+def test_failures_of_the_engine_are_counted_by_kind(
+    checkpoint: Checkpoint, poison: list[type[Exception]], error: type[Exception], kind: str
+) -> None:
+    metrics = Metrics()
+
+    async def test() -> None:
+        async with running(checkpoint, metrics=metrics) as worker:
+            poison.append(error)
+            with pytest.raises(EngineFailed):
+                await translate(worker, ["日本語"])
+
+    run(test())
+    labels = {"model": "tiny", "kind": kind}
+    counted = metrics.registry.get_sample_value("dragoman_engine_failures_total", labels)
+    assert counted == 2  # in company, and again alone
 
 
 def test_a_deadline_that_passes_frees_the_slots(checkpoint: Checkpoint, steps: list[str]) -> None:
