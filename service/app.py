@@ -17,8 +17,7 @@ from service.api.routes.health import health_router
 from service.api.routes.models import models_router
 from service.api.routes.page import page_router
 from service.api.routes.score import score_router
-from service.api.routes.summarize import summarize_router
-from service.api.routes.translate import translate_router
+from service.api.routes.texts import texts_router
 from service.engine.worker import Worker
 from service.limits.admission import Admission
 from service.limits.api_keys import APIKeys
@@ -27,7 +26,7 @@ from service.observability.tracing import tracing_of
 from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
-BUSY = (translate_router, summarize_router, score_router)
+BUSY = (texts_router, score_router)
 """The routes that give work to a model."""
 
 

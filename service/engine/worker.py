@@ -23,17 +23,16 @@ from model.decoding.precision.precision import runnable
 from model.decoding.selftest import rows_are_independent
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
-from model.translation.assemble import Prepared, Translation, assemble, check_languages, prepare
+from model.translation.assemble import Prepared, Translation, assemble, check_languages
 from model.translation.phrases import Phrases
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
 from service.engine.job import Job, Unassembled
-from service.engine.preprocess import Preprocessor, numbered
+from service.engine.preprocess import Preprocessor
 from service.engine.reply import Outbox, Ticket
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
-from service.limits.admission import Admitted
 from service.observability.metrics import Metrics
 from service.observability.request_record import Phase, reached
 
@@ -107,13 +106,13 @@ class Worker:
         check_room(self.options, self.limit, self._max_length)
         self._phrases.check(self.options)
         check_languages(self.options, self.profile)
-        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer, self.options)
-        preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
+        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer)
+        self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         self._engine_loop = EngineLoop(
             self._new_engine,
             checkpoint.tokenizer,
-            preprocessor,
+            self._preprocessor,
             scorer,
             rows,
             (metrics or Metrics()).engine(name),
@@ -138,27 +137,17 @@ class Worker:
         """
         self._thread.stop(drain_s)
 
-    async def translate(
-        self,
-        texts: Sequence[str],
-        options: SearchOptions,
-        params: RequestParams,
-        admitted: Admitted,
-        *,
-        aligned: bool = True,
-    ) -> list[Translation]:
+    async def translate(self, texts: Sequence[str], params: RequestParams) -> list[Translation]:
         """The translations of `texts`, in their order. If cancelled, they leave the engine.
 
-        Their alignments take time; with `aligned=False` they are empty.
-
         Raises:
-            RequestError: `options` allow more target pieces than the engine has room for, or
+            RequestError: the options allow more target pieces than the engine has room for, or
                 demand what these texts, or this model, cannot have.
             DeadlinePassed: that of `params` came first.
             ShuttingDown: `stop` was called.
             EngineFailed: this request makes the engine fail.
         """
-        job = await self._job(texts, options, params, admitted, stream=False, aligned=aligned)
+        job = await self._job(texts, params, stream=False)
         self._thread.submit(partial(self._engine_loop.add_job, job))
         reached(Phase.SUBMITTED)
         try:
@@ -170,13 +159,7 @@ class Worker:
             self._see_off(job)
 
     async def stream(
-        self,
-        text: str,
-        options: SearchOptions,
-        params: RequestParams,
-        admitted: Admitted,
-        *,
-        aligned: bool = True,
+        self, text: str, params: RequestParams
     ) -> AsyncGenerator[str | Translation, None]:
         """The beginning of the translation, longer each time, and then all of it.
 
@@ -185,7 +168,7 @@ class Worker:
         Raises:
             RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
-        job = await self._job([text], options, params, admitted, stream=True, aligned=aligned)
+        job = await self._job([text], params, stream=True)
         self._thread.submit(partial(self._engine_loop.add_job, job))
         reached(Phase.SUBMITTED)
         try:
@@ -199,13 +182,9 @@ class Worker:
             self._see_off(job)
 
     async def score(
-        self,
-        sources: Sequence[str],
-        targets: Sequence[str],
-        params: RequestParams,
-        admitted: Admitted,
+        self, sources: Sequence[str], targets: Sequence[str], params: RequestParams
     ) -> list[Scored]:
-        """How probable each target is, given its source.
+        """How probable each target is, given its source. Of the options the length penalty counts.
 
         Raises:
             RequestError: a text is too long to be scored.
@@ -215,8 +194,7 @@ class Worker:
         as_pieces = await asyncio.to_thread(
             encode_pairs, self._segmenter.encode, self.tokenizer, sources, targets
         )
-        self._thread.check_open()
-        ticket: Ticket[list[Scored]] = Ticket(params, admitted, self._outbox)
+        ticket: Ticket[list[Scored]] = Ticket(params, self._outbox)
         pairs = ScoreJob(ticket, [*sources, *targets], as_pieces)
         self._thread.submit(partial(self._engine_loop.add_pairs, pairs))
         try:
@@ -246,30 +224,20 @@ class Worker:
             slots=slots + max(1, engine_loop.bulk.max_rows // self.options.beam_size),
         )
 
-    async def _job(
-        self,
-        texts: Sequence[str],
-        options: SearchOptions,
-        params: RequestParams,
-        admitted: Admitted,
-        *,
-        stream: bool,
-        aligned: bool,
-    ) -> Job:
+    async def _job(self, texts: Sequence[str], params: RequestParams, *, stream: bool) -> Job:
         """A job for the engine's thread, with those texts cut that would hold it up."""
+        options = params.options
         check_room(options, self.limit, self._max_length)
         check_languages(options, self.profile)
         self._thread.check_open()
         prepared: dict[int, Prepared] = {}
         for number, text in enumerate(texts):
             if len(text) > LARGE:
-                with numbered(number, len(texts)):
-                    prepared[number] = await asyncio.to_thread(
-                        prepare, text, options, self._segmenter, self._phrases
-                    )
-        self._thread.check_open()
-        ticket: Ticket[list[Translation | Unassembled]] = Ticket(params, admitted, self._outbox)
-        return Job(ticket, texts, options, stream=stream, aligned=aligned, prepared=prepared)
+                prepared[number] = await asyncio.to_thread(
+                    self._preprocessor.prepare, texts, number, options
+                )
+        ticket: Ticket[list[Translation | Unassembled]] = Ticket(params, self._outbox)
+        return Job(ticket, texts, stream=stream, prepared=prepared)
 
     async def _whole(self, answer: Translation | Unassembled, job: Job) -> Translation:
         """A text put together, if that is not done."""

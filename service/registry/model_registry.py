@@ -141,7 +141,7 @@ class ModelRegistry:
 
     def _choose(self, task: str | None, name: str | None, source: str, target: str) -> ServedModel:
         if self.draining:
-            raise shutting_down()
+            raise ShuttingDown
         found = [
             served
             for served in self._served.values()
@@ -224,7 +224,7 @@ class ModelRegistry:
             raise
         if self.draining:  # the end came in between
             await in_thread(partial(worker.stop, 0))
-            raise shutting_down()
+            raise ShuttingDown
         new = _served(entry, worker)
         old = self._served.get(entry.name)
         self._served[entry.name] = new
@@ -268,11 +268,6 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     Thread(target=run, name="model registry", daemon=True).start()
     return await asyncio.wrap_future(future)
-
-
-def shutting_down() -> ShuttingDown:
-    """What requests get that come too late."""
-    return ShuttingDown("The server is shutting down. Try again later.")
 
 
 def _ambiguous(task: str | None) -> AmbiguousModel:

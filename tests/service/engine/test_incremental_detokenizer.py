@@ -81,7 +81,8 @@ async def streamed(
 ) -> tuple[list[str], Translation]:
     told: list[str] = []
     with Admission(9, 10**6).enter(1) as admitted:
-        async for item in worker.stream(text, options, RequestParams(), admitted):
+        params = RequestParams(options=options, admitted=admitted)
+        async for item in worker.stream(text, params):
             if isinstance(item, Translation):
                 return told, item
             told.append(item)
@@ -122,7 +123,8 @@ def test_what_is_streamed_begins_the_final_text(
 
     async def whole() -> list[Translation]:
         with Admission(9, 10**6).enter(1) as admitted:
-            return await worker.translate([text], options, RequestParams(), admitted)
+            params = RequestParams(options=options, admitted=admitted)
+            return await worker.translate([text], params)
 
     assert asyncio.run(whole()) == [translation]
 
@@ -149,7 +151,8 @@ def test_a_reader_that_leaves_frees_the_slots(checkpoint: Checkpoint) -> None:
 
     async def leave() -> None:
         with Admission(9, 10**6).enter(1) as admitted:
-            stream = worker.stream(text, options, RequestParams(), admitted)
+            params = RequestParams(options=options, admitted=admitted)
+            stream = worker.stream(text, params)
             async for _ in stream:
                 break
             await stream.aclose()

@@ -69,10 +69,22 @@ async def translate(
     worker: Worker,
     texts: Sequence[str],
     options: SearchOptions | None = None,
-    params: RequestParams = RequestParams(),  # noqa: B008 - frozen
+    *,
+    key: str = "",
+    priority: int = 5,
+    deadline: float | None = None,
+    document: bool = False,
 ) -> list[Translation]:
     with Admission(10**6, 10**9).enter(1) as admitted:
-        return await worker.translate(texts, options or worker.options, params, admitted)
+        params = RequestParams(
+            options=options or worker.options,
+            admitted=admitted,
+            key=key,
+            priority=priority,
+            deadline=deadline,
+            document=document,
+        )
+        return await worker.translate(texts, params)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -407,23 +419,17 @@ def test_a_deadline_that_passes_frees_the_slots(checkpoint: Checkpoint, steps: l
         async with running(checkpoint, max_rows=2) as worker:
             steps.clear()
             in_flight = asyncio.create_task(
-                translate(
-                    worker, ["der Hund"], LONG, RequestParams(deadline=time.monotonic() + 0.02)
-                )
+                translate(worker, ["der Hund"], LONG, deadline=time.monotonic() + 0.02)
             )
             await growth(steps)
             before = len(steps)
             with pytest.raises(DeadlinePassed, match="deadline_ms"):  # never gets to the encoder
-                await translate(
-                    worker, ["die Frau"], QUICK, RequestParams(deadline=time.monotonic())
-                )
+                await translate(worker, ["die Frau"], QUICK, deadline=time.monotonic())
             assert len(steps) <= before + 2
             with pytest.raises(DeadlinePassed):
                 await in_flight
             assert worker.stats().in_use == worker.stats().waiting == 0
-            assert await translate(
-                worker, ["die Frau"], QUICK, RequestParams(deadline=time.monotonic() + 100)
-            )
+            assert await translate(worker, ["die Frau"], QUICK, deadline=time.monotonic() + 100)
 
     run(test())
 
@@ -459,10 +465,15 @@ def test_random_company_changes_no_bit(checkpoint: Checkpoint) -> None:
     async def one(worker: Worker, expected: dict[tuple[str, int], Translation]) -> None:
         number = rng.randrange(len(options))
         chosen = rng.choices(texts, k=rng.choice([1, 1, 2, 25]))
-        params = RequestParams(
-            key=rng.choice("abc"), priority=rng.randrange(10), document=rng.random() < 0.3
+        work = translate(
+            worker,
+            chosen,
+            options[number],
+            key=rng.choice("abc"),
+            priority=rng.randrange(10),
+            document=rng.random() < 0.3,
         )
-        task = asyncio.create_task(translate(worker, chosen, options[number], params))
+        task = asyncio.create_task(work)
         if rng.random() < 0.2:
             await asyncio.sleep(rng.random() / 50)
             task.cancel()
@@ -494,9 +505,8 @@ def test_pieces_are_told_to_the_admission(checkpoint: Checkpoint, steps: list[st
         admission = Admission(10, 10**6)
         async with running(checkpoint) as worker:
             with admission.enter(5000) as admitted:
-                task = asyncio.create_task(
-                    worker.translate(["der Hund läuft."], LONG, RequestParams(), admitted)
-                )
+                params = RequestParams(options=LONG, admitted=admitted)
+                task = asyncio.create_task(worker.translate(["der Hund läuft."], params))
                 while admission.pieces == 5000:
                     await asyncio.sleep(0.001)
                 pieces = len(worker.tokenizer.encode("der Hund läuft."))

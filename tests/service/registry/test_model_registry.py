@@ -89,7 +89,8 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 async def ask(worker: Worker) -> str:
     with Admission(10, 1000).enter(10) as admitted:
-        (translation,) = await worker.translate(["der Hund"], QUICK, RequestParams(), admitted)
+        params = RequestParams(options=QUICK, admitted=admitted)
+        (translation,) = await worker.translate(["der Hund"], params)
     return translation.hypotheses[0].translation
 
 
