@@ -8,6 +8,31 @@ is and exit with status 2. Failures of ours are ordinary Python exceptions and k
 class DragomanError(Exception):
     """Any mistake that a user can correct."""
 
+    def __init__(self, message: str, *, field: str = "", quoted: tuple[str, ...] = ()) -> None:
+        """
+        Args:
+            message: what is wrong and what to do; with `quoted`, `{}` stands for each of them.
+            field: what the message is about, such as "avoid" or "text.3". Whoever knows the place
+                better than the code that raised may set it.
+            quoted: what the user wrote and the message repeats.
+        """
+        super().__init__(message)
+        self.field, self.quoted = field, quoted
+
+    def __str__(self) -> str:
+        return self._told(tuple(map(repr, self.quoted)))
+
+    @property
+    def unquoted(self) -> str:
+        """The message without what the user wrote, for whoever must not repeat it."""
+        return self._told(("one",) * len(self.quoted))
+
+    def _told(self, quoted: tuple[str, ...]) -> str:
+        message = str(self.args[0])
+        if quoted:
+            message = message.format(*quoted)
+        return f"{self.field}: {message}" if self.field else message
+
 
 class ConfigError(DragomanError):
     """A configuration, a flag or a combination of options is wrong."""

@@ -17,18 +17,16 @@ from service.api.routes.health import health_router
 from service.api.routes.models import models_router
 from service.api.routes.page import page_router
 from service.api.routes.score import score_router
-from service.api.routes.summarize import summarize_router
-from service.api.routes.translate import translate_router
+from service.api.routes.texts import texts_router
 from service.engine.worker import Worker
 from service.limits.admission import Admission
 from service.limits.api_keys import APIKeys
 from service.limits.rate_limit import RateLimiter
-from service.observability.metrics import Metrics
 from service.observability.tracing import tracing_of
 from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
-BUSY = (translate_router, summarize_router, score_router)
+BUSY = (texts_router, score_router)
 """The routes that give work to a model."""
 
 
@@ -46,9 +44,6 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
 
     def workers() -> list[Worker]:
         return [served.worker for served in registry.served]
-
-    metrics = Metrics(workers, admission)
-    registry.watch(metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -78,10 +73,12 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
         )
     # Added last, it is the outermost.
     app.add_middleware(
-        RequestMiddleware, metrics=metrics, tracing=tracing, log_texts=settings.log_texts
+        RequestMiddleware, metrics=registry.metrics, tracing=tracing, log_texts=settings.log_texts
     )
     add_error_handlers(app)
-    app.include_router(health_router(workers, lambda: registry.draining, metrics))
+    app.include_router(
+        health_router(workers, lambda: registry.draining, admission, registry.metrics)
+    )
     for router in (*busy, models_router(registry, intake)):
         app.include_router(router)
     app.include_router(page_router())

@@ -29,7 +29,7 @@ class BodyTooLarge(RequestError):
     """A body over the limit."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"body: more than {limit} bytes. Send fewer or shorter texts.")
+        super().__init__(f"more than {limit} bytes. Send fewer or shorter texts.", field="body")
 
 
 class WrongContentType(RequestError):
@@ -55,12 +55,17 @@ class TooManyRequests(RequestError):
 class ShuttingDown(RequestError):
     """The server is about to exit."""
 
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down. Try again later.")
+
 
 class DeadlinePassed(RequestError):
     """The time that the request allowed was over before the answer was ready."""
 
     def __init__(self) -> None:
-        super().__init__("deadline_ms: it passed before the answer was ready. Allow more time.")
+        super().__init__(
+            "it passed before the answer was ready. Allow more time.", field="deadline_ms"
+        )
 
 
 class ClientGone(Exception):

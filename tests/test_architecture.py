@@ -145,8 +145,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "service/api": (
         "routes",
-        "text_request",
-        "fast_path intake middleware openapi request_options responses sse",
+        "fast_path intake middleware openapi responses sse",
         "error_responses",
         "requests",
     ),

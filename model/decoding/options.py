@@ -238,15 +238,17 @@ class SearchOptions:
         twice = [c for i, c in enumerate(self.constraints) if c in self.constraints[:i]]
         if twice:
             raise ConfigError(
-                f"constraints: {twice[0]!r} is given twice, but one occurrence meets both. "
-                f"Give it once."
+                "{} is given twice, but one occurrence meets both. Give it once.",
+                field="constraints",
+                quoted=(twice[0],),
             )
         for phrase in self.avoid:
             for demanded in (self.prefix, *self.constraints):
                 if occurs(cleaned(phrase), cleaned(demanded)):
                     raise ConfigError(
-                        f"avoid: {phrase!r} is part of {demanded!r}, which is demanded. "
-                        f"Leave one of them out."
+                        "{} is part of {}, which is demanded. Leave one of them out.",
+                        field="avoid",
+                        quoted=(phrase, demanded),
                     )
 
 

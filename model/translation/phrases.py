@@ -81,8 +81,10 @@ class Phrases:
             strange = [c for c in cleaned(phrase) if c not in self.spelling.alphabet]
             if strange:
                 raise RequestError(
-                    f"avoid: {phrase!r} has {strange[0]!r}, for which this model has no piece. "
-                    f"Leave it out: such a character can only be spelt in bytes."
+                    "{} has {}, for which this model has no piece. Leave it out: such a character "
+                    "can only be spelt in bytes.",
+                    field="avoid",
+                    quoted=(phrase, strange[0]),
                 )
 
     def _prefix(self, options: SearchOptions) -> tuple[int, ...]:
@@ -95,8 +97,10 @@ class Phrases:
         pieces = tuple(self._tokenizer.encode(text))
         if UNK_ID in pieces:
             raise RequestError(
-                f"{name}: {text!r} has a character for which this model has no piece. "
-                f"Write it otherwise, or leave it out."
+                "{} has a character for which this model has no piece. Write it otherwise, or "
+                "leave it out.",
+                field=name,
+                quoted=(text,),
             )
         return pieces
 

@@ -95,7 +95,10 @@ def kind_of(error: Exception) -> Kind:
 def error_body(error: Exception) -> ErrorBody:
     """The JSON that tells a client of `error`."""
     kind = kind_of(error)
-    message = str(error) if kind.message is None else kind.message
+    message = kind.message
+    if message is None:
+        assert isinstance(error, DragomanError)
+        message = error.unquoted
     return ErrorBody(error=ErrorDetail(type=kind.type, message=message))
 
 
@@ -145,9 +148,9 @@ def mistake_in(error: ValidationError, schema: type[BaseModel], content: bytes) 
         return RequestError(unknown_key(where, key, _keys(schema, path)))
     place = [str(part) for part in first["loc"] if part not in (ONE, MANY)]
     if not place and first["type"] != "value_error":
-        return RequestError("body: not a JSON object. Send one.")
+        return RequestError("not a JSON object. Send one.", field="body")
     said = first["msg"].removeprefix("Value error, ").removesuffix(".")
-    return RequestError(f"{'.'.join(place) or 'body'}: {said}.")
+    return RequestError(f"{said}.", field=".".join(place) or "body")
 
 
 def _unreadable(content: bytes, reason: str) -> UnreadableBody:
@@ -155,12 +158,12 @@ def _unreadable(content: bytes, reason: str) -> UnreadableBody:
     try:
         refuse_foreign(content)
     except DataError as error:
-        return UnreadableBody(f"body: {error}")
+        return UnreadableBody(str(error), field="body")
     if content.startswith(codecs.BOM_UTF8):
         reason = "it begins with a byte order mark, which JSON must not"
     elif "hex escape" in reason:  # what the parser says of half a character, too
         reason = f"{reason} (half of a surrogate pair is no character: write both halves, or UTF-8)"
-    return UnreadableBody(f"body: {reason}. Send a JSON object.")
+    return UnreadableBody(f"{reason}. Send a JSON object.", field="body")
 
 
 def _keys(schema: type[BaseModel], path: list[str]) -> list[str]:

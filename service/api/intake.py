@@ -1,11 +1,12 @@
 """Intake: what a request passes before it is worked on, each step before its body costs more.
 
 The key, its rate, the type and size that the headers announce, room in the server, the arrival of
-the body, and last what the body says.
+the body, and last what the body says. From then on only the end of the connection can come.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -13,7 +14,13 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from service.api.error_responses import mistake_in
-from service.errors import BodyTooLarge, ClientGone, UnreadableBody, WrongContentType
+from service.errors import (
+    BodyTooLarge,
+    ClientGone,
+    DeadlinePassed,
+    UnreadableBody,
+    WrongContentType,
+)
 from service.limits.admission import Admission, Admitted
 from service.limits.api_keys import APIKeys
 from service.limits.rate_limit import RateLimiter
@@ -22,6 +29,7 @@ BODY_S = 30
 """Seconds in which a body must arrive: it holds a place in the queue."""
 
 Body = TypeVar("Body", bound=BaseModel)
+T = TypeVar("T")
 
 
 class Intake:
@@ -83,7 +91,9 @@ class Intake:
         if said is None:
             return None
         if not (said.isascii() and said.isdecimal()):
-            raise UnreadableBody("Content-Length: not a number. Send the length of the body.")
+            raise UnreadableBody(
+                "not a number. Send the length of the body.", field="Content-Length"
+            )
         if len(said) > 18 or int(said) > self._max_body_bytes:
             raise BodyTooLarge(self._max_body_bytes)
         return int(said)
@@ -100,9 +110,31 @@ class Intake:
             raise ClientGone from None
         except TimeoutError:
             raise UnreadableBody(
-                f"body: it did not arrive within {BODY_S} seconds. Send it at once."
+                f"it did not arrive within {BODY_S} seconds. Send it at once.", field="body"
             ) from None
         return bytes(content)
+
+
+async def while_connected(request: Request, work: Awaitable[T], deadline: float | None) -> T:
+    """The result of `work`, which is cancelled as soon as the client leaves or it is too late.
+
+    The body must have been read: what comes after it can only be the end of the connection.
+
+    Raises:
+        ClientGone: the client left.
+        DeadlinePassed: `deadline`, by `time.monotonic`, has passed.
+    """
+    result = asyncio.ensure_future(work)
+    end = asyncio.ensure_future(request.receive())
+    try:
+        left = None if deadline is None else max(deadline - time.monotonic(), 0)
+        await asyncio.wait({result, end}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if result.done():
+            return result.result()
+        raise ClientGone if end.done() else DeadlinePassed
+    finally:
+        result.cancel()
+        end.cancel()
 
 
 def _check_content_type(request: Request) -> None:

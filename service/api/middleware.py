@@ -17,14 +17,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.error_responses import error_response
 from service.observability.logs import log_request
 from service.observability.metrics import Metrics
-from service.observability.request_record import CURRENT, OTHER_ROUTE, STATE, RequestRecord
+from service.observability.request_record import (
+    CURRENT,
+    GONE,
+    OK,
+    OTHER_ROUTE,
+    STATE,
+    RequestRecord,
+    outcome_of,
+)
 from service.observability.tracing import Tracing
 
 REQUEST_ID = "X-Request-Id"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """An id that clients may choose. Any other is replaced by one of ours."""
 
-GONE, SHUTTING_DOWN = 499, 503
+CLIENT_LEFT, SHUTTING_DOWN = 499, 503
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +53,34 @@ class RequestMiddleware:
         record = RequestRecord(id=request_id(headers.get(REQUEST_ID, "")), method=scope["method"])
         scope.setdefault("state", {}).update({STATE: record, "request_id": record.id})
         token = CURRENT.set(record)
-        self._metrics.in_progress.inc()
+        self._metrics.requests_in_progress.inc()
         try:
             await _Exchange(self._app, record, scope, receive, send).run()
         finally:
-            self._metrics.in_progress.dec()
+            self._metrics.requests_in_progress.dec()
             self._over(record, scope, headers)
             CURRENT.reset(token)
 
     def _over(self, record: RequestRecord, scope: Scope, headers: Headers) -> None:
         record.ended = time.monotonic()
         record.route = route_of(scope)
-        self._metrics.over(record)
+        count(record, self._metrics)
         log_request(record, texts=self._log_texts)
         if self._tracing is not None:
             self._tracing.over(record, headers)
+
+
+def count(record: RequestRecord, metrics: Metrics) -> None:
+    """Count a request that is over."""
+    outcome = outcome_of(record.status)
+    metrics.requests.labels(record.route, record.model, outcome).inc()
+    if outcome == OK:
+        metrics.request_seconds.labels(record.route, record.model).observe(record.seconds)
+    elif outcome != GONE:
+        metrics.refusals.labels(record.reason or outcome).inc()
+    if record.first_partial is not None:
+        seconds = record.first_partial - record.started
+        metrics.first_partial_seconds.labels(record.model).observe(seconds)
 
 
 class _Exchange:
@@ -90,7 +111,7 @@ class _Exchange:
             await error_response(error)(self._scope, self._listen, self._answer)
         finally:
             if self._left and not self._complete:
-                record.refused(GONE, "client_gone")
+                record.refused(CLIENT_LEFT, GONE)
 
     async def _listen(self) -> Message:
         message = await self._receive()

@@ -17,7 +17,7 @@ from pydantic import (
 from model.decoding.options import BOUNDS, DESCRIPTIONS, OnLong, SearchOptions
 from model.errors import ConfigError
 from model.text.languages import language_tag
-from service.engine.request_params import HIGHEST, LOWEST
+from service.engine.request_params import HIGHEST, LOWEST, Detail
 
 MAX_TEXTS = 256
 MAX_CHARACTERS = 800_000
@@ -139,7 +139,6 @@ TextOrTexts = Annotated[
 ]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Language = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_tag)]
-Detail = Literal["scores", "tokens", "alignment", "attention"]
 
 
 class WorkRequest(BaseModel):
@@ -156,6 +155,10 @@ class WorkRequest(BaseModel):
     priority: Annotated[int, Field(ge=LOWEST, le=HIGHEST)] = Field(
         default=5, description="Which requests go first when there are many: 9 before 0."
     )
+
+    def deadline(self, arrived: float) -> float | None:
+        """Until when the answer is wanted, of a request that arrived at this time."""
+        return None if self.deadline_ms is None else arrived + self.deadline_ms / 1000
 
 
 class GenerateRequest(WorkRequest):
@@ -187,6 +190,19 @@ class GenerateRequest(WorkRequest):
     def texts(self) -> list[str]:
         """Always a list."""
         return [self.text] if isinstance(self.text, str) else self.text
+
+    def search_options(self, defaults: SearchOptions) -> SearchOptions:
+        """The options of the request, over the `defaults` of the model.
+
+        Raises:
+            ConfigError: they contradict one another.
+        """
+        told = {
+            option: value
+            for option, field in FIELDS_OF_THE_BODY.items()
+            if field in type(self).model_fields and (value := getattr(self, field))
+        }
+        return dataclasses.replace(self.options.over(defaults), **told)
 
 
 class TranslateRequest(GenerateRequest):

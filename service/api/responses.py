@@ -4,10 +4,12 @@ from collections.abc import Collection, Sequence
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
+from pydantic_core import to_json
+from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from model.translation.assemble import TextHypothesis, Translation
-from service.api.requests import Detail
+from service.engine.request_params import Detail
 from service.engine.scorer import Scored
 
 
@@ -141,6 +143,11 @@ class ReloadResponse(TypedDict):
 
     model: str
     digest: str
+
+
+def json_response(body: object) -> Response:
+    """A success."""
+    return Response(to_json(body), media_type="application/json")
 
 
 def text_answers(

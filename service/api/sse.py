@@ -1,51 +1,25 @@
-"""Server-sent events: an answer that is sent as it comes, and the client that leaves."""
+"""Server-sent events: an answer that is sent as it comes, to a client that may leave."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack
-from typing import TypeVar
 
 from pydantic_core import to_json
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api.error_responses import error_body
-from service.errors import ClientGone, DeadlinePassed
+from service.errors import DeadlinePassed
 
 log = logging.getLogger(__name__)
 
 STALLED_S = 30.0
 """How long a client of a stream may read nothing, while its request has a place in the server."""
 
-T = TypeVar("T")
-
 StreamEvent = tuple[str, object]
 """Name and data: `partial`, `done` or `error`, and what becomes JSON."""
-
-
-async def while_connected(request: Request, work: Awaitable[T], deadline: float | None) -> T:
-    """The result of `work`, which is cancelled as soon as the client leaves or it is too late.
-
-    The body must have been read: what comes after it can only be the end of the connection.
-
-    Raises:
-        ClientGone: the client left.
-        DeadlinePassed: `deadline`, by `time.monotonic`, has passed.
-    """
-    result = asyncio.ensure_future(work)
-    end = asyncio.ensure_future(request.receive())
-    try:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0)
-        await asyncio.wait({result, end}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if result.done():
-            return result.result()
-        raise ClientGone if end.done() else DeadlinePassed
-    finally:
-        result.cancel()
-        end.cancel()
 
 
 class EventStream(Response):

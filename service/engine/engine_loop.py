@@ -24,11 +24,13 @@ from service.engine.job import Job, Unassembled
 from service.engine.preprocess import MANY, Preprocessor
 from service.engine.scheduler import Turns
 from service.engine.scorer import ScoreJob, Scorer
-from service.engine.throughput import Throughput
 from service.errors import DeadlinePassed, EngineFailed
-from service.observability.engine_observer import Guarded, Observer, Silent
+from service.observability.metrics import EngineMetrics
 
 log = logging.getLogger(__name__)
+
+WINDOW_S = 0.25
+"""Work that a measurement of the speed takes."""
 
 AnyJob = Job | ScoreJob
 
@@ -43,6 +45,7 @@ class EngineLoop:
         preprocessor: Preprocessor,
         scorer: Scorer,
         max_rows: int,
+        metrics: EngineMetrics,
     ) -> None:
         """`max_rows` is the limit of hypotheses in each engine."""
         self.interactive, self.bulk = (
@@ -50,21 +53,17 @@ class EngineLoop:
             EngineRunner(make_engine, max_rows),
         )
         self.scorer = scorer
-        self.throughput = Throughput()
-        self.observer = Guarded(Silent())
         self.faulty = False
         """The engine raised, and has not translated anything since."""
         self._make_engine = make_engine
         self._tokenizer, self._preprocessor = tokenizer, preprocessor
+        self._metrics = metrics
         self._turns = Turns()
+        self._pieces, self._seconds = 0, 0.0  # of work, since the last measurement of the speed
         self._live: set[AnyJob] = set()
         self._deadlines: list[tuple[float, int, AnyJob]] = []  # a heap
         self._count = 0
         self._background = self._rounds()
-
-    def observe(self, observer: Observer) -> None:
-        """Tell `observer` about the work from now on."""
-        self.observer = Guarded(observer)
 
     @property
     def busy(self) -> bool:
@@ -125,7 +124,7 @@ class EngineLoop:
             self.faulty = False
         except Exception:
             log.exception("the engine cannot translate a single piece")
-            self.observer.failed("probe")
+            self._metrics.failures["probe"].inc()
             self.faulty = True
 
     def _warming(self, options: SearchOptions, longest: int) -> Iterator[list[Request]]:
@@ -147,7 +146,7 @@ class EngineLoop:
                 idle = False
                 self._step(self.bulk)
                 yield
-            if self.scorer.busy:
+            if self.scorer.waiting.waiting:
                 idle = False
                 self._score()
                 yield
@@ -200,15 +199,16 @@ class EngineLoop:
         rows, failures, start = runner.rows, runner.failures, time.monotonic()
         outcomes = runner.step()
         seconds = time.monotonic() - start
-        self.throughput.stepped(seconds)
-        self.observer.step(seconds, max(rows, runner.rows))
+        self._seconds += seconds
+        self._metrics.step_seconds.observe(seconds)
+        self._metrics.step_rows.inc(max(rows, runner.rows))
         for job in runner.begun:
             job.ticket.joined = start
-            self.observer.queued(start - job.ticket.arrival)
+            self._metrics.queue_seconds.observe(start - job.ticket.arrival)
         for outcome in outcomes:
             self._follow(outcome)
         if runner.failures > failures:
-            self.observer.failed("memory" if runner.short_of_memory else "step")
+            self._metrics.failures["memory" if runner.short_of_memory else "step"].inc()
             self.faulty = True
             self.probe()
         return seconds
@@ -227,7 +227,9 @@ class EngineLoop:
     def _found(self, job: Job, found: Found) -> None:
         pieces = len(job.requests[found.number].src)
         best = found.hypotheses[0].pieces if found.hypotheses else ()
-        self.observer.finished(pieces, len(best))
+        self._metrics.sentences.inc()
+        self._metrics.source_pieces.inc(pieces)
+        self._metrics.target_pieces.inc(len(best))
         self._measured(job, pieces)
         if found.hypotheses:
             self._tell(job, found.number, found.hypotheses[0].pieces, done=True)
@@ -237,10 +239,11 @@ class EngineLoop:
             self._forget_if_over(job)
 
     def _measured(self, work: AnyJob, pieces: int) -> None:
-        """So many pieces of `work` are done."""
-        measured = self.throughput.finished(pieces)
-        if measured is not None:
-            work.ticket.measured(*measured)
+        """So many pieces of `work` are done. Now and then its server is told how fast that is."""
+        self._pieces += pieces
+        if self._seconds >= WINDOW_S:
+            work.ticket.measured(self._pieces, self._seconds)
+            self._pieces, self._seconds = 0, 0.0
 
     def _tell(self, job: Job, number: int, pieces: tuple[int, ...], *, done: bool) -> None:
         if job.detokenizer is not None:
@@ -274,7 +277,7 @@ class EngineLoop:
             log.exception("scoring failed, and with it one request")
             self._live = {work for work in self._live if not work.ticket.over}
             return
-        self.throughput.worked(time.monotonic() - start)
+        self._seconds += time.monotonic() - start
         if pairs.ticket.over:
             self._measured(pairs, pairs.pieces)
         self._forget_if_over(pairs)

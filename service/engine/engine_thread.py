@@ -21,7 +21,7 @@ JOIN_S = 5.0
 
 
 class EngineThread:
-    """Runs a engine loop, and says whether it is well."""
+    """Runs an engine loop, and says whether it is well."""
 
     def __init__(self, engine_loop: EngineLoop, outbox: Outbox, stuck_s: float) -> None:
         """`stuck_s`: how long a step may take before `alive` is False."""
@@ -64,7 +64,7 @@ class EngineThread:
         self._thread.join(drain_s + JOIN_S)
         if self._thread.is_alive():
             log.error("the engine is stuck in a step: its thread is left behind")
-            self._engine_loop.fail(shutting_down)
+            self._engine_loop.fail(ShuttingDown)
             self._outbox.flush()
         self._thread = None
 
@@ -75,7 +75,7 @@ class EngineThread:
             ShuttingDown: it is not.
         """
         if not self._open:
-            raise shutting_down()
+            raise ShuttingDown
 
     def submit(self, call: Callable[[], None]) -> None:
         """Send a call that brings work.
@@ -128,7 +128,7 @@ class EngineThread:
                 log.exception("the thread of the engine failed, and with it all requests")
                 self._engine_loop.fail(EngineFailed)
             self._outbox.flush()
-        self._engine_loop.fail(shutting_down)
+        self._engine_loop.fail(ShuttingDown)
         self._outbox.flush()
 
     def _pass(self) -> None:
@@ -150,8 +150,3 @@ class EngineThread:
     def _probe(self) -> None:
         self._engine_loop.probe()
         self._probing = False
-
-
-def shutting_down() -> ShuttingDown:
-    """Why a worker that stops does not answer."""
-    return ShuttingDown("The server is shutting down. Try again later.")

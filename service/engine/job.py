@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.decoding.beam_search import Hypothesis
-from model.decoding.options import SearchOptions
 from model.decoding.request import Request
 from model.text.segmentation import Plan
 from model.translation.assemble import Prepared, Translation
@@ -28,16 +27,15 @@ class Job:
         self,
         ticket: Ticket[list[Translation | Unassembled]],
         texts: Sequence[str],
-        options: SearchOptions,
         *,
         stream: bool,
-        aligned: bool,
         prepared: dict[int, Prepared],
     ) -> None:
         """`prepared` has those of the texts, by number, that were taken apart already."""
-        self.aligned = aligned
         self.ticket = ticket
-        self.texts, self.options, self.stream = texts, options, stream
+        self.options = ticket.params.options
+        self.aligned = "alignment" in ticket.params.details
+        self.texts, self.stream = texts, stream
         self.given = prepared
         self.plans: list[Plan] = []
         self.requests: list[Request] = []  # of all texts, in order

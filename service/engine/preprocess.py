@@ -4,13 +4,13 @@ import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 
+from model.decoding.options import SearchOptions
 from model.errors import InputTooLong, RequestError
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation.assemble import prepare
+from model.translation.assemble import Prepared, prepare
 from model.translation.phrases import Phrases
 from service.engine.incremental_detokenizer import IncrementalDetokenizer
 from service.engine.job import Job
@@ -25,7 +25,7 @@ SLICE_S = 0.002
 
 
 class Preprocessor:
-    """The jobs that wait to be taken apart. Of the thread of the engine alone."""
+    """The jobs that wait to be taken apart. Of the thread of the engine, but for `prepare`."""
 
     def __init__(self, tokenizer: Tokenizer, phrases: Phrases, segmenter: Segmenter) -> None:
         self._tokenizer, self._phrases, self._segmenter = tokenizer, phrases, segmenter
@@ -40,6 +40,18 @@ class Preprocessor:
     def join(self, job: Job) -> None:
         """Let `job` wait."""
         (self._few if len(job.texts) <= MANY else self._many).append(job)
+
+    def prepare(self, texts: Sequence[str], number: int, options: SearchOptions) -> Prepared:
+        """One of the `texts` of a request, taken apart. In any thread.
+
+        Raises:
+            RequestError: it cannot be translated so.
+        """
+        try:
+            return prepare(texts[number], options, self._segmenter, self._phrases)
+        except InputTooLong as error:
+            error.field = f"text.{number}" if len(texts) > 1 else "text"
+            raise
 
     def few(self) -> list[tuple[Job, Exception | None]]:
         """Spend a while on jobs of few texts; those that are planned, or why one cannot be."""
@@ -77,26 +89,10 @@ class Preprocessor:
         number = len(job.plans)
         ready = job.given.pop(number, None)
         if ready is None:
-            with numbered(number, len(job.texts)):
-                text = job.texts[number]
-                ready = prepare(text, job.options, self._segmenter, self._phrases)
+            ready = self.prepare(job.texts, number, job.options)
         plan, requests = ready
         if job.stream:
             job.detokenizer = IncrementalDetokenizer(plan, self._tokenizer)
             if len(requests) <= MANY:  # a longer one grows by sentences
                 requests = [dataclasses.replace(request, stream=True) for request in requests]
         job.plan(plan, requests)
-
-
-@contextmanager
-def numbered(number: int, count: int) -> Iterator[None]:
-    """Say of a text that is too long which of the `count` texts of a request it is.
-
-    Raises:
-        InputTooLong: in the place of that which is raised inside.
-    """
-    try:
-        yield
-    except InputTooLong as error:
-        where = f"text.{number}" if count > 1 else "text"
-        raise InputTooLong(f"{where}: {error}") from None

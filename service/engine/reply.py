@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from service.engine.request_params import RequestParams
-from service.limits.admission import Admitted
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def _make(calls: Sequence[Callable[[], None]]) -> None:
 class Ticket(Generic[Answer]):
     """Who waits for an answer, and on what terms. To be made on the event loop that waits."""
 
-    def __init__(self, params: RequestParams, admitted: Admitted, outbox: Outbox) -> None:
+    def __init__(self, params: RequestParams, outbox: Outbox) -> None:
         self.params = params
         self.arrival = time.monotonic()
         self.over = False
@@ -57,7 +56,6 @@ class Ticket(Generic[Answer]):
         """When its first sentence was in an engine, by `time.monotonic`."""
         self.found: float | None = None
         """When its last sentence was over."""
-        self._admitted = admitted
         self._outbox = outbox
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[Answer] = self._loop.create_future()
@@ -83,13 +81,13 @@ class Ticket(Generic[Answer]):
 
         def tell() -> None:
             if not self.answer.done():  # else it has given its room back already
-                self._admitted.correct(bytes_, pieces)
+                self.params.admitted.correct(bytes_, pieces)
 
         self._outbox.post(self._loop, tell)
 
     def measured(self, pieces: int, seconds: float) -> None:
         """Say how fast the engine is."""
-        self._outbox.post(self._loop, lambda: self._admitted.measured(pieces, seconds))
+        self._outbox.post(self._loop, lambda: self.params.admitted.measured(pieces, seconds))
 
     def _end(self, settle: Callable[[], None]) -> None:
         if self.over:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 
 from model.decoding.beam_search import length_penalty
-from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import cast
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
@@ -37,7 +36,7 @@ class Scored:
     pieces: tuple[str, ...]
     """Of the target, without EOS."""
     score: float
-    """`log_prob` divided by the length penalty of the model's options."""
+    """`log_prob` divided by the length penalty of the options."""
 
 
 EncodedPair = tuple[list[int], list[int]]
@@ -62,8 +61,9 @@ def encode_pairs(
     def checked(name: str, pieces: list[int]) -> list[int]:
         if len(pieces) > LONGEST:
             raise RequestError(
-                f"{name}: {len(pieces)} pieces, but a pair that is scored may have {LONGEST} on "
-                f"each side. Split it."
+                f"{len(pieces)} pieces, but a pair that is scored may have {LONGEST} on each side. "
+                f"Split it.",
+                field=name,
             )
         return pieces
 
@@ -98,18 +98,11 @@ class ScoreJob:
 class Scorer:
     """The pairs that wait to be scored. Of the thread of the engine alone."""
 
-    def __init__(
-        self, network: Seq2Seq, device: torch.device, tokenizer: Tokenizer, options: SearchOptions
-    ) -> None:
+    def __init__(self, network: Seq2Seq, device: torch.device, tokenizer: Tokenizer) -> None:
         self._given, self._device = network, device
         self._network: Seq2Seq | None = None  # on the device; made when first needed
-        self._tokenizer, self._options = tokenizer, options
+        self._tokenizer = tokenizer
         self.waiting: Scheduler[ScoreJob] = Scheduler()
-
-    @property
-    def busy(self) -> bool:
-        """Whether `step` has anything to do."""
-        return self.waiting.waiting > 0
 
     def join(self, pairs: ScoreJob, now: float) -> None:
         """Let `pairs` wait."""
@@ -141,10 +134,11 @@ class Scorer:
             self._network = cast(self._given, torch.float32, self._device)
         sources, targets = ([pairs.pairs[i][side] for i in batch] for side in (0, 1))
         found = score_batch(self._network, sources, targets).tolist()
+        options = pairs.ticket.params.options
         for i, row, target in zip(batch, found, targets, strict=True):
             log_probs = row[: len(target) + 1]
             total = sum(log_probs, start=0.0)
-            penalty = length_penalty(self._options, torch.tensor(len(log_probs))).item()
+            penalty = length_penalty(options, torch.tensor(len(log_probs))).item()
             pairs.scored[i] = Scored(
                 log_prob=total,
                 token_log_probs=tuple(log_probs[:-1]),

@@ -23,18 +23,17 @@ from model.decoding.precision.precision import runnable
 from model.decoding.selftest import rows_are_independent
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
-from model.translation.assemble import Prepared, Translation, assemble, check_languages, prepare
+from model.translation.assemble import Prepared, Translation, assemble, check_languages
 from model.translation.phrases import Phrases
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
 from service.engine.job import Job, Unassembled
-from service.engine.preprocess import Preprocessor, numbered
+from service.engine.preprocess import Preprocessor
 from service.engine.reply import Outbox, Ticket
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
-from service.limits.admission import Admitted
-from service.observability.engine_observer import Observer
+from service.observability.metrics import Metrics
 from service.observability.request_record import Phase, reached
 
 log = logging.getLogger(__name__)
@@ -58,10 +57,6 @@ class Stats:
     """Sentences in the engines."""
     slots: int
     """Sentences that fit into the engines with the default options."""
-    pieces_per_s: float
-    """Source pieces finished in a second of work; 0 until that was measured."""
-    step_s: float
-    """Seconds that a step takes, lately."""
 
 
 class Worker:
@@ -79,6 +74,7 @@ class Worker:
         profile: TextProfile | None = None,
         stuck_s: float = STUCK_S,
         max_rows: int | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """
         Args:
@@ -89,6 +85,7 @@ class Worker:
             profile: what the model does with text; that of the checkpoint if None.
             stuck_s: how long a step may take before `alive` is False.
             max_rows: hypotheses in flight in each of the two engines; see `ROWS` if None.
+            metrics: where the engines write what they do; metrics of its own if None.
 
         Raises:
             RequestError: the default options allow more target pieces than any engine has room for,
@@ -109,23 +106,19 @@ class Worker:
         check_room(self.options, self.limit, self._max_length)
         self._phrases.check(self.options)
         check_languages(self.options, self.profile)
-        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer, self.options)
-        preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
+        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer)
+        self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         self._engine_loop = EngineLoop(
-            self._new_engine, checkpoint.tokenizer, preprocessor, scorer, rows
+            self._new_engine,
+            checkpoint.tokenizer,
+            self._preprocessor,
+            scorer,
+            rows,
+            (metrics or Metrics()).engine(name),
         )
         self._outbox = Outbox()
         self._thread = EngineThread(self._engine_loop, self._outbox, stuck_s)
-
-    @property
-    def observer(self) -> Observer:
-        """What is told about the work, in the thread of the engine."""
-        return self._engine_loop.observer.observer
-
-    @observer.setter
-    def observer(self, observer: Observer) -> None:
-        self._engine_loop.observe(observer)
 
     def start(self) -> None:
         """Begin to translate; returns when everything is warm.
@@ -144,27 +137,17 @@ class Worker:
         """
         self._thread.stop(drain_s)
 
-    async def translate(
-        self,
-        texts: Sequence[str],
-        options: SearchOptions,
-        params: RequestParams,
-        admitted: Admitted,
-        *,
-        aligned: bool = True,
-    ) -> list[Translation]:
+    async def translate(self, texts: Sequence[str], params: RequestParams) -> list[Translation]:
         """The translations of `texts`, in their order. If cancelled, they leave the engine.
 
-        Their alignments take time; with `aligned=False` they are empty.
-
         Raises:
-            RequestError: `options` allow more target pieces than the engine has room for, or
+            RequestError: the options allow more target pieces than the engine has room for, or
                 demand what these texts, or this model, cannot have.
             DeadlinePassed: that of `params` came first.
             ShuttingDown: `stop` was called.
             EngineFailed: this request makes the engine fail.
         """
-        job = await self._job(texts, options, params, admitted, stream=False, aligned=aligned)
+        job = await self._job(texts, params, stream=False)
         self._thread.submit(partial(self._engine_loop.add_job, job))
         reached(Phase.SUBMITTED)
         try:
@@ -176,13 +159,7 @@ class Worker:
             self._see_off(job)
 
     async def stream(
-        self,
-        text: str,
-        options: SearchOptions,
-        params: RequestParams,
-        admitted: Admitted,
-        *,
-        aligned: bool = True,
+        self, text: str, params: RequestParams
     ) -> AsyncGenerator[str | Translation, None]:
         """The beginning of the translation, longer each time, and then all of it.
 
@@ -191,7 +168,7 @@ class Worker:
         Raises:
             RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
-        job = await self._job([text], options, params, admitted, stream=True, aligned=aligned)
+        job = await self._job([text], params, stream=True)
         self._thread.submit(partial(self._engine_loop.add_job, job))
         reached(Phase.SUBMITTED)
         try:
@@ -205,13 +182,9 @@ class Worker:
             self._see_off(job)
 
     async def score(
-        self,
-        sources: Sequence[str],
-        targets: Sequence[str],
-        params: RequestParams,
-        admitted: Admitted,
+        self, sources: Sequence[str], targets: Sequence[str], params: RequestParams
     ) -> list[Scored]:
-        """How probable each target is, given its source.
+        """How probable each target is, given its source. Of the options the length penalty counts.
 
         Raises:
             RequestError: a text is too long to be scored.
@@ -221,8 +194,7 @@ class Worker:
         as_pieces = await asyncio.to_thread(
             encode_pairs, self._segmenter.encode, self.tokenizer, sources, targets
         )
-        self._thread.check_open()
-        ticket: Ticket[list[Scored]] = Ticket(params, admitted, self._outbox)
+        ticket: Ticket[list[Scored]] = Ticket(params, self._outbox)
         pairs = ScoreJob(ticket, [*sources, *targets], as_pieces)
         self._thread.submit(partial(self._engine_loop.add_pairs, pairs))
         try:
@@ -250,34 +222,22 @@ class Worker:
             waiting_pieces=engine_loop.interactive.waiting.pieces + engine_loop.bulk.waiting.pieces,
             in_use=engine_loop.interactive.sentences + engine_loop.bulk.sentences,
             slots=slots + max(1, engine_loop.bulk.max_rows // self.options.beam_size),
-            pieces_per_s=engine_loop.throughput.pieces_per_s,
-            step_s=engine_loop.throughput.step_s,
         )
 
-    async def _job(
-        self,
-        texts: Sequence[str],
-        options: SearchOptions,
-        params: RequestParams,
-        admitted: Admitted,
-        *,
-        stream: bool,
-        aligned: bool,
-    ) -> Job:
+    async def _job(self, texts: Sequence[str], params: RequestParams, *, stream: bool) -> Job:
         """A job for the engine's thread, with those texts cut that would hold it up."""
+        options = params.options
         check_room(options, self.limit, self._max_length)
         check_languages(options, self.profile)
         self._thread.check_open()
         prepared: dict[int, Prepared] = {}
         for number, text in enumerate(texts):
             if len(text) > LARGE:
-                with numbered(number, len(texts)):
-                    prepared[number] = await asyncio.to_thread(
-                        prepare, text, options, self._segmenter, self._phrases
-                    )
-        self._thread.check_open()
-        ticket: Ticket[list[Translation | Unassembled]] = Ticket(params, admitted, self._outbox)
-        return Job(ticket, texts, options, stream=stream, aligned=aligned, prepared=prepared)
+                prepared[number] = await asyncio.to_thread(
+                    self._preprocessor.prepare, texts, number, options
+                )
+        ticket: Ticket[list[Translation | Unassembled]] = Ticket(params, self._outbox)
+        return Job(ticket, texts, stream=stream, prepared=prepared)
 
     async def _whole(self, answer: Translation | Unassembled, job: Job) -> Translation:
         """A text put together, if that is not done."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
-from model.errors import CheckpointError, ConfigError
+from model.errors import CheckpointError, ConfigError, DragomanError
 from service.observability.request_record import CURRENT, QUIET, Phase, RequestRecord
 
 Form = Literal["auto", "json", "text"]
@@ -23,7 +23,7 @@ FIELDS = "fields"
 """The name in `extra` under which a line brings fields of its own."""
 
 TOLD = (CheckpointError, ConfigError, MemoryError, OSError, RuntimeError)
-"""Exceptions whose messages hold no text of a client."""
+"""Exceptions whose messages hold no text of a client, but what an error of ours says it quotes."""
 
 log = logging.getLogger(__name__)
 
@@ -138,8 +138,15 @@ def told(error: BaseException, *, texts: bool) -> str:
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = f"{told(cause, texts=texts)}Then:\n" if cause is not None else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
-    message = f": {error}" if texts or isinstance(error, TOLD) else ""
-    return f"{before}{frames}{type(error).__qualname__}{message}\n"
+    return f"{before}{frames}{type(error).__qualname__}{_message(error, texts=texts)}\n"
+
+
+def _message(error: BaseException, *, texts: bool) -> str:
+    if texts:
+        return f": {error}"
+    if not isinstance(error, TOLD):
+        return ""
+    return f": {error.unquoted if isinstance(error, DragomanError) else error}"
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -1,12 +1,13 @@
 """Metrics: what the service counts and measures, for Prometheus.
 
-Each application has a registry of its own. What engines do is added up by their own threads, see
-`service/observability/tally.py`, and how high the queues stand is read at the scrape, see
-`service/observability/levels.py`. Labels are names from the configuration and words from tables in
-the source: nothing that a client sends becomes one.
+Each application has its own. Everything is declared here and written where it arises, by the
+objects of prometheus_client themselves: the engine loop its steps, the middleware its requests, the
+registry its reloads. How high the queues stand is written at the scrape. Labels are names from the
+configuration and words from tables in the source: nothing that a client sends becomes one.
 """
 
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,108 +19,151 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from service.observability.levels import Accepted, Levels, Watched
-from service.observability.request_record import RequestRecord
-from service.observability.tally import WAIT_BOUNDS, Engines, Tally
-
 # When each series began: nearly as many lines again, for nobody.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+STEP_BOUNDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0)
+WAIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 REQUEST_BOUNDS = (*WAIT_BOUNDS, 60.0, 300.0)
 
-OK, REFUSED, OVERLOADED, DEADLINE, UNAVAILABLE, GONE, FAILED = (
-    "ok",
-    "refused",
-    "overloaded",
-    "deadline",
-    "unavailable",
-    "client_gone",
-    "failed",
-)
-"""What came of a request."""
-
-_OWN_WORD = {429: OVERLOADED, 499: GONE, 503: UNAVAILABLE, 504: DEADLINE}
+FAILURES = ("step", "memory", "probe")
+"""Kinds of failures of an engine."""
 
 
-def outcome_of(status: int) -> str:
-    """What came of a request, in the few words that are enough for a graph."""
-    if status in _OWN_WORD:
-        return _OWN_WORD[status]
-    return OK if 100 <= status < 400 else REFUSED if 400 <= status < 500 else FAILED
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineMetrics:
+    """What the engines of one model write, in their own thread."""
+
+    step_seconds: Histogram
+    step_rows: Counter
+    queue_seconds: Histogram
+    sentences: Counter
+    source_pieces: Counter
+    target_pieces: Counter
+    failures: dict[str, Counter]
+    """By kind, see `FAILURES`."""
 
 
 class Metrics:
-    """The registry of one application. Of the event loop, but for the observers."""
+    """All metrics of one application, in a registry of their own."""
 
-    def __init__(self, workers: Callable[[], Sequence[Watched]], accepted: Accepted) -> None:
-        """
-        Args:
-            workers: those that serve now, one for each model; asked at every scrape.
-            accepted: by the whole server.
-        """
-        self._engines = Engines()
-        self.registry = registry = CollectorRegistry()
-        registry.register(Levels(workers, accepted))
-        registry.register(self._engines)
-        ProcessCollector(registry=registry)
-        self._requests = Counter(
-            "dragoman_requests",
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._declare_requests()
+        self._declare_engines()
+        self._declare_levels()
+
+    def _declare_requests(self) -> None:
+        self.requests = self._counter(
+            "requests",
             "Requests that are over, by what came of them",
-            ["route", "model", "outcome"],
-            registry=registry,
+            "route",
+            "model",
+            "outcome",
         )
-        self._seconds = Histogram(
-            "dragoman_request_seconds",
+        self.request_seconds = self._histogram(
+            "request_seconds",
             "From the head of a request to the end of its answer, of those with outcome ok",
-            ["route", "model"],
-            buckets=REQUEST_BOUNDS,
-            registry=registry,
+            REQUEST_BOUNDS,
+            "route",
+            "model",
         )
-        self._first_partial = Histogram(
-            "dragoman_first_partial_seconds",
+        self.first_partial_seconds = self._histogram(
+            "first_partial_seconds",
             "From the head of a request to the first text of its stream",
-            ["model"],
-            buckets=REQUEST_BOUNDS,
-            registry=registry,
+            REQUEST_BOUNDS,
+            "model",
         )
-        self._refusals = Counter(
-            "dragoman_refusals",
+        self.refusals = self._counter(
+            "refusals",
             "Requests that were answered with an error, by the type of the error",
-            ["reason"],
-            registry=registry,
+            "reason",
         )
-        self._reloads = Counter(
-            "dragoman_reloads",
+        self.requests_in_progress = self._gauge(
+            "requests_in_progress", "Requests whose answer is not yet complete, on every route"
+        )
+        self.reloads = self._counter(
+            "reloads",
             "Reloads of a model, ok or failed; a failed one leaves the old model serving",
-            ["model", "outcome"],
-            registry=registry,
-        )
-        self.in_progress = Gauge(
-            "dragoman_requests_in_progress",
-            "Requests whose answer is not yet complete, on every route",
-            registry=registry,
+            "model",
+            "outcome",
         )
 
-    def observer(self, model: str) -> Tally:
-        """The observer for the engine of a worker that serves `model`."""
-        return self._engines.observer(model)
+    def _declare_engines(self) -> None:
+        self._step_seconds = self._histogram(
+            "step_seconds", "Time of a step of the engine", STEP_BOUNDS, "model"
+        )
+        self._step_rows = self._counter(
+            "step_rows", "Hypotheses extended, added up over all steps", "model"
+        )
+        self._queue_seconds = self._histogram(
+            "queue_seconds",
+            "How long a request waited before it joined an engine",
+            WAIT_BOUNDS,
+            "model",
+        )
+        self._sentences = self._counter("sentences", "Sentences that are over", "model")
+        self._source_pieces = self._counter(
+            "source_pieces", "Source pieces of the sentences that are over", "model"
+        )
+        self._target_pieces = self._counter(
+            "target_pieces", "Pieces of the best hypotheses of these sentences", "model"
+        )
+        self._engine_failures = self._counter(
+            "engine_failures",
+            "Failures of an engine, by kind: step (it raised), memory (the device had none left), "
+            "probe (the generation after an error failed)",
+            "model",
+            "kind",
+        )
 
-    def over(self, record: RequestRecord) -> None:
-        """A request is over."""
-        outcome = outcome_of(record.status)
-        self._requests.labels(record.route, record.model, outcome).inc()
-        if outcome == OK:
-            self._seconds.labels(record.route, record.model).observe(record.seconds)
-        elif outcome != GONE:
-            self._refusals.labels(record.reason or outcome).inc()
-        if record.first_partial is not None:
-            self._first_partial.labels(record.model).observe(record.first_partial - record.started)
+    def _declare_levels(self) -> None:
+        """What is written at the scrape."""
+        self.queue_requests = self._gauge(
+            "queue_requests", "Requests accepted and not yet answered"
+        )
+        self.queue_pieces = self._gauge(
+            "queue_pieces", "Source pieces in these requests; their bytes, until they are counted"
+        )
+        self.model_info = self._gauge(
+            "model_info", "Always 1, for each model served", "model", "digest"
+        )
+        self.ready = self._gauge("ready", "1 if the model is warm and translates", "model")
+        self.waiting_sentences = self._gauge(
+            "waiting_sentences", "Sentences that are in no engine yet", "model"
+        )
+        self.waiting_pieces = self._gauge(
+            "waiting_pieces", "Source pieces in these sentences", "model"
+        )
+        self.slots_in_use = self._gauge("slots_in_use", "Sentences in the engines", "model")
+        self.slots = self._gauge("slots", "Room for sentences in the engines", "model")
+        self._gauge("build_info", "Always 1", "version").labels(version("dragoman")).set(1)
 
-    def reloaded(self, model: str, succeeded: bool) -> None:
-        """A reload of `model`, one of those that are served, is over."""
-        self._reloads.labels(model, OK if succeeded else FAILED).inc()
+    def engine(self, model: str) -> EngineMetrics:
+        """What the engines of `model` write. One that is loaded again adds to the same sums."""
+        return EngineMetrics(
+            step_seconds=self._step_seconds.labels(model),
+            step_rows=self._step_rows.labels(model),
+            queue_seconds=self._queue_seconds.labels(model),
+            sentences=self._sentences.labels(model),
+            source_pieces=self._source_pieces.labels(model),
+            target_pieces=self._target_pieces.labels(model),
+            failures={kind: self._engine_failures.labels(model, kind) for kind in FAILURES},
+        )
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """All metrics and their content type, in the format that the header `Accept` asks for."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
+        return Counter(f"dragoman_{name}", help_, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help_: str, *labels: str) -> Gauge:
+        return Gauge(f"dragoman_{name}", help_, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, help_: str, bounds: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(f"dragoman_{name}", help_, labels, buckets=bounds, registry=self.registry)

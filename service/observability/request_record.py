@@ -30,6 +30,27 @@ class Phase(StrEnum):
     ASSEMBLED = "assembled"  # put together again
 
 
+OK, REFUSED, OVERLOADED, DEADLINE, UNAVAILABLE, GONE, FAILED = (
+    "ok",
+    "refused",
+    "overloaded",
+    "deadline",
+    "unavailable",
+    "client_gone",
+    "failed",
+)
+"""What came of a request."""
+
+_OWN_WORD = {429: OVERLOADED, 499: GONE, 503: UNAVAILABLE, 504: DEADLINE}
+
+
+def outcome_of(status: int) -> str:
+    """What came of a request, in the few words that are enough for a graph."""
+    if status in _OWN_WORD:
+        return _OWN_WORD[status]
+    return OK if 100 <= status < 400 else REFUSED if 400 <= status < 500 else FAILED
+
+
 @dataclass(slots=True, kw_only=True)
 class RequestRecord:
     """One request. The clock of all times is `time.monotonic`."""

@@ -12,6 +12,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError
 from service.engine.worker import Worker
+from service.observability.metrics import Metrics
 from service.registry.models_file import ModelEntry, profile_of
 from service.settings import Settings
 
@@ -44,8 +45,8 @@ class ModelLoader:
             stuck_s=settings.stuck_s,
         )
 
-    def load(self, entry: ModelEntry) -> Worker:
-        """A worker with the model of `entry`, not yet started.
+    def load(self, entry: ModelEntry, metrics: Metrics) -> Worker:
+        """A worker with the model of `entry`, not yet started, which writes to `metrics`.
 
         Raises:
             DragomanError: there is no checkpoint or it is damaged, or what the entry wants of it
@@ -73,6 +74,7 @@ class ModelLoader:
             defaults=_defaults(entry, checkpoint),
             profile=profile_of(entry, checkpoint),
             stuck_s=self.stuck_s,
+            metrics=metrics,
         )
 
 

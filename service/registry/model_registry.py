@@ -19,13 +19,14 @@ from model.text.languages import UNKNOWN, languages_agree
 from service.engine.worker import Worker
 from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
 from service.observability.metrics import Metrics
+from service.observability.request_record import FAILED, OK
 from service.registry.models_file import ModelEntry
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Builder = Callable[[ModelEntry], Worker]
+Builder = Callable[[ModelEntry, Metrics], Worker]
 """Loads the model of an entry; raises a DragomanError if it is no good."""
 
 
@@ -60,18 +61,13 @@ class ModelRegistry:
             DragomanError: from `read`, or a model is no good.
         """
         self._read, self._build, self._drain_s = read, build, drain_s
-        self._served = {entry.name: _served(entry, build(entry)) for entry in read()}
+        self.metrics = Metrics()
+        """Of the whole application: the models write here, and whoever serves them."""
+        self._served = {entry.name: _served(entry, build(entry, self.metrics)) for entry in read()}
         self._lock = asyncio.Lock()  # one reload at a time: each holds two models in memory
         self._leaving: set[asyncio.Task[None]] = set()
-        self._metrics: Metrics | None = None
         self.draining = False
         self._stopped = False
-
-    def watch(self, metrics: Metrics) -> None:
-        """Let `metrics` observe the models, those that are loaded later as well."""
-        self._metrics = metrics
-        for served in self.served:
-            served.worker.observer = metrics.observer(served.entry.name)
 
     @property
     def served(self) -> list[ServedModel]:
@@ -145,7 +141,7 @@ class ModelRegistry:
 
     def _choose(self, task: str | None, name: str | None, source: str, target: str) -> ServedModel:
         if self.draining:
-            raise shutting_down()
+            raise ShuttingDown
         found = [
             served
             for served in self._served.values()
@@ -217,31 +213,25 @@ class ModelRegistry:
 
     async def _replace(self, entry: ModelEntry) -> None:
         def warm() -> Worker:
-            worker = self._build(entry)
-            if self._metrics is not None:
-                worker.observer = self._metrics.observer(entry.name)
+            worker = self._build(entry, self.metrics)
             worker.start()
             return worker
 
         try:
             worker = await in_thread(warm)
         except Exception:
-            self._tell_reloaded(entry.name, succeeded=False)
+            self.metrics.reloads.labels(entry.name, FAILED).inc()
             raise
         if self.draining:  # the end came in between
             await in_thread(partial(worker.stop, 0))
-            raise shutting_down()
+            raise ShuttingDown
         new = _served(entry, worker)
         old = self._served.get(entry.name)
         self._served[entry.name] = new
         if old:
             self._retire(old)
-        self._tell_reloaded(entry.name, succeeded=True)
+        self.metrics.reloads.labels(entry.name, OK).inc()
         log.info("model %s is served from %s", entry.name, new.worker.digest)
-
-    def _tell_reloaded(self, name: str, *, succeeded: bool) -> None:
-        if self._metrics is not None:
-            self._metrics.reloaded(name, succeeded=succeeded)
 
     def _retire(self, old: ServedModel) -> None:
         """Let `old` finish what it was chosen for, in the background."""
@@ -278,11 +268,6 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     Thread(target=run, name="model registry", daemon=True).start()
     return await asyncio.wrap_future(future)
-
-
-def shutting_down() -> ShuttingDown:
-    """What requests get that come too late."""
-    return ShuttingDown("The server is shutting down. Try again later.")
 
 
 def _ambiguous(task: str | None) -> AmbiguousModel:

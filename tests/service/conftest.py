@@ -17,6 +17,7 @@ from model.checkpoint.run_directory import point
 from model.text.profile import TextProfile
 from model.text.tokenizer import EOS_ID
 from service.engine.worker import Worker
+from service.observability.metrics import Metrics
 from service.registry.model_registry import ModelRegistry
 from service.registry.models_file import ModelEntry, profile_of
 from tests.patience import PATIENCE_S
@@ -141,10 +142,17 @@ def make_registry() -> MakeRegistry:
     def make(checkpoint: Checkpoint, *entries: ModelEntry) -> ModelRegistry:
         tiny = ModelEntry(name="tiny", path=checkpoint.path, source="de", target="en")
 
-        def build(entry: ModelEntry) -> Worker:
+        def build(entry: ModelEntry, metrics: Metrics) -> Worker:
             cpu = torch.device("cpu")
             profile = profile_of(entry, checkpoint)
-            return Worker(entry.name, checkpoint, device=cpu, dtype=torch.float32, profile=profile)
+            return Worker(
+                entry.name,
+                checkpoint,
+                device=cpu,
+                dtype=torch.float32,
+                profile=profile,
+                metrics=metrics,
+            )
 
         return ModelRegistry(lambda: entries or (tiny,), build, drain_s=30.0)
 

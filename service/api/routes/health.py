@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.requests import Alive, ErrorBody, ErrorDetail
-from service.observability.levels import Watched
+from service.engine.worker import Worker
+from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from service.observability.request_record import record_of
 
@@ -16,7 +17,10 @@ STUCK, NOT_READY = "stuck", "not_ready"
 
 
 def health_router(
-    workers: Callable[[], Sequence[Watched]], draining: Callable[[], bool], metrics: Metrics
+    workers: Callable[[], Sequence[Worker]],
+    draining: Callable[[], bool],
+    admission: Admission,
+    metrics: Metrics,
 ) -> APIRouter:
     """The routes /livez, /readyz and /metrics.
 
@@ -63,10 +67,34 @@ def health_router(
         responses={200: {"content": {"text/plain": {}}, "description": "docs/monitoring.md"}},
     )
     async def read_metrics(request: Request) -> Response:
+        _measure_levels(workers(), admission, metrics)
         content, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": content_type})
 
     return router
+
+
+def _measure_levels(workers: Sequence[Worker], admission: Admission, metrics: Metrics) -> None:
+    """Write how high queues and slots stand now, of the models that are served now."""
+    metrics.queue_requests.set(admission.requests)
+    metrics.queue_pieces.set(admission.pieces)
+    for gauge in (
+        metrics.model_info,
+        metrics.ready,
+        metrics.waiting_sentences,
+        metrics.waiting_pieces,
+        metrics.slots_in_use,
+        metrics.slots,
+    ):
+        gauge.clear()  # of models, or checkpoints, that have left
+    for worker in workers:
+        stats = worker.stats()
+        metrics.model_info.labels(worker.name, worker.digest).set(1)
+        metrics.ready.labels(worker.name).set(worker.ready())
+        metrics.waiting_sentences.labels(worker.name).set(stats.waiting)
+        metrics.waiting_pieces.labels(worker.name).set(stats.waiting_pieces)
+        metrics.slots_in_use.labels(worker.name).set(stats.in_use)
+        metrics.slots.labels(worker.name).set(stats.slots)
 
 
 def _unavailable(request: Request, kind: str, message: str) -> JSONResponse:

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from model.config import to_dict
 from service.api.intake import Intake
 from service.api.openapi import ADMINISTRATION, READ, responses
-from service.api.responses import ModelResult, ModelsResponse, ReloadResponse
-from service.api.text_request import json_response
+from service.api.responses import ModelResult, ModelsResponse, ReloadResponse, json_response
 from service.registry.model_registry import ModelRegistry, ServedModel
 
 

@@ -5,12 +5,11 @@ from contextlib import ExitStack
 
 from fastapi import APIRouter, Request, Response
 
-from service.api.intake import Intake
+from service.api.intake import Intake, while_connected
 from service.api.openapi import WORK, reads, responses
 from service.api.requests import ScoreRequest
-from service.api.responses import ScoreResponse, pair_answers
-from service.api.sse import while_connected
-from service.api.text_request import json_response, params_of
+from service.api.responses import ScoreResponse, json_response, pair_answers
+from service.engine.request_params import RequestParams
 from service.observability.request_record import record_of
 from service.registry.model_registry import ModelRegistry
 
@@ -32,8 +31,14 @@ def score_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
             body, admitted = await intake.body(request, ScoreRequest, key, stack)
             worker = stack.enter_context(registry.use(body.task, body.model))
             record.told(key, worker.name, [*body.sources, *body.targets])
-            params = params_of(body, key, arrived)
-            work = worker.score(body.sources, body.targets, params, admitted)
+            params = RequestParams(
+                options=worker.options,
+                admitted=admitted,
+                key=key,
+                priority=body.priority,
+                deadline=body.deadline(arrived),
+            )
+            work = worker.score(body.sources, body.targets, params)
             found = await while_connected(request, work, params.deadline)
         told: ScoreResponse = {
             "scores": pair_answers(found),

@@ -15,13 +15,13 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from service.api.error_responses import add_error_handlers
-from service.api.middleware import SANE_ID, RequestMiddleware
+from service.api.middleware import SANE_ID, RequestMiddleware, count
 from service.api.routes.health import health_router
 from service.errors import ClientGone, Overloaded
 from service.limits.admission import Admission
 from service.observability.logs import JsonFormatter
 from service.observability.metrics import Metrics
-from service.observability.request_record import Phase, reached, record_of
+from service.observability.request_record import Phase, RequestRecord, reached, record_of
 from tests.patience import PATIENCE_S
 
 SECRET, TEXT, ADDRESS = "sesame-0451", "Blaubeerpfannkuchen", "203.0.113.77"
@@ -67,10 +67,10 @@ async def stream(name: str, request: Request) -> StreamingResponse:
 
 
 def make_app(log_texts: bool = False) -> FastAPI:
-    metrics = Metrics(list, Admission(1, 1))
+    metrics = Metrics()
     app = FastAPI()
     add_error_handlers(app)
-    app.include_router(health_router(list, lambda: False, metrics))
+    app.include_router(health_router(list, lambda: False, Admission(1, 1), metrics))
     router = APIRouter()
     router.add_api_route("/translate", translate, methods=["POST"])
     router.add_api_route("/models/{name}/stream", stream, methods=["POST"], response_model=None)
@@ -285,3 +285,27 @@ def test_a_stream_that_is_cut_short_is_not_counted_as_good(
     client = TestClient(app)
     assert requests_counted(client) == {("/v1/models/{name}/stream", "en-de", outcome): 1}
     assert "dragoman_requests_in_progress 1.0" in client.get("/metrics").text  # the scrape
+
+
+def test_only_good_answers_are_timed() -> None:
+    metrics = Metrics()
+    for status in (200, 422, 499, 500):
+        record = RequestRecord(
+            id="1", method="POST", started=10, ended=12, route="/r", status=status
+        )
+        count(record, metrics)
+    value = metrics.registry.get_sample_value
+    assert value("dragoman_request_seconds_sum", {"route": "/r", "model": ""}) == 2
+    assert value("dragoman_refusals_total", {"reason": "refused"}) == 1
+    assert value("dragoman_refusals_total", {"reason": "failed"}) == 1
+    assert value("dragoman_refusals_total", {"reason": "client_gone"}) is None
+
+
+def test_the_first_partial_is_timed_from_the_head_of_the_request() -> None:
+    metrics = Metrics()
+    record = RequestRecord(
+        id="1", method="POST", model="a", started=10, first_partial=10.5, status=504
+    )
+    count(record, metrics)
+    value = metrics.registry.get_sample_value
+    assert value("dragoman_first_partial_seconds_sum", {"model": "a"}) == 0.5

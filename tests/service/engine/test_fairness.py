@@ -33,10 +33,11 @@ def worker(tiny_checkpoint: Path) -> Iterator[Worker]:
     worker.stop()
 
 
-async def served(worker: Worker, text: str, params: RequestParams) -> int:
+async def served(worker: Worker, text: str, key: str = "", priority: int = 5) -> int:
     """Translate a text; its source pieces."""
     with Admission(1, 10**9).enter(1) as admitted:
-        (found,) = await worker.translate([text], OPTIONS, params, admitted)
+        params = RequestParams(options=OPTIONS, admitted=admitted, key=key, priority=priority)
+        (found,) = await worker.translate([text], params)
     return len(found.source_pieces)
 
 
@@ -45,7 +46,7 @@ def test_two_keys_get_the_same_though_one_offers_ten_times_as_much(worker: Worke
 
     async def client(key: str, text: str) -> None:
         while pieces.total() < 6_000:
-            count = await served(worker, text, RequestParams(key=key, priority=9))
+            count = await served(worker, text, key, priority=9)
             if pieces.total() < 6_000:  # at the end those with more in flight would get more
                 pieces[key] += count
 
@@ -65,7 +66,7 @@ def test_a_document_does_not_hold_up_short_requests(worker: Worker) -> None:
         times = []
         for _ in range(count):
             start = time.monotonic()
-            await served(worker, "der Hund läuft.", RequestParams())
+            await served(worker, "der Hund läuft.")
             times.append(time.monotonic() - start)
         return sorted(times)[count // 2]
 
@@ -73,14 +74,9 @@ def test_a_document_does_not_hold_up_short_requests(worker: Worker) -> None:
         idle = await median(15)
         for document in (True, False):
             with Admission(1, 10**9).enter(1) as admitted:
-                task = asyncio.create_task(
-                    worker.translate(
-                        ["die Frau sieht das Haus."] * 10_000,
-                        OPTIONS,
-                        RequestParams(document=document),
-                        admitted,
-                    )
-                )
+                params = RequestParams(options=OPTIONS, admitted=admitted, document=document)
+                texts = ["die Frau sieht das Haus."] * 10_000
+                task = asyncio.create_task(worker.translate(texts, params))
                 while not worker.stats().in_use:
                     await asyncio.sleep(0.001)
                 busy = await median(15)
@@ -100,7 +96,7 @@ def test_a_high_priority_overtakes_those_that_wait(worker: Worker) -> None:
     order: list[int] = []
 
     async def client(number: int, priority: int) -> None:
-        await served(worker, "der Hund läuft.", RequestParams(priority=priority))
+        await served(worker, "der Hund läuft.", priority=priority)
         order.append(priority)
 
     async def test() -> None:
@@ -124,7 +120,7 @@ def test_a_document_and_short_requests_are_both_served_when_there_are_too_many(
     async def client() -> None:
         nonlocal done
         while done < 10_000:
-            await served(worker, "die Frau sieht das Haus.", RequestParams())
+            await served(worker, "die Frau sieht das Haus.")
             done += 1
 
     async def test() -> None:
@@ -134,7 +130,8 @@ def test_a_document_and_short_requests_are_both_served_when_there_are_too_many(
         before = done
         with Admission(1, 10**9).enter(1) as admitted:
             texts = ["die Frau sieht das Haus."] * 400
-            await worker.translate(texts, OPTIONS, RequestParams(document=True), admitted)
+            params = RequestParams(options=OPTIONS, admitted=admitted, document=True)
+            await worker.translate(texts, params)
         assert 100 < done - before < 1600
         for task in clients:
             task.cancel()

@@ -19,6 +19,7 @@ from service.engine.incremental_detokenizer import IncrementalDetokenizer, whole
 from service.engine.request_params import RequestParams
 from service.engine.worker import Worker
 from service.limits.admission import Admission
+from service.observability.metrics import Metrics
 from tests.patience import PATIENCE_S
 
 
@@ -80,7 +81,8 @@ async def streamed(
 ) -> tuple[list[str], Translation]:
     told: list[str] = []
     with Admission(9, 10**6).enter(1) as admitted:
-        async for item in worker.stream(text, options, RequestParams(), admitted):
+        params = RequestParams(options=options, admitted=admitted)
+        async for item in worker.stream(text, params):
             if isinstance(item, Translation):
                 return told, item
             told.append(item)
@@ -121,7 +123,8 @@ def test_what_is_streamed_begins_the_final_text(
 
     async def whole() -> list[Translation]:
         with Admission(9, 10**6).enter(1) as admitted:
-            return await worker.translate([text], options, RequestParams(), admitted)
+            params = RequestParams(options=options, admitted=admitted)
+            return await worker.translate([text], params)
 
     assert asyncio.run(whole()) == [translation]
 
@@ -135,18 +138,12 @@ def test_words_come_before_the_end(worker: Worker, beam_size: int) -> None:
     assert len(told[len(told) // 2]) < len(translation.text)
 
 
-def test_a_reader_that_leaves_frees_the_slots(
-    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=torch.float32, max_rows=8)
-    finished: list[int] = []
-    tell = worker._engine_loop.throughput.finished
-
-    def told(pieces: int) -> tuple[int, float] | None:
-        finished.append(pieces)
-        return tell(pieces)
-
-    monkeypatch.setattr(worker._engine_loop.throughput, "finished", told)
+def test_a_reader_that_leaves_frees_the_slots(checkpoint: Checkpoint) -> None:
+    metrics = Metrics()
+    cpu = torch.device("cpu")
+    worker = Worker(
+        "tiny", checkpoint, device=cpu, dtype=torch.float32, max_rows=8, metrics=metrics
+    )
     options = SearchOptions(beam_size=1, min_length=55, max_length_a=0, max_length_b=55)
     text = "der Hund läuft. " * 400
     segmenter = Segmenter(worker.tokenizer, worker.limit, TextProfile())
@@ -154,7 +151,8 @@ def test_a_reader_that_leaves_frees_the_slots(
 
     async def leave() -> None:
         with Admission(9, 10**6).enter(1) as admitted:
-            stream = worker.stream(text, options, RequestParams(), admitted)
+            params = RequestParams(options=options, admitted=admitted)
+            stream = worker.stream(text, params)
             async for _ in stream:
                 break
             await stream.aclose()
@@ -164,7 +162,9 @@ def test_a_reader_that_leaves_frees_the_slots(
     worker.start()
     asyncio.run(asyncio.wait_for(leave(), PATIENCE_S))
     worker.stop()
-    assert 0 < len(finished) < parts / 2
+    finished = metrics.registry.get_sample_value("dragoman_sentences_total", {"model": "tiny"})
+    assert finished is not None
+    assert 0 < finished < parts / 2
 
 
 def test_a_blank_text_is_streamed_as_it_is(worker: Worker) -> None:

@@ -37,7 +37,8 @@ def worker(checkpoint: Checkpoint) -> Iterator[Worker]:
 
 async def score(worker: Worker, sources: Sequence[str], targets: Sequence[str]) -> list[Scored]:
     with Admission(10**6, 10**9).enter(10**6) as admitted:
-        return await worker.score(sources, targets, RequestParams(), admitted)
+        params = RequestParams(options=worker.options, admitted=admitted)
+        return await worker.score(sources, targets, params)
 
 
 def test_scores_are_those_of_the_command(worker: Worker, checkpoint: Checkpoint) -> None:
@@ -64,7 +65,8 @@ def test_a_score_does_not_depend_on_company(worker: Worker) -> None:
             assert await score(worker, SOURCES, TARGETS) == alone
         else:
             with Admission(9, 10**6).enter(1) as admitted:
-                await worker.translate(SOURCES * 4, worker.options, RequestParams(), admitted)
+                params = RequestParams(options=worker.options, admitted=admitted)
+                await worker.translate(SOURCES * 4, params)
 
     async def test() -> None:
         alone = await score(worker, SOURCES, TARGETS)
@@ -93,7 +95,8 @@ def test_scoring_that_fails_fails_alone(
         with pytest.raises(EngineFailed):
             await score(worker, SOURCES, TARGETS)
         with Admission(9, 10**6).enter(1) as admitted:
-            assert await worker.translate(["der Hund"], worker.options, RequestParams(), admitted)
+            params = RequestParams(options=worker.options, admitted=admitted)
+            assert await worker.translate(["der Hund"], params)
         monkeypatch.undo()
         assert await score(worker, SOURCES, TARGETS)
 

@@ -28,7 +28,7 @@ from service.engine.request_params import RequestParams
 from service.engine.worker import Worker
 from service.errors import DeadlinePassed, EngineFailed, ShuttingDown
 from service.limits.admission import Admission
-from service.observability.engine_observer import Silent
+from service.observability.metrics import Metrics
 from tests.patience import PATIENCE_S
 
 TEXTS = [
@@ -51,9 +51,13 @@ def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
 
 @asynccontextmanager
 async def running(
-    checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, max_rows: int = 160
+    checkpoint: Checkpoint,
+    dtype: torch.dtype = torch.float32,
+    max_rows: int = 160,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Worker]:
-    worker = Worker("tiny", checkpoint, device=torch.device("cpu"), dtype=dtype, max_rows=max_rows)
+    cpu = torch.device("cpu")
+    worker = Worker("tiny", checkpoint, device=cpu, dtype=dtype, max_rows=max_rows, metrics=metrics)
     await asyncio.to_thread(worker.start)
     try:
         yield worker
@@ -65,10 +69,22 @@ async def translate(
     worker: Worker,
     texts: Sequence[str],
     options: SearchOptions | None = None,
-    params: RequestParams = RequestParams(),  # noqa: B008 - frozen
+    *,
+    key: str = "",
+    priority: int = 5,
+    deadline: float | None = None,
+    document: bool = False,
 ) -> list[Translation]:
     with Admission(10**6, 10**9).enter(1) as admitted:
-        return await worker.translate(texts, options or worker.options, params, admitted)
+        params = RequestParams(
+            options=options or worker.options,
+            admitted=admitted,
+            key=key,
+            priority=priority,
+            deadline=deadline,
+            document=document,
+        )
+        return await worker.translate(texts, params)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -353,52 +369,49 @@ def test_a_step_without_end_is_no_life(
     run(test())
 
 
-def test_an_observer_that_raises_disturbs_nobody(
-    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(Silent):
-        def finished(self, source_pieces: int, target_pieces: int) -> None:
-            raise ZeroDivisionError
+def test_metrics_tell_of_steps_waits_and_pieces(checkpoint: Checkpoint) -> None:
+    metrics = Metrics()
+
+    def value(name: str) -> float:
+        found = metrics.registry.get_sample_value(f"dragoman_{name}", {"model": "tiny"})
+        assert found is not None
+        return found
 
     async def test() -> None:
-        async with running(checkpoint) as worker:
-            expected = await translate(worker, TEXTS)
-            worker.observer = Broken()
-            assert await translate(worker, TEXTS) == expected
-
-    run(test())
-    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
-
-
-def test_an_observer_hears_of_steps_waits_and_pieces(checkpoint: Checkpoint) -> None:
-    class Counting(Silent):
-        def __init__(self) -> None:
-            self.rows: list[int] = []
-            self.waits: list[float] = []
-            self.pieces = 0
-
-        def step(self, seconds: float, rows: int) -> None:
-            assert seconds > 0
-            self.rows.append(rows)
-
-        def queued(self, seconds: float) -> None:
-            self.waits.append(seconds)
-
-        def finished(self, source_pieces: int, target_pieces: int) -> None:
-            self.pieces += source_pieces
-
-    async def test() -> None:
-        async with running(checkpoint) as worker:
-            counting = Counting()
-            worker.observer = counting
-            assert worker.observer is counting
+        async with running(checkpoint, metrics=metrics) as worker:
             (found,) = await translate(worker, ["der Hund läuft."])
-            assert counting.pieces == len(found.source_pieces)
-            assert set(counting.rows) == {worker.options.beam_size}
-            assert len(counting.waits) == 1
-            assert 0 <= counting.waits[0] < 60
+            beam = worker.options.beam_size
+        best = found.hypotheses[0]
+        assert value("sentences_total") == 1
+        assert value("source_pieces_total") == len(found.source_pieces)
+        assert value("target_pieces_total") == len(best.pieces)
+        assert value("step_seconds_count") > 0
+        assert value("step_rows_total") == value("step_seconds_count") * beam
+        assert value("queue_seconds_count") == 1
+        assert 0 <= value("queue_seconds_sum") < PATIENCE_S
+        assert value("step_seconds_sum") > 0
 
     run(test())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(RuntimeError, "step"), (torch.OutOfMemoryError, "memory")]
+)
+def test_failures_of_the_engine_are_counted_by_kind(
+    checkpoint: Checkpoint, poison: list[type[Exception]], error: type[Exception], kind: str
+) -> None:
+    metrics = Metrics()
+
+    async def test() -> None:
+        async with running(checkpoint, metrics=metrics) as worker:
+            poison.append(error)
+            with pytest.raises(EngineFailed):
+                await translate(worker, ["日本語"])
+
+    run(test())
+    labels = {"model": "tiny", "kind": kind}
+    counted = metrics.registry.get_sample_value("dragoman_engine_failures_total", labels)
+    assert counted == 2  # in company, and again alone
 
 
 def test_a_deadline_that_passes_frees_the_slots(checkpoint: Checkpoint, steps: list[str]) -> None:
@@ -406,23 +419,17 @@ def test_a_deadline_that_passes_frees_the_slots(checkpoint: Checkpoint, steps: l
         async with running(checkpoint, max_rows=2) as worker:
             steps.clear()
             in_flight = asyncio.create_task(
-                translate(
-                    worker, ["der Hund"], LONG, RequestParams(deadline=time.monotonic() + 0.02)
-                )
+                translate(worker, ["der Hund"], LONG, deadline=time.monotonic() + 0.02)
             )
             await growth(steps)
             before = len(steps)
             with pytest.raises(DeadlinePassed, match="deadline_ms"):  # never gets to the encoder
-                await translate(
-                    worker, ["die Frau"], QUICK, RequestParams(deadline=time.monotonic())
-                )
+                await translate(worker, ["die Frau"], QUICK, deadline=time.monotonic())
             assert len(steps) <= before + 2
             with pytest.raises(DeadlinePassed):
                 await in_flight
             assert worker.stats().in_use == worker.stats().waiting == 0
-            assert await translate(
-                worker, ["die Frau"], QUICK, RequestParams(deadline=time.monotonic() + 100)
-            )
+            assert await translate(worker, ["die Frau"], QUICK, deadline=time.monotonic() + 100)
 
     run(test())
 
@@ -458,10 +465,15 @@ def test_random_company_changes_no_bit(checkpoint: Checkpoint) -> None:
     async def one(worker: Worker, expected: dict[tuple[str, int], Translation]) -> None:
         number = rng.randrange(len(options))
         chosen = rng.choices(texts, k=rng.choice([1, 1, 2, 25]))
-        params = RequestParams(
-            key=rng.choice("abc"), priority=rng.randrange(10), document=rng.random() < 0.3
+        work = translate(
+            worker,
+            chosen,
+            options[number],
+            key=rng.choice("abc"),
+            priority=rng.randrange(10),
+            document=rng.random() < 0.3,
         )
-        task = asyncio.create_task(translate(worker, chosen, options[number], params))
+        task = asyncio.create_task(work)
         if rng.random() < 0.2:
             await asyncio.sleep(rng.random() / 50)
             task.cancel()
@@ -493,9 +505,8 @@ def test_pieces_are_told_to_the_admission(checkpoint: Checkpoint, steps: list[st
         admission = Admission(10, 10**6)
         async with running(checkpoint) as worker:
             with admission.enter(5000) as admitted:
-                task = asyncio.create_task(
-                    worker.translate(["der Hund läuft."], LONG, RequestParams(), admitted)
-                )
+                params = RequestParams(options=LONG, admitted=admitted)
+                task = asyncio.create_task(worker.translate(["der Hund läuft."], params))
                 while admission.pieces == 5000:
                     await asyncio.sleep(0.001)
                 pieces = len(worker.tokenizer.encode("der Hund läuft."))

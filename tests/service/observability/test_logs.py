@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from model.errors import CheckpointError
+from model.errors import CheckpointError, ConfigError
 from service.observability.logs import (
     JsonFormatter,
     TextFormatter,
@@ -89,6 +89,12 @@ def test_a_traceback_says_where_and_not_with_which_text() -> None:
 )
 def test_what_comes_from_below_the_texts_is_told(error: Exception) -> None:
     assert told(raised(error), texts=False).endswith(f"{type(error).__name__}: {error}\n")
+
+
+def test_what_an_error_of_ours_quotes_is_not_told() -> None:
+    error = raised(ConfigError("{} is given twice.", field="avoid", quoted=(TEXT,)))
+    assert told(error, texts=False).endswith("ConfigError: avoid: one is given twice.\n")
+    assert TEXT in told(error, texts=True)
 
 
 def test_lines_for_people() -> None:

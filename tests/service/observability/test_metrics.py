@@ -10,22 +10,17 @@ import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from service.limits.admission import Admission
-from service.observability.metrics import Metrics, outcome_of
-from service.observability.request_record import RequestRecord
+from service.observability.metrics import Metrics
+from service.observability.request_record import outcome_of
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
 
 
-def new_metrics() -> Metrics:
-    return Metrics(list, Admission(1, 1))
-
-
 def exported_names() -> dict[str, list[str]]:
     """The names of every metric, each with those of its series. Without those of the process."""
-    families = [each for each in new_metrics().registry.collect() if "dragoman" in each.name]
+    families = [each for each in Metrics().registry.collect() if "dragoman" in each.name]
     return {each.name: [each.name + end for end in SUFFIXES[each.type]] for each in families}
 
 
@@ -108,10 +103,9 @@ def test_every_status_has_an_outcome(status: int, outcome: str) -> None:
 
 
 def test_both_formats_can_be_parsed() -> None:
-    metrics = new_metrics()
-    metrics.observer("a").step(0.004, rows=2)
-    metrics.over(RequestRecord(id="1", method="GET", route="/livez", status=200))
-    metrics.reloaded("a", succeeded=False)
+    metrics = Metrics()
+    metrics.engine("a").step_seconds.observe(0.004)
+    metrics.reloads.labels("a", "failed").inc()
     plain, plain_type = metrics.render("text/plain")
     assert plain_type.startswith("text/plain")
     families = {family.name: family for family in prometheus(plain.decode())}
@@ -126,31 +120,24 @@ def test_both_formats_can_be_parsed() -> None:
 
 
 def test_two_applications_share_nothing() -> None:
-    one, other = new_metrics(), new_metrics()
-    one.over(RequestRecord(id="1", method="GET", route="/livez", status=200))
-    assert b'route="/livez"' in one.render("")[0]
-    assert b'route="/livez"' not in other.render("")[0]
+    one, other = Metrics(), Metrics()
+    one.engine("a").sentences.inc()
+    assert b'dragoman_sentences_total{model="a"} 1.0' in one.render("")[0]
+    assert b'dragoman_sentences_total{model="a"}' not in other.render("")[0]
 
 
-def test_only_good_answers_are_timed() -> None:
-    metrics = new_metrics()
-    for status in (200, 422, 499, 500):
-        record = RequestRecord(
-            id="1", method="POST", started=10, ended=12, route="/r", status=status
-        )
-        metrics.over(record)
+def test_an_engine_that_is_loaded_again_adds_to_the_same_sums() -> None:
+    metrics = Metrics()
+    old, new, other = metrics.engine("a"), metrics.engine("a"), metrics.engine("b")
+    old.source_pieces.inc(5)
+    new.source_pieces.inc(2)
+    other.source_pieces.inc(100)
+    new.failures["memory"].inc()
     value = metrics.registry.get_sample_value
-    assert value("dragoman_request_seconds_sum", {"route": "/r", "model": ""}) == 2
-    assert value("dragoman_refusals_total", {"reason": "refused"}) == 1
-    assert value("dragoman_refusals_total", {"reason": "failed"}) == 1
-    assert value("dragoman_refusals_total", {"reason": "client_gone"}) is None
-
-
-def test_the_first_partial_is_timed_from_the_head_of_the_request() -> None:
-    metrics = new_metrics()
-    record = RequestRecord(
-        id="1", method="POST", model="a", started=10, first_partial=10.5, status=504
-    )
-    metrics.over(record)
-    value = metrics.registry.get_sample_value
-    assert value("dragoman_first_partial_seconds_sum", {"model": "a"}) == 0.5
+    assert value("dragoman_source_pieces_total", {"model": "a"}) == 7
+    assert value("dragoman_source_pieces_total", {"model": "b"}) == 100
+    failures = {
+        kind: value("dragoman_engine_failures_total", {"model": "a", "kind": kind})
+        for kind in ("step", "memory", "probe")
+    }
+    assert failures == {"step": 0, "memory": 1, "probe": 0}  # those that never were show, too

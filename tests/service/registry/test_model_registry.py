@@ -18,6 +18,7 @@ from service.engine.request_params import RequestParams
 from service.engine.worker import Worker
 from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
 from service.limits.admission import Admission
+from service.observability.metrics import Metrics
 from service.registry.model_registry import ModelRegistry, in_thread
 from service.registry.models_file import ModelEntry, profile_of
 from tests.patience import PATIENCE_S
@@ -45,14 +46,21 @@ class Shelf:
             raise ConfigError("models: an empty list.")
         return self.entries
 
-    def build(self, entry: ModelEntry) -> Worker:
+    def build(self, entry: ModelEntry, metrics: Metrics) -> Worker:
         if entry.name in self.damaged:
             raise CheckpointError("damaged")
         digest = f"{entry.name}-{len(self.made)}"
         checkpoint = dataclasses.replace(self.checkpoint, digest=digest)
         profile = profile_of(entry, checkpoint)
         cpu = torch.device("cpu")
-        worker = Worker(entry.name, checkpoint, device=cpu, dtype=torch.float32, profile=profile)
+        worker = Worker(
+            entry.name,
+            checkpoint,
+            device=cpu,
+            dtype=torch.float32,
+            profile=profile,
+            metrics=metrics,
+        )
         self.made.append(worker)
         return worker
 
@@ -81,7 +89,8 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 async def ask(worker: Worker) -> str:
     with Admission(10, 1000).enter(10) as admitted:
-        (translation,) = await worker.translate(["der Hund"], QUICK, RequestParams(), admitted)
+        params = RequestParams(options=QUICK, admitted=admitted)
+        (translation,) = await worker.translate(["der Hund"], params)
     return translation.hypotheses[0].translation
 
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from service.api.routes.health import health_router
+from service.engine.worker import Worker
 from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 
@@ -52,9 +54,11 @@ class Server:
     admission: Admission = field(default_factory=lambda: Admission(1, 100))
 
     def client(self) -> TestClient:
-        metrics = Metrics(lambda: self.workers, self.admission)
         app = FastAPI()
-        app.include_router(health_router(lambda: self.workers, lambda: self.draining, metrics))
+        workers = cast("list[Worker]", self.workers)
+        app.include_router(
+            health_router(lambda: workers, lambda: self.draining, self.admission, Metrics())
+        )
         return TestClient(app)
 
 

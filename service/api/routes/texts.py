@@ -1,0 +1,185 @@
+"""POST /v1/translate and POST /v1/summarize: a request for texts, from arrival to answer."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+
+from model.errors import DragomanError, RequestError
+from model.translation.assemble import Translation
+from service.api.error_responses import kind_of
+from service.api.intake import Intake, while_connected
+from service.api.openapi import WORK, reads, responses
+from service.api.requests import GenerateRequest, SummarizeRequest, TranslateRequest
+from service.api.responses import (
+    SummarizeResponse,
+    TranslateResponse,
+    json_response,
+    text_answers,
+)
+from service.api.sse import EventStream, StreamEvent, error_event
+from service.engine.request_params import RequestParams
+from service.engine.worker import Worker
+from service.errors import EngineFailed
+from service.observability.request_record import RequestRecord, record_of
+from service.registry.model_registry import ModelRegistry
+
+MOST_ATTENTION = 64
+"""Translations of a request of which the attention is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What differs between the tasks."""
+
+    name: Literal["translate", "summarize"]
+    one: str
+    """Key of the text in an answer."""
+    many: str
+    """Key of the answers."""
+
+
+TRANSLATE = Task("translate", "translation", "translations")
+SUMMARIZE = Task("summarize", "summary", "summaries")
+
+
+def texts_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.post(
+        "/v1/translate",
+        summary="Translate one text or several",
+        openapi_extra=reads(TranslateRequest),
+        responses=responses(TranslateResponse, WORK, streamed=True),
+    )
+    async def translate(request: Request) -> Response:
+        return await respond(request, TranslateRequest, TRANSLATE, registry, intake)
+
+    @router.post(
+        "/v1/summarize",
+        summary="Summarize one text or several",
+        openapi_extra=reads(SummarizeRequest),
+        responses=responses(SummarizeResponse, WORK, streamed=True),
+    )
+    async def summarize(request: Request) -> Response:
+        return await respond(request, SummarizeRequest, SUMMARIZE, registry, intake)
+
+    return router
+
+
+async def respond(
+    request: Request,
+    schema: type[GenerateRequest],
+    task: Task,
+    registry: ModelRegistry,
+    intake: Intake,
+) -> Response:
+    """The answer to a request for texts, of either task, whole or as a stream."""
+    arrived = time.monotonic()
+    key, record = intake.key(request), record_of(request.scope)
+    with ExitStack() as stack:
+        body, admitted = await intake.body(request, schema, key, stack)
+        chosen = registry.use(task.name, body.model, body.source, body.target)
+        worker = stack.enter_context(chosen)
+        record.told(key, worker.name, body.texts)
+        params = RequestParams(
+            options=body.search_options(worker.options),
+            admitted=admitted,
+            key=key,
+            priority=body.priority,
+            deadline=body.deadline(arrived),
+            details=body.return_,
+        )
+        check_attention(params, len(body.texts))
+        work = TextRequest(task, worker, body.texts, params, record)
+        if not body.stream:
+            answer = await while_connected(request, work.answer(), params.deadline)
+            if "attention" in params.details:  # so many figures would hold up everybody else
+                return await asyncio.to_thread(json_response, answer)
+            return json_response(answer)
+        events = work.events()
+        first = await while_connected(request, anext(events), params.deadline)
+        rest = guarded(events, record)
+        return EventStream(first, rest, params.deadline, stack.pop_all())
+
+
+def check_attention(params: RequestParams, texts: int) -> None:
+    """Of many hypotheses it would be an answer that nobody can read, or send.
+
+    Raises:
+        RequestError: it is asked for, of too many.
+    """
+    count = params.options.n_best * texts
+    if "attention" in params.details and count > MOST_ATTENTION:
+        raise RequestError(
+            f"attention of {count} translations, but it is told of {MOST_ATTENTION} at most. Ask "
+            f"for fewer texts or a lower n_best.",
+            field="return",
+        )
+
+
+class TextRequest:
+    """One request for texts, and the model that works on it."""
+
+    def __init__(
+        self,
+        task: Task,
+        worker: Worker,
+        texts: Sequence[str],
+        params: RequestParams,
+        record: RequestRecord,
+    ) -> None:
+        self._task, self._worker, self._texts = task, worker, texts
+        self._params, self._record = params, record
+
+    async def answer(self) -> dict[str, object]:
+        """The body of the answer."""
+        return await self._told(await self._worker.translate(self._texts, self._params))
+
+    async def events(self) -> AsyncGenerator[StreamEvent, None]:
+        """The events of the answer, of a request for one text."""
+        (text,) = self._texts
+        stream = self._worker.stream(text, self._params)
+        try:
+            async for item in stream:
+                if isinstance(item, Translation):
+                    yield "done", await self._told([item])
+                else:
+                    self._record.partial()
+                    yield "partial", {"text": item}
+        finally:  # at once, and not when its memory is collected
+            await stream.aclose()
+
+    async def _told(self, found: list[Translation]) -> dict[str, object]:
+        task, params = self._task, self._params
+        arguments = (found, task.one, params.details, params.options.n_best)
+        if "attention" in params.details:  # are tensors, which the event loop does not touch
+            answers = await asyncio.to_thread(text_answers, *arguments)
+        else:
+            answers = text_answers(*arguments)
+        record = self._record
+        record.answers = [str(answer[task.one]) for answer in answers]
+        best = [translation.hypotheses[0] for translation in found]
+        record.source_pieces = sum(len(translation.source_pieces) for translation in found)
+        record.target_pieces = sum(len(hypothesis.pieces) for hypothesis in best)
+        return {task.many: answers, "model": self._worker.name, "digest": self._worker.digest}
+
+
+async def guarded(
+    events: AsyncGenerator[StreamEvent, None], record: RequestRecord
+) -> AsyncGenerator[StreamEvent, None]:
+    """The events, and an error as one of them: the status has been sent already."""
+    try:
+        async for event in events:
+            yield event
+    except (DragomanError, EngineFailed) as error:
+        kind = kind_of(error)
+        record.refused(kind.status, kind.type)
+        yield error_event(error)
+    finally:
+        await events.aclose()
