@@ -1,15 +1,18 @@
 """Building a session: the parts of a run, each finished before the next that needs it."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from model.decoding.engine import check_room, room_for
 from model.decoding.precision.precision import resolve_precision
+from model.text.tokenizer import Tokenizer
 from training.config.train_config import TrainConfig
 from training.data.text_corpus import digest_of, encode_corpus, read_pairs
-from training.data.training_set import even_pairs, load_training_set, make_loader
+from training.data.training_set import TrainingSet, even_pairs, load_training_set, make_loader
 from training.loop.initialize import new_origin, starting_weights
 from training.loop.resolve_config import resolve_config
 from training.loop.resume import (
@@ -69,18 +72,7 @@ def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) 
     if saved:
         check_same_data(digests, saved.values)
 
-    loader = make_loader(config, data, tokenizer)
-    links = config.shortlist.max_links
-    pairs = partial(even_pairs, loader, most_links=links, sampled=False)
-    trainer = Trainer(
-        config,
-        loader,
-        device=device,
-        dtype=resolve_precision(config.run.precision, device),
-        world=world,
-        objective=make_objective(config, pairs, tokenizer, device),
-        weights=weights,
-    )
+    trainer = _trainer(config, data, tokenizer, device=device, world=world, weights=weights)
     if saved:
         origin = saved.origin
     else:
@@ -104,4 +96,28 @@ def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) 
         trainer=trainer,
         best=best,
         rollback=rollback,
+    )
+
+
+def _trainer(
+    config: TrainConfig,
+    data: TrainingSet,
+    tokenizer: Tokenizer,
+    *,
+    device: torch.device,
+    world: World,
+    weights: Mapping[str, Tensor] | None,
+) -> Trainer:
+    """The trainer at step 0, with its loader and its objective."""
+    loader = make_loader(config, data, tokenizer)
+    links = config.shortlist.max_links
+    pairs = partial(even_pairs, loader, most_links=links, sampled=False)
+    return Trainer(
+        config,
+        loader,
+        device=device,
+        dtype=resolve_precision(config.run.precision, device),
+        world=world,
+        objective=make_objective(config, pairs, tokenizer, device),
+        weights=weights,
     )
