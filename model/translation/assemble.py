@@ -15,6 +15,7 @@ from model.decoding.engine import check_phrases
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
 from model.errors import RequestError
+from model.text.charset import half_character
 from model.text.languages import language_name, languages_agree
 from model.text.profile import TextProfile
 from model.text.segmentation import Plan, Segmenter
@@ -148,13 +149,8 @@ def list_of_texts(texts: Sequence[str]) -> list[str]:
             raise RequestError(
                 f"texts[{i}]: a text must be a str, but this is {type(text).__name__}. Give text."
             )
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise RequestError(
-                f"texts[{i}]: character {error.start + 1} is half of a surrogate pair. Give both "
-                "halves as one character, or leave it out."
-            ) from error
+        if wrong := half_character(text):
+            raise RequestError(f"texts[{i}]: {wrong}")
     return found
 
 

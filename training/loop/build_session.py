@@ -11,11 +11,12 @@ from model.decoding.engine import check_room, room_for
 from model.decoding.precision.precision import resolve_precision
 from model.text.tokenizer import Tokenizer
 from training.config.train_config import TrainConfig
-from training.data.text_corpus import digest_of, encode_corpus, read_pairs
+from training.data.text_corpus import TextPairs, digest_of, encode_corpus, read_pairs
 from training.data.training_set import TrainingSet, even_pairs, load_training_set, make_loader
 from training.loop.initialize import new_origin, starting_weights
 from training.loop.resolve_config import resolve_config
 from training.loop.resume import (
+    SavedState,
     check_same_data,
     check_same_step,
     check_shared_data,
@@ -63,26 +64,19 @@ def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) 
 
     data = load_training_set(config.data, tokenizer, max_length=length)
     dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
-    digests = {
-        "data_digest": data.digest(),
-        "dev_digest": digest_of(dev_pairs),
-        "teacher_digest": teacher_digest(config.objective.teacher),
-    }
+    digests = _digests(config, data, dev_pairs)
     check_shared_data(digests, world)
     if saved:
         check_same_data(digests, saved.values)
 
     trainer = _trainer(config, data, tokenizer, device=device, world=world, weights=weights)
-    if saved:
-        origin = saved.origin
-    else:
+    origin = saved.origin if saved else None
+    if saved is None:
         origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
     best = Best(config.validation.best)
     rollback = Rollback(trainer, run, world)
     if saved:
-        trainer.load_state(saved.tensors, saved.values["trainer"])
-        best.score = saved.values["best_score"]
-        best.without_better = saved.values["without_better"]
+        _restore(saved, trainer, best)
     return Session(
         run=run,
         resume=resume,
@@ -121,3 +115,19 @@ def _trainer(
         objective=make_objective(config, pairs, tokenizer, device),
         weights=weights,
     )
+
+
+def _restore(saved: SavedState, trainer: Trainer, best: Best) -> None:
+    """Continue where the saved run stopped."""
+    trainer.load_state(saved.tensors, saved.values["trainer"])
+    best.score = saved.values["best_score"]
+    best.without_better = saved.values["without_better"]
+
+
+def _digests(config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs) -> dict[str, str]:
+    """What a resumed run, and every process, must have in common."""
+    return {
+        "data_digest": data.digest(),
+        "dev_digest": digest_of(dev_pairs),
+        "teacher_digest": teacher_digest(config.objective.teacher),
+    }
