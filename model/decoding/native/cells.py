@@ -1,7 +1,7 @@
 """Cells: one step of the LSTM, GRU or simple recurrent network for many rows, after the products.
 
 See `model.network.cells` for the equations. The kernels start from the weighted sums of the gates.
-In tanh(x) = 2 sigmoid(2x) - 1, the 2 inside the sigmoid is part of the weights, see `layer`.
+For tanh(x) = 2 sigmoid(2x) - 1 of a sum x, the weights contain the inner factor 2, see `layer`.
 """
 
 # Shapes: R rows, M rows of state, D state size, G width of all gates (4D in an LSTM), P rows of the

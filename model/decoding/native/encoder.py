@@ -19,7 +19,7 @@ from model.network.seq2seq import Seq2Seq
 
 
 class NativeEncoder:
-    """Computes the encoder outputs of source pieces, in fp32."""
+    """The encoder, which turns source pieces into outputs in fp32."""
 
     def __init__(self, network: Seq2Seq) -> None:
         encoder = network.encoder

@@ -76,8 +76,8 @@ def offer_row(
 ) -> int:
     """Offer a range of columns of the row of hypothesis k, but skip blocks that cannot rank.
 
-    The log-probability of a candidate is its logit + `shift`. A single sum keeps the order, so the
-    maximum of a block + `shift` is never below any candidate of the block.
+    The log-probability of a candidate is its logit + `shift`. Adding one number keeps the order, so
+    the maximum of a block + `shift` is never below any candidate of the block.
 
     Args:
         logits: (W,) the row.

@@ -39,7 +39,7 @@ class Layer:
         """(G, ...) the weights of the inputs that the product does not multiply."""
         bias = (b_w if self.kind == "gru" else b_w + b_u) * scale[:, 0]
         self.input_bias: Floats = bias
-        """(G,), which is part of the product if that multiplies all inputs."""
+        """(G,) the bias, which is part of the product if that multiplies all inputs."""
         w, u = (w * scale)[:, free:], u * scale
         own = np.zeros_like(bias) if free or not taken else bias
         hidden: Parts = [(self.size, 1.0)]
@@ -89,7 +89,7 @@ class Layer:
         new: LayerState,
         target: Target,
     ) -> None:
-        """Compute hidden states from `gates`, see `cells`.
+        """Compute the hidden states from `gates`, see `cells`.
 
         Args:
             given: (R, D) contiguous, the hidden state before the step; only a GRU reads it here.

@@ -59,7 +59,7 @@ class NativeState:
 
 
 def has_int8(config: ModelConfig) -> bool:
-    """Tell whether all sizes are multiples of 4, because a product reads 4 bytes at once."""
+    """Tell whether all sizes are multiples of 4, as a product reads 4 bytes at once."""
     sizes = (config.encoder_size // 2, config.decoder_size, config.embedding_size)
     return all(size % 4 == 0 for size in sizes)
 
@@ -84,7 +84,7 @@ class Buffers:
         self.vector = np.empty((rows, network.combine.width), np.float32)
         self.own = np.arange(rows, dtype=np.int32)
         self.targets = [Target(self.top, self.own, 0, n > 0) for n in range(len(network.layers))]
-        """Of each layer: the outputs of all layers are added up."""
+        """One for each layer; the outputs of all layers are added up."""
 
 
 class NativeNetwork:
@@ -131,7 +131,7 @@ class NativeNetwork:
         self._bind()
 
     def _bind(self) -> None:
-        """Bind the kernels that take structures to the types of these."""
+        """Bind the kernels that take structures to the types of those structures."""
         memory, buffers = self.memory(1, 1), Buffers(self, 1, 1)
         step = StepRows(*(np.zeros(1, np.int32) for _ in StepRows._fields))
         query, scores = buffers.query, buffers.attention.scores
@@ -167,7 +167,7 @@ class NativeNetwork:
         return [encoded for encoded in found if encoded is not None]
 
     def _start(self, values: Floats, parts: list[slice]) -> tuple[Bytes, Floats]:
-        """Return the first hidden and carried states (N, L, D): tanh of the mean, projected."""
+        """Return the first hidden and carried states (N, L, D): tanh of the projected mean."""
         means = np.stack([values[part].mean(axis=0, dtype=np.float32) for part in parts])
         below = np.empty(means.shape, np.uint8)
         place_narrow(below, 0, means, len(means), self._context_steps)
@@ -289,6 +289,6 @@ class NativeNetwork:
 
 
 def _product(linear: nn.Linear, bounds: Parts, factor: float = 1.0) -> Int8Product:
-    """Make a product of bytes of `linear` times `factor`."""
+    """Turn `factor` times `linear` into a product of bytes."""
     bias = linear.bias if linear.bias is not None else torch.zeros(linear.out_features)
     return Int8Product((factor * linear.weight).numpy(), (factor * bias).numpy(), bounds)

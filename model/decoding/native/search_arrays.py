@@ -17,7 +17,7 @@ Flags = NDArray[np.bool_]
 
 
 class BeamArrays(NamedTuple):
-    """The fields of a `Beam` that kernels use, as arrays in the same memory; it has the shapes."""
+    """The fields of a `Beam`, which has their shapes, as arrays in the same memory."""
 
     token: Longs
     log_prob: Floats
