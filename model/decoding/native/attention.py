@@ -43,15 +43,16 @@ class AttentionBuffers(NamedTuple):
 
 @kernel
 def scores_by_product(
-    rows: int, query: Floats, step: StepRows, memory: NativeMemory, scale: float, scores: Floats
+    rows: int, query: Floats, sentence: Ints, memory: NativeMemory, scale: float, scores: Floats
 ) -> None:
     """Compute scores[r, g * S + s] = scale * q k in head g.
 
     Args:
         query: (R, A).
+        sentence: see `StepRows`.
         scores: see `AttentionBuffers`.
     """
-    sentence, keys, length = step.sentence, memory.keys, memory.length
+    keys, length = memory.keys, memory.length
     size = keys.shape[2]
     heads = scores.shape[1] // keys.shape[1]
     part = size // heads
@@ -68,16 +69,17 @@ def scores_by_product(
 
 @kernel
 def scores_by_sum(
-    rows: int, query: Floats, step: StepRows, memory: NativeMemory, energy: Floats, scores: Floats
+    rows: int, query: Floats, sentence: Ints, memory: NativeMemory, energy: Floats, scores: Floats
 ) -> None:
     """Compute scores[r, s] = energy tanh(q + k).
 
     Args:
         query: (R, A) after its projection.
+        sentence: see `StepRows`.
         energy: (A,).
         scores: see `AttentionBuffers`.
     """
-    sentence, keys, length = step.sentence, memory.keys, memory.length
+    keys, length = memory.keys, memory.length
     for r in range(rows):
         n = sentence[r]
         for s in range(length[n]):

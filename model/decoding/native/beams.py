@@ -10,6 +10,7 @@ from model.decoding.native.extensions import NOTHING
 from model.decoding.native.product import Floats
 from model.decoding.native.search_arrays import (
     BeamArrays,
+    BestArrays,
     CandidateArrays,
     Flags,
     HistoryArrays,
@@ -68,6 +69,7 @@ def keep(
     rules: RuleScores,
     held: RowArrays,
     beam: BeamArrays,
+    best: BestArrays,
     history: HistoryArrays,
     over: Flags,
 ) -> None:
@@ -75,7 +77,7 @@ def keep(
 
     Args:
         held: `row` holds the rows before the step; `source` is written.
-        beam: is updated.
+        beam, best: are updated.
         over: (N,) is written: whether nothing better can be found for a sentence, see `is_over`.
     """
     log_prob, length = beam.log_prob, beam.length
@@ -87,9 +89,9 @@ def keep(
             value, score = chosen.log_prob[n, k], NOTHING
             ended = piece == EOS_ID and value > NOTHING
             if ended:
-                score = value / beam.penalty[n, t] + rules.extra[n, k]
+                score = value / best.penalty[n, t] + rules.extra[n, k]
                 beam.finished[n] += 1
-                insert(beam.best[n], score)
+                insert(best.best[n], score)
             history.piece[n, t, k] = piece
             history.parent[n, t, k] = parent
             history.log_prob[n, t, k] = value
@@ -99,5 +101,5 @@ def keep(
             highest = greater(log_prob[n, k], highest)
             held.source[n, k] = held.row[n, parent]
         length[n] = t + 1
-        last = beam.best[n, beam.n_best[n] - 1]
-        over[n] = not highest > NOTHING or highest / beam.longest[n] + rules.most[n] < last
+        last = best.best[n, best.n_best[n] - 1]
+        over[n] = not highest > NOTHING or highest / best.longest[n] + rules.most[n] < last

@@ -7,7 +7,7 @@ import numpy as np
 from model.decoding.native.compiled import kernel
 from model.decoding.native.product import Floats, Ints
 from model.decoding.native.scalar_math import exponential
-from model.decoding.native.search_arrays import BeamArrays, CandidateArrays, ScanArrays
+from model.decoding.native.search_arrays import BeamArrays, CandidateArrays, LimitArrays, ScanArrays
 from model.decoding.native.vector import SCAN, greater, largest, pointer
 
 NOTHING = np.float32(-np.inf)
@@ -134,26 +134,26 @@ def best_extensions(
     row: Ints,
     scan: ScanArrays,
     beam: BeamArrays,
+    limits: LimitArrays,
     chosen: CandidateArrays,
 ) -> None:
     """Choose the K best candidates of each of the sentences `first` to `first + count`.
-
-    At the limit, `forced` of the beam is written too.
 
     Args:
         logits: (R, W), whose row `row[n, k] - offset` is that of hypothesis k.
         end: the column of EOS; PAD, UNK and BOS, if they have columns, come before it.
         row: see `RowArrays`.
+        limits: `forced` is written for sentences that are at their limit.
         chosen: is written.
     """
     maxima, log_prob = scan.maxima, beam.log_prob
     for n in range(first, first + count):
         if scan.skip[n]:
             continue
-        pieces, length, limit = scan.columns[n], beam.length[n], beam.limit[n]
+        pieces, length, limit = scan.columns[n], beam.length[n], limits.limit[n]
         chosen.log_prob[n] = NOTHING
         chosen.parent[n], chosen.piece[n], found = 0, end, 0
-        columns = allowed(end, pieces, length, limit, beam.shortest[n])
+        columns = allowed(end, pieces, length, limit, limits.shortest[n])
         free = row.shape[1] - beam.finished[n]
         best = CandidateArrays(
             chosen.log_prob[n, :free], chosen.parent[n, :free], chosen.piece[n, :free]
@@ -164,6 +164,6 @@ def best_extensions(
             r = row[n, k] - offset
             norm = normaliser(logits, r, pieces, maxima)
             if length == limit:
-                beam.forced[n, k] = is_beaten(logits, r, end, pieces)
+                limits.forced[n, k] = is_beaten(logits, r, end, pieces)
             shift = log_prob[n, k] - norm
             found = offer_row(logits[r], columns, shift, k, maxima, found, best)

@@ -136,9 +136,13 @@ class NativeNetwork:
         step = StepRows(*(np.zeros(1, np.int32) for _ in StepRows._fields))
         query, scores = buffers.query, buffers.attention.scores
         if self._query is None:
-            self._by_product = bound(scores_by_product, 1, query, step, memory, 1.0, scores)
+            self._by_product = bound(
+                scores_by_product, 1, query, step.sentence, memory, 1.0, scores
+            )
         else:
-            self._by_sum = bound(scores_by_sum, 1, query, step, memory, self._energy, scores)
+            self._by_sum = bound(
+                scores_by_sum, 1, query, step.sentence, memory, self._energy, scores
+            )
         self._attend = bound(attend, 1, step, memory, 1.0, buffers.attention, scores)
 
     @property
@@ -279,12 +283,12 @@ class NativeNetwork:
         """Write the context of every row to the last columns of `combined`."""
         query, scores = buffers.top, buffers.attention.scores
         if self._query is None:
-            self._by_product(rows, query, step, memory, self._scale, scores)
+            self._by_product(rows, query, step.sentence, memory, self._scale, scores)
         else:
             place_narrow(buffers.below, 0, query, rows, STEPS / self._query_bound)
             query = buffers.query
             self._query(buffers.below, rows, query)
-            self._by_sum(rows, query, step, memory, self._energy, scores)
+            self._by_sum(rows, query, step.sentence, memory, self._energy, scores)
         self._attend(rows, step, memory, self._context_steps, buffers.attention, weights)
 
 

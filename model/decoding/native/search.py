@@ -23,11 +23,14 @@ from model.decoding.native.network import Buffers, NativeEncoded, NativeNetwork
 from model.decoding.native.product import Floats
 from model.decoding.native.search_arrays import (
     BeamArrays,
+    BestArrays,
     CandidateArrays,
     HistoryArrays,
+    LimitArrays,
     RowArrays,
     RuleScores,
     ScanArrays,
+    shared,
 )
 from model.decoding.native.step_rows import StepRows
 from model.decoding.rules.rules import score_bound
@@ -72,25 +75,30 @@ class NativeSearch:
             torch.zeros(count, beam, dtype=torch.long),
             torch.zeros(count, beam, dtype=torch.long),
         )
-        self._candidates = CandidateArrays.of(self._chosen)
+        self._candidates = shared(CandidateArrays, self._chosen)
         self._rules = RuleScores(
             extra=np.zeros((count, beam), np.float32), most=np.zeros(count, np.float32)
         )
         self._over = np.zeros(count, np.bool_)
-        self._beam = BeamArrays.of(slots.beam)
-        self._history = HistoryArrays.of(slots.history)
+        self._beam = shared(BeamArrays, slots.beam)
+        self._limits = shared(LimitArrays, slots.beam)
+        self._best = shared(BestArrays, slots.beam)
+        self._history = shared(HistoryArrays, slots.history)
         self._weights: Floats = slots.history.weights.view(-1, source).numpy()
         self._threads = ThreadPoolExecutor(2) if torch.get_num_threads() > 1 else None
         self._bind()
 
     def _bind(self) -> None:
         """Bind the kernels to the types of the structures."""
-        beam, chosen, rows = self._beam, self._candidates, self._rows
+        beam, limits, best = self._beam, self._limits, self._best
+        chosen, rows, scan = self._candidates, self._rows, self._scan
         self._list_rows = bound(list_rows, 0, 0, beam, rows, self._step)
         self._best_extensions = bound(
-            best_extensions, 0, 0, self._logits, 0, 0, rows.row, self._scan, beam, chosen
+            best_extensions, 0, 0, self._logits, 0, 0, rows.row, scan, beam, limits, chosen
         )
-        self._keep = bound(keep, 0, chosen, self._rules, rows, beam, self._history, self._over)
+        self._keep = bound(
+            keep, 0, chosen, self._rules, rows, beam, best, self._history, self._over
+        )
 
     @staticmethod
     def group(src: tuple[int, ...]) -> int:
@@ -141,7 +149,14 @@ class NativeSearch:
         if ruled.slots:
             self._follow_rules(ruled)
         self._keep(
-            count, self._candidates, self._rules, self._rows, beam, self._history, self._over
+            count,
+            self._candidates,
+            self._rules,
+            self._rows,
+            beam,
+            self._best,
+            self._history,
+            self._over,
         )
         self._old, self._new = self._new, self._old
         over: list[bool] = self._over[:count].tolist()
@@ -171,7 +186,16 @@ class NativeSearch:
                 if first <= slot < first + some
             ]
             self._best_extensions(
-                first, some, logits, offset, end, row, scan, self._beam, self._candidates
+                first,
+                some,
+                logits,
+                offset,
+                end,
+                row,
+                scan,
+                self._beam,
+                self._limits,
+                self._candidates,
             )
         if self._shortlist_output is not None:
             column = self._candidates.piece

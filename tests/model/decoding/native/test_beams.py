@@ -10,9 +10,11 @@ from model.decoding.native.beams import keep, list_rows
 from model.decoding.native.extensions import NOTHING, best_extensions, normaliser
 from model.decoding.native.search_arrays import (
     BeamArrays,
+    BestArrays,
     CandidateArrays,
     Flags,
     HistoryArrays,
+    LimitArrays,
     RowArrays,
     RuleScores,
     ScanArrays,
@@ -41,13 +43,17 @@ class Drawn:
             log_prob=np.where(alive, totals, NOTHING).astype(np.float32),
             length=chance.integers(0, 4, N),
             finished=(~alive).sum(axis=1).astype(np.int64),
-            best=best,
+        )
+        self.limits = LimitArrays(
+            limit=np.full(N, 3),
+            shortest=chance.integers(0, 3, N),
             forced=np.zeros((N, K), np.bool_),
+        )
+        self.best = BestArrays(
+            best=best,
             n_best=chance.integers(1, K + 1, N),
             penalty=penalty,
             longest=penalty[:, -1].copy(),
-            limit=np.full(N, 3),
-            shortest=chance.integers(0, 3, N),
         )
         self.row = np.full((N, K), -1, np.int32)
         self.row[alive] = np.arange(alive.sum())
@@ -66,7 +72,7 @@ class Drawn:
             maxima=np.zeros(self.width, np.float32),
         )
         logits = self.logits.copy()
-        best_extensions(0, N, logits, 0, end, self.row, scan, self.beam, found)
+        best_extensions(0, N, logits, 0, end, self.row, scan, self.beam, self.limits, found)
         return found
 
     def by_hand(self, n: int, end: int) -> list[tuple[np.float32, int, int]]:
@@ -78,10 +84,10 @@ class Drawn:
             own = self.logits[self.row[n, k], : self.pieces].copy()
             norm = np.float32(normaliser(own[None], 0, self.pieces, np.zeros(99, np.float32)))
             for j in range(end, self.pieces):
-                if self.beam.length[n] == self.beam.limit[n] and j != end:
+                if self.beam.length[n] == self.limits.limit[n] and j != end:
                     continue
                 if (
-                    self.beam.length[n] < min(self.beam.shortest[n], self.beam.limit[n])
+                    self.beam.length[n] < min(self.limits.shortest[n], self.limits.limit[n])
                     and j == end
                 ):
                     continue
@@ -116,11 +122,11 @@ def test_the_normaliser_is_the_logarithm_of_the_sum() -> None:
 def test_what_was_forced_at_the_limit() -> None:
     """EOS is forced on a hypothesis that has a better piece, not on one that would end anyway."""
     drawn = Drawn(0, 128)
-    drawn.beam.length[:] = drawn.beam.limit
+    drawn.beam.length[:] = drawn.limits.limit
     drawn.logits[:, EOS_ID] = 5.0
     drawn.logits[drawn.row[1, 0], 17] = 6.0
     drawn.extensions(EOS_ID)
-    assert np.argwhere(drawn.beam.forced).tolist() == [[1, 0]]
+    assert np.argwhere(drawn.limits.forced).tolist() == [[1, 0]]
 
 
 @settings(max_examples=60, deadline=None)
@@ -132,6 +138,7 @@ def test_keeping_is_bookkeeping(seed: int) -> None:
     chosen = drawn.extensions(EOS_ID)
     chosen.piece[chance.random((N, K)) < 0.3] = EOS_ID
     before, beam = copy.deepcopy(drawn.beam), drawn.beam
+    best_before, best = copy.deepcopy(drawn.best), drawn.best
     rules = RuleScores(
         extra=chance.random((N, K)).astype(np.float32), most=chance.random(N).astype(np.float32)
     )
@@ -143,29 +150,29 @@ def test_keeping_is_bookkeeping(seed: int) -> None:
         log_prob=np.zeros(shape, np.float32),
         score=np.zeros(shape, np.float32),
     )
-    keep(N, chosen, rules, rows, beam, history, over)
+    keep(N, chosen, rules, rows, beam, best, history, over)
     values, parent, piece = chosen
     assert (beam.length == before.length + 1).all()
     for n in range(N):
         t, scores = before.length[n], []
         for k in range(K):
             ended = piece[n, k] == EOS_ID and values[n, k] > NOTHING
-            score = values[n, k] / beam.penalty[n, t] + rules.extra[n, k] if ended else NOTHING
+            score = values[n, k] / best.penalty[n, t] + rules.extra[n, k] if ended else NOTHING
             scores.append(score)
             assert beam.token[n, k] == piece[n, k]
             assert beam.log_prob[n, k] == (NOTHING if ended else values[n, k])
             assert rows.source[n, k] == drawn.row[n, parent[n, k]]
         assert beam.finished[n] == before.finished[n] + np.isfinite(scores).sum()
-        ranked = sorted([*before.best[n], *scores], reverse=True)[:K]
-        assert beam.best[n].tolist() == ranked
+        ranked = sorted([*best_before.best[n], *scores], reverse=True)[:K]
+        assert best.best[n].tolist() == ranked
         assert [held[n, t].tolist() for held in history] == [
             piece[n].tolist(),
             parent[n].tolist(),
             values[n].tolist(),
             scores,
         ]
-        top, last = beam.log_prob[n].max(), ranked[beam.n_best[n] - 1]
-        assert over[n] == (top == NOTHING or top / beam.longest[n] + rules.most[n] < last)
+        top, last = beam.log_prob[n].max(), ranked[best.n_best[n] - 1]
+        assert over[n] == (top == NOTHING or top / best.longest[n] + rules.most[n] < last)
 
 
 def test_sentences_that_are_skipped_are_left_alone() -> None:
