@@ -1,4 +1,4 @@
-"""The HTTP application: routes that validate, submit and await, over the models being served."""
+"""The HTTP application: assembles the routes, the middleware and the model registry."""
 
 import asyncio
 import importlib.metadata
@@ -26,12 +26,12 @@ from service.observability.tracing import tracing_of
 from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
-BUSY = (texts_router, score_router)
+WORK_ROUTERS = (texts_router, score_router)
 """The routes that give work to a model."""
 
 
 def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
-    """The application. It starts and stops `registry` with its lifespan.
+    """Create the application, whose lifespan starts and stops `registry`.
 
     Raises:
         ConfigError: the API keys cannot be read.
@@ -58,11 +58,11 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
         version=importlib.metadata.version("dragoman"),
         lifespan=lifespan,
         redirect_slashes=False,
-        docs_url=None,  # their scripts come from the network of somebody else
+        docs_url=None,  # these pages load scripts from a third party
         redoc_url=None,
     )
-    busy = [router(registry, intake) for router in BUSY]
-    app.add_middleware(FastPath, routers=busy)
+    work_routers = [router(registry, intake) for router in WORK_ROUTERS]
+    app.add_middleware(FastPath, routers=work_routers)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -71,7 +71,7 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", REQUEST_ID],
             expose_headers=["Retry-After", REQUEST_ID],
         )
-    # Added last, it is the outermost.
+    # Added last, so it is the outermost.
     app.add_middleware(
         RequestMiddleware, metrics=registry.metrics, tracing=tracing, log_texts=settings.log_texts
     )
@@ -79,9 +79,9 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
     app.include_router(
         health_router(workers, lambda: registry.draining, admission, registry.metrics)
     )
-    for router in (*busy, models_router(registry, intake)):
+    for router in (*work_routers, models_router(registry, intake)):
         app.include_router(router)
     app.include_router(page_router())
     describe(app, settings.max_body_bytes, keys_needed=keys.needed)
-    app.state.admission = admission  # for whoever runs the application inside another
+    app.state.admission = admission  # for programs that embed the application
     return app

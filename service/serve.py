@@ -50,11 +50,11 @@ Each flag has a variable, DRAGOMAN_HOST for --host, over which it wins. The limi
 the rest have variables only: docs/serving.md lists all."""
 
 FLAGS = ("models", "host", "port", "device", "precision", "threads", "shortlist")
-"""The settings that have a flag."""
+"""Settings that have a flag."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command and return its exit status."""
     return run_command(NAME, lambda: _serve(argv))
 
 
@@ -64,14 +64,14 @@ def _serve(argv: list[str] | None) -> int:
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
     configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
     read = _models(arguments.runs, arguments.models, settings)
-    APIKeys.from_settings(settings)  # a mistake in them is told before models take time to load
+    APIKeys.from_settings(settings)  # report mistakes in them before the models load
     with _no_hangup(), _listener(settings) as listener:
         loader = ModelLoader.from_settings(settings)
         registry = ModelRegistry(read, loader.load, settings.drain_s)
         app = create_app(registry, settings)
         ready = partial(print, f"{NAME}: {_url(listener)}", file=sys.stderr, flush=True)
         Server(app, registry, drain_s=settings.drain_s, ready=ready).run(sockets=[listener])
-        if registry.reloading:  # its thread may be anywhere in torch: nothing waits for it
+        if registry.reloading:  # its thread may be inside torch, so do not wait for it
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(OK)
@@ -79,7 +79,7 @@ def _serve(argv: list[str] | None) -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The flags; those that are not given are None."""
+    """Build the parser; flags that are not given are None."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     parser.add_argument(
         "runs",
@@ -87,13 +87,13 @@ def command_line() -> argparse.ArgumentParser:
         type=Path,
         nargs="*",
         help="output directory of dragoman-train (its best checkpoint) or one of its checkpoints; "
-        "a model is called as its directory is",
+        "a model is named after its directory",
     )
     parser.add_argument(
         "--models",
         metavar="FILE",
         type=Path,
-        help="YAML with names, paths, languages and defaults of the models, in the place of RUN",
+        help="YAML with names, paths, languages and defaults of the models, instead of RUN",
     )
     add_machine_arguments(parser)
     parser.add_argument(
@@ -124,10 +124,10 @@ def _default(name: str) -> object:
 def _models(
     runs: Sequence[Path], flag: Path | None, settings: Settings
 ) -> Callable[[], Sequence[ModelEntry]]:
-    """What to serve; a file is read anew by each call.
+    """Return a function that lists the models to serve; it rereads a file on each call.
 
     Raises:
-        ConfigError: neither runs nor a file, or both.
+        ConfigError: neither runs nor a file are given, or both.
     """
     if runs and flag:
         raise ConfigError(f"RUN and --models {flag}: both. List the runs in the file, or drop it.")
@@ -144,7 +144,7 @@ def _models(
 
 @contextmanager
 def _no_hangup() -> Iterator[None]:
-    """A SIGHUP while models load for the first time asks for what happens anyway."""
+    """Ignore SIGHUP while the models load for the first time: there is nothing to reload."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
@@ -153,10 +153,10 @@ def _no_hangup() -> Iterator[None]:
 
 
 def _listener(settings: Settings) -> socket.socket:
-    """A socket that holds the address, before the models take time to load.
+    """Bind a socket to the address, before the models load.
 
     Raises:
-        ConfigError: the address is taken, or not one of this machine.
+        ConfigError: the address is in use or not an address of this machine.
     """
     listener = None
     try:
@@ -166,7 +166,7 @@ def _listener(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, UnicodeError) as error:  # the latter: a host that no name can be
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
         if listener is not None:
             listener.close()
         reason = error.strerror if isinstance(error, OSError) else "no name of a host"

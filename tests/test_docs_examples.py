@@ -22,7 +22,7 @@ from model.checkpoint.files import FORMAT
 from model.text.segmentation import LINE_BREAK, list_marks
 from model.text.sentences import sentence_ends
 from model.translator import Translator
-from service.api.requests import ScoreRequest, TranslateRequest
+from service.api.request_bodies import ScoreRequest, TranslateRequest
 from tests.demo_language import could_be_its_english, frame_of
 from tests.patience import PATIENCE_S
 from training.demo.demo_corpus import generate

@@ -63,7 +63,7 @@ class TextProfile:
         """Normalise `source` as the training text of the model was."""
         return normalize_source(source, self.normalization)
 
-    def told(
+    def with_overrides(
         self, *, task: str | None = None, source: str | None = None, target: str | None = None
     ) -> "TextProfile":
         """The profile with these values, where they are given, in place of its own.

@@ -1,7 +1,7 @@
-"""Intake: what a request passes before it is worked on, each step before its body costs more.
+"""Intake: checks a request before any work is done for it, the cheapest checks first.
 
-The key, its rate, the type and size that the headers announce, room in the server, the arrival of
-the body, and last what the body says. From then on only the end of the connection can come.
+In order: API key, rate limit, content type, content length, admission, reading the body, and
+validating it. After that, the only event that can arrive on the connection is its end.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from service.errors import (
     UnreadableBody,
     WrongContentType,
 )
-from service.limits.admission import Admission, Admitted
+from service.limits.admission import Admission, Reservation
 from service.limits.api_keys import APIKeys
 from service.limits.rate_limit import RateLimiter
 
 BODY_S = 30
-"""Seconds in which a body must arrive: it holds a place in the queue."""
+"""Seconds within which a body must arrive, since it already takes up room in the server."""
 
 Body = TypeVar("Body", bound=BaseModel)
 T = TypeVar("T")
 
 
 class Intake:
-    """Lets requests in, one order of checks for all routes. Of the event loop alone."""
+    """Checks requests, in the same order on all routes. Used only on the event loop."""
 
     def __init__(
         self, keys: APIKeys, rates: RateLimiter, admission: Admission, max_body_bytes: int
@@ -42,7 +42,7 @@ class Intake:
         self._max_body_bytes = max_body_bytes
 
     def key(self, request: Request) -> str:
-        """The name of the API key, counted against its rate.
+        """Authenticate the request, count it against the rate limit and return the name of its key.
 
         Raises:
             Unauthenticated, TooManyRequests
@@ -51,42 +51,42 @@ class Intake:
         self._rates.take(key, time.monotonic())
         return key
 
-    def administrator(self, request: Request) -> None:
-        """Make sure that the request comes from one.
+    def check_admin(self, request: Request) -> None:
+        """Check that the request has an admin key, and count it against the rate limit.
 
         Raises:
             Unauthenticated, Forbidden, TooManyRequests
         """
         header = request.headers.get("authorization")
-        self._rates.take(self._keys.admin(header), time.monotonic())
+        self._rates.take(self._keys.authenticate_admin(header), time.monotonic())
 
     async def body(
         self, request: Request, schema: type[Body], key: str, stack: ExitStack
-    ) -> tuple[Body, Admitted]:
-        """The body of a request with this API key, and its room in the server.
+    ) -> tuple[Body, Reservation]:
+        """Read and validate the body of a request with this API key, and reserve room for it.
 
-        It is given back when `stack` is closed.
+        The reservation is released when `stack` is closed.
 
         Raises:
             WrongContentType, BodyTooLarge, Overloaded, UnreadableBody, RequestError, ClientGone
         """
         _check_content_type(request)
-        length = self._announced(request)
+        length = self._content_length(request)
         if length is None:
-            with self._admission.enter(0, key):
-                content = await self._arrival(request)
-            admitted = stack.enter_context(self._admission.enter(len(content), key))
+            with self._admission.admit(0, key):
+                content = await self._read_body(request)
+            reservation = stack.enter_context(self._admission.admit(len(content), key))
         else:
-            admitted = stack.enter_context(self._admission.enter(length, key))
-            content = await self._arrival(request)
+            reservation = stack.enter_context(self._admission.admit(length, key))
+            content = await self._read_body(request)
         try:
-            return schema.model_validate_json(content), admitted
+            return schema.model_validate_json(content), reservation
         except ValidationError as error:
-            # A traceback would hold what was sent.
+            # The chained traceback would contain what was sent.
             raise mistake_in(error, schema, content) from None
 
-    def _announced(self, request: Request) -> int | None:
-        """The length of the body, None if the headers do not say."""
+    def _content_length(self, request: Request) -> int | None:
+        """Return the length of the body, or None if the headers do not state it."""
         said = request.headers.get("content-length")
         if said is None:
             return None
@@ -98,7 +98,7 @@ class Intake:
             raise BodyTooLarge(self._max_body_bytes)
         return int(said)
 
-    async def _arrival(self, request: Request) -> bytes:
+    async def _read_body(self, request: Request) -> bytes:
         content = bytearray()
         try:
             async with asyncio.timeout(BODY_S):
@@ -116,12 +116,12 @@ class Intake:
 
 
 async def while_connected(request: Request, work: Awaitable[T], deadline: float | None) -> T:
-    """The result of `work`, which is cancelled as soon as the client leaves or it is too late.
+    """Await `work`, and cancel it if the client disconnects or the deadline passes.
 
-    The body must have been read: what comes after it can only be the end of the connection.
+    The body must have been read, so that the next event can only be the end of the connection.
 
     Raises:
-        ClientGone: the client left.
+        ClientGone: the client disconnected.
         DeadlinePassed: `deadline`, by `time.monotonic`, has passed.
     """
     result = asyncio.ensure_future(work)

@@ -1,4 +1,4 @@
-"""Server-sent events: an answer that is sent as it comes, to a client that may leave."""
+"""Server-sent events: streams an answer as it is generated, to a client that may disconnect."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ from service.errors import DeadlinePassed
 log = logging.getLogger(__name__)
 
 STALLED_S = 30.0
-"""How long a client of a stream may read nothing, while its request has a place in the server."""
+"""How long the client of a stream may read nothing before its connection is closed."""
 
 StreamEvent = tuple[str, object]
-"""Name and data: `partial`, `done` or `error`, and what becomes JSON."""
+"""Name (`partial`, `done` or `error`) and data, which is serialized as JSON."""
 
 
 class EventStream(Response):
-    """Sends events until there are no more, the client leaves or the deadline passes."""
+    """Sends events until they end, the client disconnects or the deadline passes."""
 
     media_type = "text/event-stream"
 
@@ -36,8 +36,9 @@ class EventStream(Response):
     ) -> None:
         """
         Args:
-            first: has come already, so that what fails before it has a status of its own.
-            stack: closed at the end, whatever the end is.
+            first: the first event, awaited by the caller so that an earlier failure gets its own
+                status.
+            stack: closed when the response ends, however it ends.
         """
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -63,7 +64,7 @@ class EventStream(Response):
         await send(start)
         try:
             await self._send_events(send)
-        except _Stalled:  # the server closes the connection of an answer without an end
+        except _Stalled:  # the answer stays incomplete, so the server closes the connection
             log.warning("a client read nothing of its stream for %g s", STALLED_S)
 
     async def _send_events(self, send: Send) -> None:
@@ -80,19 +81,19 @@ class EventStream(Response):
 
 
 def error_event(error: Exception) -> StreamEvent:
-    """The event that tells a client of `error` after the first event was sent."""
+    """Return the event that reports `error` to a client once the stream has begun."""
     return "error", error_body(error).model_dump()
 
 
 class _Stalled(Exception):
-    """The client takes nothing."""
+    """The client does not read."""
 
 
 async def _write(send: Send, event: StreamEvent) -> None:
-    """Send an event, to a client that reads.
+    """Send an event.
 
     Raises:
-        _Stalled: it does not.
+        _Stalled: the client does not read it.
     """
     try:
         async with asyncio.timeout(STALLED_S) as limit:

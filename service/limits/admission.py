@@ -1,12 +1,12 @@
-"""Admission: how much work the whole server takes on, decided before a body is parsed.
+"""Admission: limits the outstanding work of the whole server, before a body is parsed.
 
-The bytes of a body are an upper bound of the source pieces in it, since every piece stands for a
-byte at least. They are reserved at once, so that a burst is refused at the door and not after it
-has been tokenised, and corrected when the pieces are known. Everything here is the event loop's.
+The bytes of a body are an upper bound on its source pieces, since every piece stands for at least
+one byte. They are reserved at once, so that a burst is refused before it is tokenized, and replaced
+by the number of pieces when that is known. Everything here runs on the event loop.
 
-A client that fills the server must not lock out the others: with k API keys at work each has a k-th
-of the room, whatever the others hold. So a server that somebody filled before others came holds
-more than its limits for a while: with k keys at most 1 + 1/2 + ... + 1/k times as much.
+A client that fills the server must not lock out the others: each of k active API keys has a k-th of
+the room, whatever the others hold. A server that one key has filled therefore exceeds its limits
+for a while when other keys arrive: with k keys by a factor of at most 1 + 1/2 + ... + 1/k.
 """
 
 import math
@@ -14,31 +14,31 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from service.errors import Overloaded
-from service.limits.api_keys import ANYBODY
+from service.limits.api_keys import ANONYMOUS
 
-MEMORY = 0.9
-"""Share of the measured speed that a new measurement leaves of the old one."""
-FIRST_SPEED = 1_000.0
-"""Pieces a second, until there is a measurement."""
+SPEED_DECAY = 0.9
+"""Weight of the old value in the exponential moving average of the speed."""
+INITIAL_SPEED = 1_000.0
+"""Pieces per second that are assumed before the first measurement."""
 
 
 class Admission:
-    """Requests accepted and not yet answered, and the source pieces in them."""
+    """Counts the requests accepted and not yet answered, and their source pieces."""
 
     def __init__(self, max_requests: int, max_pieces: int) -> None:
         self._max_requests, self._max_pieces = max_requests, max_pieces
         self.requests = 0
         self.pieces = 0
         self._held: dict[str, _Held] = {}
-        self._speed = FIRST_SPEED
+        self._speed = INITIAL_SPEED
 
-    def enter(self, bytes_: int, key: str = ANYBODY) -> "Admitted":
+    def admit(self, bytes_: int, key: str = ANONYMOUS) -> "Reservation":
         """Reserve room for a request with this API key whose body has `bytes_` bytes.
 
-        A request that alone is larger than the limit is let in when nothing else is there.
+        A request that is larger than the limit by itself is admitted while the server is empty.
 
         Raises:
-            Overloaded: there is no room; it says when there may be.
+            Overloaded: there is no room; it says when to try again.
         """
         own = self._held.get(key, _Held())
         keys = len(self._held | {key: own})
@@ -49,10 +49,13 @@ class Admission:
                 "The server has as much work as it takes. Try again later.",
                 retry_after_s=self.wait_s(),
             )
-        return Admitted(self, self._held.setdefault(key, own), key, bytes_)
+        return Reservation(self, self._held.setdefault(key, own), key, bytes_)
 
     def _fits(self, requests: int, pieces: int, shared_by: int) -> bool:
-        """Whether one request more, to make up so many pieces, fits into a share of the room."""
+        """Return whether one more request, for a total of `pieces`, fits into a share of the room.
+
+        A share is the whole room divided by `shared_by`.
+        """
         return (
             requests + 1 <= self._max_requests / shared_by
             and pieces <= self._max_pieces / shared_by
@@ -65,44 +68,44 @@ class Admission:
         held.pieces += pieces
 
     def wait_s(self) -> int:
-        """Seconds until what is there now is done, by the measured speed; 1 to 60."""
+        """Estimate the seconds until the current work is done, by the measured speed; 1 to 60."""
         return min(max(math.ceil(self.pieces / self._speed), 1), 60)
 
-    def measured(self, pieces: int, seconds: float) -> None:
-        """So many pieces were finished in so much time while there was work."""
+    def record_speed(self, pieces: int, seconds: float) -> None:
+        """Update the measured speed: `pieces` were finished in `seconds` of computing."""
         if seconds > 0:
-            self._speed = MEMORY * self._speed + (1 - MEMORY) * pieces / seconds
+            self._speed = SPEED_DECAY * self._speed + (1 - SPEED_DECAY) * pieces / seconds
 
 
 @dataclass(slots=True)
 class _Held:
-    """What the requests of one key hold."""
+    """What the requests of one key have reserved."""
 
     requests: int = 0
     pieces: int = 0
 
 
-class Admitted:
-    """The room of one request, given back at the end of the `with`."""
+class Reservation:
+    """The room reserved for one request, released at the end of the `with`."""
 
     def __init__(self, admission: Admission, held: _Held, key: str, pieces: int) -> None:
         self._admission, self._held, self._key = admission, held, key
         self._pieces = pieces
         admission._take(held, 1, pieces)
 
-    def correct(self, bytes_: int, pieces: int) -> None:
-        """Texts of the request with so many bytes have so many source pieces: these are reserved.
+    def count_pieces(self, bytes_: int, pieces: int) -> None:
+        """Replace `bytes_` of the reservation by the number of source pieces that they turned into.
 
-        The rest of the request, of which the pieces are not known yet, stays reserved as it is.
+        The rest of the request, whose pieces are not yet known, stays reserved as bytes.
         """
         self._admission._take(self._held, 0, pieces - bytes_)
         self._pieces += pieces - bytes_
 
-    def measured(self, pieces: int, seconds: float) -> None:
+    def record_speed(self, pieces: int, seconds: float) -> None:
         """See `Admission.measured`."""
-        self._admission.measured(pieces, seconds)
+        self._admission.record_speed(pieces, seconds)
 
-    def __enter__(self) -> "Admitted":
+    def __enter__(self) -> "Reservation":
         return self
 
     def __exit__(

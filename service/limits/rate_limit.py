@@ -1,6 +1,6 @@
-"""Rate limit: how many requests a second each API key may send, by a token bucket for each.
+"""Rate limit: limits the requests per second of each API key, with a token bucket for each.
 
-Pure: the time is passed in. A bucket holds `burst` tokens, `per_s` come back every second, and a
+The time is passed in. A bucket holds `burst` tokens and refills at `per_s` tokens per second; each
 request takes one.
 """
 
@@ -10,23 +10,23 @@ from service.errors import TooManyRequests
 
 
 class RateLimiter:
-    """The buckets of all keys."""
+    """Token buckets of all keys."""
 
     def __init__(self, per_s: float | None, burst: int) -> None:
         """
         Args:
-            per_s: requests a second in the long run; None limits nothing.
+            per_s: sustained requests per second; None for no limit.
             burst: requests that a key may send at once after a pause.
         """
         self._per_s, self._burst = per_s, float(burst)
-        # Tokens and when they were counted. As many as there are keys: strangers have none.
+        # Tokens and when they were counted. Only known keys get here, so this stays bounded.
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, key: str, now: float) -> None:
-        """Take the token of one request with the `key` of this name; `now` is in seconds.
+        """Take a token for one request of the key named `key`; `now` is in seconds.
 
         Raises:
-            TooManyRequests: there is none; it says when there will be. A refusal takes nothing.
+            TooManyRequests: no token is left; it says when to try again. A refusal takes no token.
         """
         if self._per_s is None:
             return

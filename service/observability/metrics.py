@@ -1,9 +1,9 @@
-"""Metrics: what the service counts and measures, for Prometheus.
+"""Metrics: the counters, gauges and histograms of the service, for Prometheus.
 
-Each application has its own. Everything is declared here and written where it arises, by the
-objects of prometheus_client themselves: the engine loop its steps, the middleware its requests, the
-registry its reloads. How high the queues stand is written at the scrape. Labels are names from the
-configuration and words from tables in the source: nothing that a client sends becomes one.
+Each application has its own registry. Metrics are declared here and updated where the events
+happen, through the objects of prometheus_client: steps in the engine loop, requests in the
+middleware, reloads in the model registry. Queue lengths are set at the scrape. Labels come only
+from the configuration and from constants in the source, never from what a client sends.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-# When each series began: nearly as many lines again, for nobody.
+# The `_created` series would nearly double the output, and nothing uses them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 STEP_BOUNDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -27,12 +27,12 @@ WAIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 REQUEST_BOUNDS = (*WAIT_BOUNDS, 60.0, 300.0)
 
 FAILURES = ("step", "memory", "probe")
-"""Kinds of failures of an engine."""
+"""Kinds of engine failures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineMetrics:
-    """What the engines of one model write, in their own thread."""
+    """The metrics of one model's engines, updated in the engine thread."""
 
     step_seconds: Histogram
     step_rows: Counter
@@ -119,7 +119,7 @@ class Metrics:
         )
 
     def _declare_levels(self) -> None:
-        """What is written at the scrape."""
+        """Declare what is set at the scrape."""
         self.queue_requests = self._gauge(
             "queue_requests", "Requests accepted and not yet answered"
         )
@@ -141,7 +141,7 @@ class Metrics:
         self._gauge("build_info", "Always 1", "version").labels(version("dragoman")).set(1)
 
     def engine(self, model: str) -> EngineMetrics:
-        """What the engines of `model` write. One that is loaded again adds to the same sums."""
+        """Return the metrics of the engines of `model`; a reloaded model continues them."""
         return EngineMetrics(
             step_seconds=self._step_seconds.labels(model),
             step_rows=self._step_rows.labels(model),
@@ -153,7 +153,7 @@ class Metrics:
         )
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """All metrics and their content type, in the format that the header `Accept` asks for."""
+        """Return all metrics and their content type, in the format that `accept` asks for."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 

@@ -278,7 +278,7 @@ def test_a_full_server_does_not_read_the_body(checkpoint: Checkpoint, make_app: 
     app = make_app(checkpoint, Settings(max_requests=1))
     admission = app.state.admission
     with TestClient(app) as client:
-        with admission.enter(1):
+        with admission.admit(1):
             check_error(post(client, "not JSON"), 429, "overloaded")
             response = client.post(
                 TRANSLATE, content=chunks(b"no"), headers={"content-type": "application/json"}

@@ -54,13 +54,13 @@ def test_any_pieces_grow_into_their_text(tiny_tokenizer: Tokenizer, data: st.Dat
     final = "  " + tiny_tokenizer.decode(found) + "\n"
     told = ""
     for length in sorted(data.draw(st.sets(st.integers(0, len(found))))):
-        text = detokenizer.grow(0, found[:length], done=False)
+        text = detokenizer.update(0, found[:length], done=False)
         if text is not None:
             assert final.startswith(text)
             assert text.startswith(told)
             assert len(text) > len(told)
             told = text
-    assert (detokenizer.grow(0, found, done=True) or told) == final[:-1]
+    assert (detokenizer.update(0, found, done=True) or told) == final[:-1]
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ async def streamed(
     worker: Worker, text: str, options: SearchOptions
 ) -> tuple[list[str], Translation]:
     told: list[str] = []
-    with Admission(9, 10**6).enter(1) as admitted:
-        params = RequestParams(options=options, admitted=admitted)
+    with Admission(9, 10**6).admit(1) as reservation:
+        params = RequestParams(options=options, reservation=reservation)
         async for item in worker.stream(text, params):
             if isinstance(item, Translation):
                 return told, item
@@ -122,8 +122,8 @@ def test_what_is_streamed_begins_the_final_text(
         assert translation.text.startswith(prefix)
 
     async def whole() -> list[Translation]:
-        with Admission(9, 10**6).enter(1) as admitted:
-            params = RequestParams(options=options, admitted=admitted)
+        with Admission(9, 10**6).admit(1) as reservation:
+            params = RequestParams(options=options, reservation=reservation)
             return await worker.translate([text], params)
 
     assert asyncio.run(whole()) == [translation]
@@ -150,8 +150,8 @@ def test_a_reader_that_leaves_frees_the_slots(checkpoint: Checkpoint) -> None:
     parts = len(segmenter.cut(text).sources)
 
     async def leave() -> None:
-        with Admission(9, 10**6).enter(1) as admitted:
-            params = RequestParams(options=options, admitted=admitted)
+        with Admission(9, 10**6).admit(1) as reservation:
+            params = RequestParams(options=options, reservation=reservation)
             stream = worker.stream(text, params)
             async for _ in stream:
                 break
@@ -190,7 +190,7 @@ def test_what_is_told_of_a_long_text_does_not_add_up(tiny_tokenizer: Tokenizer) 
         text
         for number in range(300)
         for end in range(1, len(source) + 1)
-        if (text := detokenizer.grow(number, source[:end], done=end == len(source)))
+        if (text := detokenizer.update(number, source[:end], done=end == len(source)))
     ]
     final = " ".join([tiny_tokenizer.decode(source)] * 300)
     assert told == sorted(set(told), key=len)

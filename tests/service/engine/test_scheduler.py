@@ -13,7 +13,7 @@ from service.engine.request_params import RequestParams
 from service.engine.scheduler import AGEING_S, Scheduler
 from service.limits.admission import Admission
 
-params_with = partial(RequestParams, options=SearchOptions(), admitted=Admission(1, 1).enter(0))
+params_with = partial(RequestParams, options=SearchOptions(), reservation=Admission(1, 1).admit(0))
 """Of options and room the scheduler knows nothing."""
 
 
@@ -25,7 +25,7 @@ def test_within_a_priority_first_come_first_served() -> None:
     found = [scheduler.pop() for _ in range(6)]
     assert found == [(name, number) for name in "abc" for number in (0, 1)]
     assert scheduler.head() is None
-    assert (scheduler.waiting, scheduler.pieces) == (0, 0)
+    assert (scheduler.items, scheduler.pieces) == (0, 0)
 
 
 def test_two_keys_get_the_same_whatever_they_offer() -> None:
@@ -140,9 +140,9 @@ def test_nothing_is_lost_and_nothing_comes_twice(script: list[tuple[str, int, bo
             del expected[owner]
             scheduler.drop(owner)
             scheduler.drop(owner)  # no effect
-        assert scheduler.waiting == sum(map(len, expected.values()))
+        assert scheduler.items == sum(map(len, expected.values()))
         assert (scheduler.head() is None) == (not expected)
-    assert scheduler.pieces >= scheduler.waiting
+    assert scheduler.pieces >= scheduler.items
 
 
 def test_a_stream_of_small_documents_does_not_starve_a_long_one() -> None:

@@ -75,10 +75,10 @@ async def translate(
     deadline: float | None = None,
     document: bool = False,
 ) -> list[Translation]:
-    with Admission(10**6, 10**9).enter(1) as admitted:
+    with Admission(10**6, 10**9).admit(1) as reservation:
         params = RequestParams(
             options=options or worker.options,
-            admitted=admitted,
+            reservation=reservation,
             key=key,
             priority=priority,
             deadline=deadline,
@@ -504,8 +504,8 @@ def test_pieces_are_told_to_the_admission(checkpoint: Checkpoint, steps: list[st
     async def test() -> None:
         admission = Admission(10, 10**6)
         async with running(checkpoint) as worker:
-            with admission.enter(5000) as admitted:
-                params = RequestParams(options=LONG, admitted=admitted)
+            with admission.admit(5000) as reservation:
+                params = RequestParams(options=LONG, reservation=reservation)
                 task = asyncio.create_task(worker.translate(["der Hund läuft."], params))
                 while admission.pieces == 5000:
                     await asyncio.sleep(0.001)

@@ -88,8 +88,8 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 
 async def ask(worker: Worker) -> str:
-    with Admission(10, 1000).enter(10) as admitted:
-        params = RequestParams(options=QUICK, admitted=admitted)
+    with Admission(10, 1000).admit(10) as reservation:
+        params = RequestParams(options=QUICK, reservation=reservation)
         (translation,) = await worker.translate(["der Hund"], params)
     return translation.hypotheses[0].translation
 

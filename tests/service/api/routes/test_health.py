@@ -116,7 +116,7 @@ def test_a_server_that_drains_is_alive_and_not_ready(server: Server) -> None:
 
 def test_a_full_queue_is_ready(server: Server) -> None:
     client = server.client()
-    with server.admission.enter(70):
+    with server.admission.admit(70):
         assert client.get("/readyz").status_code == 200
         assert "dragoman_queue_requests 1.0\ndragoman_queue_pieces 70.0" in "\n".join(
             line for line in client.get("/metrics").text.splitlines() if line[0] != "#"

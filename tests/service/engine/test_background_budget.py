@@ -1,20 +1,20 @@
-"""Turns: what share of the time documents get while people wait."""
+"""Background budget: what share of the time documents get while people wait."""
 
 import pytest
 
-from service.engine.scheduler import Turns
+from service.engine.scheduler import BackgroundBudget
 
 
 def simulated(backlog: bool) -> float:
     """The share of the background when its step takes four times as long as one that is awaited."""
-    turns = Turns()
+    budget = BackgroundBudget()
     background = 0.0
     clock = 0.0
     while clock < 1000:
-        turns.foreground(1.0, backlog=backlog)
+        budget.foreground(1.0, backlog=backlog)
         clock += 1
-        if turns.allows_background:
-            turns.background(4.0)
+        if budget.allows_background:
+            budget.background(4.0)
             background += 4
             clock += 4
     return background / clock
@@ -26,21 +26,21 @@ def test_the_background_gets_a_quarter_of_a_quiet_time_and_half_of_a_busy_one() 
 
 
 def test_whoever_comes_after_the_background_was_alone_waits_for_one_step_of_it() -> None:
-    turns = Turns()
+    budget = BackgroundBudget()
     for _ in range(100):
-        turns.alone()
-        assert turns.allows_background
-        turns.background(4.0)
+        budget.reset()
+        assert budget.allows_background
+        budget.background(4.0)
     for _ in range(11):
-        turns.foreground(1.0, backlog=False)
-        assert not turns.allows_background
-    turns.foreground(1.1, backlog=False)
-    assert turns.allows_background
+        budget.foreground(1.0, backlog=False)
+        assert not budget.allows_background
+    budget.foreground(1.1, backlog=False)
+    assert budget.allows_background
 
 
 def test_quiet_times_are_not_saved_up() -> None:
-    turns = Turns()
+    budget = BackgroundBudget()
     for _ in range(100):
-        turns.foreground(1.0, backlog=False)
-    turns.background(1.0)
-    assert not turns.allows_background
+        budget.foreground(1.0, backlog=False)
+    budget.background(1.0)
+    assert not budget.allows_background
