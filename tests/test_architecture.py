@@ -145,9 +145,9 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "service/api": (
         "routes",
-        "fast_path intake middleware openapi responses sse",
+        "fast_path intake middleware openapi sse",
         "error_responses",
-        "requests",
+        "request_bodies responses",
     ),
 }
 """Top first. What stands in a line imports only what stands in lines below it."""
