@@ -141,8 +141,8 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
             if aside is not None:
                 aside.write(written.quarantine)
             truncations.add(written.truncations)
-    for news in truncations.describe(form.unit):
-        _say(news)
+    for line in truncations.describe(form.unit):
+        _say(line)
     return OK
 
 
@@ -229,8 +229,8 @@ def _manifest(
     )
 
 
-def _say(news: str) -> None:
-    print(f"{NAME}: {news}", file=sys.stderr)
+def _say(message: str) -> None:
+    print(f"{NAME}: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ def parser() -> argparse.ArgumentParser:
     add_ensemble_argument(command)
     add_shortlist_argument(command)
     for name, text in (
-        ("input", "text or TSV with the sources; unpacked if it ends in .gz or .zst"),
-        ("output", "TSV of sources and translations; packed if it ends in .gz or .zst"),
+        ("input", "text or TSV with the sources; decompressed if it ends in .gz or .zst"),
+        ("output", "TSV of sources and translations; compressed if it ends in .gz or .zst"),
     ):
         command.add_argument(f"--{name}", metavar="FILE", type=Path, required=True, help=text)
     for side, text in (("source", "left out: 1"), ("target", "with --nearest; left out: 2")):
@@ -201,7 +201,7 @@ def distill(arguments: argparse.Namespace) -> None:
         shard=Shard(),
         resume=arguments.resume,
         name=NAME,
-        say=lambda news: print(f"{NAME}: {news}", file=sys.stderr),
+        say=lambda message: print(f"{NAME}: {message}", file=sys.stderr),
     )
 
 

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser, run_required=False)
     add_shortlist_argument(parser)
-    files = "UTF-8, unpacked if it ends in .gz or .zst"
+    files = "UTF-8, decompressed if it ends in .gz or .zst"
     texts = {
         "source": "lines to translate",
         "hypotheses": "translations to score, in place of those of a RUN",
@@ -259,8 +259,8 @@ def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[
                     raise DataError(f"{where}: {translation}") from translation
                 hypotheses.append(one_line(translation.text))
                 truncations.look_at(len(hypotheses), translation)
-    for news in truncations.describe("line"):
-        print(f"{NAME}: {news}", file=sys.stderr)
+    for line in truncations.describe("line"):
+        print(f"{NAME}: {line}", file=sys.stderr)
     return hypotheses
 
 

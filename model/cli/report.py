@@ -26,8 +26,8 @@ def write_report(text: str, figures: Mapping[str, object], json_name: str | None
     """
     if json_name is not None:
         with open_output(json_name) as output:
-            told = json.dumps(figures, indent=2, ensure_ascii=False)
-            output.write(f"{told}\n".encode(errors=_ERRORS))
+            content = json.dumps(figures, indent=2, ensure_ascii=False)
+            output.write(f"{content}\n".encode(errors=_ERRORS))
     if json_name != STREAM:
         with open_output(STREAM) as output:
             output.write(text.encode(errors=_ERRORS))

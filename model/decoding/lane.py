@@ -103,7 +103,7 @@ class Lane(Generic[Kept]):
                 hypotheses = self._search.slots.finish(slot, sentence)
                 events.append(Finished(sentence.id, hypotheses))
             remaining.append(None if over[slot] else sentence)
-        events += self._search.slots.news(remaining)
+        events += self._search.slots.progress_events(remaining)
         self._active = remaining
         return events
 

@@ -1,4 +1,4 @@
-"""Parts: the finished work of a job, kept in a folder beside the output, safe from any kill.
+"""Parts: the finished work of a job, kept in a folder next to the output, so it survives a kill.
 
     FILE.parts/manifest.json          what every part has in common, written before the first
     FILE.parts/00000012-1f3a5c7e      the translated records of part 12; the rest is the job's key
@@ -96,8 +96,8 @@ class Parts:
         Raises:
             DataError: the disk is full.
         """
-        beside = {"quarantine": written.quarantine, "truncated": written.truncations.to_json()}
-        for suffix, content in beside.items():
+        side_files = {"quarantine": written.quarantine, "truncated": written.truncations.to_json()}
+        for suffix, content in side_files.items():
             if content:  # before the part, so that a finished part has its other files
                 with atomic_output(self._beside(part, suffix)) as output:
                     output.write(content)

@@ -8,7 +8,7 @@ needed.
 # Shapes: N lines, I ids of all lines, W words, Y symbols of all words, V vocabulary, Z places of a
 # table, M nodes of a trie.
 
-# All of them are in one file: Numba compiles a kernel anew when its own file changes, but does not
+# All of them are in one file: Numba recompiles a kernel when its own file changes, but does not
 # see changes in another that it calls a function of.
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Resumption: the state that a run goes on from, and what must be as it was when it was saved."""
+"""Resume: the saved state from which a run continues, and the settings that must not change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from training.system.distributed import World
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SavedState:
-    """The last checkpoint of a run, as far as a resumed training needs it."""
+    """The part of a run's last checkpoint that a resumed training needs."""
 
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
@@ -26,7 +26,7 @@ class SavedState:
 
     @property
     def steps(self) -> int:
-        """Updates that were done when it was saved."""
+        """Number of updates done when it was saved."""
         steps: int = self.values["trainer"]["steps"]
         return steps
 
@@ -73,9 +73,9 @@ def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
     free |= {"data.data_dir", "data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
-        free |= {"run.batch_tokens"}  # it goes on with what was found
+        free |= {"run.batch_tokens"}  # it continues with the size that was found
     if "auto" in (given.validation.tokenize, stored.validation.tokenize):
-        free |= {"validation.tokenize"}  # which follows from the data, and they are compared
+        free |= {"validation.tokenize"}  # follows from the data, which are compared
     differences = []
     sections = ("data", "tokenizer", "model", "objective", "finetune", "validation")
     for section in (*sections, "search", "run"):
@@ -83,7 +83,7 @@ def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
         for key in now:
             if f"{section}.{key}" not in free:
                 differences += _differences(f"{section}.{key}", before[key], now[key])
-    if given.objective.guided_alignment:  # whose table is learned from so many links
+    if given.objective.guided_alignment:  # `max_links` determines the table that it learns from
         most = (stored.shortlist.max_links, given.shortlist.max_links)
         differences += _differences("shortlist.max_links", *most)
     return differences

@@ -74,7 +74,7 @@ def good_checkpoints(run: Path) -> Iterator[Path]:
         return
     last = load_training_meta(run)["trainer"]["steps"]
     for path in reversed(checkpoints_of(run)):
-        if (path / "training_state").exists():  # may be deleted where nobody resumes
+        if (path / "training_state").exists():  # may have been deleted, if no resume is planned
             values = load_training_meta(path)
             monitor = _monitor_state(values)
             # A kill may have left a later one, which `last` does not point to yet.

@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interrupted(Exception):
-    """A signal asked the session to stop; what was done is saved."""
+    """A signal asked the session to stop; its progress is saved."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

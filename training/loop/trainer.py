@@ -1,4 +1,4 @@
-"""Trainer: updates of the network, and the state from which a resumed run goes on exactly."""
+"""Trainer: updates the network, and keeps the state from which a run resumes exactly."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -104,7 +104,7 @@ def _no_model(error: Exception) -> str:
 
 
 def _script_of_most(texts: Iterable[str]) -> str:
-    """The script that most letters are of, as far as it is one of `BY_SCRIPT`, else ""."""
+    """Return the most frequent script of the letters if it is one of `BY_SCRIPT`, else ""."""
     letters: Counter[str] = Counter()
     for text in texts:
         letters.update(text)

@@ -1,4 +1,4 @@
-"""Memory: what the process holds, what a piece of work needs, and what is available."""
+"""Memory use: measures the memory of the process, of a piece of work, and what is available."""
 
 import ctypes
 import os
@@ -23,7 +23,7 @@ def named_shortage(work: str, advice: str) -> Iterator[None]:
     """Turn a lack of memory inside into an error that says what needed it and what to do.
 
     Raises:
-        OutOfMemory: the machine or the GPU has not enough.
+        OutOfMemory: the machine or the GPU does not have enough.
     """
     try:
         yield
@@ -46,7 +46,7 @@ def release_unused() -> None:
     """Give freed memory back to the system, where the C library can (glibc).
 
     Tensors of many sizes leave holes between them that glibc keeps: without this a training of 700
-    updates held 1.4 GB of freed memory beside 0.8 GB in use.
+    updates held 1.4 GB of freed memory in addition to 0.8 GB in use.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -63,9 +63,9 @@ def resident_bytes() -> int:
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """Measure the peak memory of `work`, besides what is held when it begins.
+    """Measure the peak memory of `work`, in addition to what is held when it begins.
 
-    That of the GPU, if `device` is one, else of the process (Linux).
+    The memory is that of the GPU if `device` is one, otherwise that of the process (Linux).
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -74,7 +74,7 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) - before
     release_unused()
     before = resident_bytes()
-    Path("/proc/self/clear_refs").write_text("5")  # the mark of the highest level starts anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     work()
     return max(_kilobytes("/proc/self/status", "VmHWM") - before, 0)
 
