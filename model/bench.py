@@ -77,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help="lines of text to translate, decompressed if it ends in .gz or .zst; - is standard input",
+        help="lines of text to translate, decompressed if it ends in .gz or .zst; - is standard "
+        "input",
     )
     parser.add_argument(
         "--beam-size", metavar="N", type=positive, help="default: that of decoding.json"

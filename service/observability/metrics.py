@@ -57,14 +57,14 @@ class Metrics:
     def _declare_requests(self) -> None:
         self.requests = self._counter(
             "requests",
-            "Requests that are over, by what came of them",
+            "Finished requests, by outcome",
             "route",
             "model",
             "outcome",
         )
         self.request_seconds = self._histogram(
             "request_seconds",
-            "From the head of a request to the end of its answer, of those with outcome ok",
+            "From the head of a request to the end of its answer, for outcome ok",
             REQUEST_BOUNDS,
             "route",
             "model",
@@ -92,10 +92,10 @@ class Metrics:
 
     def _declare_engines(self) -> None:
         self._step_seconds = self._histogram(
-            "step_seconds", "Time of a step of the engine", STEP_BOUNDS, "model"
+            "step_seconds", "Duration of an engine step", STEP_BOUNDS, "model"
         )
         self._step_rows = self._counter(
-            "step_rows", "Hypotheses extended, added up over all steps", "model"
+            "step_rows", "Hypotheses extended, summed over all steps", "model"
         )
         self._queue_seconds = self._histogram(
             "queue_seconds",
@@ -103,17 +103,17 @@ class Metrics:
             WAIT_BOUNDS,
             "model",
         )
-        self._sentences = self._counter("sentences", "Sentences that are over", "model")
+        self._sentences = self._counter("sentences", "Finished sentences", "model")
         self._source_pieces = self._counter(
-            "source_pieces", "Source pieces of the sentences that are over", "model"
+            "source_pieces", "Source pieces of the finished sentences", "model"
         )
         self._target_pieces = self._counter(
             "target_pieces", "Pieces of the best hypotheses of these sentences", "model"
         )
         self._engine_failures = self._counter(
             "engine_failures",
-            "Failures of an engine, by kind: step (it raised), memory (the device had none left), "
-            "probe (the generation after an error failed)",
+            "Engine failures, by kind: step (it raised), memory (the device ran out of memory), "
+            "probe (the trial translation after an error failed)",
             "model",
             "kind",
         )
@@ -131,13 +131,13 @@ class Metrics:
         )
         self.ready = self._gauge("ready", "1 if the model is warm and translates", "model")
         self.waiting_sentences = self._gauge(
-            "waiting_sentences", "Sentences that are in no engine yet", "model"
+            "waiting_sentences", "Sentences queued for an engine", "model"
         )
         self.waiting_pieces = self._gauge(
             "waiting_pieces", "Source pieces in these sentences", "model"
         )
         self.slots_in_use = self._gauge("slots_in_use", "Sentences in the engines", "model")
-        self.slots = self._gauge("slots", "Room for sentences in the engines", "model")
+        self.slots = self._gauge("slots", "Sentences that fit into the engines", "model")
         self._gauge("build_info", "Always 1", "version").labels(version("dragoman")).set(1)
 
     def engine(self, model: str) -> EngineMetrics:

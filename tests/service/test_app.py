@@ -120,17 +120,17 @@ def test_texts_come_back_translated_in_their_order(
         assert found == json.loads(json.dumps([each.to_json() for each in theirs.hypotheses]))
 
 
-def test_only_what_is_asked_for_is_told(client: TestClient, translator: Translator) -> None:
+def test_only_requested_details_are_returned(client: TestClient, translator: Translator) -> None:
     keys = {
         "scores": {"score", "log_prob"},
         "tokens": {"pieces", "source_pieces", "token_log_probs"},
         "alignment": {"alignment", "word_alignment"},
         "attention": {"attention"},
     }
-    for wanted, told in keys.items():
+    for wanted, returned in keys.items():
         response = client.post(TRANSLATE, json={"text": TEXTS[0], "return": [wanted]})
         (ours,) = response.json()["translations"]
-        assert ours.keys() == {"translation", "truncated"} | told
+        assert ours.keys() == {"translation", "truncated"} | returned
     (found,) = translator.search(TEXTS[:1])
     weights = found.hypotheses[0].weights
     assert weights is not None

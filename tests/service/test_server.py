@@ -125,17 +125,17 @@ def term_under_load(serve: Serve, run: Path) -> Counter[str]:
         load = Load(server.url)
         load.answered(CLIENTS)
         with closing(Long(server.url, texts=8)) as long:
-            told = time.monotonic()
+            signalled = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert long.outcome() == "200"
             load.join()
             assert server.await_exit() == 0
             assert not any("Traceback" in line for line in server.lines), server.lines
-            before = Counter(outcome for began, outcome in load.outcomes if began < told)
+            before = Counter(outcome for began, outcome in load.outcomes if began < signalled)
             # One under way when the signal came has its answer, if only that it is too late.
             assert before.keys() <= {"200", "503"}, before
             assert before["503"] <= CLIENTS
-            return Counter(outcome for began, outcome in load.outcomes if began >= told)
+            return Counter(outcome for began, outcome in load.outcomes if began >= signalled)
 
 
 def test_sigterm_under_load_loses_no_request(serve: Serve, tiny_checkpoint: Path) -> None:
@@ -173,7 +173,9 @@ def test_while_it_drains_it_is_not_ready(serve: Serve, tiny_checkpoint: Path) ->
             assert not long.over
 
 
-def test_who_takes_longer_than_the_drain_is_told(serve: Serve, tiny_checkpoint: Path) -> None:
+def test_requests_longer_than_the_drain_fail_with_an_error(
+    serve: Serve, tiny_checkpoint: Path
+) -> None:
     with (
         serve(tiny_checkpoint, DRAGOMAN_DRAIN_S="0.2") as server,
         closing(Long(server.url, texts=200)) as long,

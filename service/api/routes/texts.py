@@ -117,8 +117,8 @@ def check_attention(params: RequestParams, texts: int) -> None:
     count = params.options.n_best * texts
     if "attention" in params.details and count > MAX_ATTENTION:
         raise RequestError(
-            f"attention of {count} translations, but it is told of {MAX_ATTENTION} at most. Ask "
-            f"for fewer texts or a lower n_best.",
+            f"attention of {count} translations, but at most {MAX_ATTENTION} may have it. Ask for "
+            f"fewer texts or a lower n_best.",
             field="return",
         )
 

@@ -1,4 +1,4 @@
-"""Background budget: what share of the time documents get while people wait."""
+"""Background budget: the share of time for documents while interactive requests are queued."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from service.engine.scheduler import BackgroundBudget
 
 
 def simulated(backlog: bool) -> float:
-    """The share of the background when its step takes four times as long as one that is awaited."""
+    """Share of background work if its steps take four times as long as interactive ones."""
     budget = BackgroundBudget()
     background = 0.0
     clock = 0.0
@@ -25,7 +25,7 @@ def test_the_background_gets_a_quarter_of_a_quiet_time_and_half_of_a_busy_one() 
     assert simulated(backlog=True) == pytest.approx(0.5, abs=0.02)
 
 
-def test_whoever_comes_after_the_background_was_alone_waits_for_one_step_of_it() -> None:
+def test_after_idle_background_work_a_request_waits_for_one_background_step() -> None:
     budget = BackgroundBudget()
     for _ in range(100):
         budget.reset()

@@ -27,7 +27,7 @@ def serving(entries: Sequence[ModelEntry]) -> Iterator[TestClient]:
         yield client
 
 
-def told(client: TestClient) -> list[tuple[str, str, str | None, str | None]]:
+def listed(client: TestClient) -> list[tuple[str, str, str | None, str | None]]:
     """Name, task and languages of the models, as they are listed."""
     models = client.get("/v1/models").json()["models"]
     return [(each["name"], each["task"], each["source"], each["target"]) for each in models]
@@ -50,7 +50,7 @@ def client(summarizer: Path, translator: Path) -> Iterator[TestClient]:
 
 
 def test_runs_of_the_command_line_know_their_tasks_and_languages(client: TestClient) -> None:
-    assert told(client) == [
+    assert listed(client) == [
         ("short", "summarize", "de", "de"),
         ("de-en", "translate", "de", "en"),
     ]
@@ -130,7 +130,7 @@ models:
   - {{name: any, path: {translator}, source: "", target: ""}}
 """)
     with serving(read_models_file(file)) as client:
-        assert told(client) == [
+        assert listed(client) == [
             ("as-it-is", "summarize", "de", "de"),
             ("other", "translate", "gsw", "pt-BR"),
             ("half", "translate", "de", "fr"),

@@ -190,7 +190,7 @@ def test_a_reload_replaces_the_model_under_those_that_use_the_old(checkpoint: Ch
     run(test())
 
 
-def test_who_uses_a_model_for_too_long_is_told(checkpoint: Checkpoint) -> None:
+def test_requests_longer_than_the_drain_of_a_model_fail(checkpoint: Checkpoint) -> None:
     async def test() -> None:
         async with started(Shelf(checkpoint, [entry("a")]).registry(drain_s=0.01)) as registry:
             with registry.use("translate") as old:

@@ -295,9 +295,9 @@ def test_a_stream_that_fails_later_says_so(
     body = {"text": text, "stream": True, "options": {"min_length": 18}}
     response = client.post(TRANSLATE, json=body)
     assert response.status_code == 200
-    *told, (last, error) = events(response)
-    assert told
-    assert ({name for name, _ in told}, last) == ({"partial"}, "error")
+    *partials, (last, error) = events(response)
+    assert partials
+    assert ({name for name, _ in partials}, last) == ({"partial"}, "error")
     assert error["error"]["type"] == "internal"
     assert "secret" not in response.text
 
