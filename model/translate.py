@@ -114,7 +114,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
         return decode_line(b"".join(first))
 
     form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
-    # Someone who types lines wants each translation at once.
+    # For interactive input, translate each line at once.
     size = 1 if arguments.input == STREAM and sys.stdin.isatty() else WINDOW
     path = Path(arguments.input)
     is_file = arguments.input != STREAM and path.is_file()

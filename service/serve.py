@@ -34,7 +34,7 @@ DESCRIPTION = """\
 Translate over HTTP with trained models. Requests join those in flight and leave when they are
 done; none changes the answer of another.
 
-  GET  /livez          whether it runs; /readyz whether it takes requests
+  GET  /livez          whether it runs; /readyz whether it accepts requests
   POST /v1/translate   {"text": "..."} or {"text": ["...", "..."]}; also "options": {...}
   GET  /openapi.json   all of it, for programs
 

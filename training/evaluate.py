@@ -209,7 +209,7 @@ def _check(arguments: argparse.Namespace) -> None:
             "nothing to score. Give RUN and --source, or translations with --hypotheses."
         )
     if arguments.tokenize != "auto":
-        make_bleu(arguments.tokenize)  # what fails should fail before the translating
+        make_bleu(arguments.tokenize)  # fail before translating
     if arguments.baseline is not None and not arguments.bootstrap:
         raise ConfigError("--bootstrap 0: --baseline is compared by draws. Use 2 or more.")
 

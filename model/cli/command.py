@@ -46,7 +46,7 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     precision: str
-    """As resolved: never "auto"."""
+    """The resolved value, never "auto"."""
     shortlist: Shortlist | None
     """The shortlist of the checkpoint, if it was asked for."""
 

@@ -25,7 +25,7 @@ class Unfinished(NamedTuple):
 
 
 class Search(QueueSearch[Kept], Protocol[Kept]):
-    """What a lane needs of a search. What `encode` returns, of any type, is passed to `admit`."""
+    """The interface of a search to a lane. The result of `encode`, of any type, goes to `admit`."""
 
     @property
     def slots(self) -> Slots: ...

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OptionDescription:
-    """What users read about an option: in --help, in OpenAPI and in docs/search.md."""
+    """The description of an option, for --help, OpenAPI and docs/search.md."""
 
     text: str
     """One phrase without a capital or a full stop; names of other options are in backticks."""

@@ -37,7 +37,7 @@ class Manifest:
     mbr: bool
     """Whether translations are chosen by minimum Bayes risk, with chrF."""
     precision: str
-    """As resolved: never "auto"."""
+    """The resolved value, never "auto"."""
     shortlist: bool
     """Whether the shortlist of the checkpoint is used."""
     device: str

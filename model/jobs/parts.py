@@ -174,7 +174,7 @@ def folder_of(output: Path) -> Path:
 
 @contextmanager
 def claim(folder: Path, manifest: Manifest, shard: Shard, *, resume: bool) -> Iterator[Parts]:
-    """Begin a job in `folder`, or go on with the one that is there.
+    """Start a job in `folder`, or resume the one that is there.
 
     If the block fails, the folder stays for a later `resume`, unless it has no parts.
 

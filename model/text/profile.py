@@ -19,7 +19,7 @@ were such lines."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextProfile:
-    """What a model does with text. It travels with the weights (text.json).
+    """The task, languages and text form of a model, stored with the weights (text.json).
 
     The defaults describe checkpoints that were saved before there was a profile.
     """

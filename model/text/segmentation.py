@@ -93,7 +93,7 @@ class Plan:
 
     parts: tuple[str | tuple[int, ...], ...]
     truncated_source: int | None = None
-    """How many pieces are read of a text that is read whole and was too long; else None."""
+    """Number of pieces read of a text that is read whole and was too long, otherwise None."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:

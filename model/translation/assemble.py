@@ -74,7 +74,7 @@ class Translation:
     source_pieces: tuple[str, ...]
     """The pieces of the parts that were translated, without EOS."""
     truncated_source: int | None = None
-    """How many pieces were read of a text that is read whole and was too long; else None."""
+    """Number of pieces read of a text that is read whole and was too long, otherwise None."""
 
     @property
     def text(self) -> str:

@@ -70,7 +70,7 @@ def fill_table(entries: Ints, keys: Keys, values: Ints) -> None:
 
 @kernel
 def value_of(keys: Keys, values: Ints, left: int, right: int) -> int:
-    """What the table has for the pair; more than anything else if it has none."""
+    """Return the value of the pair in the table, or one above all others if it has none."""
     value: int = values[place_of(keys, values, join_key(left, right))]
     return value
 
@@ -248,7 +248,7 @@ def draw_words(
     keys: Keys,
     counts: Places,
 ) -> int:
-    """As `merge_words`, but each segmentation is drawn in proportion to its weight.
+    """Like `merge_words`, but draw each segmentation in proportion to its weight.
 
     The table (Z,) is a trie of all pieces, from a node and a symbol to the next node; 0 is the
     root. `ends` (M,) is the piece that ends in a node, or -1; `weights` (M,) the log of its weight.

@@ -151,7 +151,7 @@ def unigram_sampling(spelling: list[list[int]], scores: Scores, alpha: float) ->
 
 
 def _table(entries: list[tuple[int, int, int]]) -> tuple[Keys, NDArray[np.int32]]:
-    """What maps the first two numbers of each entry to the third; see `fill_table`."""
+    """Map the first two numbers of each entry to the third; see `fill_table`."""
     size = 2 << len(entries).bit_length()
     keys, values = np.empty(size, np.uint64), np.empty(size, np.int32)
     fill_table(np.array(entries, np.int32).reshape(-1, 3), keys, values)

@@ -17,7 +17,7 @@ class Interrupted(Exception):
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list, so that no update is cut in half.
+    """Collect SIGINT and SIGTERM in a list, so that no update is interrupted.
 
     The second signal acts as it does elsewhere, for those who cannot wait.
     """

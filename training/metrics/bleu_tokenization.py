@@ -80,7 +80,7 @@ def make_bleu(tokenizer: BleuTokenizer, *, effective_order: bool = False) -> "sa
     Raises:
         ConfigError: the model of flores200 is not here and cannot be downloaded.
     """
-    import sacrebleu  # a tenth of a second, which what only reads a config does not need
+    import sacrebleu  # takes 0.1 s, which reading a config should not
 
     try:
         return sacrebleu.BLEU(tokenize=tokenizer, effective_order=effective_order)

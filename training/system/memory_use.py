@@ -20,7 +20,7 @@ class OutOfMemory(DragomanError):
 
 @contextmanager
 def named_shortage(work: str, advice: str) -> Iterator[None]:
-    """Turn a lack of memory inside into an error that says what needed it and what to do.
+    """Turn an out-of-memory error inside into one that says what needed memory and what to do.
 
     Raises:
         OutOfMemory: the machine or the GPU does not have enough.
@@ -34,10 +34,11 @@ def named_shortage(work: str, advice: str) -> Iterator[None]:
 
 
 def bound_kernel_cache() -> None:
-    """Let oneDNN keep few of the programs that it prepares, unless the environment says otherwise.
+    """Limit oneDNN's cache of compiled primitives, unless the environment sets its size.
 
-    It keeps one for each shape of each product, 1,024 by default: a training still grew after
-    thousands of updates. Call it before torch computes anything: oneDNN reads the variable once.
+    It caches one for each shape of each product, 1,024 by default, so that a training still grew
+    after thousands of updates. Call this before torch computes anything: oneDNN reads the variable
+    once.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 

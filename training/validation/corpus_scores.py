@@ -124,7 +124,7 @@ def _by_sacrebleu(
         value=float(result.score),
         interval=Interval(mean=float(result.mean), half_width=float(result.ci)),
         signature=str(signature),
-        # sacrebleu's least one for two equal files, which would read as the greatest difference.
+        # For two equal files sacrebleu gives the lowest p, as if they differed most.
         p_value=1.0 if hypotheses == baseline else result.p_value,
     )
 
@@ -171,7 +171,7 @@ def _line_scores(
 
 
 def _signature(references: int, bootstrap: int, rest: str) -> str:
-    """As sacrebleu writes that of its metrics."""
+    """Return the signature, in the form that sacrebleu uses for its metrics."""
     draws = f"bs:{bootstrap}|seed:{SEED}|" if bootstrap else ""
     return f"nrefs:{references}|{draws}{rest}"
 
