@@ -221,7 +221,7 @@ def test_load(tiny_checkpoint: Path, translator: Translator) -> None:
     assert in_steps.translate(TEXTS[:1]) == translator.translate(TEXTS[:1])
 
 
-def test_load_sets_threads_if_told(tiny_checkpoint: Path) -> None:
+def test_load_sets_the_given_number_of_threads(tiny_checkpoint: Path) -> None:
     before = torch.get_num_threads()
     try:
         Translator.load(tiny_checkpoint, threads=before + 1)

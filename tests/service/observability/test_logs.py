@@ -87,13 +87,13 @@ def test_a_traceback_says_where_and_not_with_which_text() -> None:
     "error",
     [RuntimeError("CUDA error: out of memory"), OSError("no space"), CheckpointError("damaged")],
 )
-def test_what_comes_from_below_the_texts_is_told(error: Exception) -> None:
+def test_messages_of_errors_below_the_texts_are_logged(error: Exception) -> None:
     assert format_traceback(raised(error), texts=False).endswith(
         f"{type(error).__name__}: {error}\n"
     )
 
 
-def test_what_an_error_of_ours_quotes_is_not_told() -> None:
+def test_what_our_own_errors_quote_is_not_logged() -> None:
     error = raised(ConfigError("{} is given twice.", field="avoid", quoted=(TEXT,)))
     assert format_traceback(error, texts=False).endswith(
         "ConfigError: avoid: one is given twice.\n"
