@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from model.checkpoint.files import FORMAT
+from model.checkpoint.manifest import FORMAT
 from model.text.segmentation import LINE_BREAK, list_marks
 from model.text.sentences import sentence_ends
 from model.translator import Translator

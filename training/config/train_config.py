@@ -9,6 +9,7 @@ from typing import Literal, cast
 import yaml
 
 from model.config import ModelConfig, from_dict, to_dict
+from model.decoding.lexical_shortlist import MAX_CANDIDATES
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 from model.io.lines import atomic_output, whole_text
@@ -78,6 +79,11 @@ class ShortlistConfig:
                 raise ConfigError(
                     f"shortlist.{name}: {getattr(self, name)} is too small. Use {low} or more."
                 )
+        if self.candidates > MAX_CANDIDATES:
+            raise ConfigError(
+                f"shortlist.candidates: {self.candidates} is too large. "
+                f"Use {MAX_CANDIDATES} or less."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
