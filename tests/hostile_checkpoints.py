@@ -152,6 +152,12 @@ def first_weight_is(value: float) -> Callable[[dict[str, Tensor]], None]:
     return change
 
 
+def all_are(value: float) -> Callable[[dict[str, Tensor]], None]:
+    return lambda tensors: tensors.update(
+        {name: torch.full_like(tensor, value) for name, tensor in tensors.items()}
+    )
+
+
 def all_are_of(dtype: torch.dtype) -> Callable[[dict[str, Tensor]], None]:
     return lambda tensors: tensors.update({k: v.to(dtype) for k, v in tensors.items()})
 
@@ -341,6 +347,8 @@ FREQUENT = {
 WEIGHT_FILES: dict[str, Attack] = {
     "weights: NaN": partial(weights_are, change=first_weight_is(float("nan"))),
     "weights: infinite": partial(weights_are, change=first_weight_is(float("inf"))),
+    "weights: 3e38": partial(weights_are, change=all_are(3e38)),
+    "weights: -3e38": partial(weights_are, change=all_are(-3e38)),
     "weights: bf16": partial(weights_are, change=all_are_of(torch.bfloat16)),
     "weights: fp64": partial(weights_are, change=all_are_of(torch.float64)),
     "weights: int8": partial(weights_are, change=all_are_of(torch.int8)),
@@ -436,19 +444,13 @@ def links_the_card(directory: Path) -> None:
     (directory / "card.md").symlink_to("elsewhere")
 
 
-def all_are(value: float) -> Callable[[dict[str, Tensor]], None]:
-    return lambda tensors: tensors.update(
-        {name: torch.full_like(tensor, value) for name, tensor in tensors.items()}
-    )
-
-
 HARMLESS: dict[str, Attack] = {
     "nothing": lambda directory: None,
     "card: control characters": partial(holds, file="card.md", content=b"\x1b]0;x\x07\x1b[2J" * 9),
     "card: no UTF-8": partial(holds, file="card.md", content=b"\xff" * 99),
     "a file that only a later version knows": lists_an_unknown_file,
-    "weights: 3e38": partial(weights_are, change=all_are(3e38)),
-    "weights: -3e38": partial(weights_are, change=all_are(-3e38)),
+    "weights: 1e6": partial(weights_are, change=all_are(1e6)),
+    "weights: -1e6": partial(weights_are, change=all_are(-1e6)),
     "weights: 0": partial(weights_are, change=all_are(0.0)),
     "config: max_length at its most": config_says(max_length=10_000),
     "card.md: a link to the same content": links_the_card,

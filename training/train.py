@@ -117,16 +117,16 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
         CheckpointError: the run is not finished and `resume` is false, or its link to the last
             checkpoint is lost.
     """
-    from model.checkpoint.checkpoint import load_training_meta
     from model.checkpoint.run_directory import checkpoints_of, is_begun, resolve
     from training.loop.resume import check_same_config, is_finished
+    from training.loop.saved_values import load_values
     from training.tracking.html_report import NAME, save_report
 
     if not is_begun(run):
         if checkpoints_of(run) and not resume:
             resolve(run, ("last",))  # says that the link is missing
         return False
-    meta = load_training_meta(run)
+    meta = load_values(run)
     done = meta["trainer"]["steps"]
     if is_finished(config, done, meta["without_better"]):
         check_same_config(config, load_config(run / "config.yaml"))

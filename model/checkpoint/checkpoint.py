@@ -44,6 +44,10 @@ from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.tokenizer import Tokenizer
 
+MAX_WEIGHT = 1e6
+"""The greatest magnitude of a weight, which no training comes near. With greater ones, products of
+a network of the largest sizes could overflow, and a search has no use for scores that are NaN."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
@@ -249,9 +253,13 @@ def _network(files: CheckpointFiles) -> Seq2Seq:
                 f"{path}: {name} is {found.get(name, 'absent')}, but config.json wants it "
                 f"{files.shapes.get(name, 'absent')}. Use files of one training."
             )
-        if weights[name].dtype != torch.float32 or not weights[name].isfinite().all():
+        if weights[name].dtype != torch.float32:
+            raise CheckpointError(f"{path}: {name} is {weights[name].dtype}, not torch.float32.")
+        least, most = (value.item() for value in weights[name].aminmax())  # NaN if there is one
+        if not -MAX_WEIGHT <= least <= most <= MAX_WEIGHT:
             raise CheckpointError(
-                f"{path}: {name} is not all of finite fp32 numbers. Use an earlier checkpoint."
+                f"{path}: {name} has values from {least:g} to {most:g}, but weights are numbers "
+                f"within +-{MAX_WEIGHT:g}. Use another checkpoint of the run."
             )
     # Initial values are overwritten, so drawing them must not advance the caller's generator.
     with torch.random.fork_rng(devices=[]):

@@ -12,6 +12,7 @@ from model.config import to_dict
 from model.errors import CheckpointError, ConfigError, DataError
 from model.text.tokenizer import Tokenizer
 from training.config.train_config import TrainConfig
+from training.loop.saved_values import check_values
 from training.system.distributed import World
 
 
@@ -41,6 +42,7 @@ def load_saved_state(run: Path) -> SavedState | None:
     if not last.exists():
         return None
     tensors, values = load_training_state(run)
+    check_values(values, last)
     tokenizer, origin = load_checkpoint(last).tokenizer, load_origin(last)
     return SavedState(tensors=tensors, values=values, tokenizer=tokenizer, origin=origin)
 
