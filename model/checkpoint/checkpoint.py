@@ -200,6 +200,15 @@ def load_training_meta(path: Path) -> dict[str, Any]:
     return CheckpointFiles(resolve(path, links=("last",))).json(STATE_VALUES)
 
 
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load only the tokenizer of the checkpoint that `load_checkpoint` would load.
+
+    Raises:
+        CheckpointError: as `load_checkpoint`.
+    """
+    return CheckpointFiles(resolve(path)).tokenizer()
+
+
 def load_origin(path: Path) -> str | None:
     """Load only the `origin` of the checkpoint that `load_checkpoint` would load.
 

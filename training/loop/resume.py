@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from model.checkpoint.checkpoint import load_checkpoint, load_origin, load_training_state
+from model.checkpoint.checkpoint import load_origin, load_tokenizer, load_training_state
 from model.config import to_dict
 from model.errors import CheckpointError, ConfigError, DataError
 from model.text.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ def load_saved_state(run: Path) -> SavedState | None:
         return None
     tensors, values = load_training_state(run)
     check_values(values, last)
-    tokenizer, origin = load_checkpoint(last).tokenizer, load_origin(last)
+    tokenizer, origin = load_tokenizer(last), load_origin(last)
     return SavedState(tensors=tensors, values=values, tokenizer=tokenizer, origin=origin)
 
 
