@@ -1,8 +1,7 @@
 """Hostile checkpoints: what a stranger can make of a valid one, the digests computed anew.
 
 Each attack changes one thing in a copy of the frozen checkpoint of format 2. `ATTACKS` are refused
-when a checkpoint is loaded, `ON_RESUMING` when its training is resumed, and `HARMLESS` are loaded,
-because they are odd and nothing else.
+when a checkpoint is loaded; `HARMLESS` are loaded, because they are odd and nothing else.
 """
 
 import hashlib
