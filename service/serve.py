@@ -22,6 +22,7 @@ from model.errors import ConfigError
 from service.app import create_app
 from service.limits.api_keys import APIKeys
 from service.observability.logs import configure_logging
+from service.observability.stderr_writer import StderrWriter, threaded_stderr
 from service.registry.model_loader import ModelLoader
 from service.registry.model_registry import ModelRegistry
 from service.registry.models_file import ModelEntry, entries_of_runs, read_models_file
@@ -55,10 +56,11 @@ FLAGS = ("models", "host", "port", "device", "precision", "threads", "shortlist"
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit status."""
-    return run_command(NAME, lambda: _serve(argv))
+    with threaded_stderr() as stderr:
+        return run_command(NAME, lambda: _serve(argv, stderr))
 
 
-def _serve(argv: list[str] | None) -> int:
+def _serve(argv: list[str] | None, stderr: StderrWriter) -> int:
     arguments = command_line().parse_args(argv)
     flags = {name: getattr(arguments, name) for name in FLAGS}
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
@@ -68,12 +70,12 @@ def _serve(argv: list[str] | None) -> int:
     with _no_hangup(), _listener(settings) as listener:
         loader = ModelLoader.from_settings(settings)
         registry = ModelRegistry(read, loader.load, settings.drain_s)
+        stderr.count_dropped(registry.metrics.log_lines_dropped.inc)
         app = create_app(registry, settings)
         ready = partial(print, f"{NAME}: {_url(listener)}", file=sys.stderr, flush=True)
         Server(app, registry, drain_s=settings.drain_s, ready=ready).run(sockets=[listener])
         if registry.reloading:  # its thread may be anywhere in torch: nothing waits for it
-            sys.stdout.flush()
-            sys.stderr.flush()
+            stderr.end()
             os._exit(OK)
     return OK
 

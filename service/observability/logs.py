@@ -16,6 +16,7 @@ from typing import Any, Literal, TextIO
 
 from model.errors import CheckpointError, ConfigError, DragomanError
 from service.observability.request_record import CURRENT, QUIET, Phase, RequestRecord
+from service.observability.stderr_writer import StderrWriter
 
 Form = Literal["auto", "json", "text"]
 
@@ -53,9 +54,18 @@ def configure_logging(*, form: Form = "auto", texts: bool = False, level: str = 
 def handler_for(form: Form, texts: bool, stream: TextIO) -> logging.Handler:
     """Writes lines of this form to `stream`."""
     as_text = stream.isatty() if form == "auto" else form == "text"
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.setFormatter(TextFormatter(texts=texts) if as_text else JsonFormatter(texts=texts))
     return handler
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Sees to it that an error is written, for a crash may follow."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if record.levelno >= logging.ERROR and isinstance(self.stream, StderrWriter):
+            self.stream.drain_error()
 
 
 def log_request(record: RequestRecord, *, texts: bool) -> None:

@@ -89,6 +89,9 @@ class Metrics:
             "model",
             "outcome",
         )
+        self.log_lines_dropped = self._counter(
+            "log_lines_dropped", "Lines for standard error that could not be written"
+        )
 
     def _declare_engines(self) -> None:
         self._step_seconds = self._histogram(

@@ -93,26 +93,26 @@ def test_a_client_that_hangs_up_does_no_harm(server: Server) -> None:
 # Mistakes
 
 
-def mistake(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+def mistake(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """The message of a command that must have failed before it served."""
     assert main([str(argument) for argument in arguments]) == 2
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     message = captured.err.splitlines()[-1]
     assert "Traceback" not in captured.err
     assert message.startswith("dragoman-serve: error: ")
     return message.removeprefix("dragoman-serve: error: ")
 
 
-def test_a_missing_run_is_a_mistake(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert str(tmp_path / "none") in mistake(capsys, tmp_path / "none", "--port", "0")
+def test_a_missing_run_is_a_mistake(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert str(tmp_path / "none") in mistake(capfd, tmp_path / "none", "--port", "0")
 
 
 def test_a_port_in_use_is_a_mistake(
-    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
+    capfd: pytest.CaptureFixture[str], tiny_checkpoint: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        message = mistake(capsys, tiny_checkpoint, "--port", port)
+        message = mistake(capfd, tiny_checkpoint, "--port", port)
     assert message == (f"--host 127.0.0.1 --port {port}: Address already in use. Choose another.")
 
 
@@ -127,32 +127,32 @@ def test_a_port_in_use_is_a_mistake(
     ],
 )
 def test_a_wrong_flag_is_a_mistake(
-    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, flags: list[str], message: str
+    capfd: pytest.CaptureFixture[str], tiny_checkpoint: Path, flags: list[str], message: str
 ) -> None:
-    assert mistake(capsys, tiny_checkpoint, *flags).startswith(message)
+    assert mistake(capfd, tiny_checkpoint, *flags).startswith(message)
 
 
 def test_flags_win_over_the_environment(
-    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRAGOMAN_PORT", "0")
     monkeypatch.setenv("DRAGOMAN_DEVICE", "abacus")
-    assert "'abacus'" in mistake(capsys, tiny_checkpoint)
-    assert "'tortoise'" in mistake(capsys, tiny_checkpoint, "--device", "tortoise")
+    assert "'abacus'" in mistake(capfd, tiny_checkpoint)
+    assert "'tortoise'" in mistake(capfd, tiny_checkpoint, "--device", "tortoise")
     monkeypatch.setenv("DRAGOMAN_PORT", "many")
-    assert "DRAGOMAN_PORT: 'many'" in mistake(capsys, tiny_checkpoint)
+    assert "DRAGOMAN_PORT: 'many'" in mistake(capfd, tiny_checkpoint)
 
 
-def test_no_run_is_a_mistake(capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
-    assert mistake(capsys).startswith("no model: neither RUN nor --models FILE")
-    both = mistake(capsys, tiny_checkpoint, "--models", "models.yaml")
+def test_no_run_is_a_mistake(capfd: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
+    assert mistake(capfd).startswith("no model: neither RUN nor --models FILE")
+    both = mistake(capfd, tiny_checkpoint, "--models", "models.yaml")
     assert both.startswith("RUN and --models models.yaml: both.")
 
 
 def test_two_runs_of_one_name_are_a_mistake(
-    capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
+    capfd: pytest.CaptureFixture[str], tiny_checkpoint: Path
 ) -> None:
-    message = mistake(capsys, tiny_checkpoint, tiny_checkpoint / "best")
+    message = mistake(capfd, tiny_checkpoint, tiny_checkpoint / "best")
     assert message.startswith("two models have the name 'run'")
 
 
@@ -167,7 +167,7 @@ def test_two_runs_of_one_name_are_a_mistake(
     ],
 )
 def test_a_wrong_models_file_is_a_mistake(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     tiny_checkpoint: Path,
     tmp_path: Path,
     model: str,
@@ -177,21 +177,21 @@ def test_a_wrong_models_file_is_a_mistake(
     (tmp_path / "models.yaml").write_text(f"models: [{model}]")
     file = tmp_path / "models.yaml"
     flags = ["--port", "0", "--device", "cpu", "--precision", "fp32"]
-    assert message in mistake(capsys, "--models", file, *flags)
+    assert message in mistake(capfd, "--models", file, *flags)
 
 
 def test_keys_that_cannot_be_read_are_a_mistake(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DRAGOMAN_API_KEYS_FILE", str(tmp_path / "keys"))
-    message = mistake(capsys, tmp_path / "run", "--port", "0")
+    message = mistake(capfd, tmp_path / "run", "--port", "0")
     assert message.startswith(f"api_keys_file: {tmp_path / 'keys'} cannot be read: No such file")
 
 
-def test_help_names_the_paths_and_the_variables(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_the_paths_and_the_variables(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as status:
         main(["--help"])
     assert status.value.code == 0
-    text = capsys.readouterr().out
+    text = capfd.readouterr().out
     for word in ("/livez", "/v1/translate", "--port", "DRAGOMAN_HOST", "127.0.0.1", "8000"):
         assert word in text
