@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.api.error_responses import add_error_handlers
 from service.api.fast_path import FastPath
+from service.api.host_check import HostCheck
 from service.api.intake import Intake
 from service.api.middleware import REQUEST_ID, RequestMiddleware
 from service.api.openapi import describe
@@ -30,8 +31,14 @@ BUSY = (texts_router, score_router)
 """The routes that give work to a model."""
 
 
-def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
+def create_app(
+    registry: ModelRegistry, settings: Settings, hosts: Collection[str] | None = None
+) -> FastAPI:
     """The application. It starts and stops `registry` with its lifespan.
+
+    Args:
+        hosts: names by which requests may call the server beside those of the loopback interface,
+            see `service.api.host_check`; None: any.
 
     Raises:
         ConfigError: the API keys cannot be read.
@@ -71,6 +78,8 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", REQUEST_ID],
             expose_headers=["Retry-After", REQUEST_ID],
         )
+    if hosts is not None:
+        app.add_middleware(HostCheck, names=hosts)
     # Added last, it is the outermost.
     app.add_middleware(
         RequestMiddleware, metrics=registry.metrics, tracing=tracing, log_texts=settings.log_texts

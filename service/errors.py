@@ -17,6 +17,16 @@ class Forbidden(RequestError):
     """The API key is good, but not for this."""
 
 
+class WrongHost(RequestError):
+    """The request calls the server by a name that it does not have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The header Host has none of the names of this server. Its operator can add one to "
+            "DRAGOMAN_ALLOWED_HOSTS."
+        )
+
+
 class NoSuchModel(RequestError):
     """No model of this name, task or pair of languages is served."""
 

@@ -1,6 +1,7 @@
 """dragoman-serve: models behind HTTP."""
 
 import argparse
+import ipaddress
 import os
 import signal
 import socket
@@ -52,6 +53,7 @@ the rest have variables only: docs/serving.md lists all."""
 
 FLAGS = ("models", "host", "port", "device", "precision", "threads", "shortlist")
 """The settings that have a flag."""
+ANY_HOST = "*"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,12 +68,14 @@ def _serve(argv: list[str] | None, stderr: StderrWriter) -> int:
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
     configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
     read = _models(arguments.runs, arguments.models, settings)
-    APIKeys.from_settings(settings)  # a mistake in them is told before models take time to load
+    # A mistake in them is told before models take time to load.
+    keys = APIKeys.from_settings(settings)
     with _no_hangup(), _listener(settings) as listener:
         loader = ModelLoader.from_settings(settings)
         registry = ModelRegistry(read, loader.load, settings.drain_s)
         stderr.count_dropped(registry.metrics.log_lines_dropped.inc)
-        app = create_app(registry, settings)
+        hosts = _hosts(settings, listener, keys_needed=keys.needed)
+        app = create_app(registry, settings, hosts)
         ready = partial(print, f"{NAME}: {_url(listener)}", file=sys.stderr, flush=True)
         Server(app, registry, drain_s=settings.drain_s, ready=ready).run(sockets=[listener])
         if registry.reloading:  # its thread may be anywhere in torch: nothing waits for it
@@ -176,6 +180,21 @@ def _listener(settings: Settings) -> socket.socket:
             f"--host {settings.host} --port {settings.port}: {reason}. Choose another."
         ) from error
     return listener
+
+
+def _hosts(
+    settings: Settings, listener: socket.socket, *, keys_needed: bool
+) -> Sequence[str] | None:
+    """Names by which requests may call the server; None: any.
+
+    By default these matter only where every program of this machine is served, but nobody else.
+    """
+    if settings.allowed_hosts:
+        return None if ANY_HOST in settings.allowed_hosts else settings.allowed_hosts
+    address = listener.getsockname()[0]
+    if keys_needed or not ipaddress.ip_address(address).is_loopback:
+        return None
+    return tuple(f"[{name}]" if ":" in name else name for name in (settings.host, address))
 
 
 def _url(listener: socket.socket) -> str:

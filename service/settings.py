@@ -1,12 +1,14 @@
 """Settings: what a server is started with, every limit included, from DRAGOMAN_* variables."""
 
 import difflib
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model.errors import ConfigError
@@ -21,9 +23,26 @@ def _parts(value: object) -> object:
     return value
 
 
+def _host(name: str) -> str:
+    """`name` as it stands in the header `Host`.
+
+    Raises:
+        ValueError: it is no name.
+    """
+    try:
+        return f"[{ipaddress.IPv6Address(name.strip('[]'))}]"
+    except ValueError:
+        if not re.fullmatch(r"\*|[A-Za-z0-9._-]+", name):
+            raise ValueError(f"{name!r} is not a name or an address without a port") from None
+        return name.lower()
+
+
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_parts)
+]
 
 
 class Settings(BaseSettings):
@@ -81,6 +100,8 @@ class Settings(BaseSettings):
     """File with more keys that may also reload models."""
     cors_origins: Origins = ()
     """Origins, between commas, whose pages may call the server from a browser; none by default."""
+    allowed_hosts: Hosts = ()
+    """Names, between commas, by which requests may call the server beside localhost; `*` is any."""
 
     # How it runs
     drain_s: Seconds = 30

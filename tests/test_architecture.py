@@ -145,7 +145,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "service/api": (
         "routes",
-        "fast_path intake middleware openapi responses sse",
+        "fast_path host_check intake middleware openapi responses sse",
         "error_responses",
         "requests",
     ),

@@ -165,11 +165,12 @@ class Streaming(threading.Thread):
         self.port: int = self.listener.getsockname()[1]
         self.arrived = threading.Event()
         self.in_time = False
+        self.head = b""
 
     def run(self) -> None:
         connection, _ = self.listener.accept()
         with self.listener, connection:
-            connection.recv(65536)
+            self.head = connection.recv(65536)
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
                 b"event: partial\n\n"
@@ -218,3 +219,5 @@ def test_nginx_passes_events_on_as_they_come(tmp_path: Path) -> None:
         finally:
             nginx.terminate()
     assert behind.in_time
+    # A server on this machine takes no other name: DRAGOMAN_ALLOWED_HOSTS.
+    assert b"\r\nHost: localhost\r\n" in behind.head

@@ -31,6 +31,7 @@ from service.errors import (
     Unauthenticated,
     UnreadableBody,
     WrongContentType,
+    WrongHost,
 )
 from service.observability.request_record import record_of
 
@@ -54,6 +55,7 @@ TABLE: dict[type[Exception], Kind] = {
     NoSuchModel: Kind(404, "model_not_found"),
     BodyTooLarge: Kind(413, "body_too_large"),
     WrongContentType: Kind(415, "wrong_content_type"),
+    WrongHost: Kind(421, "wrong_host"),
     DragomanError: Kind(422, "invalid_request"),
     InputTooLong: Kind(422, "input_too_long"),
     Overloaded: Kind(429, "overloaded"),

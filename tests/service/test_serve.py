@@ -73,7 +73,7 @@ def test_a_process_survives_a_body_over_the_limit(server: Server) -> None:
 
 def test_a_body_that_is_announced_too_long_is_not_waited_for(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
-    head = "POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000000\r\n"
+    head = "POST /v1/translate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000000\r\n"
     head += "Content-Type: application/json\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         connection.sendall(head.encode())
@@ -83,11 +83,72 @@ def test_a_body_that_is_announced_too_long_is_not_waited_for(server: Server) -> 
 def test_a_client_that_hangs_up_does_no_harm(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     body = b'{"text": "der Hund"}'
-    head = f"POST /v1/translate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST /v1/translate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     for part in (b"", body[:5], body):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + part)
     assert httpx.get(f"{server.url}/livez").status_code == 200
+
+
+# The names of the server
+
+
+def answers_as(url: str, *hosts: str) -> dict[str, tuple[int, str]]:
+    """The status for each `Host`, and the type of the error."""
+    found = {}
+    for host in hosts:
+        answer = httpx.get(f"{url}/v1/models", headers={"Host": host}, timeout=PATIENCE_S)
+        found[host] = (answer.status_code, answer.json().get("error", {}).get("type", ""))
+    return found
+
+
+OURS = ["localhost", "127.0.0.1:1", "[::1]:8000", "LocalHost.:80"]
+THEIRS = ["attacker.example", "attacker.example:8000", "localhost.attacker.example", "x@localhost"]
+THEIRS += [
+    "10.0.0.7",
+    "127.0.0.1.attacker.example",
+    "",
+    "localhost:x",
+    "[::1",
+    "localhost localhost",
+]
+YES, NO = (200, ""), (421, "wrong_host")
+
+
+def test_a_page_that_gives_its_name_our_address_is_refused(server: Server) -> None:
+    """Without keys and on a loopback address, every name but ours may be one of DNS rebinding."""
+    expected = dict.fromkeys(OURS, YES) | dict.fromkeys(THEIRS, NO)
+    assert answers_as(server.url, *OURS, *THEIRS) == expected
+    host, port = server.url.removeprefix("http://").split(":")
+    for hosts in ("", "Host: localhost\r\nHost: attacker.example\r\n"):
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
+            connection.sendall(f"GET /livez HTTP/1.0\r\n{hosts}\r\n".encode())
+            assert connection.recv(1000).split()[1] in (b"421", b"400")
+
+
+def test_names_that_the_operator_allows_are_answered(tiny_checkpoint: Path, serve: Serve) -> None:
+    with serve(tiny_checkpoint, DRAGOMAN_ALLOWED_HOSTS="mt.example, fd00::7") as server:
+        ours = [*OURS, "mt.example", "MT.example:443", "[fd00::7]:80"]
+        expected = dict.fromkeys(ours, YES) | dict.fromkeys(THEIRS, NO)
+        assert answers_as(server.url, *ours, *THEIRS) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "variables"),
+    [
+        ("0.0.0.0", {}),
+        ("127.0.0.1", {"DRAGOMAN_API_KEYS": "a: secret"}),
+        ("127.0.0.1", {"DRAGOMAN_ALLOWED_HOSTS": "*"}),
+    ],
+)
+def test_elsewhere_and_with_keys_any_name_will_do(
+    tiny_checkpoint: Path, serve: Serve, address: str, variables: dict[str, str]
+) -> None:
+    with serve(tiny_checkpoint, "--host", address, **variables) as server:
+        port = server.url.rsplit(":", 1)[1]
+        for host in ("attacker.example", "localhost"):
+            answer = httpx.get(f"http://127.0.0.1:{port}/livez", headers={"Host": host})
+            assert answer.status_code == 200
 
 
 # Mistakes

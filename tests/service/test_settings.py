@@ -52,6 +52,7 @@ VARIABLES: dict[str, tuple[str, object]] = {
         "https://a.example, http://localhost:3000",
         ("https://a.example", "http://localhost:3000"),
     ),
+    "ALLOWED_HOSTS": ("mt.example, MT, fd00::0:7, *", ("mt.example", "mt", "[fd00::7]", "*")),
     "DRAIN_S": ("5", 5.0),
     "STUCK_S": ("60", 60.0),
     "LOG_FORMAT": ("text", "text"),
@@ -97,6 +98,11 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("MAX_BODY_BYTES", "0", "DRAGOMAN_MAX_BODY_BYTES: '0': "),
         ("DRAIN_S", "nan", "DRAGOMAN_DRAIN_S: 'nan': "),
         ("DRAIN_S", "inf", "DRAGOMAN_DRAIN_S: 'inf': "),
+        (
+            "ALLOWED_HOSTS",
+            "mt.example:80",
+            "DRAGOMAN_ALLOWED_HOSTS: 'mt.example:80': Value error, ",
+        ),
         ("LOG_TEXTS", "perhaps", "DRAGOMAN_LOG_TEXTS: 'perhaps': Input should be a valid boolean"),
     ],
 )

@@ -20,6 +20,7 @@ from service.errors import (
     Unauthenticated,
     UnreadableBody,
     WrongContentType,
+    WrongHost,
 )
 
 SECRET = "what the client wrote"
@@ -30,6 +31,7 @@ CASES = [
     (Forbidden("Not you."), 403, "forbidden", "Not you."),
     (NoSuchModel("None."), 404, "model_not_found", "None."),
     (BodyTooLarge(9), 413, "body_too_large", "body: more than 9 bytes."),
+    (WrongHost(), 421, "wrong_host", "The header Host has none of the names"),
     (WrongContentType("JSON."), 415, "wrong_content_type", "JSON."),
     (DragomanError("beam_size: 0."), 422, "invalid_request", "beam_size: 0."),
     (ConfigError("n_best: 3."), 422, "invalid_request", "n_best: 3."),
