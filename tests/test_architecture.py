@@ -134,7 +134,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "metrics",
     ),
     "service": (
-        "serve",
+        "serve healthcheck",
         "server app",
         "api",
         "registry",
