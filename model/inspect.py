@@ -1,8 +1,12 @@
 """dragoman-inspect: shows files, parameters, memory, defaults and origin of a checkpoint."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from model import commands
+
+    commands.inspect()
+
 import argparse
 import json
-import sys
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +14,8 @@ from typing import Any
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.cli.command import OK, add_run_argument, command_parser, run_command
 from model.cli.footprint import footprint
-from model.cli.report import add_report_argument, table, write_report
+from model.cli.paths import checkpoint_places, refuse_overwriting
+from model.cli.report import add_report_argument, report_places, table, write_report
 from model.config import ModelConfig, to_dict
 from model.decoding.precision.precision import precisions_of
 from model.errors import CheckpointError
@@ -66,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
+    refuse_overwriting(checkpoint_places("RUN", [arguments.run]), report_places(arguments.json))
     checkpoint = load_checkpoint(arguments.run)
     figures = _figures(checkpoint)
     write_report(_text(checkpoint, figures), figures, arguments.json)
@@ -138,7 +144,3 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
 def _with_sum(counts: dict[str, int]) -> list[list[str]]:
     rows = counts | {"together": sum(counts.values())}
     return [[name, f"{count:,}"] for name, count in rows.items()]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

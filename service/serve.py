@@ -1,12 +1,15 @@
 """dragoman-serve: models behind HTTP."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from service import commands
+
+    commands.serve()
+
 import argparse
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +68,7 @@ def _serve(argv: list[str] | None) -> int:
     configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
     read = _models(arguments.runs, arguments.models, settings)
     APIKeys.from_settings(settings)  # a mistake in them is told before models take time to load
-    with _no_hangup(), _listener(settings) as listener:
+    with _listener(settings) as listener:
         loader = ModelLoader.from_settings(settings)
         registry = ModelRegistry(read, loader.load, settings.drain_s)
         app = create_app(registry, settings)
@@ -142,16 +145,6 @@ def _models(
     return partial(read_models_file, settings.models)
 
 
-@contextmanager
-def _no_hangup() -> Iterator[None]:
-    """A SIGHUP while models load for the first time asks for what happens anyway."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 def _listener(settings: Settings) -> socket.socket:
     """A socket that holds the address, before the models take time to load.
 
@@ -179,7 +172,3 @@ def _listener(settings: Settings) -> socket.socket:
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

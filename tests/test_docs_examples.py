@@ -29,7 +29,10 @@ from training.demo.demo_corpus import generate
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-MODULES = [*(script.split(":")[0] for script in SCRIPTS.values()), "model.cli.translate_parser"]
+MODULES = [
+    *(script.replace(".commands:", ".") for script in SCRIPTS.values()),
+    "model.cli.translate_parser",
+]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = {
     **{str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES},

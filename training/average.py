@@ -1,12 +1,17 @@
 """`dragoman-average`: the mean of the weights of several checkpoints."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.average()
+
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.cli.command import OK, command_parser, positive, run_command
+from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.errors import CheckpointError, ConfigError
 from training.validation.best import rank
 
@@ -171,11 +176,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> int:
         arguments = parser().parse_args(argv)
         directories = choose_checkpoints(arguments.paths, arguments.last, arguments.best)
+        refuse_overwriting(checkpoint_places("RUN", directories), [("--output", arguments.output)])
         print(average(directories, arguments.output))
         return OK
 
     return run_command(NAME, command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,10 @@
 """`dragoman-distill`: training data in a teacher's words, by sequence-level distillation."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.distill()
+
 import argparse
 import dataclasses
 import importlib.metadata
@@ -21,6 +26,7 @@ from model.cli.command import (
     run_command,
     search_options,
 )
+from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
 from model.jobs.corpus_job import Files, translate_corpus
@@ -161,12 +167,15 @@ def distill(arguments: argparse.Namespace) -> None:
         ConfigError, DataError, CheckpointError: as their names say.
     """
     files = Files(source=arguments.input, output=arguments.output, quarantine=None)
+    folder = folder_of(files.output)
+    models = checkpoint_places("RUN", [arguments.run, *arguments.ensemble])
+    refuse_overwriting(
+        [("--input", files.source), *models],
+        [("--output", files.output), ("the folder of parts", folder)],
+    )
     files.check()
     asked = asked_columns(arguments)
     columns, has_header = tsv_columns(files.source, asked)
-    if files.output.exists() and files.source.samefile(files.output):
-        raise ConfigError(f"--output {files.output}: that is the input. Give another name.")
-    folder = folder_of(files.output)
     if not arguments.resume:
         refuse_existing(folder)
     begun = load_manifest(manifest_path(folder))
@@ -253,7 +262,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
     return run_command(NAME, command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,10 @@
 """dragoman-evaluate: BLEU, chrF, length and ROUGE of the outputs for a test set."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.evaluate()
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -19,7 +24,8 @@ from model.cli.command import (
     run_command,
     search_options,
 )
-from model.cli.report import add_report_argument, table, write_report
+from model.cli.paths import Place, checkpoint_places, refuse_overwriting
+from model.cli.report import add_report_argument, report_places, table, write_report
 from model.errors import ConfigError, DataError, RequestError
 from model.io.lines import read_lines
 from model.io.progress import line_progress
@@ -120,6 +126,7 @@ def _draws(text: str) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     _check(arguments)
+    _refuse_overwriting(arguments)
     paths, draws = arguments.reference, arguments.bootstrap
     references = [_lines(paths[0])]
     references += [_lines_beside(path, paths[0], len(references[0])) for path in paths[1:]]
@@ -161,6 +168,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         }
     write_report(_text(scores, other), figures, arguments.json)
     return OK
+
+
+def _refuse_overwriting(arguments: argparse.Namespace) -> None:
+    reads: list[Place] = [
+        (f"--{name}", getattr(arguments, name)) for name in ("source", "hypotheses", "baseline")
+    ]
+    reads += [("--reference", path) for path in arguments.reference]
+    reads += checkpoint_places("RUN", [arguments.run])
+    refuse_overwriting(reads, [("--output", arguments.output), *report_places(arguments.json)])
 
 
 def _scores(
@@ -291,7 +307,3 @@ def _interval(score: Score, digits: int) -> str:
     if score.interval is None:
         return "none"
     return f"{score.interval.mean:.{digits}f} ± {score.interval.half_width:.{digits}f}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

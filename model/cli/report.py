@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from model.cli.command import STREAM, open_output
+from model.cli.paths import Place
 
 _ERRORS = "backslashreplace"  # for a path that is not text; JSON has the same escape
 
@@ -16,6 +17,11 @@ def add_report_argument(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the figures as JSON too; - is standard output, in place of the table",
     )
+
+
+def report_places(json_name: str | None) -> list[Place]:
+    """What `write_report` writes, for `refuse_overwriting`."""
+    return [("--json", json_name), ("", STREAM)]
 
 
 def write_report(text: str, figures: Mapping[str, object], json_name: str | None) -> None:

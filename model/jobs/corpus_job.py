@@ -35,7 +35,6 @@ class Files:
 
         Raises:
             DataError: the input cannot be read or an output not be written.
-            ConfigError: both outputs are one file.
         """
         open_binary(self.source).close()
         for path in filter(None, (self.output, self.quarantine)):
@@ -46,8 +45,6 @@ class Files:
                     f"{path}: cannot be written. Give a name in an existing directory that you may "
                     "write to."
                 )
-        if self.quarantine and self.quarantine.resolve() == self.output.resolve():
-            raise ConfigError("--quarantine: the same file as --output. Give another name.")
 
 
 def translate_corpus(

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from model.checkpoint.checkpoint import Checkpoint
 from model.checkpoint.run_directory import LINKS
+from model.cli.yaml_text import parse_yaml
 from model.config import from_dict
 from model.errors import ConfigError, DataError
 from model.io.lines import whole_text
@@ -71,18 +70,15 @@ def read_models_file(path: Path) -> list[ModelEntry]:
         ConfigError: it cannot be read, has an unknown key, or two models of one name.
     """
     try:
-        content = yaml.safe_load(whole_text(path.read_bytes(), f"--models {path}"))
+        text = whole_text(path.read_bytes(), f"--models {path}")
     except OSError as error:
         raise ConfigError(
             f"--models {path}: cannot be read: {error.strerror}. Name a YAML file."
         ) from error
     except DataError as error:
         raise ConfigError(str(error)) from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"--models {path}: not YAML: {reason}. Mend it.") from error
     try:
-        return _entries(content, path.parent)
+        return _entries(parse_yaml(text), path.parent)
     except ConfigError as error:
         raise ConfigError(f"--models {path}: {error}") from error
 
