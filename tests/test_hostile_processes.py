@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from model.checkpoint.checkpoint import load_checkpoint
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent

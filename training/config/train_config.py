@@ -18,6 +18,8 @@ from training.config.data_config import DataConfig, as_corpora
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
 from training.config.validation_config import ValidationConfig, with_metrics_of
 
+_SHOWN = 200  # characters of a wrong section or override
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenizerConfig:
@@ -159,7 +161,7 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError("the config is empty or not a mapping of sections. See configs/.")
     for section, content in values.items():
         if not isinstance(content, dict):
-            shown = shortened(repr(content), 200)
+            shown = shortened(repr(content), _SHOWN)
             raise ConfigError(f"{section}: {shown} must be a mapping of keys to values.")
     for override in overrides:
         _override(values, override)
@@ -208,4 +210,5 @@ def _override(values: dict[str, object], override: str) -> None:
     try:
         node[name.split(".")[-1]] = parse_yaml(text)
     except ConfigError as error:
-        raise ConfigError(f"{override!r}: {error} Quote it.") from None
+        shown = shortened(override, _SHOWN)
+        raise ConfigError(f"{shown}: {error} Quote it.") from None
