@@ -90,7 +90,9 @@ class _Values:
         for key_node, _ in mapping.value:
             if not isinstance(key_node, yaml.ScalarNode):  # no key of ours; refused elsewhere
                 continue
-            key, line = self._loader.construct_object(key_node), key_node.start_mark.line + 1
+            merges = key_node.tag == "tag:yaml.org,2002:merge"  # <<, which has no value of its own
+            key = key_node.value if merges else self._loader.construct_object(key_node)
+            line = key_node.start_mark.line + 1
             if key in seen:
                 raise ConfigError(
                     f"line {line}: the key {shortened(str(key), _SHOWN)!r} stands in line "
