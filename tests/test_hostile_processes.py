@@ -195,17 +195,21 @@ def signalled(command: str, number: signal.Signals, moment: int, modules: int) -
                 seen += 1
             if not message.startswith("import time:"):
                 messages.append(message)
-            if seen == 1 + modules * moment // MOMENTS:
+            if seen == 1 + (modules - 1) * moment // MOMENTS:
                 os.killpg(process.pid, number)
         return process.wait(timeout=PATIENCE_S), "".join(messages)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_ctrl_c_at_any_moment_of_the_start(command: str, here: Path) -> None:
-    help_line = [sys.executable, "-X", "importtime", "-m", command, "--help"]
-    told = run(help_line)[2].splitlines()
-    modules = len(told) - next(i for i, text in enumerate(told) if "model.cli.start" in text)
+def test_ctrl_c_at_any_moment(command: str, here: Path) -> None:
+    whole = line(command, "--help" if command == "service.serve" else "")
+    whole[1:1] = ["-X", "importtime"]
+    told = run(whole)[2].splitlines()
+    modules = len(told) - next(i for i, text in enumerate(told) if text.endswith(".commands"))
+    shutil.rmtree("trained", ignore_errors=True)
+    shutil.rmtree("mean", ignore_errors=True)
+    Path("o.tsv").unlink(missing_ok=True)
     for moment in range(MOMENTS):
         status, messages = signalled(command, signal.SIGINT, moment, modules)
         assert "Traceback" not in messages, f"moment {moment}: {messages}"
@@ -234,20 +238,3 @@ def test_a_hangup_of_a_server_that_starts(here: Path) -> None:
             assert process.wait(timeout=PATIENCE_S) == 0
         finally:
             process.kill()
-
-
-def test_ctrl_c_stays_ignored_in_the_background(here: Path) -> None:
-    """A shell script ignores it for a job that it starts with &."""
-    status, _, messages = run(
-        ["bash", "-c", 'trap "" INT; exec "$@"', "-", sys.executable, "-c", BACKGROUND]
-    )
-    assert (status, messages) == (0, "")
-
-
-BACKGROUND = """
-import os, signal, sys
-sys.modules["command"] = type(sys)("command")
-sys.modules["command"].main = lambda: os.kill(os.getpid(), signal.SIGINT) or 0
-from model.cli.start import start
-start("command")
-"""
