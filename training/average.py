@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.cli.command import OK, command_parser, positive, run_command
-from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.errors import CheckpointError, ConfigError
 from training.validation.best import rank
 
@@ -176,7 +175,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> int:
         arguments = parser().parse_args(argv)
         directories = choose_checkpoints(arguments.paths, arguments.last, arguments.best)
-        refuse_overwriting(checkpoint_places("RUN", directories), [("--output", arguments.output)])
         print(average(directories, arguments.output))
         return OK
 
