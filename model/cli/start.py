@@ -1,4 +1,4 @@
-"""Start: the first moments of a command's process, before the imports that take seconds.
+"""Start: the first moments of a process, before the imports that take seconds.
 
 Nothing but the standard library is imported here.
 """
@@ -8,7 +8,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 
@@ -39,6 +40,20 @@ def start(module: str, *, ignored: Collection[signal.Signals] = ()) -> NoReturn:
         if takes_ctrl_c:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(status)
+
+
+@contextmanager
+def ctrl_c_kept_from_children() -> Iterator[None]:
+    """Block Ctrl-C while the block starts processes, which inherit that.
+
+    A terminal sends it to them too, and Python would print a traceback of whatever they import.
+    This process gets a Ctrl-C of the meantime when the block ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def open_closed_streams() -> None:
