@@ -11,6 +11,7 @@ import dataclasses
 import heapq
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 from model.decoding.engine import Engine
@@ -61,9 +62,10 @@ class EngineLoop:
         self._turns = Turns()
         self._pieces, self._seconds = 0, 0.0  # of work, since the last measurement of the speed
         self._live: set[AnyJob] = set()
-        self._deadlines: list[tuple[float, int, AnyJob]] = []  # a heap
+        # A heap. It keeps no work alive that is over long before its deadline.
+        self._deadlines: list[tuple[float, int, weakref.ref[AnyJob]]] = []
         self._count = 0
-        self._background = self._rounds()
+        self._next_kind = 0  # of the work in the background
 
     @property
     def busy(self) -> bool:
@@ -106,7 +108,7 @@ class EngineLoop:
             self._turns.alone()
         if self._turns.allows_background:
             start = time.monotonic()
-            next(self._background)
+            self._work_in_background()
             self._turns.background(time.monotonic() - start)
 
     def warm_up(self, options: SearchOptions, longest: int) -> None:
@@ -138,38 +140,39 @@ class EngineLoop:
             for count in (1, slots):
                 yield [Request(src=src, options=quick, stream=count == 1)] * count
 
-    def _rounds(self) -> Iterator[None]:
-        """The work in the background: with each `next` some of it, of each kind in turn."""
-        while True:
-            idle = True
-            if self.bulk.busy:
-                idle = False
+    def _work_in_background(self) -> None:
+        """Do some of the work in the background, of each kind in turn; nothing if there is none.
+
+        No generator holds the place between two calls: it would hold the engine loop, and the loop
+        the generator, and a model that has been replaced would stay in memory.
+        """
+        for _ in range(3):
+            kind, self._next_kind = self._next_kind, (self._next_kind + 1) % 3
+            if kind == 0 and self.bulk.busy:
                 self._step(self.bulk)
-                yield
-            if self.scorer.waiting.waiting:
-                idle = False
+                return
+            if kind == 1 and self.scorer.waiting.waiting:
                 self._score()
-                yield
-            if self._preprocessor.has_many:
-                idle = False
+                return
+            if kind == 2 and self._preprocessor.has_many:
                 self._plan(self._preprocessor.many())
-                yield
-            if idle:
-                yield
+                return
 
     def _welcome(self, work: AnyJob) -> None:
         self._live.add(work)
         deadline = work.ticket.params.deadline
         if deadline is not None:
             self._count += 1
-            heapq.heappush(self._deadlines, (deadline, self._count, work))
+            heapq.heappush(self._deadlines, (deadline, self._count, weakref.ref(work)))
 
     def _expire(self, now: float) -> None:
         if len(self._deadlines) > 2 * len(self._live) + 64:  # most are of requests that are over
-            self._deadlines = [entry for entry in self._deadlines if entry[2] in self._live]
+            self._deadlines = [entry for entry in self._deadlines if entry[2]() in self._live]
             heapq.heapify(self._deadlines)
         while self._deadlines and self._deadlines[0][0] <= now:
-            self._fail(heapq.heappop(self._deadlines)[2], DeadlinePassed())
+            work = heapq.heappop(self._deadlines)[2]()
+            if work is not None:
+                self._fail(work, DeadlinePassed())
 
     def _plan(self, planned: list[tuple[Job, Exception | None]]) -> None:
         """Let jobs join that have been taken apart."""
@@ -202,7 +205,8 @@ class EngineLoop:
         self._seconds += seconds
         self._metrics.step_seconds.observe(seconds)
         self._metrics.step_rows.inc(max(rows, runner.rows))
-        for job in runner.begun:
+        begun, runner.begun = runner.begun, []  # an idle engine keeps none of them alive
+        for job in begun:
             job.ticket.joined = start
             self._metrics.queue_seconds.observe(start - job.ticket.arrival)
         for outcome in outcomes:

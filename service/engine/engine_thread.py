@@ -51,7 +51,10 @@ class EngineThread:
         if error is not None:
             self._thread.join()
             self._thread = None
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # else it would hold this frame, and the frame it and the engine
         self._open = True
 
     def stop(self, drain_s: float) -> None:

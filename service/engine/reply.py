@@ -68,8 +68,12 @@ class Ticket(Generic[Answer]):
         self._end(lambda: self.answer.set_result(answer))
 
     def fail(self, error: Exception) -> None:
-        """Send an error in place of the answer."""
-        self._end(lambda: self.answer.set_exception(error))
+        """Send an error in place of the answer.
+
+        Without the frames that it came through: they hold the work whose answer it becomes, and
+        that would be a cycle.
+        """
+        self._end(lambda: self.answer.set_exception(error.with_traceback(None)))
 
     def tell(self, text: str) -> None:
         """Send the beginning of the answer."""

@@ -9,17 +9,18 @@ apart, and put together again, in a thread of their own.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from model.checkpoint.checkpoint import Checkpoint
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
-from model.decoding.precision.precision import runnable
+from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.selftest import rows_are_independent
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
@@ -97,7 +98,6 @@ class Worker:
         self._phrases = Phrases(checkpoint.tokenizer)
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
-        self._shortlist = shortlist
         self.limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
         """Source pieces of a sentence."""
         self.profile = checkpoint.profile if profile is None else profile
@@ -110,7 +110,13 @@ class Worker:
         self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         self._engine_loop = EngineLoop(
-            self._new_engine,
+            _maker(
+                self._network,
+                max_source=self.limit,
+                max_length=self._max_length,
+                continues=self._phrases.spelling.continues,
+                shortlist=shortlist,
+            ),
             checkpoint.tokenizer,
             self._preprocessor,
             scorer,
@@ -157,6 +163,7 @@ class Worker:
             return translations
         finally:
             self._see_off(job)
+            del job  # see `_see_off`
 
     async def stream(
         self, text: str, params: RequestParams
@@ -180,6 +187,7 @@ class Worker:
             yield translation
         finally:
             self._see_off(job)
+            del job  # see `_see_off`
 
     async def score(
         self, sources: Sequence[str], targets: Sequence[str], params: RequestParams
@@ -201,6 +209,7 @@ class Worker:
             return await pairs.ticket.answer
         finally:
             self._see_off(pairs)
+            del pairs  # see `_see_off`
 
     def alive(self, now: float) -> bool:
         """False if there is work, and no step has ended for `stuck_s`; `now` by time.monotonic."""
@@ -250,7 +259,11 @@ class Worker:
         return await asyncio.to_thread(put_together)
 
     def _see_off(self, work: Job | ScoreJob) -> None:
-        """The client waits no longer: with its answer, or because it has left."""
+        """The client waits no longer: with its answer, or because it has left.
+
+        The caller then forgets `work`: an error in its answer holds the frames that it has passed
+        through, and a frame that held the work would close a cycle, which keeps the texts alive.
+        """
         answer = work.ticket.answer
         if answer.done() and not answer.cancelled():
             answer.exception()  # looked at, or asyncio complains that nobody did
@@ -258,15 +271,33 @@ class Worker:
             answer.cancel()
             self._thread.send(partial(self._engine_loop.leave, work))
 
-    def _new_engine(self, max_rows: int) -> Engine:
+
+def _maker(
+    network: Runnable,
+    *,
+    max_source: int,
+    max_length: int,
+    continues: Tensor,
+    shortlist: Shortlist | None,
+) -> Callable[[int], Engine]:
+    """A function that makes engines, given `max_rows`.
+
+    A method would hold its worker, and nothing that a worker has may: one that has been replaced is
+    freed when the last reference to it goes, for Python does not collect cycles because of the size
+    of their tensors.
+    """
+
+    def make(max_rows: int) -> Engine:
         return Engine(
-            self._network,
+            network,
             max_rows=max_rows,
-            max_source=self.limit,
-            max_length=self._max_length,
-            continues=self._phrases.spelling.continues,
-            shortlist=self._shortlist,
+            max_source=max_source,
+            max_length=max_length,
+            continues=continues,
+            shortlist=shortlist,
         )
+
+    return make
 
 
 def _phases(ticket: Ticket[list[Translation | Unassembled]]) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 from threading import Thread
 from typing import TypeVar
 
+from model.decoding.freed_memory import release_unused
 from model.errors import DragomanError
 from model.text.languages import UNKNOWN, languages_agree
 from service.engine.worker import Worker
@@ -248,6 +249,8 @@ class ModelRegistry:
             log.warning("model %s: %d requests took too long", old.entry.name, old.uses)
         finally:
             await in_thread(partial(old.worker.stop, 0 if old.uses else self._drain_s))
+        del old  # the last reference
+        await in_thread(release_unused)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -255,19 +258,26 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     The pool of `asyncio.to_thread` is for requests: loading would hold them up.
     """
+    # No frame that an error passes through has the future in a variable: the future has the error,
+    # the error its frames, and so the model that could not be loaded would stay in memory.
+    return await asyncio.wrap_future(_started(work))
+
+
+def _started(work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
+    Thread(target=_settle, args=(future, work), name="model registry", daemon=True).start()
+    return future
 
-    def run() -> None:
-        if future.set_running_or_notify_cancel():
-            try:
-                result = work()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
 
-    Thread(target=run, name="model registry", daemon=True).start()
-    return await asyncio.wrap_future(future)
+def _settle(future: Future[T], work: Callable[[], T]) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            result = work()
+        except BaseException as error:
+            future.set_exception(error)
+            del future  # see `in_thread`
+        else:
+            future.set_result(result)
 
 
 def _ambiguous(task: str | None) -> AmbiguousModel:

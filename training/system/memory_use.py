@@ -1,6 +1,5 @@
 """Memory: what the process holds, what a piece of work needs, and what is available."""
 
-import ctypes
 import os
 import re
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from model.decoding.freed_memory import release_unused
 from model.decoding.out_of_memory import is_out_of_memory
 from model.errors import DragomanError
 
@@ -40,18 +40,6 @@ def bound_kernel_cache() -> None:
     thousands of updates. Call it before torch computes anything: oneDNN reads the variable once.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
-
-
-def release_unused() -> None:
-    """Give freed memory back to the system, where the C library can (glibc).
-
-    Tensors of many sizes leave holes between them that glibc keeps: without this a training of 700
-    updates held 1.4 GB of freed memory beside 0.8 GB in use.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def resident_bytes() -> int:
