@@ -9,10 +9,13 @@ late reads why, where a closed socket would say nothing.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from socket import socket
 from types import FrameType
@@ -78,8 +81,25 @@ def _closing(send: Send) -> Send:
 
 log = logging.getLogger(__name__)
 
+BACKGROUND_NICENESS = 10
+"""Of the threads of the background: beside others that want the core, they have a tenth of it."""
+
 LAST_BYTES_S = 5
 """How long clients may take to read answers that are ready when the drain is over."""
+
+
+def background_threads() -> ThreadPoolExecutor:
+    """Threads for `asyncio.to_thread`: what takes long, and may wait for what people wait for.
+
+    A document takes a fifth of a second to cut. On one core an ordinary thread would have half of
+    it meanwhile, and every short request would take twice as long.
+    """
+    return ThreadPoolExecutor(thread_name_prefix="background", initializer=_lower_priority)
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # elsewhere it would be that of the whole process
+        os.nice(BACKGROUND_NICENESS)
 
 
 class Server(uvicorn.Server):
@@ -114,7 +134,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Warm the models, then listen."""
+        asyncio.get_running_loop().set_default_executor(background_threads())
         await super().startup(sockets)
+        # Modules, schemas and vocabularies stay: to look through them all again, each time that a
+        # long document has made enough objects, stopped everything for a tenth of a second.
+        gc.collect()
+        gc.freeze()
         self._ready()
 
     @contextmanager

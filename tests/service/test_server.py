@@ -1,12 +1,15 @@
 """Server: what signals do to a real process under the load of real clients."""
 
+import gc
 import http.client
 import json
 import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -18,7 +21,13 @@ from typing import Protocol
 import httpx
 import pytest
 
+from model.checkpoint.checkpoint import load_checkpoint
+from service.app import create_app
+from service.server import BACKGROUND_NICENESS
+from service.server import Server as InProcess
+from service.settings import Settings
 from tests.patience import PATIENCE_S
+from tests.service.conftest import MakeRegistry
 
 QUICK = {"beam_size": 1, "max_length_a": 0, "max_length_b": 4}
 LONG = {"beam_size": 16, "min_length": 50, "max_length_a": 0, "max_length_b": 50}
@@ -274,3 +283,39 @@ def test_sigterm_does_not_wait_for_a_model_that_loads(serve: Serve, file: Path) 
             assert digest(client)
             server.process.send_signal(signal.SIGTERM)
             assert server.await_exit() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all threads have one priority")
+def test_long_texts_are_cut_at_a_lower_priority(serve: Serve, tiny_checkpoint: Path) -> None:
+    with serve(tiny_checkpoint) as server:
+
+        def niceness() -> Counter[int]:
+            threads = Path(f"/proc/{server.process.pid}/task").glob("*/stat")
+            return Counter(int(stat.read_text().rpartition(")")[2].split()[16]) for stat in threads)
+
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        for length, niced in ((1, False), (1_000, True)):
+            text = {"text": "der Hund " * length, "options": QUICK}
+            answer = httpx.post(f"{server.url}/v1/translate", json=text, timeout=PATIENCE_S)
+            assert answer.status_code == 200
+            assert set(niceness()) == (
+                {own, min(own + BACKGROUND_NICENESS, 19)} if niced else {own}
+            )
+
+
+def test_the_collector_passes_over_what_was_there_at_the_start(
+    tiny_checkpoint: Path, make_registry: MakeRegistry
+) -> None:
+    registry = make_registry(load_checkpoint(tiny_checkpoint))
+    objects: list[tuple[int, int]] = []
+
+    def ready() -> None:
+        objects.append((gc.get_freeze_count(), len(gc.get_objects())))
+        server.should_exit = True
+
+    server = InProcess(create_app(registry, Settings()), registry, drain_s=0, ready=ready)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.run(sockets=[listener])
+    gc.unfreeze()
+    [(frozen, watched)] = objects
+    assert frozen > 10 * watched

@@ -162,6 +162,21 @@ def test_words_are_counted_in_characters() -> None:
         TranslateRequest(text=["a", text + "ß" * (MAX_WORD + 1)])
 
 
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_long_word_is_found_wherever_it_is(excess: int) -> None:
+    word = "a" * (MAX_WORD + excess)
+    for before in (0, 1, 2, MAX_WORD // 2 - 1, MAX_WORD // 2, MAX_WORD // 2 + 1, 3 * MAX_WORD + 7):
+        for behind in (0, 1, MAX_WORD // 2):
+            text = ("bb \u2003" * MAX_WORD)[: max(before - 1, 0)] + "\x1c" * (before > 0) + word
+            text += ("\n" + "b" * behind) * (behind > 0)
+            assert max(map(len, text.split())) == len(word)
+            if excess:
+                with pytest.raises(ValidationError, match="more than 10000 characters"):
+                    TranslateRequest(text=text)
+            else:
+                assert TranslateRequest(text=text).texts == [text]
+
+
 def test_what_was_written_is_known() -> None:
     options = Options.model_validate({"prefix": "a", "constraints": ["b", "c"], "avoid": ["d"]})
     assert options.phrases == ["a", "b", "c", "d"]
