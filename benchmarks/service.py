@@ -8,7 +8,7 @@ MEASURE is one of
     onmt         requests/s beside OpenNMT-py's server (--opennmt WORKDIR); all on one core
     ctranslate2  requests/s and p99 beside CTranslate2 in int8 (--python PYTHON)
     overhead     requests/s through the service beside the engine alone, fed the same way
-    document     p99 of short requests while a document of 10,000 sentences runs, and idle
+    document     p99 of 500 or more short requests beside a document of 10,000 sentences, and idle
     fair         two API keys, one with ten times the other's load: their shares
     overload     five times the capacity for 60 s: throughput kept, wrong or lost answers
     equal        answers under load, pieces and scores, equal to the bit to those given alone
@@ -85,7 +85,7 @@ def command_line() -> argparse.ArgumentParser:
             measure.add_argument("run", type=Path, metavar="RUN")
         _add_common(measure)
         if name == "document":
-            measure.add_argument("--rate", type=float, default=5.0, help="short requests a second")
+            measure.add_argument("--rate", type=float, default=20.0, help="short requests a second")
     load = measures.add_parser("load", help="a load on a server that runs")
     load.add_argument("--port", type=int, default=8000)
     load.add_argument("--texts", type=Path, required=True, help="a sentence a line")

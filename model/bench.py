@@ -1,5 +1,10 @@
 """dragoman-bench: measures how fast a model translates on this machine."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from model import commands
+
+    commands.bench()
+
 import argparse
 import importlib.metadata
 import random
@@ -21,7 +26,8 @@ from model.cli.command import (
     positive,
     run_command,
 )
-from model.cli.report import add_report_argument, table, write_report
+from model.cli.paths import checkpoint_places, refuse_overwriting
+from model.cli.report import add_report_argument, report_places, table, write_report
 from model.cli.timing import ColdStart, Figures, Workload, cold_start, measure, source_limit
 from model.decoding.options import SearchOptions
 from model.decoding.precision.dtypes import PRECISIONS
@@ -77,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help="lines of text to translate, unpacked if it ends in .gz or .zst; - is standard input",
+        help="lines of text to translate, decompressed if it ends in .gz or .zst; - is standard "
+        "input",
     )
     parser.add_argument(
         "--beam-size", metavar="N", type=positive, help="default: that of decoding.json"
@@ -124,6 +131,10 @@ def _precisions(text: str) -> list[str]:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    refuse_overwriting(
+        [("--input", arguments.input), *checkpoint_places("RUN", [arguments.run])],
+        report_places(arguments.json),
+    )
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     device = resolve_device(arguments.device)
@@ -237,7 +248,3 @@ def _tables(lines: Sequence[Figures], starts: Mapping[str, ColdStart]) -> str:
         ],
     )
     return f"{speed}\n{cold}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -115,7 +115,7 @@ def _scalar(hint: Any, value: object, path: str) -> object:
     if isinstance(value, str) and (wrong := half_character(value)):
         raise ConfigError(f"{path}: {wrong}")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _float(value, path)
     if hint is Path and isinstance(value, str):
         return Path(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
@@ -127,12 +127,33 @@ def _scalar(hint: Any, value: object, path: str) -> object:
     return value
 
 
+def _float(value: int, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ConfigError(f"{path}: {_repr(value)} is too large.") from None
+
+
 def _wrong_type(path: str, value: object, wanted: str) -> str:
     return f"{path}: {_repr(value)} is not allowed, it must be {wanted}."
 
 
 def _repr(value: object) -> str:
     return shortened(repr(value), _VALUE_SHOWN)
+
+
+MOST = {
+    "vocab_size": 1_000_000,
+    "embedding_size": 16_384,
+    "encoder_layers": 64,
+    "encoder_size": 16_384,
+    "decoder_layers": 64,
+    "decoder_size": 16_384,
+    "attention_heads": 16_384,
+    "max_length": 10_000,
+}
+"""The largest sizes of a `ModelConfig`, several times those of any published network of its kind.
+A config may come from a stranger, and memory is taken by its sizes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,13 +189,12 @@ class ModelConfig:
     """Most pieces of a sentence: training leaves out longer pairs, and translation cuts lines."""
 
     def __post_init__(self) -> None:
-        sizes: tuple[str, ...] = ("vocab_size", "embedding_size", "encoder_layers", "encoder_size")
-        sizes += ("decoder_layers", "decoder_size", "attention_heads", "max_length")
-        for name in sizes:
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"model.{name}: {getattr(self, name)} is too small. Use 1 or more."
-                )
+        for name, most in MOST.items():
+            size = getattr(self, name)
+            if size < 1:
+                raise ConfigError(f"model.{name}: {_repr(size)} is too small. Use 1 or more.")
+            if size > most:
+                raise ConfigError(f"model.{name}: {_repr(size)} is too large. Use {most} or less.")
         for name in ("dropout", "embedding_dropout", "word_dropout"):
             if not 0 <= getattr(self, name) <= 0.9:
                 raise ConfigError(f"model.{name}: {getattr(self, name)} is not in 0 to 0.9.")

@@ -1,7 +1,7 @@
-"""The errors that a user can cause, one class for each thing that can be at fault.
+"""The errors that a user can cause, one class for each kind of cause.
 
 A message says what was given, what is allowed and what to do, in one line: commands print it as it
-is and exit with status 2. Failures of ours are ordinary Python exceptions and keep their traceback.
+is and exit with status 2. Internal errors are ordinary Python exceptions and keep their traceback.
 """
 
 
@@ -12,22 +12,22 @@ class DragomanError(Exception):
         """
         Args:
             message: what is wrong and what to do; with `quoted`, `{}` stands for each of them.
-            field: what the message is about, such as "avoid" or "text.3". Whoever knows the place
-                better than the code that raised may set it.
-            quoted: what the user wrote and the message repeats.
+            field: what the message is about, such as "avoid" or "text.3". A caller that knows it
+                more precisely than the code that raised may set it.
+            quoted: the parts of the user's input that the message repeats.
         """
         super().__init__(message)
         self.field, self.quoted = field, quoted
 
     def __str__(self) -> str:
-        return self._told(tuple(map(repr, self.quoted)))
+        return self._format(tuple(map(repr, self.quoted)))
 
     @property
     def unquoted(self) -> str:
-        """The message without what the user wrote, for whoever must not repeat it."""
-        return self._told(("one",) * len(self.quoted))
+        """The message without the user's input, where that must not be repeated."""
+        return self._format(("one",) * len(self.quoted))
 
-    def _told(self, quoted: tuple[str, ...]) -> str:
+    def _format(self, quoted: tuple[str, ...]) -> str:
         message = str(self.args[0])
         if quoted:
             message = message.format(*quoted)

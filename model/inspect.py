@@ -1,20 +1,26 @@
 """dragoman-inspect: shows files, parameters, memory, defaults and origin of a checkpoint."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from model import commands
+
+    commands.inspect()
+
 import argparse
-import json
-import sys
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.manifest import MANIFEST, read_manifest
 from model.cli.command import OK, add_run_argument, command_parser, run_command
 from model.cli.footprint import footprint
-from model.cli.report import add_report_argument, table, write_report
+from model.cli.paths import checkpoint_places, refuse_overwriting
+from model.cli.report import add_report_argument, report_places, table, write_report
 from model.config import ModelConfig, to_dict
 from model.decoding.precision.precision import precisions_of
 from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
+from model.text.printable import printable
 from model.text.tokenizer import Tokenizer
 
 NAME = "dragoman-inspect"
@@ -66,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
+    refuse_overwriting(checkpoint_places("RUN", [arguments.run]), report_places(arguments.json))
     checkpoint = load_checkpoint(arguments.run)
     figures = _figures(checkpoint)
     write_report(_text(checkpoint, figures), figures, arguments.json)
@@ -79,22 +86,20 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         CheckpointError: training has deleted the checkpoint in the meantime.
     """
     try:
-        manifest = json.loads((checkpoint.path / "manifest.json").read_text())
+        manifest = read_manifest(checkpoint.path)
         # The training state may have been deleted: translation does not need it.
-        found = [name for name in manifest["files"] if (checkpoint.path / name).exists()]
-        files = {
-            name: (checkpoint.path / name).stat().st_size for name in [*found, "manifest.json"]
-        }
-    except OSError as error:
+        found = [name for name in manifest.files if (checkpoint.path / name).exists()]
+        files = {name: (checkpoint.path / name).stat().st_size for name in [*found, MANIFEST]}
+    except (OSError, CheckpointError) as error:
         raise CheckpointError(
-            f"{checkpoint.path}: cannot be read any more ({error.strerror}). Run this again."
+            f"{checkpoint.path}: cannot be read any more. Run this again."
         ) from error
     tokenizer = checkpoint.tokenizer
     return {
         "checkpoint": str(checkpoint.path),
         "digest": checkpoint.digest,
-        "format": manifest["format"],
-        "dragoman": manifest["dragoman"],
+        "format": manifest.format,
+        "dragoman": manifest.dragoman,
         "step": checkpoint.step,
         "file_bytes": files,
         "parameters": parameters_by_part(checkpoint.network),
@@ -130,7 +135,7 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         table(["precision", "weights MiB", "KiB for each sentence in flight"], memory),
         table(["text", ""], [[k, str(v)] for k, v in figures["text"].items()]),
         table(["search option", "default"], [[k, str(v)] for k, v in figures["search"].items()]),
-        checkpoint.card.rstrip() + "\n",
+        "\n".join(map(printable, checkpoint.card.rstrip().split("\n"))) + "\n",
     ]
     return "\n".join(parts)
 
@@ -138,7 +143,3 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
 def _with_sum(counts: dict[str, int]) -> list[list[str]]:
     rows = counts | {"together": sum(counts.values())}
     return [[name, f"{count:,}"] for name, count in rows.items()]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,10 @@
 """dragoman-score: computes the probability of given translations by forced decoding."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from model import commands
+
+    commands.score()
+
 import argparse
 import math
 import sys
@@ -18,6 +23,7 @@ from model.cli.command import (
     open_output,
     run_command,
 )
+from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.decoding.precision.precision import cast
 from model.errors import ConfigError, DataError
 from model.io.lines import read_lines
@@ -68,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(arguments: argparse.Namespace) -> int:
+    refuse_overwriting(
+        [
+            ("--source", arguments.source),
+            ("--target", arguments.target),
+            *checkpoint_places("RUN", [arguments.run]),
+        ],
+        [("--output", arguments.output)],
+    )
     model = load_model(NAME, arguments)
     if model.dtype == torch.int8:
         raise ConfigError("--precision int8: scores are computed in fp32 or bf16. Use one of them.")
@@ -115,7 +129,3 @@ def _pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
                 "Give files whose lines belong together."
             )
         yield first, second
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,10 @@
 """dragoman-translate: translates each line of text into one line."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from model import commands
+
+    commands.translate()
+
 import argparse
 import importlib.metadata
 import sys
@@ -21,6 +26,7 @@ from model.cli.command import (
     run_command,
     search_options,
 )
+from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.translate_parser import NAME, translate_parser
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
@@ -50,14 +56,21 @@ def _translate(arguments: argparse.Namespace) -> int:
             f"--n-best {arguments.n_best}: {form} has one translation for each line. "
             "Use 1, or add --format jsonl."
         )
+    _refuse_overwriting(arguments)
     if _is_stream(arguments.input) or _is_stream(arguments.output):
         return _translate_stream(arguments, form)
-    source, target = Path(arguments.input), Path(arguments.output)
-    if source.exists() and target.exists() and source.samefile(target):
-        raise ConfigError(
-            f"--output {target}: that is the input, which would be lost. Give another name."
-        )
     return _translate_file(arguments, form)
+
+
+def _refuse_overwriting(arguments: argparse.Namespace) -> None:
+    output = arguments.output
+    reads: list[Place] = [("--input", arguments.input)]
+    writes: list[Place] = [("--output", output), ("--quarantine", arguments.quarantine)]
+    if output != STREAM:
+        writes.append(("the folder of parts", folder_of(Path(output))))
+    refuse_overwriting(
+        reads + checkpoint_places("RUN", [arguments.run, *arguments.ensemble]), writes
+    )
 
 
 def _is_stream(name: str) -> bool:
@@ -114,7 +127,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
         return decode_line(b"".join(first))
 
     form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
-    # Someone who types lines wants each translation at once.
+    # For interactive input, translate each line at once.
     size = 1 if arguments.input == STREAM and sys.stdin.isatty() else WINDOW
     path = Path(arguments.input)
     is_file = arguments.input != STREAM and path.is_file()
@@ -141,8 +154,8 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
             if aside is not None:
                 aside.write(written.quarantine)
             truncations.add(written.truncations)
-    for news in truncations.describe(form.unit):
-        _say(news)
+    for line in truncations.describe(form.unit):
+        _say(line)
     return OK
 
 
@@ -229,9 +242,5 @@ def _manifest(
     )
 
 
-def _say(news: str) -> None:
-    print(f"{NAME}: {news}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _say(message: str) -> None:
+    print(f"{NAME}: {message}", file=sys.stderr)

@@ -184,7 +184,7 @@ class Translator:
         advance: Callable[[int], None] = lambda count: None,
         utility: Utility | None = None,
     ) -> list[Translation | RequestError]:
-        """As `search_window`, but a text that cannot be translated does not stop the others.
+        """Search like `search_window`; a text that cannot be translated does not stop the others.
 
         Its error takes its place: see `check`; or the text is too short or too long for what its
         options demand, or nothing was found that meets them.

@@ -1,8 +1,8 @@
-"""The HTTP application: routes that validate, submit and await, over the models being served."""
+"""The HTTP application: assembles the routes, the middleware and the model registry."""
 
 import asyncio
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.api.error_responses import add_error_handlers
 from service.api.fast_path import FastPath
+from service.api.host_check import HostCheck
 from service.api.intake import Intake
 from service.api.middleware import REQUEST_ID, RequestMiddleware
 from service.api.openapi import describe
@@ -26,18 +27,26 @@ from service.observability.tracing import tracing_of
 from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
-BUSY = (texts_router, score_router)
+WORK_ROUTERS = (texts_router, score_router)
 """The routes that give work to a model."""
 
 
-def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
-    """The application. It starts and stops `registry` with its lifespan.
+def create_app(
+    registry: ModelRegistry, settings: Settings, hosts: Collection[str] | None = None
+) -> FastAPI:
+    """Create the application, whose lifespan starts and stops `registry`.
+
+    Args:
+        hosts: names by which requests may call the server beside those of the loopback interface,
+            see `service.api.host_check`; None: any.
 
     Raises:
         ConfigError: the API keys cannot be read.
     """
     keys = APIKeys.from_settings(settings)
-    rates = RateLimiter(settings.rate_per_s, settings.rate_burst)
+    rates = None
+    if settings.rate_per_s is not None:
+        rates = RateLimiter(settings.rate_per_s, settings.rate_burst)
     admission = Admission(settings.max_requests, settings.max_queued_pieces)
     intake = Intake(keys, rates, admission, settings.max_body_bytes)
     tracing = tracing_of(settings.otel_endpoint)
@@ -58,11 +67,11 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
         version=importlib.metadata.version("dragoman"),
         lifespan=lifespan,
         redirect_slashes=False,
-        docs_url=None,  # their scripts come from the network of somebody else
+        docs_url=None,  # these pages load scripts from a third party
         redoc_url=None,
     )
-    busy = [router(registry, intake) for router in BUSY]
-    app.add_middleware(FastPath, routers=busy)
+    work_routers = [router(registry, intake) for router in WORK_ROUTERS]
+    app.add_middleware(FastPath, routers=work_routers)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -71,7 +80,9 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", REQUEST_ID],
             expose_headers=["Retry-After", REQUEST_ID],
         )
-    # Added last, it is the outermost.
+    if hosts is not None:
+        app.add_middleware(HostCheck, names=hosts)
+    # Added last, so it is the outermost.
     app.add_middleware(
         RequestMiddleware, metrics=registry.metrics, tracing=tracing, log_texts=settings.log_texts
     )
@@ -79,9 +90,9 @@ def create_app(registry: ModelRegistry, settings: Settings) -> FastAPI:
     app.include_router(
         health_router(workers, lambda: registry.draining, admission, registry.metrics)
     )
-    for router in (*busy, models_router(registry, intake)):
+    for router in (*work_routers, models_router(registry, intake)):
         app.include_router(router)
     app.include_router(page_router())
     describe(app, settings.max_body_bytes, keys_needed=keys.needed)
-    app.state.admission = admission  # for whoever runs the application inside another
+    app.state.admission = admission  # for programs that embed the application
     return app

@@ -1,4 +1,4 @@
-"""The errors of the service: what it refuses a request for, and its own failures."""
+"""The errors of the service: the reasons to refuse a request, and internal failures."""
 
 from model.errors import RequestError
 
@@ -6,19 +6,29 @@ RETRY_AFTER_S = 1
 
 
 class UnreadableBody(RequestError):
-    """The body is not JSON, or did not arrive."""
+    """The body is not JSON, or did not arrive in time."""
 
 
 class Unauthenticated(RequestError):
-    """No API key was sent, or one that nobody has."""
+    """The API key is missing or unknown."""
 
 
 class Forbidden(RequestError):
-    """The API key is good, but not for this."""
+    """The API key is valid but does not permit this operation."""
+
+
+class WrongHost(RequestError):
+    """The request calls the server by a name that it does not have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The header Host has none of the names of this server. Its operator can add one to "
+            "DRAGOMAN_ALLOWED_HOSTS."
+        )
 
 
 class NoSuchModel(RequestError):
-    """No model of this name, task or pair of languages is served."""
+    """No served model has this name, task or language pair."""
 
 
 class AmbiguousModel(RequestError):
@@ -26,18 +36,29 @@ class AmbiguousModel(RequestError):
 
 
 class BodyTooLarge(RequestError):
-    """A body over the limit."""
+    """The body exceeds the limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} bytes. Send fewer or shorter texts.", field="body")
 
 
+class BodyTooSlow(RequestError):
+    """The body arrives too slowly."""
+
+    def __init__(self, grace_s: float, bytes_per_s: int) -> None:
+        super().__init__(
+            f"it arrived too slowly. After {grace_s:g} seconds, send at least {bytes_per_s} bytes "
+            "a second on average.",
+            field="body",
+        )
+
+
 class WrongContentType(RequestError):
-    """The body is something else than plain JSON."""
+    """The body is not uncompressed JSON."""
 
 
 class Overloaded(RequestError):
-    """As many requests as the server takes are waiting for their answers."""
+    """The server has as much outstanding work as it accepts."""
 
     def __init__(self, message: str, retry_after_s: int = RETRY_AFTER_S) -> None:
         super().__init__(message)
@@ -45,22 +66,22 @@ class Overloaded(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """This API key has used up its rate."""
+    """This API key has exceeded its rate limit."""
 
     def __init__(self, retry_after_s: int) -> None:
-        super().__init__("This API key sends more requests than it may. Send them more slowly.")
+        super().__init__("This client sends more requests than it may. Send them more slowly.")
         self.retry_after_s = retry_after_s
 
 
 class ShuttingDown(RequestError):
-    """The server is about to exit."""
+    """The server is draining or has stopped."""
 
     def __init__(self) -> None:
         super().__init__("The server is shutting down. Try again later.")
 
 
 class DeadlinePassed(RequestError):
-    """The time that the request allowed was over before the answer was ready."""
+    """The deadline of the request passed before its answer was ready."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -69,8 +90,8 @@ class DeadlinePassed(RequestError):
 
 
 class ClientGone(Exception):
-    """The client left before its answer was ready. It gets none; the log shows the status."""
+    """The client disconnected before its answer was ready; only the log shows the status."""
 
 
 class EngineFailed(Exception):
-    """A step of the engine raised, and this request was in it. A failure of ours."""
+    """A step of the engine raised while it held this request: an internal error."""

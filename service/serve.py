@@ -1,12 +1,16 @@
 """dragoman-serve: models behind HTTP."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from service import commands
+
+    commands.serve()
+
 import argparse
+import ipaddress
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from model.errors import ConfigError
 from service.app import create_app
 from service.limits.api_keys import APIKeys
 from service.observability.logs import configure_logging
+from service.observability.stderr_writer import StderrWriter, threaded_stderr
 from service.registry.model_loader import ModelLoader
 from service.registry.model_registry import ModelRegistry
 from service.registry.models_file import ModelEntry, entries_of_runs, read_models_file
@@ -34,7 +39,7 @@ DESCRIPTION = """\
 Translate over HTTP with trained models. Requests join those in flight and leave when they are
 done; none changes the answer of another.
 
-  GET  /livez          whether it runs; /readyz whether it takes requests
+  GET  /livez          whether it runs; /readyz whether it accepts requests
   POST /v1/translate   {"text": "..."} or {"text": ["...", "..."]}; also "options": {...}
   GET  /openapi.json   all of it, for programs
 
@@ -50,36 +55,39 @@ Each flag has a variable, DRAGOMAN_HOST for --host, over which it wins. The limi
 the rest have variables only: docs/serving.md lists all."""
 
 FLAGS = ("models", "host", "port", "device", "precision", "threads", "shortlist")
-"""The settings that have a flag."""
+"""Settings that have a flag."""
+ANY_HOST = "*"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
-    return run_command(NAME, lambda: _serve(argv))
+    """Run the command and return its exit status."""
+    with threaded_stderr() as stderr:
+        return run_command(NAME, lambda: _serve(argv, stderr))
 
 
-def _serve(argv: list[str] | None) -> int:
+def _serve(argv: list[str] | None, stderr: StderrWriter) -> int:
     arguments = command_line().parse_args(argv)
     flags = {name: getattr(arguments, name) for name in FLAGS}
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
     configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
     read = _models(arguments.runs, arguments.models, settings)
-    APIKeys.from_settings(settings)  # a mistake in them is told before models take time to load
-    with _no_hangup(), _listener(settings) as listener:
+    keys = APIKeys.from_settings(settings)  # report mistakes in them before the models load
+    with _listener(settings) as listener:
         loader = ModelLoader.from_settings(settings)
         registry = ModelRegistry(read, loader.load, settings.drain_s)
-        app = create_app(registry, settings)
+        stderr.count_dropped(registry.metrics.log_lines_dropped.inc)
+        hosts = _hosts(settings, listener, keys_needed=keys.needed)
+        app = create_app(registry, settings, hosts)
         ready = partial(print, f"{NAME}: {_url(listener)}", file=sys.stderr, flush=True)
-        Server(app, registry, drain_s=settings.drain_s, ready=ready).run(sockets=[listener])
-        if registry.reloading:  # its thread may be anywhere in torch: nothing waits for it
-            sys.stdout.flush()
-            sys.stderr.flush()
+        Server(app, registry, settings, ready=ready).run(sockets=[listener])
+        if registry.reloading:  # its thread may be inside torch, so do not wait for it
+            stderr.end()
             os._exit(OK)
     return OK
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The flags; those that are not given are None."""
+    """Build the parser; flags that are not given are None."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     parser.add_argument(
         "runs",
@@ -87,13 +95,13 @@ def command_line() -> argparse.ArgumentParser:
         type=Path,
         nargs="*",
         help="output directory of dragoman-train (its best checkpoint) or one of its checkpoints; "
-        "a model is called as its directory is",
+        "a model is named after its directory",
     )
     parser.add_argument(
         "--models",
         metavar="FILE",
         type=Path,
-        help="YAML with names, paths, languages and defaults of the models, in the place of RUN",
+        help="YAML with names, paths, languages and defaults of the models, instead of RUN",
     )
     add_machine_arguments(parser)
     parser.add_argument(
@@ -124,10 +132,10 @@ def _default(name: str) -> object:
 def _models(
     runs: Sequence[Path], flag: Path | None, settings: Settings
 ) -> Callable[[], Sequence[ModelEntry]]:
-    """What to serve; a file is read anew by each call.
+    """Return a function that lists the models to serve; it rereads a file on each call.
 
     Raises:
-        ConfigError: neither runs nor a file, or both.
+        ConfigError: neither runs nor a file are given, or both.
     """
     if runs and flag:
         raise ConfigError(f"RUN and --models {flag}: both. List the runs in the file, or drop it.")
@@ -142,21 +150,11 @@ def _models(
     return partial(read_models_file, settings.models)
 
 
-@contextmanager
-def _no_hangup() -> Iterator[None]:
-    """A SIGHUP while models load for the first time asks for what happens anyway."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 def _listener(settings: Settings) -> socket.socket:
-    """A socket that holds the address, before the models take time to load.
+    """Bind a socket to the address, before the models load.
 
     Raises:
-        ConfigError: the address is taken, or not one of this machine.
+        ConfigError: the address is in use or not an address of this machine.
     """
     listener = None
     try:
@@ -166,7 +164,7 @@ def _listener(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, UnicodeError) as error:  # the latter: a host that no name can be
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
         if listener is not None:
             listener.close()
         reason = error.strerror if isinstance(error, OSError) else "no name of a host"
@@ -176,10 +174,21 @@ def _listener(settings: Settings) -> socket.socket:
     return listener
 
 
+def _hosts(
+    settings: Settings, listener: socket.socket, *, keys_needed: bool
+) -> Sequence[str] | None:
+    """Names by which requests may call the server; None: any.
+
+    By default these matter only where every program of this machine is served, but nobody else.
+    """
+    if settings.allowed_hosts:
+        return None if ANY_HOST in settings.allowed_hosts else settings.allowed_hosts
+    address = listener.getsockname()[0]
+    if keys_needed or not ipaddress.ip_address(address).is_loopback:
+        return None
+    return tuple(f"[{name}]" if ":" in name else name for name in (settings.host, address))
+
+
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,14 @@
-"""Settings: what a server is started with, every limit included, from DRAGOMAN_* variables."""
+"""Settings: the configuration of a server, with every limit, from DRAGOMAN_* variables."""
 
 import difflib
+import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model.errors import ConfigError
@@ -15,21 +17,38 @@ PREFIX = "DRAGOMAN_"
 
 
 def _parts(value: object) -> object:
-    """The parts of a text between commas: how a variable holds a list."""
+    """Split a comma-separated string, the form of a list in a variable."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
+def _host(name: str) -> str:
+    """`name` as it stands in the header `Host`.
+
+    Raises:
+        ValueError: it is no name.
+    """
+    try:
+        return f"[{ipaddress.IPv6Address(name.strip('[]'))}]"
+    except ValueError:
+        if not re.fullmatch(r"\*|[A-Za-z0-9._-]+", name):
+            raise ValueError(f"{name!r} is not a name or an address without a port") from None
+        return name.lower()
+
+
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_parts)
+]
 
 
 class Settings(BaseSettings):
-    """`port` comes from DRAGOMAN_PORT, and so on. What is given by name wins over the environment.
+    """The settings. `port` is read from DRAGOMAN_PORT, and so on; arguments take precedence.
 
-    An empty variable is as good as none: docker-compose.yml can pass on one that is not set.
+    An empty variable counts as unset, so that docker-compose.yml can pass on an unset one.
     """
 
     model_config = SettingsConfigDict(
@@ -44,65 +63,72 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 is every IPv4 address of the machine."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """Port to listen on; 0 is any free one."""
+    """Port to listen on; 0 picks a free one."""
     models: Path | None = None
-    """Models file to serve when the command names no RUN."""
+    """Models file to serve if the command line has no RUN."""
     device: str = "auto"
-    """Where the models compute: auto (CUDA where there is one), cpu, cuda or cuda:N."""
+    """Device to compute on: auto (CUDA if available), cpu, cuda or cuda:N."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """Number format of matrix products; auto is the fastest, as measured on this machine."""
     threads: Positive | None = None
-    """CPU threads of torch; without it one for each core."""
+    """CPU threads of torch; by default one per core."""
     shortlist: bool = False
-    """Score only the pieces that a checkpoint's shortlist names for a source."""
+    """Score only the pieces in a checkpoint's lexical shortlist for the source."""
 
-    # What one request may ask for
+    # Limits of one request
     max_body_bytes: Positive = 4 * 1024**2
-    """Bytes in the body of a request."""
+    """Maximum size of a request body in bytes."""
 
-    # What all together may ask for
-    max_requests: Positive = 128
-    """Requests accepted and not yet answered; more are refused."""
+    # Limits of all requests together
+    max_requests: Positive = 256
+    """Maximum number of requests accepted and not yet answered, of short and of long ones each."""
     max_queued_pieces: Positive = 1_000_000
-    """Source pieces in those requests; until one has been taken apart, its bytes count."""
+    """Maximum number of source pieces in those requests; until they are known, bytes count."""
+    max_connections: Positive = 512
+    """Maximum number of open connections; one address may hold half of them."""
+    trusted_proxies: Names = ()
+    """Comma-separated addresses or networks of proxies whose `X-Forwarded-For` names the client."""
     rate_per_s: Seconds | None = None
-    """Requests a second that one API key may send in the long run; without it any number."""
+    """Sustained requests per second of one client; unlimited by default."""
     rate_burst: Positive = 20
-    """Requests that a key which has been quiet may send at once before `rate_per_s` holds."""
+    """Requests that a client may send at once after a pause, before `rate_per_s` applies."""
 
-    # Who may ask
+    # Authentication
     api_keys: SecretStr | None = None
-    """Keys of clients, `name: key` between commas. Without any key everybody is served."""
+    """API keys as comma-separated `name: key`. Without any key, everyone is served."""
     api_keys_file: Path | None = None
-    """File with more keys of clients, `name: key` a line."""
+    """File with more API keys, one `name: key` per line."""
     admin_keys: SecretStr | None = None
-    """Keys that may also reload models, in the form of `api_keys`. Without any nobody may."""
+    """Keys that may also reload models, in the form of `api_keys`. Without any, nobody can."""
     admin_keys_file: Path | None = None
     """File with more keys that may also reload models."""
-    cors_origins: Origins = ()
-    """Origins, between commas, whose pages may call the server from a browser; none by default."""
+    cors_origins: Names = ()
+    """Comma-separated origins whose pages may call the server from a browser; none by default."""
+    allowed_hosts: Hosts = ()
+    """Comma-separated host names by which requests may call the server besides localhost; `*`
+    allows any."""
 
-    # How it runs
+    # Operation
     drain_s: Seconds = 30
-    """Seconds that requests in flight get when the server is told to exit, or a model goes."""
+    """Seconds that requests in flight may take when the server exits or a model is replaced."""
     stuck_s: Seconds = 30
-    """Seconds without a step, while there is work, after which /livez says no."""
+    """Seconds without a step, while there is work, after which /livez fails."""
     log_format: Literal["auto", "json", "text"] = "auto"
-    """Lines of the log as JSON for programs or as text for people; auto is text on a terminal."""
+    """Format of the log: json for programs, text for people; auto is text on a terminal."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe lines that are logged."""
+    """Lowest severity that is logged."""
     log_texts: bool = False
-    """Write texts and their translations into the log, to find an error."""
+    """Log texts and their translations, for debugging."""
     otel_endpoint: str | None = None
-    """URL that takes OpenTelemetry traces as OTLP over HTTP; without it there are none."""
+    """URL for OpenTelemetry traces (OTLP over HTTP); no traces by default."""
 
 
 def read_settings(given: Mapping[str, object]) -> Settings:
-    """The settings of the environment, with those that are `given` by name in their place.
+    """Read the settings from the environment, overridden by those that are `given` by name.
 
     Raises:
-        ConfigError: a value is of the wrong type or out of range, or a variable is nearly that of a
-            setting: a limit with a slip of the pen would not be there.
+        ConfigError: a value has the wrong type or is out of range, or the name of a variable is
+            nearly that of a setting: with a misspelled name, a limit would silently not apply.
     """
     _check_names(os.environ)
     try:
@@ -110,7 +136,7 @@ def read_settings(given: Mapping[str, object]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = str(first["loc"][0])
-        # A flag, or a variable of the environment.
+        # Name the flag or the environment variable.
         origin = f"--{name.replace('_', '-')}" if name in given else f"{PREFIX}{name.upper()}"
         secret = Settings.model_fields[name].annotation in (SecretStr, SecretStr | None)
         shown = "" if secret else f" {first['input']!r}:"
@@ -120,7 +146,7 @@ def read_settings(given: Mapping[str, object]) -> Settings:
 
 
 def _check_names(environment: Mapping[str, str]) -> None:
-    """Others may have variables that begin as ours do, such as Kubernetes for a service."""
+    """Refuse near misses only: others set variables with our prefix too, such as Kubernetes."""
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     for variable in environment:
         if variable.startswith(PREFIX) and variable not in known:
@@ -129,5 +155,5 @@ def _check_names(environment: Mapping[str, str]) -> None:
 
 
 def _any(given: Mapping[str, object]) -> dict[str, Any]:
-    """For mypy: pydantic checks the types."""
+    """Drop the types for mypy, since pydantic checks them."""
     return dict(given)

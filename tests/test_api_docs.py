@@ -16,6 +16,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from service.api.error_responses import ROUTING, TABLE
+from service.api.http_protocol import KINDS
 from service.app import create_app
 from service.registry.model_loader import ModelLoader
 from service.registry.model_registry import ModelRegistry
@@ -89,6 +90,6 @@ def test_every_route_has_a_command(tiny_checkpoint: Path) -> None:
 
 def test_the_error_table_is_complete() -> None:
     told = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE, flags=re.MULTILINE)
-    kinds = (*TABLE.values(), *ROUTING.values())
+    kinds = (*TABLE.values(), *ROUTING.values(), *KINDS)
     assert len(told) == len(set(told))
     assert {(int(status), type) for status, type in told} == {(k.status, k.type) for k in kinds}

@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 PAGE = (ROOT / "docs" / "deploying.md").read_text("utf-8")
 UNIT = (DEPLOY / "dragoman.service").read_text("utf-8")
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
+MONITORING_TEXT = (ROOT / "docker-compose.monitoring.yml").read_text("utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 MANIFESTS: list[dict[str, Any]] = list(
     yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text("utf-8"))
 )
@@ -52,7 +54,7 @@ def test_profiles_targets_and_variables_are_those_of_the_files() -> None:
     assert set(re.findall(r"--profile (\w+)", PAGE)) == profiles
     targets = re.findall(r"^FROM base AS (\w+)", (ROOT / "Dockerfile").read_text("utf-8"), re.M)
     assert set(re.findall(r"--target (\w+)", PAGE)) == set(targets) - {"package"}
-    used = set(re.findall(r"\$\{(\w+):", (ROOT / "docker-compose.yml").read_text("utf-8")))
+    used = set(re.findall(r"\$\{(\w+):", COMPOSE_TEXT + MONITORING_TEXT))
     told = re.search(r"^Variables: (.*?)\n\n", PAGE, re.M | re.S)
     assert told and set(re.findall(r"`([A-Z_]+)`", told[1])) == used
 
@@ -165,11 +167,12 @@ class Streaming(threading.Thread):
         self.port: int = self.listener.getsockname()[1]
         self.arrived = threading.Event()
         self.in_time = False
+        self.head = b""
 
     def run(self) -> None:
         connection, _ = self.listener.accept()
         with self.listener, connection:
-            connection.recv(65536)
+            self.head = connection.recv(65536)
             connection.sendall(
                 b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
                 b"event: partial\n\n"
@@ -218,3 +221,5 @@ def test_nginx_passes_events_on_as_they_come(tmp_path: Path) -> None:
         finally:
             nginx.terminate()
     assert behind.in_time
+    # A server on this machine takes no other name: DRAGOMAN_ALLOWED_HOSTS.
+    assert b"\r\nHost: localhost\r\n" in behind.head

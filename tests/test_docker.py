@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import venv
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +20,13 @@ from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+MONITORING: dict[str, Any] = yaml.safe_load(
+    (ROOT / "docker-compose.monitoring.yml").read_text("utf-8")
+)
 SERVERS = ["dragoman", "dragoman-gpu"]
-PROFILES = ["cpu", "gpu", "monitoring"]
+PROFILES = ["cpu", "gpu"]
+LISTS = sorted((ROOT / "requirements").iterdir())
+"""What the image installs."""
 
 
 class Instruction(NamedTuple):
@@ -57,8 +63,8 @@ def seconds(duration: str) -> float:
 def test_there_is_a_target_for_cpus_and_one_for_cuda_and_the_first_is_the_default() -> None:
     stages = [each.rest for each in instructions() if each.word == "FROM"]
     assert stages[-1] == "base AS cpu" and "base AS cuda" in stages
-    assert of("cpu", "RUN") == of("cuda", "RUN")
-    assert "whl/cpu" in of("cpu", "ARG")[0] and "whl/cu" in of("cuda", "ARG")[0]
+    assert of("cpu", "RUN") == [each.replace("cuda", "cpu") for each in of("cuda", "RUN")]
+    assert "whl/cpu" in of("cpu", "ARG")[0] and "pypi.org" in of("cuda", "ARG")[0]
 
 
 @pytest.mark.parametrize("target", ["cpu", "cuda"])
@@ -71,7 +77,7 @@ def test_a_target_runs_as_a_user_of_fixed_number(target: str) -> None:
 
 def test_dependencies_come_before_the_source() -> None:
     before = [each for each in instructions() if each.stage == "base" and each.word == "COPY"]
-    assert [each.rest for each in before] == ["pyproject.toml constraints.txt ./"]
+    assert [each.rest for each in before] == ["requirements requirements"]
 
 
 def test_what_is_copied_exists_and_is_not_ignored() -> None:
@@ -95,15 +101,33 @@ def test_compose_takes_the_file(profiles: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.docker
+def test_grafana_does_not_start_without_a_password() -> None:
+    program = shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("there is no docker-compose")
+    files = ["-f", "docker-compose.yml", "-f", "docker-compose.monitoring.yml"]
+    kept = {name: value for name, value in os.environ.items() if name != "GRAFANA_PASSWORD"}
+    for given in ({}, {"GRAFANA_PASSWORD": ""}, {"GRAFANA_PASSWORD": "long and secret"}):
+        done = subprocess.run(
+            [program, *files, "config"], cwd=ROOT, capture_output=True, text=True, env=kept | given
+        )
+        if given.get("GRAFANA_PASSWORD"):
+            grafana = yaml.safe_load(done.stdout)["services"]["grafana"]["environment"]
+            assert grafana["GF_SECURITY_ADMIN_PASSWORD"] == "long and secret"
+            assert grafana["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+        else:
+            assert done.returncode and "set it to a password" in done.stderr
+
+
 def test_without_a_profile_the_server_on_cpus_is_meant() -> None:
     assert "COMPOSE_PROFILES=cpu\n" in (ROOT / ".env").read_text("utf-8")
     services = COMPOSE["services"]
     assert {name: each["profiles"] for name, each in services.items()} == {
         "dragoman": ["cpu"],
         "dragoman-gpu": ["gpu"],
-        "prometheus": ["monitoring"],
-        "grafana": ["monitoring"],
     }
+    assert MONITORING["services"].keys() == {"prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -134,9 +158,9 @@ def test_docker_waits_longer_than_the_server_drains(name: str) -> None:
 
 def test_the_files_of_the_monitors_exist() -> None:
     for name in ("prometheus", "grafana"):
-        for volume in COMPOSE["services"][name]["volumes"]:
+        for volume in MONITORING["services"][name]["volumes"]:
             source = volume.split(":")[0]
-            assert (ROOT / source).exists() if source[0] == "." else source in COMPOSE["volumes"]
+            assert (ROOT / source).exists() if source[0] == "." else source in MONITORING["volumes"]
 
 
 def test_prometheus_asks_the_server_and_grafana_finds_its_dashboard() -> None:
@@ -147,8 +171,61 @@ def test_prometheus_asks_the_server_and_grafana_finds_its_dashboard() -> None:
         assert COMPOSE["services"][name]["networks"]["default"]["aliases"] == ["dragoman"]
     (file,) = (ROOT / "deploy/grafana/provisioning/dashboards").iterdir()
     (provider,) = yaml.safe_load(file.read_text("utf-8"))["providers"]
-    places = [volume.split(":")[1] for volume in COMPOSE["services"]["grafana"]["volumes"]]
+    places = [volume.split(":")[1] for volume in MONITORING["services"]["grafana"]["volumes"]]
     assert provider["options"]["path"] in places
+
+
+# Nothing comes into an image but what is pinned
+
+
+def test_every_image_is_pinned_by_digest() -> None:
+    pinned = r"[\w./-]+:v?\d[\w.-]*@sha256:[0-9a-f]{64}"
+    own = {f"dragoman:{stage}" for stage in ("cpu", "cuda")}
+    services = {**COMPOSE["services"], **MONITORING["services"]}
+    images = {each["image"] for each in services.values()} - own
+    stages = {each.stage for each in instructions()}
+    images |= {each.rest.split()[0] for each in instructions() if each.word == "FROM"} - stages
+    assert len(images) == 3
+    for image in images:
+        assert re.fullmatch(pinned, image), image
+
+
+def pins(text: str) -> dict[str, str]:
+    """Package and version of each entry."""
+    found = re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.name)
+def test_every_package_of_the_image_has_hashes_and_the_tested_version(path: Path) -> None:
+    text = path.read_text("utf-8")
+    entry = r"[\w.-]+==\S+(?: ; [^\n\\]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+    assert re.fullmatch(rf"(?:{entry})+", text)
+    tested = pins((ROOT / "constraints.txt").read_text("utf-8"))
+    for name, version in pins(text).items():
+        if name in tested:
+            assert version == tested[name], name
+        else:  # what only builds packages, or only an NVIDIA GPU needs, is not on our machines
+            others = {
+                "build.txt": "hatchling|tomlkit|trove-classifiers",
+                "torch-cuda.txt": "triton|(cuda|nvidia)-.*",
+            }
+            assert re.fullmatch(others.get(path.name, ""), name), name
+
+
+def test_the_image_gets_every_dependency_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = {re.split(r"[^\w-]", each)[0].replace("_", "-") for each in project["dependencies"]}
+    everywhere = pins((ROOT / "requirements/image.txt").read_text("utf-8")).keys()
+    for target in ("cpu", "cuda"):
+        torch = pins((ROOT / f"requirements/torch-{target}.txt").read_text("utf-8")).keys()
+        assert names <= everywhere | torch and not everywhere & torch
+
+
+@pytest.mark.parametrize("each", [each for each in instructions() if " install " in each.rest])
+def test_pip_installs_nothing_without_a_hash_but_our_own_wheel(each: Instruction) -> None:
+    for command in re.findall(r"pip install [^&]*", each.rest):
+        assert "--require-hashes" in command or command.strip().endswith("--no-deps wheels/*.whl")
 
 
 # The commands of the image, in a clean folder in place of /app
@@ -219,15 +296,16 @@ def test_the_commands_of_the_image_make_a_server_that_gets_ready(
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     own = {"DRAGOMAN_PORT": port, "DRAGOMAN_HOST": "127.0.0.1", "TMPDIR": "/dev/shm"}
+    own |= {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     environment = image.environment | own
     name, _ = json.loads(of("base", "CMD")[0])
-    check = re.sub(r".*CMD ", "", of("base", "HEALTHCHECK")[0]).replace("8000", port)
+    check = re.sub(r".*CMD ", "", of("base", "HEALTHCHECK")[0])
     program = [str(image.app / "python/bin" / name), str(tiny_checkpoint), "--precision", "int8"]
     with subprocess.Popen([*locked(), *program], cwd=image.app, env=environment) as server:
         try:
             until = time.monotonic() + 120
             while subprocess.run(
-                json.loads(check), env=environment, capture_output=True
+                json.loads(check), cwd=image.app, env=environment, capture_output=True
             ).returncode:
                 assert server.poll() is None and time.monotonic() < until
         finally:

@@ -18,7 +18,7 @@ SHOWN = re.findall(r"^(?:echo .*\| )?(dragoman-\w+.*)$", README, flags=re.MULTIL
 def test_every_command_is_shown_and_every_flag_shown_exists(script: str) -> None:
     lines = [line for line in SHOWN if line.split()[0] == script]
     assert lines, f"the README shows no use of {script}"
-    module = SCRIPTS[script].split(":")[0]
+    module = SCRIPTS[script].replace(".commands:", ".")
     help_text = subprocess.run(
         [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
     ).stdout

@@ -18,18 +18,21 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from model.checkpoint.files import FORMAT
+from model.checkpoint.manifest import FORMAT
 from model.text.segmentation import LINE_BREAK, list_marks
 from model.text.sentences import sentence_ends
 from model.translator import Translator
-from service.api.requests import ScoreRequest, TranslateRequest
+from service.api.request_bodies import ScoreRequest, TranslateRequest
 from tests.demo_language import could_be_its_english, frame_of
 from tests.patience import PATIENCE_S
 from training.demo.demo_corpus import generate
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-MODULES = [*(script.split(":")[0] for script in SCRIPTS.values()), "model.cli.translate_parser"]
+MODULES = [
+    *(script.replace(".commands:", ".") for script in SCRIPTS.values()),
+    "model.cli.translate_parser",
+]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES = {
     **{str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES},

@@ -40,6 +40,7 @@ def test_torch_is_pinned_without_a_build_tag() -> None:
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS))
 def test_every_command_has_a_main(script: str) -> None:
-    module, _, function = SCRIPTS[script].partition(":")
-    assert function == "main"
-    assert callable(importlib.import_module(module).main)
+    entry, _, function = SCRIPTS[script].partition(":")
+    assert callable(getattr(importlib.import_module(entry), function))
+    module = importlib.import_module(f"{entry.removesuffix('.commands')}.{function}")
+    assert callable(module.main)

@@ -120,10 +120,10 @@ def folder(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("line", REFUSED)
-def test_half_a_character_is_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_half_a_character_is_refused(line: str, capfd: pytest.CaptureFixture[str]) -> None:
     command, *arguments = line.split()
     assert COMMANDS[command](arguments) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
+    last = capfd.readouterr().err.splitlines()[-1]
     assert last.startswith(f"dragoman-{command}: error: ")
     last.encode()
 

@@ -1,7 +1,11 @@
 """`dragoman-average`: the mean of the weights of several checkpoints."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.average()
+
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,7 +179,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
     return run_command(NAME, command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,10 @@
 """`dragoman-distill`: training data in a teacher's words, by sequence-level distillation."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.distill()
+
 import argparse
 import dataclasses
 import importlib.metadata
@@ -21,6 +26,7 @@ from model.cli.command import (
     run_command,
     search_options,
 )
+from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
 from model.jobs.corpus_job import Files, translate_corpus
@@ -68,8 +74,8 @@ def parser() -> argparse.ArgumentParser:
     add_ensemble_argument(command)
     add_shortlist_argument(command)
     for name, text in (
-        ("input", "text or TSV with the sources; unpacked if it ends in .gz or .zst"),
-        ("output", "TSV of sources and translations; packed if it ends in .gz or .zst"),
+        ("input", "text or TSV with the sources; decompressed if it ends in .gz or .zst"),
+        ("output", "TSV of sources and translations; compressed if it ends in .gz or .zst"),
     ):
         command.add_argument(f"--{name}", metavar="FILE", type=Path, required=True, help=text)
     for side, text in (("source", "left out: 1"), ("target", "with --nearest; left out: 2")):
@@ -161,12 +167,15 @@ def distill(arguments: argparse.Namespace) -> None:
         ConfigError, DataError, CheckpointError: as their names say.
     """
     files = Files(source=arguments.input, output=arguments.output, quarantine=None)
+    folder = folder_of(files.output)
+    models = checkpoint_places("RUN", [arguments.run, *arguments.ensemble])
+    refuse_overwriting(
+        [("--input", files.source), *models],
+        [("--output", files.output), ("the folder of parts", folder)],
+    )
     files.check()
     asked = asked_columns(arguments)
     columns, has_header = tsv_columns(files.source, asked)
-    if files.output.exists() and files.source.samefile(files.output):
-        raise ConfigError(f"--output {files.output}: that is the input. Give another name.")
-    folder = folder_of(files.output)
     if not arguments.resume:
         refuse_existing(folder)
     begun = load_manifest(manifest_path(folder))
@@ -201,7 +210,7 @@ def distill(arguments: argparse.Namespace) -> None:
         shard=Shard(),
         resume=arguments.resume,
         name=NAME,
-        say=lambda news: print(f"{NAME}: {news}", file=sys.stderr),
+        say=lambda message: print(f"{NAME}: {message}", file=sys.stderr),
     )
 
 
@@ -253,7 +262,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
     return run_command(NAME, command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,10 @@
 """dragoman-evaluate: BLEU, chrF, length and ROUGE of the outputs for a test set."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.evaluate()
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -19,7 +24,8 @@ from model.cli.command import (
     run_command,
     search_options,
 )
-from model.cli.report import add_report_argument, table, write_report
+from model.cli.paths import Place, checkpoint_places, refuse_overwriting
+from model.cli.report import add_report_argument, report_places, table, write_report
 from model.errors import ConfigError, DataError, RequestError
 from model.io.lines import read_lines
 from model.io.progress import line_progress
@@ -61,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser, run_required=False)
     add_shortlist_argument(parser)
-    files = "UTF-8, unpacked if it ends in .gz or .zst"
+    files = "UTF-8, decompressed if it ends in .gz or .zst"
     texts = {
         "source": "lines to translate",
         "hypotheses": "translations to score, in place of those of a RUN",
@@ -120,6 +126,7 @@ def _draws(text: str) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     _check(arguments)
+    _refuse_overwriting(arguments)
     paths, draws = arguments.reference, arguments.bootstrap
     references = [_lines(paths[0])]
     references += [_lines_beside(path, paths[0], len(references[0])) for path in paths[1:]]
@@ -161,6 +168,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         }
     write_report(_text(scores, other), figures, arguments.json)
     return OK
+
+
+def _refuse_overwriting(arguments: argparse.Namespace) -> None:
+    reads: list[Place] = [
+        (f"--{name}", getattr(arguments, name)) for name in ("source", "hypotheses", "baseline")
+    ]
+    reads += [("--reference", path) for path in arguments.reference]
+    reads += checkpoint_places("RUN", [arguments.run])
+    refuse_overwriting(reads, [("--output", arguments.output), *report_places(arguments.json)])
 
 
 def _scores(
@@ -209,7 +225,7 @@ def _check(arguments: argparse.Namespace) -> None:
             "nothing to score. Give RUN and --source, or translations with --hypotheses."
         )
     if arguments.tokenize != "auto":
-        make_bleu(arguments.tokenize)  # what fails should fail before the translating
+        make_bleu(arguments.tokenize)  # fail before translating
     if arguments.baseline is not None and not arguments.bootstrap:
         raise ConfigError("--bootstrap 0: --baseline is compared by draws. Use 2 or more.")
 
@@ -259,8 +275,8 @@ def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[
                     raise DataError(f"{where}: {translation}") from translation
                 hypotheses.append(one_line(translation.text))
                 truncations.look_at(len(hypotheses), translation)
-    for news in truncations.describe("line"):
-        print(f"{NAME}: {news}", file=sys.stderr)
+    for line in truncations.describe("line"):
+        print(f"{NAME}: {line}", file=sys.stderr)
     return hypotheses
 
 
@@ -291,7 +307,3 @@ def _interval(score: Score, digits: int) -> str:
     if score.interval is None:
         return "none"
     return f"{score.interval.mean:.{digits}f} ± {score.interval.half_width:.{digits}f}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

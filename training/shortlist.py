@@ -1,11 +1,16 @@
 """`dragoman-shortlist`: learn a shortlist for a trained model."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.shortlist()
+
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from model.cli.command import OK, command_parser, positive, run_command
+from model.cli.paths import refuse_overwriting
 from model.errors import CheckpointError
 from training.config.train_config import ShortlistConfig, load_config
 
@@ -106,12 +111,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         arguments = parser().parse_args(argv)
+        refuse_overwriting(
+            [("--source", arguments.source), ("--target", arguments.target)],
+            [("the checkpoints", arguments.run / "checkpoints")],
+        )
         config = ShortlistConfig(**{name: getattr(arguments, name) for name in SIZES_HELP})
         print(make_shortlist(arguments.run, arguments.source, arguments.target, config))
         return OK
 
     return run_command(NAME, command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

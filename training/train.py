@@ -1,5 +1,10 @@
 """`dragoman-train`: train a model from a config into a run directory."""
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from training import commands
+
+    commands.train()
+
 import argparse
 import signal
 import sys
@@ -9,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.cli.command import command_parser, run_command
+from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.errors import CheckpointError
 from training.config.train_config import TrainConfig, load_config
 
@@ -97,6 +103,39 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
     return 0
 
 
+def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]:
+    """List the files of `config`, which is that of `path`, for `refuse_overwriting`.
+
+    A run is resumed with its own config.yaml, which is then written again as it is, and without the
+    model that it began with.
+
+    Raises:
+        CheckpointError: a model that it names is neither a run nor a checkpoint.
+        DataError: a file of a corpus is missing.
+    """
+    from training.data.readers import input_files
+
+    data = config.data
+    places: list[Place] = [] if resume else [("CONFIG", path)]
+    if config.tokenizer.model is not None:
+        places.append(("tokenizer.model", data.path(config.tokenizer.model)))
+    places += checkpoint_places("objective.teacher", config.objective.teacher)
+    if not resume:
+        places += checkpoint_places("finetune.init_from", [config.finetune.init_from])
+    for name, corpora in (("data.train", data.train), ("data.dev", (data.dev,))):
+        files = (file for one in corpora if not one.dataset for file in input_files(one, data))
+        places += ((name, file) for file in files)
+    return places
+
+
+def places_written(run: Path) -> list[Place]:
+    """List what a training writes in `run`, for `refuse_overwriting`."""
+    from training.tracking import html_report, run_record
+
+    names = ("checkpoints", "tensorboard", "config.yaml", "metrics.jsonl")
+    return [("--output", run / name) for name in (*names, html_report.NAME, run_record.NAME)]
+
+
 def preview(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
     """Make a few updates and print the sizes, memory and time of the training into `run`."""
     from training.loop.build_session import build_session
@@ -117,16 +156,16 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
         CheckpointError: the run is not finished and `resume` is false, or its link to the last
             checkpoint is lost.
     """
-    from model.checkpoint.checkpoint import load_training_meta
     from model.checkpoint.run_directory import checkpoints_of, is_begun, resolve
     from training.loop.resume import check_same_config, is_finished
+    from training.loop.saved_values import load_values
     from training.tracking.html_report import NAME, save_report
 
     if not is_begun(run):
         if checkpoints_of(run) and not resume:
             resolve(run, ("last",))  # says that the link is missing
         return False
-    meta = load_training_meta(run)
+    meta = load_values(run)
     done = meta["trainer"]["steps"]
     if is_finished(config, done, meta["without_better"]):
         check_same_config(config, load_config(run / "config.yaml"))
@@ -159,13 +198,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(check_data(config))
             return 0
+        if not arguments.dry_run:
+            refuse_overwriting(
+                places_read(arguments.config, config, resume=arguments.resume),
+                places_written(arguments.output),
+            )
         with joined(config.run.device) as world:
             if arguments.dry_run:
                 return preview(config, arguments.output, resume=arguments.resume, world=world)
             return train(config, arguments.output, resume=arguments.resume, world=world)
 
     return run_command("dragoman-train", command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

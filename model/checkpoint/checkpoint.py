@@ -20,24 +20,33 @@ from torch import Tensor
 
 from model.checkpoint.files import (
     CARD,
+    CONFIG,
+    DECODING,
     ORIGIN,
     PROFILE,
     SHORTLIST,
     STATE,
+    STATE_TENSORS,
+    STATE_VALUES,
+    TOKENIZER,
     WEIGHTS,
     CheckpointFiles,
-    signed,
-    to_json,
     to_safetensors,
 )
+from model.checkpoint.manifest import signed, to_json
 from model.checkpoint.run_directory import publish, publish_as, resolve
 from model.config import ModelConfig, to_dict
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
+from model.decoding.out_of_memory import is_out_of_memory
 from model.errors import CheckpointError, ConfigError
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.tokenizer import Tokenizer
+
+MAX_WEIGHT = 1e6
+"""The greatest magnitude of a weight, which no training comes near. With greater ones, products of
+a network of the largest sizes could overflow, and a search has no use for scores that are NaN."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,10 +116,10 @@ def save_checkpoint(
             Earlier checkpoints are intact.
     """
     files = {
-        "config.json": to_json(to_dict(config)),
+        CONFIG: to_json(to_dict(config)),
         WEIGHTS: to_safetensors(weights),
-        "tokenizer.model": tokenizer.model,
-        "decoding.json": to_json(to_dict(search)),
+        TOKENIZER: tokenizer.model,
+        DECODING: to_json(to_dict(search)),
         CARD: card.encode(),
     }
     if profile is not None:
@@ -120,8 +129,8 @@ def save_checkpoint(
     if origin is not None:
         files[ORIGIN] = to_json({"origin": origin})
     if training_state is not None and training_meta is not None:
-        files["training_state/state.safetensors"] = to_safetensors(training_state)
-        files["training_state/state.json"] = to_json(training_meta)
+        files[STATE_TENSORS] = to_safetensors(training_state)
+        files[STATE_VALUES] = to_json(training_meta)
     return publish(run, step, signed(files, step))
 
 
@@ -136,7 +145,7 @@ def add_shortlist(run: Path, directory: Path, shortlist: Shortlist, *, card: str
     old = CheckpointFiles(directory)
     files = {name: old.read(name) for name in old.names()}
     files |= {CARD: card.encode(), SHORTLIST: shortlist.to_bytes()}
-    return publish(run, old.step, signed(files, old.step))
+    return publish(run, old.manifest.step, signed(files, old.manifest.step))
 
 
 def derive_checkpoint(
@@ -152,7 +161,7 @@ def derive_checkpoint(
     old = CheckpointFiles(directory)
     files = {name: old.read(name) for name in old.names() if not name.startswith(STATE)}
     files |= {CARD: card.encode(), WEIGHTS: to_safetensors(weights)}
-    publish_as(output, signed(files, old.step))
+    publish_as(output, signed(files, old.manifest.step))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -178,8 +187,8 @@ def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         CheckpointError: there is none, a file is missing or damaged, or the format is too new.
     """
     files = CheckpointFiles(resolve(path, links=("last",)))
-    tensors = files.tensors("training_state/state.safetensors")
-    return tensors, files.json("training_state/state.json")
+    tensors = files.tensors(STATE_TENSORS)
+    return tensors, files.json(STATE_VALUES)
 
 
 def load_training_meta(path: Path) -> dict[str, Any]:
@@ -188,7 +197,16 @@ def load_training_meta(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: as `load_training_state`.
     """
-    return CheckpointFiles(resolve(path, links=("last",))).json("training_state/state.json")
+    return CheckpointFiles(resolve(path, links=("last",))).json(STATE_VALUES)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load only the tokenizer of the checkpoint that `load_checkpoint` would load.
+
+    Raises:
+        CheckpointError: as `load_checkpoint`.
+    """
+    return CheckpointFiles(resolve(path)).tokenizer()
 
 
 def load_origin(path: Path) -> str | None:
@@ -201,36 +219,60 @@ def load_origin(path: Path) -> str | None:
 
 
 def _load(directory: Path) -> Checkpoint:
-    files = CheckpointFiles(directory)
-    config = files.config("config.json", ModelConfig)
+    try:
+        return _load_files(CheckpointFiles(directory))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise CheckpointError(
+            f"{directory}: no memory left to load it. Free some, or use a smaller model."
+        ) from error
+
+
+def _load_files(files: CheckpointFiles) -> Checkpoint:
+    tokenizer = files.tokenizer()
+    if tokenizer.vocab_size != files.model.vocab_size:
+        raise CheckpointError(
+            f"{files.directory}: the tokenizer has {tokenizer.vocab_size:,} pieces, the network "
+            f"{files.model.vocab_size:,}. Use files of one training."
+        )
     return Checkpoint(
-        config=config,
-        network=_network(config, files.tensors(WEIGHTS), directory),
-        tokenizer=Tokenizer(files.read("tokenizer.model")),
-        search=files.config("decoding.json", SearchOptions),
+        config=files.model,
+        network=_network(files),
+        tokenizer=tokenizer,
+        search=files.config(DECODING, SearchOptions),
         profile=files.profile(),
         card=files.read(CARD).decode(errors="replace"),
-        shortlist=files.shortlist(config.vocab_size),
+        shortlist=files.shortlist(),
         origin=files.origin(),
-        step=files.step,
-        path=directory,
-        digest=files.digest,
+        step=files.manifest.step,
+        path=files.directory,
+        digest=files.manifest.digest,
     )
 
 
-def _network(config: ModelConfig, weights: Mapping[str, Tensor], directory: Path) -> Seq2Seq:
-    """The network of `config` with exactly these `weights`."""
+def _network(files: CheckpointFiles) -> Seq2Seq:
+    """The network with exactly the weights of the checkpoint, which are compared first."""
+    weights = files.tensors(WEIGHTS)
+    path = files.directory / WEIGHTS
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    for name in sorted(files.shapes.keys() | found.keys()):
+        if files.shapes.get(name) != found.get(name):
+            raise CheckpointError(
+                f"{path}: {name} is {found.get(name, 'absent')}, but config.json wants it "
+                f"{files.shapes.get(name, 'absent')}. Use files of one training."
+            )
+        if weights[name].dtype != torch.float32:
+            raise CheckpointError(f"{path}: {name} is {weights[name].dtype}, not torch.float32.")
+        least, most = (value.item() for value in weights[name].aminmax())  # NaN if there is one
+        if not -MAX_WEIGHT <= least <= most <= MAX_WEIGHT:
+            raise CheckpointError(
+                f"{path}: {name} has values from {least:g} to {most:g}, but weights are numbers "
+                f"within +-{MAX_WEIGHT:g}. Use another checkpoint of the run."
+            )
     # Initial values are overwritten, so drawing them must not advance the caller's generator.
     with torch.random.fork_rng(devices=[]):
-        network = Seq2Seq(config)
-    expected = {name: tuple(value.shape) for name, value in network.named_parameters()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise CheckpointError(
-                f"{directory / WEIGHTS}: {name} is {found.get(name, 'absent')}, but "
-                f"config.json wants it {expected.get(name, 'absent')}. Use files of one training."
-            )
+        network = Seq2Seq(files.model)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(weights[name])

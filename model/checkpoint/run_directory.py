@@ -235,9 +235,9 @@ def _lost(run: Path, link: Link, how: str) -> str:
     if not (known := checkpoints_of(run)):
         return f"{message}."
     newest = known[-1]
-    told = f"the newest of {len(known)}" if len(known) > 1 else "the only one"
+    which = f"the newest of {len(known)}" if len(known) > 1 else "the only one"
     command = f"ln -sfn checkpoints/{newest.name} {shlex.quote(str(run / link))}"
-    return f"{message}, give a checkpoint, {told} is {newest}, or make the link: {command}"
+    return f"{message}, give a checkpoint, {which} is {newest}, or make the link: {command}"
 
 
 def _number(directory: Path) -> tuple[int, ...]:

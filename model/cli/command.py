@@ -30,6 +30,8 @@ from model.translation.ensemble import network_of, shortlist_of
 OK, MISTAKE = 0, 2
 INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143  # 128 + SIGINT, SIGPIPE, SIGTERM
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
+
 STREAM = "-"  # the name of standard input and standard output
 
 
@@ -46,7 +48,7 @@ class LoadedModel:
     device: torch.device
     dtype: torch.dtype
     precision: str
-    """As resolved: never "auto"."""
+    """The resolved value, never "auto"."""
     shortlist: Shortlist | None
     """The shortlist of the checkpoint, if it was asked for."""
 
@@ -219,23 +221,16 @@ def open_output(name: str) -> Iterator[BinaryIO]:
         with atomic_output(Path(name)) as output:
             yield output
         return
-    try:
+    with _complete_stdout():
         yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        _discard_stdout()
-        raise DataError(
-            f"standard output: cannot be written ({error.strerror}). Make room."
-        ) from error
 
 
 def run_command(name: str, command: Callable[[], int]) -> int:
     """Run `command` and return its exit status.
 
-    A mistake of the user becomes one line on stderr and status 2. Ctrl-C is 130. If the reader of
-    the output closes it, as `head` does, the command ends silently with 141. SIGTERM unwinds the
+    A mistake of the user becomes one line on stderr and status 2, and so does output that cannot
+    be written, because the disk is full or standard output is closed. Ctrl-C is 130. If the reader
+    of the output closes it, as `head` does, the command ends silently with 141. SIGTERM unwinds the
     command as Ctrl-C does, so that no half-written file stays behind, and ends the process with
     143. Characters that standard output cannot encode, such as bytes of a path that are not text,
     are escaped, as they are on stderr.
@@ -244,7 +239,8 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     try:
-        return command()
+        with _complete_stdout():
+            return command()
     except DragomanError as error:
         print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
         return MISTAKE
@@ -255,6 +251,29 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         return PIPE_CLOSED
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _complete_stdout() -> Iterator[None]:
+    """Write out what the block has printed, also if it ends the process, as --help does.
+
+    Raises:
+        DataError: standard output is closed, or its disk full.
+    """
+    try:
+        try:
+            yield
+        except SystemExit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _discard_stdout()
+        raise DataError(
+            f"standard output: cannot be written ({error.strerror}). Make room, or redirect it."
+        ) from error
 
 
 def _discard_stdout() -> None:

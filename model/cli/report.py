@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from model.cli.command import STREAM, open_output
+from model.cli.paths import Place
 
 _ERRORS = "backslashreplace"  # for a path that is not text; JSON has the same escape
 
@@ -18,6 +19,11 @@ def add_report_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def report_places(json_name: str | None) -> list[Place]:
+    """What `write_report` writes, for `refuse_overwriting`."""
+    return [("--json", json_name), ("", STREAM)]
+
+
 def write_report(text: str, figures: Mapping[str, object], json_name: str | None) -> None:
     """Write `text` to standard output, and `figures` to the file named by --json.
 
@@ -26,8 +32,8 @@ def write_report(text: str, figures: Mapping[str, object], json_name: str | None
     """
     if json_name is not None:
         with open_output(json_name) as output:
-            told = json.dumps(figures, indent=2, ensure_ascii=False)
-            output.write(f"{told}\n".encode(errors=_ERRORS))
+            content = json.dumps(figures, indent=2, ensure_ascii=False)
+            output.write(f"{content}\n".encode(errors=_ERRORS))
     if json_name != STREAM:
         with open_output(STREAM) as output:
             output.write(text.encode(errors=_ERRORS))

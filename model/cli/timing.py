@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.cli.start import ctrl_c_kept_from_children
 from model.decoding.engine import Engine, room_for
 from model.decoding.precision.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
@@ -193,10 +194,17 @@ def cold_start(load: Workload, requests: Sequence[Request]) -> ColdStart:
     with ProcessPoolExecutor(
         max_workers=1,
         mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),  # Ctrl-C ends it without a traceback
+        initializer=_take_ctrl_c,
     ) as process:
-        return process.submit(_start, load, requests, threads, time.monotonic()).result()
+        with ctrl_c_kept_from_children():
+            started = process.submit(_start, load, requests, threads, time.monotonic())
+        return started.result()
+
+
+def _take_ctrl_c() -> None:
+    """Let Ctrl-C end the fresh process, without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _start(load: Workload, requests: Sequence[Request], threads: int, launched: float) -> ColdStart:

@@ -57,14 +57,14 @@ def translate_parser() -> argparse.ArgumentParser:
         "--input",
         metavar="FILE",
         default=STREAM,
-        help="UTF-8, unpacked if it ends in .gz or .zst; - or nothing is standard input",
+        help="UTF-8, decompressed if it ends in .gz or .zst; - or nothing is standard input",
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
         default=STREAM,
-        help="appears when it is complete, or not at all, packed if it ends in .gz or .zst; - or "
-        "nothing is standard output",
+        help="appears when it is complete, or not at all; compressed if it ends in .gz or .zst; - "
+        "or nothing is standard output",
     )
     parser.add_argument(
         "--format",

@@ -153,7 +153,7 @@ def _key(values: Tensor, low: Tensor) -> Tensor:
 
 
 def is_over(alive: Tensor, last_score: Tensor, longest_penalty: Tensor) -> Tensor:
-    """Which sentences can find nothing better, (N,) bool: exact, not a heuristic.
+    """Return which sentences can find nothing better, (N,) bool: exact, not a heuristic.
 
     A hypothesis only loses log-probability as it grows, and is divided by at most the penalty at
     the length limit, which bounds the score that it can reach. One that can equal the last score

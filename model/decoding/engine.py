@@ -148,13 +148,13 @@ class Engine:
         none = torch.zeros(self._vocab_size, dtype=torch.bool)
         self._continues = (none if continues is None else continues).to(self._network.device)
         self._lanes: dict[int, AnyLane] = {}
-        self._homeless: dict[int, list[Unfinished]] = {}  # by beam size: see `_step_lane`
+        self._displaced: dict[int, list[Unfinished]] = {}  # by beam size: see `_step_lane`
         self._next_id = 0
 
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self._homeless) or any(lane.busy for lane in self._lanes.values())
+        return bool(self._displaced) or any(lane.busy for lane in self._lanes.values())
 
     def add(self, request: Request) -> int:
         """Queue a sentence for a free slot. Within a beam size, first come, first served.
@@ -199,12 +199,12 @@ class Engine:
         for lane in self._lanes.values():
             if lane.cancel(id):
                 return
-        for beam_size, homeless in list(self._homeless.items()):
-            self._homeless[beam_size] = [one for one in homeless if one.id != id]
+        for beam_size, displaced in list(self._displaced.items()):
+            self._displaced[beam_size] = [one for one in displaced if one.id != id]
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Let waiting sentences join, extend all in flight by one piece, and return the events.
+        """Add waiting sentences, extend all in flight by one piece, and return the events.
 
         Each id ends in exactly one `Finished`, unless it is cancelled. If memory runs out, a lane
         goes on with half of its slots; the sentences that were in flight start over.
@@ -213,7 +213,7 @@ class Engine:
             RuntimeError, MemoryError: memory ran out for a single sentence. No sentence is lost:
                 the next step tries again.
         """
-        self._house()
+        self._reassign()
         events: list[Event] = []
         for beam_size in list(self._lanes):
             if beam_size in self._lanes:  # unless it was idle and made room for another
@@ -228,22 +228,22 @@ class Engine:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            self._homeless[beam_size] = lane.unfinished()
+            self._displaced[beam_size] = lane.unfinished()
             del self._lanes[beam_size]
             if lane.slots == 1:
                 raise
-        # Not in the handler: the traceback of the error holds the buffers that are to be freed.
+        # Outside of the handler, since the traceback keeps the buffers alive that are to be freed.
         self._halve(lane.slots, beam_size)
         del lane
         self._free()
-        self._house()
+        self._reassign()
         return []
 
-    def _house(self) -> None:
-        """Find a lane for the sentences that lost theirs."""
-        for beam_size in list(self._homeless):
-            lane = self._lane(beam_size)  # may raise: then they stay homeless
-            lane.take(self._homeless.pop(beam_size))
+    def _reassign(self) -> None:
+        """Move the sentences whose lane was dropped to a new lane."""
+        for beam_size in list(self._displaced):
+            lane = self._lane(beam_size)  # if this raises, they stay displaced
+            lane.take(self._displaced.pop(beam_size))
 
     @torch.inference_mode()
     def _lane(self, beam_size: int) -> AnyLane:

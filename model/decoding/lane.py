@@ -25,7 +25,7 @@ class Unfinished(NamedTuple):
 
 
 class Search(QueueSearch[Kept], Protocol[Kept]):
-    """What a lane needs of a search. What `encode` returns, of any type, is passed to `admit`."""
+    """The interface of a search to a lane. The result of `encode`, of any type, goes to `admit`."""
 
     @property
     def slots(self) -> Slots: ...
@@ -103,7 +103,7 @@ class Lane(Generic[Kept]):
                 hypotheses = self._search.slots.finish(slot, sentence)
                 events.append(Finished(sentence.id, hypotheses))
             remaining.append(None if over[slot] else sentence)
-        events += self._search.slots.news(remaining)
+        events += self._search.slots.progress_events(remaining)
         self._active = remaining
         return events
 

@@ -17,6 +17,13 @@ from numpy.typing import NDArray
 from model.errors import CheckpointError
 from model.text.tokenizer import EOS_ID
 
+MAX_CANDIDATES = 1000
+"""The most translations of a source piece."""
+
+MISREAD = (safetensors.SafetensorError, KeyError, RuntimeError, ValueError, TypeError)
+"""What reading safetensors of foreign making raises besides its own error: number formats and sizes
+that the file may have, but NumPy or torch do not know."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Shortlist:
@@ -62,7 +69,7 @@ def shortlist_from_bytes(content: bytes, *, vocab_size: int) -> Shortlist:
     """
     try:
         arrays = safetensors.numpy.load(content)
-    except safetensors.SafetensorError as error:
+    except MISREAD as error:
         raise CheckpointError(f"not safetensors: {error}.") from error
     dimensions = {name: array.ndim for name, array in arrays.items()}
     if dimensions != _DIMENSIONS or any(array.dtype != np.int32 for array in arrays.values()):
@@ -74,5 +81,9 @@ def shortlist_from_bytes(content: bytes, *, vocab_size: int) -> Shortlist:
         raise CheckpointError(
             f"a shortlist of {rows} source pieces, but the vocabulary has {vocab_size}, or of ids "
             "outside of it. Make it anew with dragoman-shortlist."
+        )
+    if EOS_ID not in shortlist.frequent:
+        raise CheckpointError(
+            "a shortlist without the end of the sentence. Make it anew with dragoman-shortlist."
         )
     return shortlist

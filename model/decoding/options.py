@@ -21,6 +21,8 @@ MAX_TEMPERATURE = 100.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**63 - 1
 MAX_DIVERSE_STRENGTH = 100.0
+MAX_PHRASES = 1000
+"""The most `constraints`, and the most phrases to `avoid`: each is compared with each."""
 
 LengthPenalty = Literal["gnmt", "power", "none"]
 SplitSentences = Literal["auto", "always", "never"]
@@ -31,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OptionDescription:
-    """What users read about an option: in --help, in OpenAPI and in docs/search.md."""
+    """The description of an option, for --help, OpenAPI and docs/search.md."""
 
     text: str
     """One phrase without a capital or a full stop; names of other options are in backticks."""
@@ -229,12 +231,7 @@ class SearchOptions:
         for name, text in texts:
             if wrong := half_character(text):
                 raise ConfigError(f"{name}: {wrong}")
-        for name in ("constraints", "avoid"):
-            phrases = getattr(self, name)
-            if isinstance(phrases, str):  # to Python, a text is a sequence of its letters
-                raise ConfigError(f"{name}: {phrases!r} is one text. Give a tuple of texts.")
-            if any(not phrase.strip() for phrase in phrases):
-                raise ConfigError(f"{name}: one is blank. Give words, or leave it out.")
+        self._check_lists()
         twice = [c for i, c in enumerate(self.constraints) if c in self.constraints[:i]]
         if twice:
             raise ConfigError(
@@ -250,6 +247,18 @@ class SearchOptions:
                         field="avoid",
                         quoted=(phrase, demanded),
                     )
+
+    def _check_lists(self) -> None:
+        for name in ("constraints", "avoid"):
+            phrases = getattr(self, name)
+            if isinstance(phrases, str):  # to Python, a text is a sequence of its letters
+                raise ConfigError(f"{name}: {phrases!r} is one text. Give a tuple of texts.")
+            if len(phrases) > MAX_PHRASES:
+                raise ConfigError(
+                    f"{name}: {len(phrases):,} phrases are too many. Give {MAX_PHRASES:,} or fewer."
+                )
+            if any(not phrase.strip() for phrase in phrases):
+                raise ConfigError(f"{name}: one is blank. Give words, or leave it out.")
 
 
 DESCRIPTIONS: dict[str, OptionDescription] = {

@@ -11,7 +11,7 @@ ON_THE_HOST = "can't allocate memory"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, as told by `error` or an error that was being handled before it."""
+    """Return whether `error`, or one during whose handling it was raised, is out of memory."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError | torch.OutOfMemoryError):

@@ -13,7 +13,7 @@ Kept = TypeVar("Kept")
 
 
 class QueueSearch(Protocol[Kept]):
-    """What a queue needs of the search that it feeds."""
+    """The interface of a search to the queue that feeds it."""
 
     @property
     def encode_rows(self) -> int: ...

@@ -1,4 +1,4 @@
-"""Request and events: what goes into the engine and what comes out of it."""
+"""Request and events: the input and the output of the engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Request:
     """Source pieces without EOS."""
     options: SearchOptions
     stream: bool = False
-    """Whether to report the beginning of the translation, as far as it is certain, as it grows."""
+    """Whether to report the stable prefix of the translation as it grows."""
     prefix: tuple[int, ...] = ()
     """Pieces that every hypothesis begins with."""
     constraints: tuple[tuple[int, ...], ...] = ()
@@ -32,7 +32,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """More of a streamed translation is certain: its best hypothesis will begin with `pieces`."""
+    """The stable prefix of a streamed translation has grown: the best hypothesis begins with it."""
 
     id: int
     stable_prefix: tuple[int, ...]
@@ -40,7 +40,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A sentence is over: its hypotheses, the best first; `n_best` if the beam held that many.
+    """A sentence is finished: its hypotheses, best first; `n_best` of them if the beam had as many.
 
     There are none only if `constraints` and `avoid` cannot both be met.
     """

@@ -1,4 +1,4 @@
-"""Sentence: what the host knows of a sentence in flight, and of all those with rules."""
+"""Sentence: the state on the host of a sentence in flight, and of all those with rules."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass

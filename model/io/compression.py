@@ -100,7 +100,7 @@ class _ZstdReader(io.RawIOBase):
         self._decompressor = zstandard.ZstdDecompressor()
         self._frame = self._decompressor.decompressobj()
         self._begun = False  # whether the frame has got any byte
-        self._packed = b""  # bytes read that no frame has got yet
+        self._unread = b""  # bytes read that no frame has got yet
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -108,15 +108,15 @@ class _ZstdReader(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         while not self._ready:
-            chunk = self._packed or self._stream.read(_CHUNK)
+            chunk = self._unread or self._stream.read(_CHUNK)
             if not chunk:
                 if self._begun:
                     raise EOFError("the last frame is cut short")
                 return 0
             self._ready = memoryview(self._frame.decompress(chunk))
-            self._begun, self._packed = True, b""
+            self._begun, self._unread = True, b""
             if self._frame.eof:
-                self._packed = self._frame.unused_data
+                self._unread = self._frame.unused_data
                 self._frame = self._decompressor.decompressobj()
                 self._begun = False
         target = memoryview(buffer).cast("B")

@@ -63,10 +63,11 @@ def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
     A last line without LF counts.
 
     Raises:
-        DataError: the stream is in UTF-16 or UTF-32, whose lines may all look like UTF-8.
+        DataError: the stream cannot be read, or is in UTF-16 or UTF-32, whose lines may all look
+            like UTF-8.
     """
     start = b""
-    for number, raw in enumerate(stream):
+    for number, raw in enumerate(_read(stream, name)):
         if len(start) < LOOKED_AT:
             start += raw
             try:
@@ -80,6 +81,22 @@ def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
         if raw.endswith(b"\n"):
             raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
         yield raw
+
+
+def _read(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """The lines of a stream with their endings.
+
+    Raises:
+        DataError: the system refuses to read it, as it does where standard input is closed.
+    """
+    try:
+        yield from stream
+    except OSError as error:
+        if error.errno is None:  # damaged gzip, which the caller names
+            raise
+        raise DataError(
+            f"{name}: cannot be read ({error.strerror}). Give something readable."
+        ) from error
 
 
 def decode_line(raw: bytes) -> str:

@@ -1,1 +1,1 @@
-"""Corpus jobs: formats, and parts from which a killed job goes on."""
+"""Corpus jobs: file formats, and parts from which a killed job resumes."""

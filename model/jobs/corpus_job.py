@@ -35,7 +35,6 @@ class Files:
 
         Raises:
             DataError: the input cannot be read or an output not be written.
-            ConfigError: both outputs are one file.
         """
         open_binary(self.source).close()
         for path in filter(None, (self.output, self.quarantine)):
@@ -46,8 +45,6 @@ class Files:
                     f"{path}: cannot be written. Give a name in an existing directory that you may "
                     "write to."
                 )
-        if self.quarantine and self.quarantine.resolve() == self.output.resolve():
-            raise ConfigError("--quarantine: the same file as --output. Give another name.")
 
 
 def translate_corpus(
@@ -82,7 +79,7 @@ def translate_corpus(
         return
     with (
         claim(folder_of(files.output), manifest, shard, resume=resume) as parts,
-        _told_how_to_go_on(parts, say),
+        _resume_hint(parts, say),
     ):
         own = [part for part in range(len(parts)) if shard.owns(part)]
         missing = [part for part in own if not parts.is_done(part)]
@@ -149,8 +146,8 @@ def _make(
 
 def _join(form: RecordFormat, files: Files, parts: Parts, say: Callable[[str], None]) -> None:
     """Join all parts into the output, and write the file of records that were set aside."""
-    for news in parts.truncations().describe(form.unit):
-        say(news)
+    for line in parts.truncations().describe(form.unit):
+        say(line)
     aside = sum(1 for _ in parts.quarantined())
     if aside and files.quarantine is None:
         raise ConfigError(
@@ -169,8 +166,8 @@ def _join(form: RecordFormat, files: Files, parts: Parts, say: Callable[[str], N
 
 
 @contextmanager
-def _told_how_to_go_on(parts: Parts, say: Callable[[str], None]) -> Iterator[None]:
-    """If the block is interrupted, say how to go on with what is done."""
+def _resume_hint(parts: Parts, say: Callable[[str], None]) -> Iterator[None]:
+    """Say how to resume if the block is interrupted."""
     try:
         yield
     except BaseException:

@@ -37,7 +37,7 @@ class Manifest:
     mbr: bool
     """Whether translations are chosen by minimum Bayes risk, with chrF."""
     precision: str
-    """As resolved: never "auto"."""
+    """The resolved value, never "auto"."""
     shortlist: bool
     """Whether the shortlist of the checkpoint is used."""
     device: str
@@ -80,12 +80,15 @@ def load_manifest(path: Path) -> Manifest | None:
         DataError: it is damaged, or another version of Dragoman wrote it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
-        return from_dict(Manifest, json.loads(text))
-    except (ValueError, ConfigError) as error:
+        values = json.loads(content)
+        if not isinstance(values, dict):
+            raise ValueError("not an object")
+        return from_dict(Manifest, values)
+    except (ValueError, RecursionError, ConfigError) as error:
         raise DataError(
             f"{path}: cannot be used ({error}). Go on with the version of Dragoman that wrote it, "
             f"or remove {path.parent} to begin anew."

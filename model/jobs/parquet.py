@@ -31,7 +31,8 @@ def column_values(path: Path, column: str) -> Iterator[bytes | None]:
     """The values of a column as bytes, meant to be UTF-8; None where there is none.
 
     Raises:
-        DataError: the file is missing, damaged or not Parquet, or has no such column of strings.
+        DataError: the file is missing, damaged or not Parquet, has no such column of strings, or
+            two columns of one name.
     """
     import pyarrow
 
@@ -71,6 +72,12 @@ def _check_column(path: Path, schema: "Schema", column: str) -> None:
     if column not in schema.names:
         raise DataError(
             f"{path}: no column {column!r}, only {', '.join(schema.names)}. Name one with --field."
+        )
+    twins = {name for name in schema.names if schema.names.count(name) > 1} - {TRANSLATION}
+    if twins or schema.names.count(column) > 1:
+        raise DataError(
+            f"{path}: several columns are called {min(twins, default=column)!r}. Rename all but "
+            "one of them."
         )
     kind = schema.field(column).type
     value = kind.value_type if types.is_dictionary(kind) else kind

@@ -1,4 +1,4 @@
-"""Parts: the finished work of a job, kept in a folder beside the output, safe from any kill.
+"""Parts: the finished work of a job, kept in a folder next to the output, so it survives a kill.
 
     FILE.parts/manifest.json          what every part has in common, written before the first
     FILE.parts/00000012-1f3a5c7e      the translated records of part 12; the rest is the job's key
@@ -17,6 +17,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ def parse_shard(text: str) -> Shard:
 
 
 _LOCK = "lock"
+_TRIES, _BETWEEN_S = 5, 0.02
 
 
 class Parts:
@@ -96,8 +98,8 @@ class Parts:
         Raises:
             DataError: the disk is full.
         """
-        beside = {"quarantine": written.quarantine, "truncated": written.truncations.to_json()}
-        for suffix, content in beside.items():
+        side_files = {"quarantine": written.quarantine, "truncated": written.truncations.to_json()}
+        for suffix, content in side_files.items():
             if content:  # before the part, so that a finished part has its other files
                 with atomic_output(self._beside(part, suffix)) as output:
                     output.write(content)
@@ -136,7 +138,11 @@ class Parts:
         fcntl.flock(self._lock, fcntl.LOCK_UN)
         if not all(map(self.is_done, range(len(self)))):
             return False
-        return _take(self._lock, fcntl.LOCK_EX) and _is_at(self._lock, self.folder / _LOCK)
+        for _ in range(_TRIES):
+            if _take(self._lock, fcntl.LOCK_EX):
+                return _is_at(self._lock, self.folder / _LOCK)
+            time.sleep(_BETWEEN_S)  # another one joins them, or `_in_use` has a look
+        return False
 
     def publish(self, output: Path, write: Callable[[BinaryIO], None]) -> None:
         """Write `output` atomically with `write`, then remove the folder.
@@ -174,7 +180,7 @@ def folder_of(output: Path) -> Path:
 
 @contextmanager
 def claim(folder: Path, manifest: Manifest, shard: Shard, *, resume: bool) -> Iterator[Parts]:
-    """Begin a job in `folder`, or go on with the one that is there.
+    """Start a job in `folder`, or resume the one that is there.
 
     If the block fails, the folder stays for a later `resume`, unless it has no parts.
 
@@ -189,7 +195,7 @@ def claim(folder: Path, manifest: Manifest, shard: Shard, *, resume: bool) -> It
         check_same(_agree(folder, manifest), manifest, manifest_path(folder))
         parts = Parts(folder, manifest, lock)
         if not resume and any(shard.owns(i) and parts.is_done(i) for i in range(len(parts))):
-            refuse_existing(folder)
+            raise DataError(_left(folder))
         yield parts
     except BaseException:
         if folder.exists() and not has_parts(folder) and _take(lock, fcntl.LOCK_EX):
@@ -208,12 +214,12 @@ def refuse_existing(folder: Path) -> None:
     """Check that no earlier run left `folder` behind.
 
     Raises:
-        DataError: one did.
+        DataError: one did, or works in it now.
     """
+    if _in_use(folder):
+        raise DataError(_used(folder))
     if folder.exists():
-        raise DataError(
-            f"{folder}: parts of an earlier run. Go on with them by --resume, or remove the folder."
-        )
+        raise DataError(_left(folder))
 
 
 def remove(folder: Path) -> None:
@@ -238,10 +244,30 @@ def _lock_folder(folder: Path, kind: int) -> int:
             ) from error
         if not is_free:
             os.close(lock)
-            raise DataError(f"{folder}: in use by another process. Wait for it, or stop it.")
+            raise DataError(_used(folder))
         if _is_at(lock, folder / _LOCK):
             return lock
         os.close(lock)  # another process has just removed that folder
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether a process works in the folder, alone or with other shards."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _take(lock, fcntl.LOCK_EX)
+    finally:
+        os.close(lock)
+
+
+def _left(folder: Path) -> str:
+    return f"{folder}: parts of an earlier run. Go on with them by --resume, or remove the folder."
+
+
+def _used(folder: Path) -> str:
+    return f"{folder}: in use by another process. Wait for it, or stop it."
 
 
 def _take(lock: int, kind: int) -> bool:

@@ -35,7 +35,7 @@ class Written(NamedTuple):
     quarantine: bytes
     """A line of JSON for each quarantined record: its number, the reason, its beginning."""
     truncations: Truncations
-    """What was truncated."""
+    """The truncated outputs and sources."""
 
 
 def translate_window(

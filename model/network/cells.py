@@ -177,7 +177,7 @@ class RecurrentLayer(nn.Module):
     def sequence_in(
         self, dtype: torch.dtype, x: Tensor, hidden: Tensor | None, cell: Tensor | None
     ) -> Tensor:
-        """As `sequence`, computed in `dtype`.
+        """Compute `sequence` in `dtype`.
 
         bf16 is for CUDA: autocast to bf16 runs these kernels in fp16 nevertheless (torch 2.11), in
         which the gradients of a mean over many pieces underflow. Weights that are bf16 themselves

@@ -25,7 +25,7 @@ from model.network.memory import Memory
 
 
 class DecoderState(NamedTuple):
-    """What one target step passes to the next. Dimension 0 of every field is the row."""
+    """The state between two target steps. Dimension 0 of every field is the row."""
 
     hidden: Tensor  # (R, L, D)
     cell: Tensor  # (R, L, D), at least fp32; (R, L, 0) if the cells have none

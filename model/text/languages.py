@@ -10,6 +10,9 @@ from model.errors import ConfigError
 UNKNOWN = ""
 """The tag of text in an unspecified language."""
 
+MAX_NAME = 200
+"""The longest tag or name, in characters: to look up longer ones takes seconds."""
+
 
 @lru_cache(4096)
 def language_tag(given: str) -> str:
@@ -27,6 +30,8 @@ def language_tag(given: str) -> str:
     if written.lower() in ("", "und"):  # BCP 47 has a tag for the unknown language, too
         return UNKNOWN
     try:
+        if len(written) > MAX_NAME:
+            raise LookupError
         if langcodes.tag_is_valid(written):
             return langcodes.standardize_tag(written, macro=True)
         return langcodes.standardize_tag(langcodes.find(written).to_tag(), macro=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from model.errors import ConfigError
 from model.text.languages import language_name, language_tag
 from model.text.normalization import NORMALIZATION, normalize_source
+from model.text.printable import shortened
 
 READS_WHOLE = {"translate": False, "summarize": True}
 """The known tasks, and for each whether it reads a text whole, rather than line by line and
@@ -19,7 +20,7 @@ were such lines."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextProfile:
-    """What a model does with text. It travels with the weights (text.json).
+    """The task, languages and text form of a model, stored with the weights (text.json).
 
     The defaults describe checkpoints that were saved before there was a profile.
     """
@@ -43,9 +44,8 @@ class TextProfile:
             except ConfigError as error:
                 raise ConfigError(f"{name}: {error}") from None
         if not 0 <= self.normalization <= NORMALIZATION:
-            raise ConfigError(
-                f"normalization: {self.normalization} is not known here. Upgrade Dragoman."
-            )
+            given = shortened(str(self.normalization), 40)
+            raise ConfigError(f"normalization: {given} is not known here. Upgrade Dragoman.")
         if self.several_sentences is not None and not 0 <= self.several_sentences <= 1:
             raise ConfigError(f"several_sentences: {self.several_sentences} is not in 0 to 1.")
 
@@ -63,7 +63,7 @@ class TextProfile:
         """Normalise `source` as the training text of the model was."""
         return normalize_source(source, self.normalization)
 
-    def told(
+    def with_overrides(
         self, *, task: str | None = None, source: str | None = None, target: str | None = None
     ) -> "TextProfile":
         """The profile with these values, where they are given, in place of its own.
@@ -96,4 +96,6 @@ def check_task(task: str) -> None:
         return
     nearest = difflib.get_close_matches(task, READS_WHOLE, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
-    raise ConfigError(f"task: {task!r} is not known. {hint}Use {' or '.join(READS_WHOLE)}.")
+    raise ConfigError(
+        f"task: {shortened(repr(task), 40)} is not known. {hint}Use {' or '.join(READS_WHOLE)}."
+    )

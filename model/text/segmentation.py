@@ -93,7 +93,7 @@ class Plan:
 
     parts: tuple[str | tuple[int, ...], ...]
     truncated_source: int | None = None
-    """How many pieces are read of a text that is read whole and was too long; else None."""
+    """Number of pieces read of a text that is read whole and was too long, otherwise None."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:
@@ -163,7 +163,8 @@ class Segmenter:
                     f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or have "
                     "its beginning read: on_long, or --on-long, cut."
                 )
-            source = self.encode(next(self._split_long(core, language, least=0.5)).text)
+            ends = sentence_ends(core, language)
+            source = self.encode(next(self._split_long(core, ends, least=0.5)).text)
             read = len(source)
         return Plan(_merged([before, tuple(source), behind]), truncated_source=read)
 
@@ -182,14 +183,18 @@ class Segmenter:
         ends = sentence_ends(sentences, language) if split else []
         at = 0
         for stop in [*ends, len(sentences)]:
-            self._add_sentence(parts, sentences[at:stop], language)
+            self._add_sentence(parts, sentences[at:stop], language, one=split and not ends)
             at = stop
         parts.append(line[end:])
 
     def _add_sentence(
-        self, parts: list[str | tuple[int, ...]], sentence: str, language: str
+        self, parts: list[str | tuple[int, ...]], sentence: str, language: str, *, one: bool
     ) -> None:
-        """Add a sentence, or a line, with the white space before it."""
+        """Add a sentence, or a line, with the white space before it.
+
+        Args:
+            one: it is a line, and known to have no ends of sentences within.
+        """
         core = sentence.lstrip()
         parts.append(sentence[: len(sentence) - len(core)])
         if emoji := _EMOJI_BEFORE.match(core):
@@ -203,7 +208,8 @@ class Segmenter:
         if len(source) <= self._limit:
             parts.append(tuple(source))
         else:
-            for segment in self._split_long(body, language):
+            ends = [] if one and len(body) == len(sentence) else sentence_ends(body, language)
+            for segment in self._split_long(body, ends):
                 part = tuple(self.encode(segment.text))
                 parts += [part if has_words(segment.text) else segment.text, segment.separator]
         parts.append(core[len(body) :])
@@ -211,10 +217,8 @@ class Segmenter:
     def _plain(self, text: str) -> str:
         return plain_characters(text, self._profile.normalization)
 
-    def _split_long(self, text: str, language: str, least: float = 0.0) -> Iterator[Segment]:
-        return split_long(
-            text, self.encode, self._tokenizer.decode, self._limit, language, least=least
-        )
+    def _split_long(self, text: str, ends: list[int], least: float = 0.0) -> Iterator[Segment]:
+        return split_long(text, self.encode, self._tokenizer.decode, self._limit, ends, least=least)
 
 
 def has_words(text: str) -> bool:
@@ -247,7 +251,7 @@ def list_marks(line: str, language: str) -> str:
     """
     end = 0
     while found := _BULLET.match(line, end):
-        if found["number"] and _is_ordinal(line[found.end() :][:12], language):
+        if found["number"] and _is_ordinal(line[found.end() : found.end() + 12], language):
             break
         end = found.end()
     return line[:end]
@@ -268,7 +272,7 @@ def split_long(
     encode: Callable[[str], list[int]],
     decode: Callable[[list[int]], str],
     limit: int,
-    language: str,
+    ends: list[int],
     *,
     least: float = 0.0,
 ) -> Iterator[Segment]:
@@ -280,10 +284,9 @@ def split_long(
 
     Args:
         encode, decode: map a text to its pieces, normalised as the model expects it, and back.
-        language: tag of the language of the text.
+        ends: where the sentences of `text` end but the last, see `sentence_ends`.
         least: no part ends at the end of a sentence before this share of what fits.
     """
-    ends = sentence_ends(text, language)
     start, size = 0, limit  # characters that fit; the limit is a first guess
     while start < len(text):
         size = _longest_fit(text, start, size, encode, decode, limit)

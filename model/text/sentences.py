@@ -250,7 +250,7 @@ def _proposed(line: str, language: str) -> Container[int]:
     spaces in place of what its rules treat in another way than ours: other white space (which
     makes it panic), quotation marks, brackets and bullets.
     """
-    shown = _BEGINNING.sub(_capitalised, _HIDDEN.sub(" ", line))
+    shown = _BEGINNING.sub(_capitalised, _without_hidden(line))
     places: set[int] = set()
     start = 0
     while start < len(shown):
@@ -261,6 +261,19 @@ def _proposed(line: str, language: str) -> Container[int]:
         places.update(start + place for place in _segmented(shown[start:stop], language))
         start = stop
     return places
+
+
+def _without_hidden(line: str) -> str:
+    """`line` with a space in the place of each character that the library must not see.
+
+    A stretch at a time: `re` lets no other thread run before it is through.
+    """
+    shown: list[str] = []
+    for start in range(0, len(line), _STRETCH):
+        before = start > 0  # whether a character is hidden depends on its neighbours
+        stretch = _HIDDEN.sub(" ", line[start - before : start + _STRETCH + 1])
+        shown.append(stretch[before : before + _STRETCH])
+    return "".join(shown)
 
 
 def _capitalised(beginning: re.Match[str]) -> str:

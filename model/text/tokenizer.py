@@ -1,5 +1,6 @@
 """Tokenizer: lines of text to piece ids and back, by SentencePiece (Kudo & Richardson 2018)."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from itertools import islice
@@ -14,6 +15,11 @@ _CONTROL_NAMES = ("<pad>", "<unk>", "<s>", "</s>")
 # SentencePiece writes a space as U+2581 inside its pieces, so a U+2581 in the text would look like
 # a space. Text is therefore cut at each U+2581, and the character is spelt as its three bytes.
 SPACE_MARK = "\u2581"
+
+MAX_PIECE = 1000
+"""The longest piece, in characters: a text is as long as its pieces together."""
+
+_UNDAMAGED = "Use an undamaged file that dragoman-train or spm_train wrote."
 
 
 class Tokenizer:
@@ -35,15 +41,15 @@ class Tokenizer:
         """Load a serialized SentencePiece model.
 
         Raises:
-            CheckpointError: `model` is not one.
+            CheckpointError: `model` is not one, or its scores or pieces are none that training
+                gives.
         """
         processor = sentencepiece.SentencePieceProcessor()
         try:
             processor.load_from_serialized_proto(model)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise CheckpointError(
-                f"the tokenizer ({len(model)} bytes) is not a SentencePiece model. Use an "
-                "undamaged file that dragoman-train or spm_train wrote."
+                f"the tokenizer ({len(model)} bytes) is not a SentencePiece model. {_UNDAMAGED}"
             ) from error
         self.model = model
         self._processor = processor
@@ -54,6 +60,12 @@ class Tokenizer:
         self.vocab_size = len(self._to_model)
         # Used for every piece of every answer: a list is several times as fast as the processor.
         self._names = [*_CONTROL_NAMES, *map(processor.id_to_piece, rest)]
+        if not all(map(math.isfinite, map(processor.get_score, rest))):
+            raise CheckpointError(f"the tokenizer has scores that are no numbers. {_UNDAMAGED}")
+        if len(max(self._names, key=len)) > MAX_PIECE:
+            raise CheckpointError(
+                f"the tokenizer has a piece of more than {MAX_PIECE} characters. {_UNDAMAGED}"
+            )
         adds_space = any(SPACE_MARK in piece for piece in processor.encode("a", out_type=str))
         self._prefix = "" if adds_space else " "
         # The bytes of the space mark; none in a model that cannot tell it from a space.

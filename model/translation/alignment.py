@@ -50,7 +50,7 @@ def hard(weights: Tensor) -> tuple[int, ...]:
 
 
 def word_count(pieces: Sequence[str]) -> int:
-    """How many words `pieces` make up."""
+    """Count the words that `pieces` make up."""
     return max(word_numbers(pieces), default=-1) + 1
 
 

@@ -74,7 +74,7 @@ class Translation:
     source_pieces: tuple[str, ...]
     """The pieces of the parts that were translated, without EOS."""
     truncated_source: int | None = None
-    """How many pieces were read of a text that is read whole and was too long; else None."""
+    """Number of pieces read of a text that is read whole and was too long, otherwise None."""
 
     @property
     def text(self) -> str:
@@ -183,8 +183,8 @@ def assemble(
     count = n_best
     while True:
         chosen = best_combinations(parts, count)
-        for told in chosen:
-            joined = _join(plan, told, tokenizer, aligned=aligned)
+        for combination in chosen:
+            joined = _join(plan, combination, tokenizer, aligned=aligned)
             texts.setdefault(joined.translation, joined)
         if len(texts) >= n_best or len(chosen) < count:
             break
@@ -196,7 +196,7 @@ def assemble(
     )
 
 
-class _Told(NamedTuple):
+class _Candidate(NamedTuple):
     """A hypothesis for one source with what follows from it, computed once for all combinations."""
 
     hypothesis: Hypothesis
@@ -212,22 +212,24 @@ class _Told(NamedTuple):
 
 def _distinct(
     src: tuple[int, ...], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, aligned: bool
-) -> list[_Told]:
+) -> list[_Candidate]:
     """The best hypothesis of each text, in their order."""
     best: dict[str, Hypothesis] = {}
     for hypothesis in hypotheses:
         best.setdefault(tokenizer.decode(hypothesis.pieces), hypothesis)
     if not aligned:
-        return [_Told(hypothesis, text, (), (), 0) for text, hypothesis in best.items()]
+        return [_Candidate(hypothesis, text, (), (), 0) for text, hypothesis in best.items()]
     source = [tokenizer.piece(id) for id in src]
-    return [_tell(source, hypothesis, text, tokenizer) for text, hypothesis in best.items()]
+    return [_candidate(source, hypothesis, text, tokenizer) for text, hypothesis in best.items()]
 
 
-def _tell(source: Sequence[str], hypothesis: Hypothesis, text: str, tokenizer: Tokenizer) -> _Told:
+def _candidate(
+    source: Sequence[str], hypothesis: Hypothesis, text: str, tokenizer: Tokenizer
+) -> _Candidate:
     # Without EOS on either side: the last row and the last column.
     weights = hypothesis.weights[:-1, :-1]
     by_word = word_weights(weights, source, [tokenizer.piece(id) for id in hypothesis.pieces])
-    return _Told(hypothesis, text, hard(weights), hard(by_word), by_word.shape[1])
+    return _Candidate(hypothesis, text, hard(weights), hard(by_word), by_word.shape[1])
 
 
 class _Scored(Protocol):
@@ -265,10 +267,10 @@ def _unchained(chain: _Chain[Choice]) -> list[Choice]:
 
 
 def _join(
-    plan: Plan, told: Sequence[_Told], tokenizer: Tokenizer, *, aligned: bool
+    plan: Plan, combination: Sequence[_Candidate], tokenizer: Tokenizer, *, aligned: bool
 ) -> TextHypothesis:
     """Replace each source of `plan` by its hypothesis."""
-    remaining = iter(told)
+    remaining = iter(combination)
     translated: list[str] = []
     alignment: list[int] = []
     words = WordAlignment()
@@ -283,7 +285,7 @@ def _join(
         alignment += [offset + place for place in one.alignment]
         words.add(one.word_alignment, one.source_words, one.text)
         offset += len(part)
-    hypotheses = [one.hypothesis for one in told]
+    hypotheses = [one.hypothesis for one in combination]
     return TextHypothesis(
         translation="".join(translated),
         score=sum((h.score for h in hypotheses), start=0.0),

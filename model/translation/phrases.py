@@ -26,7 +26,8 @@ class Phrases:
         self._tokenizer = tokenizer
         self.spelling = PieceTexts(tokenizer)
         # Equal lists give the same function object, and so share one automaton in the engine.
-        self._avoid = lru_cache(LISTS)(self._automaton)
+        # Of the spelling and not of self, or the cache and these phrases would hold each other.
+        self._avoid = lru_cache(LISTS)(partial(_automaton, self.spelling))
 
     def requests(self, sources: Sequence[tuple[int, ...]], options: SearchOptions) -> list[Request]:
         """Make the requests for the parts of one text. Only the first has the prefix.
@@ -104,5 +105,6 @@ class Phrases:
             )
         return pieces
 
-    def _automaton(self, phrases: tuple[str, ...]) -> Callable[[], Automaton]:
-        return partial(self.spelling.automaton, phrases)
+
+def _automaton(spelling: PieceTexts, phrases: tuple[str, ...]) -> Callable[[], Automaton]:
+    return partial(spelling.automaton, phrases)

@@ -1,1 +1,1 @@
-"""The HTTP API: from the bytes of a request to its parameters, and from results to an answer."""
+"""The HTTP API: parses requests into parameters and turns results into responses."""

@@ -1,8 +1,7 @@
-"""Error responses: one table from exception to status, and the one JSON shape of every refusal.
+"""Error responses: maps exceptions to statuses and to one JSON shape for all errors.
 
-{"error": {"type": "overloaded", "message": "..."}}. Nothing of the request but the name of an
-unknown key is repeated in it: what people send to be translated does not belong into the logs of
-whoever calls us.
+{"error": {"type": "overloaded", "message": "..."}}. A message repeats nothing of the request except
+the name of an unknown key: texts to be translated do not belong in the logs of the client.
 """
 
 import codecs
@@ -16,10 +15,12 @@ from starlette.exceptions import HTTPException
 from model.config import unknown_key
 from model.errors import DataError, DragomanError, InputTooLong, RequestError
 from model.text.charset import refuse_foreign
-from service.api.requests import MANY, ONE, ErrorBody, ErrorDetail
+from service.api.request_bodies import MANY, ONE
+from service.api.responses import ErrorBody, ErrorDetail
 from service.errors import (
     RETRY_AFTER_S,
     BodyTooLarge,
+    BodyTooSlow,
     ClientGone,
     DeadlinePassed,
     EngineFailed,
@@ -31,18 +32,23 @@ from service.errors import (
     Unauthenticated,
     UnreadableBody,
     WrongContentType,
+    WrongHost,
 )
 from service.observability.request_record import record_of
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a client is told of one kind of error."""
+    """Status, type and message that a client gets for one kind of error."""
 
     status: int
     type: str
     message: str | None = None
-    """None: the exception has its own, written for the client."""
+    """None if the exception has a message of its own, written for the client."""
+
+    def body(self, message: str | None = None) -> ErrorBody:
+        """Return the JSON body, with this `message` if the kind has none."""
+        return ErrorBody(error=ErrorDetail(type=self.type, message=self.message or message or ""))
 
 
 INTERNAL = Kind(500, "internal", "The server failed at this request, and its log says how.")
@@ -52,8 +58,10 @@ TABLE: dict[type[Exception], Kind] = {
     Unauthenticated: Kind(401, "unauthenticated"),
     Forbidden: Kind(403, "forbidden"),
     NoSuchModel: Kind(404, "model_not_found"),
+    BodyTooSlow: Kind(408, "request_timeout"),
     BodyTooLarge: Kind(413, "body_too_large"),
     WrongContentType: Kind(415, "wrong_content_type"),
+    WrongHost: Kind(421, "wrong_host"),
     DragomanError: Kind(422, "invalid_request"),
     InputTooLong: Kind(422, "input_too_long"),
     Overloaded: Kind(429, "overloaded"),
@@ -64,7 +72,7 @@ TABLE: dict[type[Exception], Kind] = {
     ShuttingDown: Kind(503, "shutting_down"),
     DeadlinePassed: Kind(504, "deadline_passed"),
 }
-"""The nearest class of an exception decides."""
+"""Looked up by the class of an exception, then by its base classes in order."""
 
 ROUTING: dict[int, Kind] = {
     400: Kind(400, "unreadable_body", "The request cannot be read. Send a JSON object."),
@@ -75,14 +83,14 @@ ROUTING: dict[int, Kind] = {
         "This path does not take this method. The header Allow names those that it takes.",
     ),
 }
-"""What the framework itself refuses, by its status."""
+"""Refusals by the framework itself, by status."""
 
 OTHER = "refused"
-"""Type of a refusal that the framework may bring and that is not in the tables."""
+"""Type of a refusal by the framework that is not in `ROUTING`."""
 
 
 def kind_of(error: Exception) -> Kind:
-    """What a client is told of `error`, apart from a message of its own."""
+    """Return the kind of `error`."""
     if isinstance(error, HTTPException):
         refusal = "The server does not take this request. /openapi.json lists what it takes."
         other = Kind(error.status_code, OTHER, refusal)
@@ -93,17 +101,12 @@ def kind_of(error: Exception) -> Kind:
 
 
 def error_body(error: Exception) -> ErrorBody:
-    """The JSON that tells a client of `error`."""
-    kind = kind_of(error)
-    message = kind.message
-    if message is None:
-        assert isinstance(error, DragomanError)
-        message = error.unquoted
-    return ErrorBody(error=ErrorDetail(type=kind.type, message=message))
+    """Return the JSON body that reports `error` to a client."""
+    return kind_of(error).body(error.unquoted if isinstance(error, DragomanError) else None)
 
 
 def error_response(error: Exception) -> JSONResponse:
-    """The answer that tells a client of `error`."""
+    """Return the response that reports `error` to a client."""
     status = kind_of(error).status
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status in (429, 503):
@@ -117,7 +120,7 @@ def error_response(error: Exception) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let `app` answer every exception with `error_response`."""
+    """Make `app` answer every exception with `error_response`."""
     for cls in (*TABLE, HTTPException):
         app.add_exception_handler(cls, _handle)
 
@@ -127,22 +130,22 @@ async def _handle(request: Request, error: Exception) -> JSONResponse:
 
 
 def refusal(request: Request, error: Exception) -> JSONResponse:
-    """`error_response`, with the reason written down in the request's record."""
+    """Return `error_response` and store the error type in the record of the request."""
     record_of(request.scope).reason = kind_of(error).type
     return error_response(error)
 
 
 def mistake_in(error: ValidationError, schema: type[BaseModel], content: bytes) -> RequestError:
-    """The first thing that is wrong with a body, and where: "text.3: Input should be ...".
+    """Report the first mistake in a body, and where it is: "text.3: Input should be ...".
 
     Args:
-        schema: what the body should be.
-        content: the body as it came.
+        schema: the schema of the body.
+        content: the body as received.
     """
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return _unreadable(content, first["msg"])
-    if first["type"] == "extra_forbidden":  # the last part is the key, which the client chose
+    if first["type"] == "extra_forbidden":  # the last part of `loc` is the unknown key
         *path, key = map(str, first["loc"])
         where = "".join(f"{part}." for part in path)
         return RequestError(unknown_key(where, key, _keys(schema, path)))
@@ -154,20 +157,20 @@ def mistake_in(error: ValidationError, schema: type[BaseModel], content: bytes) 
 
 
 def _unreadable(content: bytes, reason: str) -> UnreadableBody:
-    """Why a body is not JSON."""
+    """Say why a body is not JSON."""
     try:
         refuse_foreign(content)
     except DataError as error:
         return UnreadableBody(str(error), field="body")
     if content.startswith(codecs.BOM_UTF8):
         reason = "it begins with a byte order mark, which JSON must not"
-    elif "hex escape" in reason:  # what the parser says of half a character, too
+    elif "hex escape" in reason:  # the parser also says this of a lone surrogate
         reason = f"{reason} (half of a surrogate pair is no character: write both halves, or UTF-8)"
     return UnreadableBody(f"{reason}. Send a JSON object.", field="body")
 
 
 def _keys(schema: type[BaseModel], path: list[str]) -> list[str]:
-    """The keys that are known at a place of a body."""
+    """Return the keys that `schema` allows at `path`."""
     for part in path:
         inner = schema.model_fields[part].annotation
         assert isinstance(inner, type) and issubclass(inner, BaseModel)

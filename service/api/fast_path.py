@@ -1,9 +1,9 @@
-"""Fast path: the routes that carry the load, answered without the framework's layers.
+"""Fast path: calls the endpoints of the busiest routes without the layers of the framework.
 
-Between the door and an endpoint FastAPI matches routes, opens exit stacks and solves dependencies,
-for every request anew. Ours have no dependencies and no parameters in their paths, so for them all
-that is a look into a dictionary; what it saves was measured as 0.2 ms a request, a fourth of what
-the event loop did. The framework still describes them, and answers whatever is not found here.
+For each request, FastAPI matches routes, opens exit stacks and solves dependencies. The endpoints
+here have no dependencies and no path parameters, so one dictionary lookup replaces all of that. It
+was measured to save 0.2 ms per request, a quarter of the work of the event loop. The framework
+still documents these routes and answers every request that is not found here.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,10 +22,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class FastPath:
-    """ASGI middleware, the innermost: calls the endpoint itself where path and method are plain."""
+    """The innermost ASGI middleware: calls an endpoint directly if path and method match."""
 
     def __init__(self, app: ASGIApp, *, routers: Iterable[APIRouter]) -> None:
-        """`routers` have routes whose endpoints take the request alone."""
+        """`routers` hold the routes; their endpoints take the request as their only argument."""
         self._app = app
         self._routes: dict[tuple[str, str], APIRoute] = {
             (method, route.path): route

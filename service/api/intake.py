@@ -1,7 +1,7 @@
-"""Intake: what a request passes before it is worked on, each step before its body costs more.
+"""Intake: checks a request before any work is done for it, the cheapest checks first.
 
-The key, its rate, the type and size that the headers announce, room in the server, the arrival of
-the body, and last what the body says. From then on only the end of the connection can come.
+In order: API key, rate limit, content type, content length, reading the body, admission, and
+validating the body. After that, the only event that can arrive on the connection is its end.
 """
 
 import asyncio
@@ -14,114 +14,99 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from service.api.error_responses import mistake_in
+from service.api.json_values import SLICE, check_values
 from service.errors import (
     BodyTooLarge,
+    BodyTooSlow,
     ClientGone,
     DeadlinePassed,
     UnreadableBody,
     WrongContentType,
 )
-from service.limits.admission import Admission, Admitted
+from service.limits.admission import Admission, Reservation
 from service.limits.api_keys import APIKeys
+from service.limits.clients import Client, client_of
 from service.limits.rate_limit import RateLimiter
 
-BODY_S = 30
-"""Seconds in which a body must arrive: it holds a place in the queue."""
+GRACE_S = 10.0
+"""Seconds that a body may take, in addition to its size divided by `MIN_BYTES_PER_S`."""
+MIN_BYTES_PER_S = 65_536
+"""Speed at which a body must arrive, on average, after `GRACE_S`."""
 
 Body = TypeVar("Body", bound=BaseModel)
 T = TypeVar("T")
 
 
 class Intake:
-    """Lets requests in, one order of checks for all routes. Of the event loop alone."""
+    """Checks requests, in the same order on all routes. Used only on the event loop."""
 
     def __init__(
-        self, keys: APIKeys, rates: RateLimiter, admission: Admission, max_body_bytes: int
+        self,
+        keys: APIKeys,
+        rates: RateLimiter | None,
+        admission: Admission,
+        max_body_bytes: int,
     ) -> None:
+        """`rates` is None if requests may come at any rate."""
         self._keys, self._rates, self._admission = keys, rates, admission
         self._max_body_bytes = max_body_bytes
 
-    def key(self, request: Request) -> str:
-        """The name of the API key, counted against its rate.
+    def client(self, request: Request) -> tuple[str, Client]:
+        """Authenticate the request and count it against the rate limit.
+
+        Returns:
+            The name of its API key, empty if it has none, and the client it is counted for.
 
         Raises:
             Unauthenticated, TooManyRequests
         """
         key = self._keys.authenticate(request.headers.get("authorization"))
-        self._rates.take(key, time.monotonic())
-        return key
+        client = client_of(key, request.client.host if request.client else "")
+        if self._rates is not None:
+            self._rates.take(client.id, time.monotonic())
+        return key, client
 
-    def administrator(self, request: Request) -> None:
-        """Make sure that the request comes from one.
+    def check_admin(self, request: Request) -> None:
+        """Check that the request has an admin key, and count it against the rate limit.
 
         Raises:
             Unauthenticated, Forbidden, TooManyRequests
         """
-        header = request.headers.get("authorization")
-        self._rates.take(self._keys.admin(header), time.monotonic())
+        key = self._keys.authenticate_admin(request.headers.get("authorization"))
+        if self._rates is not None:
+            self._rates.take(key, time.monotonic())
 
     async def body(
-        self, request: Request, schema: type[Body], key: str, stack: ExitStack
-    ) -> tuple[Body, Admitted]:
-        """The body of a request with this API key, and its room in the server.
+        self, request: Request, schema: type[Body], client: Client, stack: ExitStack
+    ) -> tuple[Body, Reservation]:
+        """Read and validate the body of a request of this client, and reserve room for it.
 
-        It is given back when `stack` is closed.
+        The reservation is released when `stack` is closed.
 
         Raises:
-            WrongContentType, BodyTooLarge, Overloaded, UnreadableBody, RequestError, ClientGone
+            WrongContentType, BodyTooLarge, BodyTooSlow, Overloaded, UnreadableBody, RequestError,
+            ClientGone
         """
         _check_content_type(request)
-        length = self._announced(request)
-        if length is None:
-            with self._admission.enter(0, key):
-                content = await self._arrival(request)
-            admitted = stack.enter_context(self._admission.enter(len(content), key))
-        else:
-            admitted = stack.enter_context(self._admission.enter(length, key))
-            content = await self._arrival(request)
+        reservation = stack.enter_context(self._admission.reservation(client))
+        content = await _read_body(request, reservation, self._max_body_bytes)
+        reservation.accept(len(content))
+        if len(content) > SLICE:
+            await check_values(content)
         try:
-            return schema.model_validate_json(content), admitted
+            return schema.model_validate_json(content), reservation
         except ValidationError as error:
-            # A traceback would hold what was sent.
+            # The chained traceback would contain what was sent.
             raise mistake_in(error, schema, content) from None
-
-    def _announced(self, request: Request) -> int | None:
-        """The length of the body, None if the headers do not say."""
-        said = request.headers.get("content-length")
-        if said is None:
-            return None
-        if not (said.isascii() and said.isdecimal()):
-            raise UnreadableBody(
-                "not a number. Send the length of the body.", field="Content-Length"
-            )
-        if len(said) > 18 or int(said) > self._max_body_bytes:
-            raise BodyTooLarge(self._max_body_bytes)
-        return int(said)
-
-    async def _arrival(self, request: Request) -> bytes:
-        content = bytearray()
-        try:
-            async with asyncio.timeout(BODY_S):
-                async for chunk in request.stream():
-                    content += chunk
-                    if len(content) > self._max_body_bytes:
-                        raise BodyTooLarge(self._max_body_bytes)
-        except ClientDisconnect:
-            raise ClientGone from None
-        except TimeoutError:
-            raise UnreadableBody(
-                f"it did not arrive within {BODY_S} seconds. Send it at once.", field="body"
-            ) from None
-        return bytes(content)
 
 
 async def while_connected(request: Request, work: Awaitable[T], deadline: float | None) -> T:
-    """The result of `work`, which is cancelled as soon as the client leaves or it is too late.
+    """Await `work`, and cancel it if the client disconnects or the deadline passes.
 
-    The body must have been read: what comes after it can only be the end of the connection.
+    The body must have been read, so that the next event can only be the end of the connection.
 
     Raises:
-        ClientGone: the client left.
+        ClientGone: the client disconnected.
         DeadlinePassed: `deadline`, by `time.monotonic`, has passed.
     """
     result = asyncio.ensure_future(work)
@@ -143,3 +128,45 @@ def _check_content_type(request: Request) -> None:
         raise WrongContentType('Content-Type: it must be "application/json". Send JSON so named.')
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise WrongContentType("Content-Encoding: a body must not be compressed. Send it plain.")
+
+
+async def _read_body(request: Request, reservation: Reservation, max_bytes: int) -> bytes:
+    """Return the body, whose bytes are reserved as they arrive.
+
+    Raises:
+        UnreadableBody: the length that the headers state is not a number.
+        BodyTooLarge: it has more than `max_bytes`, or says so.
+        Overloaded: there is no room for it.
+        BodyTooSlow: it arrives too slowly.
+        ClientGone: the client left.
+    """
+    length = _content_length(request, max_bytes)
+    if length is not None:
+        reservation.announce(length)
+    content = bytearray()
+    begin = asyncio.get_running_loop().time() + GRACE_S
+    try:
+        async with asyncio.timeout_at(begin) as limit:
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > max_bytes:
+                    raise BodyTooLarge(max_bytes)
+                reservation.receive(len(content))
+                limit.reschedule(begin + len(content) / MIN_BYTES_PER_S)
+    except ClientDisconnect:
+        raise ClientGone from None
+    except TimeoutError:
+        raise BodyTooSlow(GRACE_S, MIN_BYTES_PER_S) from None
+    return bytes(content)
+
+
+def _content_length(request: Request, max_bytes: int) -> int | None:
+    """Return the length of the body, or None if the headers do not state it."""
+    stated = request.headers.get("content-length")
+    if stated is None:
+        return None
+    if not (stated.isascii() and stated.isdecimal()):
+        raise UnreadableBody("not a number. Send the length of the body.", field="Content-Length")
+    if len(stated) > 18 or int(stated) > max_bytes:
+        raise BodyTooLarge(max_bytes)
+    return int(stated)

@@ -1,7 +1,7 @@
-"""Middleware: each request gets an id and a record, is counted and logged, and never raises.
+"""Middleware: gives each request an id and a record, counts and logs it, and handles exceptions.
 
-The outermost middleware of ours: it sees what clients see. An exception that nobody else handles is
-logged with the id and answered here, for outside of it the answer would be without one.
+It is our outermost middleware, so it sees what clients see. Unhandled exceptions are logged and
+answered here, because further out the answer would lack the request id.
 """
 
 import asyncio
@@ -30,8 +30,10 @@ from service.observability.tracing import Tracing
 
 REQUEST_ID = "X-Request-Id"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""An id that clients may choose. Any other is replaced by one of ours."""
+"""Request ids that are accepted from clients; any other is replaced by a generated one."""
 
+SLICE = 65_536
+"""Bytes of an answer that are written at a time."""
 CLIENT_LEFT, SHUTTING_DOWN = 499, 503
 
 log = logging.getLogger(__name__)
@@ -58,20 +60,20 @@ class RequestMiddleware:
             await _Exchange(self._app, record, scope, receive, send).run()
         finally:
             self._metrics.requests_in_progress.dec()
-            self._over(record, scope, headers)
+            self._finish(record, scope, headers)
             CURRENT.reset(token)
 
-    def _over(self, record: RequestRecord, scope: Scope, headers: Headers) -> None:
+    def _finish(self, record: RequestRecord, scope: Scope, headers: Headers) -> None:
         record.ended = time.monotonic()
         record.route = route_of(scope)
         count(record, self._metrics)
         log_request(record, texts=self._log_texts)
         if self._tracing is not None:
-            self._tracing.over(record, headers)
+            self._tracing.export(record, headers)
 
 
 def count(record: RequestRecord, metrics: Metrics) -> None:
-    """Count a request that is over."""
+    """Update the metrics for a finished request."""
     outcome = outcome_of(record.status)
     metrics.requests.labels(record.route, record.model, outcome).inc()
     if outcome == OK:
@@ -84,7 +86,7 @@ def count(record: RequestRecord, metrics: Metrics) -> None:
 
 
 class _Exchange:
-    """One request on its way in and its answer on the way out."""
+    """The ASGI messages of one request and its answer."""
 
     def __init__(
         self, app: ASGIApp, record: RequestRecord, scope: Scope, receive: Receive, send: Send
@@ -94,11 +96,11 @@ class _Exchange:
         self._begun = self._complete = self._left = False
 
     async def run(self) -> None:
-        """Let the application answer, and see to it that there is an answer."""
+        """Run the application, and answer for it if it raises before it has answered."""
         record = self._record
         try:
-            await self._app(self._scope, self._listen, self._answer)
-        except asyncio.CancelledError:  # the server does not wait any longer
+            await self._app(self._scope, self._receive_message, self._send_message)
+        except asyncio.CancelledError:  # the drain time is over
             record.refused(SHUTTING_DOWN, "shutting_down")
             raise
         except ClientDisconnect:
@@ -107,40 +109,57 @@ class _Exchange:
             log.exception("a request failed")
             record.refused(500, "internal")
             if self._begun:
-                raise  # half an answer is out: the server breaks the connection
-            await error_response(error)(self._scope, self._listen, self._answer)
+                raise  # the answer has begun: the server closes the connection
+            await error_response(error)(self._scope, self._receive_message, self._send_message)
         finally:
             if self._left and not self._complete:
                 record.refused(CLIENT_LEFT, GONE)
 
-    async def _listen(self) -> Message:
+    async def _receive_message(self) -> Message:
         message = await self._receive()
         self._left = self._left or message["type"] == "http.disconnect"
         return message
 
-    async def _answer(self, message: Message) -> None:
+    async def _send_message(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
             self._record.status = message["status"]
             MutableHeaders(scope=message)[REQUEST_ID] = self._record.id
         elif message["type"] == "http.response.body":
+            message = await self._send_in_slices(message)
             self._complete = not message.get("more_body", False)
         await self._send(message)
 
+    async def _send_in_slices(self, message: Message) -> Message:
+        """Send all of a long body but its last slice, and return the message with that.
+
+        uvicorn waits for a client that does not read before it writes, not while it does: written
+        in one piece, a long answer would be in the write buffer whole, for as long as that takes.
+        """
+        body = memoryview(message.get("body", b""))
+        while len(body) > SLICE:
+            await self._send(
+                {"type": "http.response.body", "body": bytes(body[:SLICE]), "more_body": True}
+            )
+            body = body[SLICE:]
+        return (
+            {**message, "body": bytes(body)} if len(message.get("body", b"")) > SLICE else message
+        )
+
 
 def route_of(scope: Scope) -> str:
-    """The path as the application spells it, such as /v1/models/{name}."""
+    """Return the path template of the route, such as /v1/models/{name}."""
     route = scope.get("route")
     template: str = getattr(route, "path", OTHER_ROUTE)
-    # FastAPI leaves out the prefix of an included router: it is what the path has before the rest.
+    # FastAPI omits the prefix of an included router: take it from the path of the request.
     try:
         rest: str = getattr(route, "path_format", "").format(**scope.get("path_params", {}))
-    except KeyError:  # a mount keeps the parameter to itself
+    except KeyError:  # the parameters of a mount are not in `path_params`
         return template
     path: str = scope["path"]
     return path.removesuffix(rest) + template if rest and path.endswith(rest) else template
 
 
 def request_id(given: str) -> str:
-    """`given`, if it is sane, or else a new one of 32 hexadecimal digits."""
+    """Return `given` if it is acceptable, otherwise a new id of 32 hexadecimal digits."""
     return given if SANE_ID.fullmatch(given) else secrets.token_hex(16)

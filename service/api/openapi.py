@@ -1,4 +1,4 @@
-"""OpenAPI: what the routes say of themselves, since they read their bodies themselves."""
+"""OpenAPI: adds the request bodies to the schema, since the routes parse them themselves."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.requests import ErrorBody, ScoreRequest, SummarizeRequest, TranslateRequest
+from service.api.request_bodies import ScoreRequest, SummarizeRequest, TranslateRequest
+from service.api.responses import ErrorBody
 
 BODIES: list[type[BaseModel]] = [TranslateRequest, SummarizeRequest, ScoreRequest]
 
@@ -43,34 +44,34 @@ EVENT = {
 }
 
 READ = (401, 429, 500, 503)
-"""Statuses of a route that only tells."""
+"""Error statuses of a route that only reads."""
 WORK = tuple(status for status in DESCRIPTIONS if status != 403)
-"""Statuses of a route with a body that gives work to a model."""
+"""Error statuses of a route with a body that gives work to a model."""
 ADMINISTRATION = (401, 403, 404, 422, 429, 500, 503)
 
 
 def responses(
     answer: object, statuses: tuple[int, ...], *, streamed: bool = False
 ) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that answers so, or refuses with these statuses."""
-    told: dict[int | str, dict[str, Any]] = {200: {"model": answer}}
+    """Build the `responses` of a route that returns `answer` or fails with these statuses."""
+    described: dict[int | str, dict[str, Any]] = {200: {"model": answer}}
     if streamed:
-        told[200]["content"] = {"text/event-stream": {"schema": EVENT}}
+        described[200]["content"] = {"text/event-stream": {"schema": EVENT}}
     for status in statuses:
-        told[status] = {"model": ErrorBody, "description": DESCRIPTIONS[status]}
+        described[status] = {"model": ErrorBody, "description": DESCRIPTIONS[status]}
         if status in (429, 503):
-            told[status]["headers"] = {"Retry-After": SECONDS}
-    return told
+            described[status]["headers"] = {"Retry-After": SECONDS}
+    return described
 
 
 def reads(body: type[BaseModel]) -> dict[str, Any]:
-    """The `openapi_extra` of a route that reads such a body."""
+    """Build the `openapi_extra` of a route that reads such a body."""
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def describe(app: FastAPI, max_body_bytes: int, keys_needed: bool) -> None:
-    """Let `app` give the description with the bodies and the keys in it."""
+    """Make `app` include the bodies and the API keys in its OpenAPI schema."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

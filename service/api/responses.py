@@ -1,20 +1,22 @@
-"""Responses: the JSON that comes out, as OpenAPI shows it, and how it is made of translations."""
+"""Responses: the schemas of response bodies, and the conversion of results into them."""
 
 from collections.abc import Collection, Sequence
-from typing import Annotated, Any, NotRequired
+from contextlib import ExitStack
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from typing_extensions import TypedDict
 
 from model.translation.assemble import TextHypothesis, Translation
-from service.engine.request_params import Detail
+from service.engine.request_params import Detail, RequestParams
 from service.engine.scorer import Scored
 
 
 class HypothesisResult(TypedDict):
-    """One answer, without its text, and how the search judged it."""
+    """One hypothesis without its text: its scores, pieces and alignment."""
 
     truncated: Annotated[bool, Field(description="It hit its length limit and would have gone on.")]
     score: Annotated[
@@ -79,12 +81,12 @@ class SummaryResult(SummaryAlternative):
     ]
     truncated_source: Annotated[
         NotRequired[int],
-        Field(description="The text was too long: so many of its pieces were read."),
+        Field(description="Number of source pieces read, if the text was too long and was cut."),
     ]
 
 
 class ModelAnswer(TypedDict):
-    """Who answered."""
+    """The model that answered."""
 
     model: Annotated[str, Field(description="Name of the model.")]
     digest: Annotated[str, Field(description="Identity of its checkpoint.")]
@@ -103,7 +105,7 @@ class SummarizeResponse(ModelAnswer):
 
 
 class ScoreResult(TypedDict):
-    """How probable a target is, given its source."""
+    """The probability of a target, given its source."""
 
     log_prob: Annotated[float, Field(description="Natural logarithm of the probability.")]
     score: Annotated[float, Field(description="`log_prob` divided by the length penalty.")]
@@ -120,7 +122,7 @@ class ScoreResponse(ModelAnswer):
 
 
 class ModelResult(TypedDict):
-    """A model that is served."""
+    """A model being served."""
 
     name: str
     task: str
@@ -128,43 +130,85 @@ class ModelResult(TypedDict):
     target: str | None
     digest: Annotated[str, Field(description="Identity of the checkpoint.")]
     card: Annotated[str, Field(description="Markdown: data, license, metrics.")]
-    options: Annotated[dict[str, Any], Field(description="What a request leaves out.")]
+    options: Annotated[dict[str, Any], Field(description="Defaults of the search options.")]
     loaded_at: Annotated[float, Field(description="Seconds since 1970.")]
 
 
 class ModelsResponse(TypedDict):
-    """All models."""
+    """The models being served."""
 
     models: list[ModelResult]
 
 
 class ReloadResponse(TypedDict):
-    """The model that is served from now on."""
+    """The model that is served after the reload."""
 
     model: str
     digest: str
 
 
+class Alive(BaseModel):
+    """The probe succeeded."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ErrorDetail(BaseModel):
+    type: str = Field(description="Kind of the error, for programs.")
+    message: str = Field(description="What is wrong and what to do, for people.")
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+def expected_bytes(texts: Sequence[str], params: RequestParams) -> int:
+    """Return a rough estimate of the size of an answer, from the details that are asked for."""
+    details = params.details
+    per_character = 1 + 11 * ("tokens" in details) + 3 * ("alignment" in details)
+    size = sum(per_character * len(text) for text in texts)
+    if "attention" in details:  # a number for each pair of pieces, which have three characters
+        size += sum(20 * (len(text) // 3) ** 2 for text in texts)
+    return params.options.n_best * size
+
+
+class RoomHoldingResponse(Response):
+    """A JSON answer whose request keeps its room in the server until it has been written."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: bytes, room: ExitStack) -> None:
+        """`room` is closed when the answer has been written, or the client has left."""
+        super().__init__(content)
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._room:
+            await super().__call__(scope, receive, send)
+
+
 def json_response(body: object) -> Response:
-    """A success."""
+    """Return a successful response with this JSON body."""
     return Response(to_json(body), media_type="application/json")
 
 
 def text_answers(
     translations: Sequence[Translation], word: str, wanted: Collection[Detail], n_best: int
 ) -> list[dict[str, object]]:
-    """What there is to tell of each text, in order.
+    """Return the results of the texts, in order.
 
     Args:
         word: "translation" or "summary".
         wanted: the `return` of the request.
-        n_best: of its options: without alternatives, none are told of.
+        n_best: that of the request: alternatives are included if it is above 1.
     """
     return [_text_answer(each, word, wanted, n_best) for each in translations]
 
 
 def pair_answers(scores: Sequence[Scored]) -> list[ScoreResult]:
-    """What there is to tell of each pair, in order."""
+    """Return the results of the pairs, in order."""
     return [
         {
             "log_prob": each.log_prob,
@@ -179,7 +223,7 @@ def pair_answers(scores: Sequence[Scored]) -> list[ScoreResult]:
 def _text_answer(
     translation: Translation, word: str, wanted: Collection[Detail], n_best: int
 ) -> dict[str, object]:
-    best, *others = (_judged(each, word, wanted) for each in translation.hypotheses)
+    best, *others = (_hypothesis_result(each, word, wanted) for each in translation.hypotheses)
     if translation.truncated_source is not None:
         best["truncated_source"] = translation.truncated_source
     if "tokens" in wanted:
@@ -189,14 +233,16 @@ def _text_answer(
     return best
 
 
-def _judged(hypothesis: TextHypothesis, word: str, wanted: Collection[Detail]) -> dict[str, object]:
-    told: dict[str, object] = {word: hypothesis.translation, "truncated": hypothesis.truncated}
+def _hypothesis_result(
+    hypothesis: TextHypothesis, word: str, wanted: Collection[Detail]
+) -> dict[str, object]:
+    result: dict[str, object] = {word: hypothesis.translation, "truncated": hypothesis.truncated}
     if "scores" in wanted:
-        told |= {"score": hypothesis.score, "log_prob": hypothesis.log_prob}
+        result |= {"score": hypothesis.score, "log_prob": hypothesis.log_prob}
     if "tokens" in wanted:
-        told |= {"pieces": hypothesis.pieces, "token_log_probs": hypothesis.token_log_probs}
+        result |= {"pieces": hypothesis.pieces, "token_log_probs": hypothesis.token_log_probs}
     if "alignment" in wanted:
-        told |= {"alignment": hypothesis.alignment, "word_alignment": hypothesis.word_alignment}
+        result |= {"alignment": hypothesis.alignment, "word_alignment": hypothesis.word_alignment}
     if "attention" in wanted and hypothesis.weights is not None:
-        told["attention"] = hypothesis.weights[:-1, :-1].tolist()
-    return told
+        result["attention"] = hypothesis.weights[:-1, :-1].tolist()
+    return result

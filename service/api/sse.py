@@ -1,29 +1,22 @@
-"""Server-sent events: an answer that is sent as it comes, to a client that may leave."""
+"""Server-sent events: streams an answer as it is generated, to a client that may disconnect."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 
-from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api.error_responses import error_body
 from service.errors import DeadlinePassed
 
-log = logging.getLogger(__name__)
-
-STALLED_S = 30.0
-"""How long a client of a stream may read nothing, while its request has a place in the server."""
-
-StreamEvent = tuple[str, object]
-"""Name and data: `partial`, `done` or `error`, and what becomes JSON."""
+StreamEvent = tuple[str, bytes]
+"""Name (`partial`, `done` or `error`) and data, as JSON."""
 
 
 class EventStream(Response):
-    """Sends events until there are no more, the client leaves or the deadline passes."""
+    """Sends events until they end, the client disconnects or the deadline passes."""
 
     media_type = "text/event-stream"
 
@@ -36,8 +29,9 @@ class EventStream(Response):
     ) -> None:
         """
         Args:
-            first: has come already, so that what fails before it has a status of its own.
-            stack: closed at the end, whatever the end is.
+            first: the first event, awaited by the caller so that an earlier failure gets its own
+                status.
+            stack: closed when the response ends, however it ends.
         """
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -61,49 +55,24 @@ class EventStream(Response):
     async def _send(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        try:
-            await self._send_events(send)
-        except _Stalled:  # the server closes the connection of an answer without an end
-            log.warning("a client read nothing of its stream for %g s", STALLED_S)
-
-    async def _send_events(self, send: Send) -> None:
-        await _write(send, self._first)
+        await send(_frame(self._first))
         loop = asyncio.get_running_loop()
         left = None if self._deadline is None else self._deadline - time.monotonic()
         try:
             async with asyncio.timeout_at(None if left is None else loop.time() + left):
                 async for event in self._rest:
-                    await _write(send, event)
+                    await send(_frame(event))
         except TimeoutError:
-            await _write(send, error_event(DeadlinePassed()))
+            await send(_frame(error_event(DeadlinePassed())))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def error_event(error: Exception) -> StreamEvent:
-    """The event that tells a client of `error` after the first event was sent."""
-    return "error", error_body(error).model_dump()
-
-
-class _Stalled(Exception):
-    """The client takes nothing."""
-
-
-async def _write(send: Send, event: StreamEvent) -> None:
-    """Send an event, to a client that reads.
-
-    Raises:
-        _Stalled: it does not.
-    """
-    try:
-        async with asyncio.timeout(STALLED_S) as limit:
-            await send(_frame(event))
-    except TimeoutError:
-        if limit.expired():
-            raise _Stalled from None
-        raise
+    """Return the event that reports `error` to a client once the stream has begun."""
+    return "error", error_body(error).model_dump_json().encode()
 
 
 def _frame(event: StreamEvent) -> dict[str, object]:
     name, data = event
-    body = b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(data))
+    body = b"event: %b\ndata: %b\n\n" % (name.encode(), data)
     return {"type": "http.response.body", "body": body, "more_body": True}

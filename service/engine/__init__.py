@@ -1,1 +1,1 @@
-"""The engine of a served model: the requests that wait, the thread that steps, the replies."""
+"""The engine of a served model: its queues, the thread that runs its steps, and the replies."""

@@ -1,16 +1,17 @@
-"""Engine loop: everything that the thread of an engine does in one pass, in its order.
+"""Engine loop: everything that the engine thread does in one pass, in this order.
 
-1. requests whose deadline has passed are dropped, waiting or in flight
-2. short requests that have come are taken apart into sentences
-3. the interactive engine makes a step, if it has work
-4. if it is the turn of the background: a step of the engine for documents and long batches, or
-   some of the scoring, or some sentences of a long request are taken apart
+1. drop requests whose deadline has passed, queued or in flight
+2. cut new short requests into sentences
+3. run a step of the interactive engine, if it has work
+4. if the budget allows background work: run a step of the engine for documents and long batches,
+   score some pairs, or cut some texts of a long request into sentences
 """
 
 import dataclasses
 import heapq
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 from model.decoding.engine import Engine
@@ -19,24 +20,30 @@ from model.decoding.request import Request
 from model.errors import RequestError
 from model.text.tokenizer import EOS_ID, Tokenizer
 from model.translation.assemble import assemble
-from service.engine.engine_runner import EngineRunner, Failed, Found, Grown, Outcome
+from service.engine.engine_runner import (
+    EngineRunner,
+    JobFailed,
+    Outcome,
+    SentenceFinished,
+    SentenceProgress,
+)
 from service.engine.job import Job, Unassembled
-from service.engine.preprocess import MANY, Preprocessor
-from service.engine.scheduler import Turns
+from service.engine.preprocess import MAX_INTERACTIVE, Preprocessor
+from service.engine.scheduler import BackgroundBudget
 from service.engine.scorer import ScoreJob, Scorer
 from service.errors import DeadlinePassed, EngineFailed
 from service.observability.metrics import EngineMetrics
 
 log = logging.getLogger(__name__)
 
-WINDOW_S = 0.25
-"""Work that a measurement of the speed takes."""
+SPEED_WINDOW_S = 0.25
+"""Seconds of computing after which the speed is reported."""
 
 AnyJob = Job | ScoreJob
 
 
 class EngineLoop:
-    """The engines of a worker and all that goes through them. Of one thread alone."""
+    """The two engines of a worker, the scorer, and their jobs. Used only by the engine thread."""
 
     def __init__(
         self,
@@ -47,74 +54,75 @@ class EngineLoop:
         max_rows: int,
         metrics: EngineMetrics,
     ) -> None:
-        """`max_rows` is the limit of hypotheses in each engine."""
+        """`max_rows` limits the hypotheses in each of the two engines."""
         self.interactive, self.bulk = (
             EngineRunner(make_engine, max_rows),
             EngineRunner(make_engine, max_rows),
         )
         self.scorer = scorer
         self.faulty = False
-        """The engine raised, and has not translated anything since."""
+        """Whether the engine has raised and has not passed a probe since."""
         self._make_engine = make_engine
         self._tokenizer, self._preprocessor = tokenizer, preprocessor
         self._metrics = metrics
-        self._turns = Turns()
-        self._pieces, self._seconds = 0, 0.0  # of work, since the last measurement of the speed
+        self._budget = BackgroundBudget()
+        self._pieces, self._seconds = 0, 0.0  # work done since the speed was last reported
         self._live: set[AnyJob] = set()
-        self._deadlines: list[tuple[float, int, AnyJob]] = []  # a heap
+        # A heap. It keeps no work alive that is over long before its deadline.
+        self._deadlines: list[tuple[float, int, weakref.ref[AnyJob]]] = []
         self._count = 0
-        self._background = self._rounds()
+        self._next_kind = 0  # of background work
 
     @property
     def busy(self) -> bool:
-        """Whether `turn` has anything to do."""
+        """Whether `run_pass` has anything to do."""
         return bool(self._live or self.interactive.busy or self.bulk.busy)
 
     def add_job(self, job: Job) -> None:
-        """Take on texts to translate."""
-        self._welcome(job)
-        self._preprocessor.join(job)
+        """Add texts to translate."""
+        self._register(job)
+        self._preprocessor.enqueue(job)
 
     def add_pairs(self, pairs: ScoreJob) -> None:
-        """Take on pairs to score."""
-        self._welcome(pairs)
+        """Add pairs to score."""
+        self._register(pairs)
         try:
-            self.scorer.join(pairs, time.monotonic())
+            self.scorer.enqueue(pairs, time.monotonic())
         except Exception:
-            log.exception("pairs could not be taken on")
+            log.exception("pairs could not be queued")
             self._fail(pairs, EngineFailed())
-        self._forget_if_over(pairs)
+        self._forget_if_done(pairs)
 
-    def leave(self, work: AnyJob) -> None:
-        """The client has gone: its work ends here."""
-        work.ticket.over = True
+    def cancel(self, work: AnyJob) -> None:
+        """Drop the work of a client that has left."""
+        work.reply.done = True
         self._drop(work)
 
     def fail(self, error: Callable[[], Exception]) -> None:
-        """Answer everything that is there with an `error` of its own."""
+        """Answer all work with an error; `error` makes one for each."""
         for work in list(self._live):
             self._fail(work, error())
 
-    def turn(self) -> None:
-        """One pass."""
-        self._expire(time.monotonic())
-        self._plan(self._preprocessor.few())
+    def run_pass(self) -> None:
+        """Run one pass."""
+        self._drop_expired(time.monotonic())
+        self._enqueue_planned(self._preprocessor.plan_small())
         if self.interactive.busy:
             seconds = self._step(self.interactive)
-            self._turns.foreground(seconds, backlog=self.interactive.waiting.waiting > 0)
+            self._budget.foreground(seconds, backlog=self.interactive.queue.items > 0)
         else:
-            self._turns.alone()
-        if self._turns.allows_background:
+            self._budget.reset()
+        if self._budget.allows_background:
             start = time.monotonic()
-            next(self._background)
-            self._turns.background(time.monotonic() - start)
+            self._work_in_background()
+            self._budget.background(time.monotonic() - start)
 
     def warm_up(self, options: SearchOptions, longest: int) -> None:
-        """Run what requests with these options will: kernels are compiled, buffers allocated."""
-        self.interactive.warm_up(self._warming(options, longest))
+        """Decode as requests with these options will, to compile kernels and allocate buffers."""
+        self.interactive.warm_up(self._warm_up_batches(options, longest))
 
     def probe(self) -> None:
-        """Translate one piece with an engine of its own; `faulty` says whether that worked."""
+        """Translate one piece in a new engine and set `faulty` to whether that failed."""
         options = SearchOptions(beam_size=1, max_length_a=0, max_length_b=1)
         try:
             engine = self._make_engine(1)
@@ -127,8 +135,8 @@ class EngineLoop:
             self._metrics.failures["probe"].inc()
             self.faulty = True
 
-    def _warming(self, options: SearchOptions, longest: int) -> Iterator[list[Request]]:
-        """Few and many sentences of some lengths, all of few steps."""
+    def _warm_up_batches(self, options: SearchOptions, longest: int) -> Iterator[list[Request]]:
+        """Yield batches of one and of many sentences, of several lengths and with few steps."""
         quick = SearchOptions(
             beam_size=options.beam_size, min_length=2, max_length_a=0, max_length_b=2
         )
@@ -138,126 +146,128 @@ class EngineLoop:
             for count in (1, slots):
                 yield [Request(src=src, options=quick, stream=count == 1)] * count
 
-    def _rounds(self) -> Iterator[None]:
-        """The work in the background: with each `next` some of it, of each kind in turn."""
-        while True:
-            idle = True
-            if self.bulk.busy:
-                idle = False
-                self._step(self.bulk)
-                yield
-            if self.scorer.waiting.waiting:
-                idle = False
-                self._score()
-                yield
-            if self._preprocessor.has_many:
-                idle = False
-                self._plan(self._preprocessor.many())
-                yield
-            if idle:
-                yield
+    def _work_in_background(self) -> None:
+        """Do some background work, each kind in turn; nothing if there is none.
 
-    def _welcome(self, work: AnyJob) -> None:
+        No generator keeps the place between two calls: it would hold the engine loop, and the loop
+        the generator, and a model that has been replaced would stay in memory.
+        """
+        for _ in range(3):
+            kind, self._next_kind = self._next_kind, (self._next_kind + 1) % 3
+            if kind == 0 and self.bulk.busy:
+                self._step(self.bulk)
+                return
+            if kind == 1 and self.scorer.queue.items:
+                self._score()
+                return
+            if kind == 2 and self._preprocessor.has_large:
+                self._enqueue_planned(self._preprocessor.plan_large())
+                return
+
+    def _register(self, work: AnyJob) -> None:
         self._live.add(work)
-        deadline = work.ticket.params.deadline
+        deadline = work.reply.params.deadline
         if deadline is not None:
             self._count += 1
-            heapq.heappush(self._deadlines, (deadline, self._count, work))
+            heapq.heappush(self._deadlines, (deadline, self._count, weakref.ref(work)))
 
-    def _expire(self, now: float) -> None:
-        if len(self._deadlines) > 2 * len(self._live) + 64:  # most are of requests that are over
-            self._deadlines = [entry for entry in self._deadlines if entry[2] in self._live]
+    def _drop_expired(self, now: float) -> None:
+        if len(self._deadlines) > 2 * len(self._live) + 64:  # most belong to finished requests
+            self._deadlines = [entry for entry in self._deadlines if entry[2]() in self._live]
             heapq.heapify(self._deadlines)
         while self._deadlines and self._deadlines[0][0] <= now:
-            self._fail(heapq.heappop(self._deadlines)[2], DeadlinePassed())
+            work = heapq.heappop(self._deadlines)[2]()
+            if work is not None:
+                self._fail(work, DeadlinePassed())
 
-    def _plan(self, planned: list[tuple[Job, Exception | None]]) -> None:
-        """Let jobs join that have been taken apart."""
+    def _enqueue_planned(self, planned: list[tuple[Job, Exception | None]]) -> None:
+        """Queue the jobs that are planned and fail those that could not be."""
         for job, error in planned:
             if error is not None:
                 self._fail(job, error)
             else:
-                job.ticket.correct(job.texts, job.pieces)
-                self._take_off(job)
+                job.reply.count_pieces(job.texts, job.pieces)
+                self._enqueue(job)
 
-    def _take_off(self, job: Job) -> None:
-        """Let the sentences of a planned job wait for their engine."""
-        params = job.ticket.params
-        if params.document or len(job.requests) > MANY:
-            self.bulk.join(job, dataclasses.replace(params, document=True), time.monotonic())
+    def _enqueue(self, job: Job) -> None:
+        """Queue the sentences of a planned job for the engine that suits its size."""
+        params = job.reply.params
+        if params.document or len(job.requests) > MAX_INTERACTIVE:
+            self.bulk.enqueue(job, dataclasses.replace(params, document=True), time.monotonic())
         else:
-            self.interactive.join(job, params, time.monotonic())
+            self.interactive.enqueue(job, params, time.monotonic())
         for text, missing in enumerate(job.missing):
             if not missing:
-                self._complete(job, text)
+                self._finish_text(job, text)
         if not job.texts:
-            job.ticket.give([])
-        self._forget_if_over(job)
+            job.reply.finish([])
+        self._forget_if_done(job)
 
     def _step(self, runner: EngineRunner) -> float:
-        """A step of `runner` and all that follows from it; how long the engine took."""
+        """Run a step of `runner` and process its outcomes; return the seconds of the step."""
         rows, failures, start = runner.rows, runner.failures, time.monotonic()
         outcomes = runner.step()
         seconds = time.monotonic() - start
         self._seconds += seconds
         self._metrics.step_seconds.observe(seconds)
         self._metrics.step_rows.inc(max(rows, runner.rows))
-        for job in runner.begun:
-            job.ticket.joined = start
-            self._metrics.queue_seconds.observe(start - job.ticket.arrival)
+        started, runner.started = runner.started, []  # an idle engine keeps none of them alive
+        for job in started:
+            job.reply.joined_at = start
+            self._metrics.queue_seconds.observe(start - job.reply.arrival)
         for outcome in outcomes:
-            self._follow(outcome)
+            self._handle(outcome)
         if runner.failures > failures:
-            self._metrics.failures["memory" if runner.short_of_memory else "step"].inc()
+            self._metrics.failures["memory" if runner.out_of_memory else "step"].inc()
             self.faulty = True
             self.probe()
         return seconds
 
-    def _follow(self, outcome: Outcome) -> None:
+    def _handle(self, outcome: Outcome) -> None:
         job = outcome.job
-        if job.ticket.over:
+        if job.reply.done:
             return
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, JobFailed):
             self._fail(job, outcome.error)
-        elif isinstance(outcome, Grown):
-            self._tell(job, outcome.number, outcome.pieces, done=False)
+        elif isinstance(outcome, SentenceProgress):
+            self._send_partial(job, outcome.number, outcome.pieces, done=False)
         else:
-            self._found(job, outcome)
+            self._finish_sentence(job, outcome)
 
-    def _found(self, job: Job, found: Found) -> None:
+    def _finish_sentence(self, job: Job, found: SentenceFinished) -> None:
         pieces = len(job.requests[found.number].src)
         best = found.hypotheses[0].pieces if found.hypotheses else ()
         self._metrics.sentences.inc()
         self._metrics.source_pieces.inc(pieces)
         self._metrics.target_pieces.inc(len(best))
-        self._measured(job, pieces)
+        self._record_speed(job, pieces)
         if found.hypotheses:
-            self._tell(job, found.number, found.hypotheses[0].pieces, done=True)
-        text = job.find(found.number, found.hypotheses)
+            self._send_partial(job, found.number, found.hypotheses[0].pieces, done=True)
+        text = job.finish_sentence(found.number, found.hypotheses)
         if text is not None:
-            self._complete(job, text)
-            self._forget_if_over(job)
+            self._finish_text(job, text)
+            self._forget_if_done(job)
 
-    def _measured(self, work: AnyJob, pieces: int) -> None:
-        """So many pieces of `work` are done. Now and then its server is told how fast that is."""
+    def _record_speed(self, work: AnyJob, pieces: int) -> None:
+        """Count finished pieces of `work` and report the speed once per `SPEED_WINDOW_S`."""
         self._pieces += pieces
-        if self._seconds >= WINDOW_S:
-            work.ticket.measured(self._pieces, self._seconds)
+        if self._seconds >= SPEED_WINDOW_S:
+            work.reply.record_speed(self._pieces, self._seconds)
             self._pieces, self._seconds = 0, 0.0
 
-    def _tell(self, job: Job, number: int, pieces: tuple[int, ...], *, done: bool) -> None:
+    def _send_partial(self, job: Job, number: int, pieces: tuple[int, ...], *, done: bool) -> None:
         if job.detokenizer is not None:
-            text = job.detokenizer.grow(number, pieces, done=done)
+            text = job.detokenizer.update(number, pieces, done=done)
             if text is not None:
-                job.ticket.tell(text)
+                job.reply.send_partial(text)
 
-    def _complete(self, job: Job, text: int) -> None:
-        """All parts of a text are over: put it together."""
+    def _finish_text(self, job: Job, text: int) -> None:
+        """Assemble a text whose sentences are all finished."""
         plan, found = job.plans[text], job.found[text]
         try:
             job.translations[text] = (
                 Unassembled(plan, found)
-                if len(found) > MANY
+                if len(found) > MAX_INTERACTIVE
                 else assemble(plan, found, job.options.n_best, self._tokenizer, aligned=job.aligned)
             )
         except RequestError as error:
@@ -266,8 +276,8 @@ class EngineLoop:
         job.found[text] = []
         job.open -= 1
         if not job.open:
-            job.ticket.found = time.monotonic()
-            job.ticket.give([each for each in job.translations if each is not None])
+            job.reply.decoded_at = time.monotonic()
+            job.reply.finish([each for each in job.translations if each is not None])
 
     def _score(self) -> None:
         start = time.monotonic()
@@ -275,25 +285,25 @@ class EngineLoop:
             pairs = self.scorer.step()
         except Exception:
             log.exception("scoring failed, and with it one request")
-            self._live = {work for work in self._live if not work.ticket.over}
+            self._live = {work for work in self._live if not work.reply.done}
             return
         self._seconds += time.monotonic() - start
-        if pairs.ticket.over:
-            self._measured(pairs, pairs.pieces)
-        self._forget_if_over(pairs)
+        if pairs.reply.done:
+            self._record_speed(pairs, pairs.pieces)
+        self._forget_if_done(pairs)
 
     def _fail(self, work: AnyJob, error: Exception) -> None:
-        work.ticket.fail(error)
+        work.reply.fail(error)
         self._drop(work)
 
     def _drop(self, work: AnyJob) -> None:
         self._live.discard(work)
         if isinstance(work, ScoreJob):
-            self.scorer.leave(work)
+            self.scorer.cancel(work)
         else:
-            self.interactive.leave(work)
-            self.bulk.leave(work)
+            self.interactive.cancel(work)
+            self.bulk.cancel(work)
 
-    def _forget_if_over(self, work: AnyJob) -> None:
-        if work.ticket.over:
+    def _forget_if_done(self, work: AnyJob) -> None:
+        if work.reply.done:
             self._live.discard(work)

@@ -1,11 +1,10 @@
-"""Engine runner: one engine, what waits for it, and which sentence is to blame when it fails.
+"""Engine runner: one engine and its queue.
 
-The engine is given no more sentences than it has slots for, and a few to encode with them, so that
-the scheduler decides who is next and not the engine's own queue.
+The engine receives only as many sentences as it has slots for, plus a few to encode with them, so
+that the scheduler and not the engine's own queue decides which sentence is next.
 
-When the engine raises, it is thrown away, and those that were in it are tried again in a new one,
-half of the requests at a time, and halves of a half that fails: in the end only a request that
-fails alone is given up. One that is tried again gives the answer that it would have given.
+When the engine raises, it is replaced by a new one, and its requests are retried (see suspects.py).
+A retried request gets the same answer as without the failure.
 """
 
 import logging
@@ -20,22 +19,21 @@ from model.errors import RequestError
 from service.engine.job import Job
 from service.engine.request_params import RequestParams
 from service.engine.scheduler import Scheduler
+from service.engine.suspects import Group, Suspects
 from service.errors import EngineFailed
 
 log = logging.getLogger(__name__)
 
 LOOKAHEAD = 16
-"""Sentences that an engine gets beyond its slots: encoding takes so many at once."""
+"""Sentences that an engine receives beyond its slots, to be encoded in one batch."""
 
 Member = tuple[Job, int]
-"""A sentence: the number of a request of a job."""
-Group = dict[Job, list[int]]
-"""Sentences by their jobs."""
+"""A sentence, as a job and the index of one of its requests."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A sentence is over."""
+class SentenceFinished:
+    """A sentence is finished."""
 
     job: Job
     number: int
@@ -43,8 +41,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
-    """More of a streamed sentence is certain."""
+class SentenceProgress:
+    """The stable prefix of a streamed sentence has grown."""
 
     job: Job
     number: int
@@ -52,51 +50,50 @@ class Grown:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class JobFailed:
     """A job cannot be answered."""
 
     job: Job
     error: Exception
 
 
-Outcome = Found | Grown | Failed
+Outcome = SentenceFinished | SentenceProgress | JobFailed
 
 
 class EngineRunner:
-    """Sentences in one engine and waiting for it. Of the thread of the engine alone."""
+    """The sentences in one engine and in its queue. Used only by the engine thread."""
 
     def __init__(self, make_engine: Callable[[int], Engine], max_rows: int) -> None:
-        """`make_engine` is given the most hypotheses that may be in flight, see `Engine`."""
+        """`make_engine` receives the limit of hypotheses in flight, see `Engine`."""
         self._make_engine = make_engine
         self.max_rows = max_rows
+        """The limit of hypotheses in flight."""
+        self._suspects: Suspects | None = None  # after a failure, until all have been tried
         self.failures = 0
         """How often the engine has raised."""
-        self.short_of_memory = False
-        """Whether it was for want of memory the last time."""
-        self.waiting: Scheduler[Job] = Scheduler()
+        self.out_of_memory = False
+        """Whether the last failure was an out-of-memory error."""
+        self.queue: Scheduler[Job] = Scheduler()
         self.rows = 0
-        """Hypotheses of the sentences in the engine."""
+        """Number of hypotheses of the sentences in the engine."""
         self._engine: Engine | None = None
         self._members: dict[int, Member] = {}  # by the engine's ids
         self._ids: dict[Job, dict[int, int]] = {}  # by job and number: the engine's ids
-        self._trials: list[Group] = []  # suspects, to be tried in this order from the end
-        self._on_trial = False  # those in the engine are
-        self._rows_before = max_rows  # when the first of the suspects ran out of memory
-        self.begun: list[Job] = []
-        """Jobs whose first sentence went into the engine with the last step."""
+        self.started: list[Job] = []
+        """Jobs whose first sentence entered the engine in the last step."""
 
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self._members or self._trials or self.waiting.waiting)
+        return bool(self._members or self._suspects or self.queue.items)
 
     @property
     def sentences(self) -> int:
-        """Sentences in the engine."""
+        """Number of sentences in the engine."""
         return len(self._members)
 
     def warm_up(self, batches: Iterable[list[Request]]) -> None:
-        """Search some sentences, one batch after the other, in an engine that stays."""
+        """Create the engine and decode some sentences in it, one batch after the other."""
         self._engine = engine = self._make_engine(self.max_rows)
         for batch in batches:
             for request in batch:
@@ -104,62 +101,64 @@ class EngineRunner:
             while engine.busy:
                 engine.step()
 
-    def join(self, job: Job, params: RequestParams, now: float) -> None:
-        """Let the sentences of a planned job wait."""
-        self.waiting.push(job, [len(request.src) for request in job.requests], params, now)
+    def enqueue(self, job: Job, params: RequestParams, now: float) -> None:
+        """Queue the sentences of a planned job."""
+        self.queue.push(job, [len(request.src) for request in job.requests], params, now)
 
-    def leave(self, job: Job) -> None:
-        """Nobody wants the answer of `job` any more: what it has here is given up."""
-        self.waiting.drop(job)
-        for group in self._trials:
-            group.pop(job, None)
+    def cancel(self, job: Job) -> None:
+        """Remove all sentences of `job` from the queue and from the engine."""
+        self.queue.drop(job)
+        if self._suspects is not None:
+            self._suspects.discard(job)
         for id in self._ids.pop(job, {}).values():
             self._remove(id)
             if self._engine is not None:
                 self._engine.cancel(id)
 
     def step(self) -> list[Outcome]:
-        """Let sentences join and extend those in flight by one piece.
+        """Add queued sentences to the engine and extend those in flight by one piece.
 
-        Whatever the engine raises ends here; memory that is short leaves it fewer rows.
+        Handles every exception of the engine; running out of memory halves its limit of rows.
         """
         outcomes: list[Outcome] = []
-        self.begun = []
+        self.started = []
         try:
-            self._feed(outcomes)
+            self._fill(outcomes)
             if self._engine is not None and self._members:
                 outcomes += [self._outcome(event) for event in self._engine.step()]
             return outcomes
         except Exception as error:
             log.exception("the engine failed; the requests in it are tried again")
-            self.short_of_memory = is_out_of_memory(error)
+            self.out_of_memory = is_out_of_memory(error)
         # Outside of `except`, where the exception holds on to the engine's memory.
-        return outcomes + self._survive()
+        return outcomes + self._recover()
 
-    def _feed(self, outcomes: list[Outcome]) -> None:
-        """Fill the engine, with suspects first and alone."""
-        if self._members and self._on_trial:
+    def _fill(self, outcomes: list[Outcome]) -> None:
+        """Fill the engine from the queue, unless there are suspects, which are decoded alone."""
+        if self._suspects is not None and not self._members:
+            self._retry(self._suspects, outcomes)
+        if self._suspects is not None:
             return
-        self._on_trial = False
-        while self._trials and not self._members:
-            self._on_trial = True
-            for job, numbers in self._trials.pop().items():
+        while (head := self.queue.head()) is not None and self._fits(*head):
+            self._submit(*self.queue.pop(), outcomes)
+
+    def _retry(self, suspects: Suspects, outcomes: list[Outcome]) -> None:
+        """Give the next group of suspects, if there is one, to the engine, which is empty."""
+        while not self._members and (group := suspects.next_group()) is not None:
+            for job, numbers in group.items():
                 for number in numbers:
-                    self._put(job, number, outcomes)
-        if self._members and self._on_trial:
-            return
-        self._on_trial = False
-        while (head := self.waiting.head()) is not None and self._fits(*head):
-            self._put(*self.waiting.pop(), outcomes)
+                    self._submit(job, number, outcomes)
+        if not self._members:
+            self._suspects = None
 
     def _fits(self, job: Job, number: int) -> bool:
         beam = job.requests[number].options.beam_size
         return not self._members or self.rows + beam <= self.max_rows + LOOKAHEAD * beam
 
-    def _put(self, job: Job, number: int, outcomes: list[Outcome]) -> None:
+    def _submit(self, job: Job, number: int, outcomes: list[Outcome]) -> None:
         """Give a sentence to the engine."""
         request: Request = job.requests[number]
-        pending = -1  # should the engine raise, the sentence is among the suspects
+        pending = -1  # so that the sentence is among the suspects if the engine raises
         self._add(pending, job, number)
         if self._engine is None:
             self._engine = self._make_engine(self.max_rows)
@@ -167,14 +166,14 @@ class EngineRunner:
             id = self._engine.add(request)
         except RequestError as error:
             self._remove(pending)
-            self.leave(job)
-            outcomes.append(Failed(job, error))
+            self.cancel(job)
+            outcomes.append(JobFailed(job, error))
             return
         self._remove(pending)
         self._add(id, job, number)
-        if not job.ticket.started:
-            job.ticket.started = True
-            self.begun.append(job)
+        if not job.reply.started:
+            job.reply.started = True
+            self.started.append(job)
 
     def _add(self, id: int, job: Job, number: int) -> None:
         self._members[id] = job, number
@@ -192,31 +191,25 @@ class EngineRunner:
 
     def _outcome(self, event: Finished | Progress) -> Outcome:
         if isinstance(event, Progress):
-            return Grown(*self._members[event.id], event.stable_prefix)
-        return Found(*self._remove(event.id), event.hypotheses)
+            return SentenceProgress(*self._members[event.id], event.stable_prefix)
+        return SentenceFinished(*self._remove(event.id), event.hypotheses)
 
-    def _survive(self) -> list[Outcome]:
-        """The engine is in any state: try again with a new one, or give up who fails alone."""
+    def _recover(self) -> list[Outcome]:
+        """Discard the engine after a failure; its requests become suspects."""
         self.failures += 1
         self._engine = None
-        suspects: Group = {}
+        group: Group = {}
         for job, number in self._members.values():
-            suspects.setdefault(job, []).append(number)
+            group.setdefault(job, []).append(number)
         self._members, self._ids, self.rows = {}, {}, 0
-        tried, self._on_trial = self._on_trial, False
-        if not (tried or self._trials):
-            self._rows_before = self.max_rows
-        if self.short_of_memory:
+        if self._suspects is None:
+            self._suspects = Suspects(self.max_rows)
+        if self.out_of_memory:
             self.max_rows = max(self.max_rows // 2, 1)
-        if len(suspects) == 1 and tried:
-            (guilty,) = suspects
-            self.leave(guilty)
-            if self.short_of_memory:  # it needs more than there is; the others do not
-                self.max_rows = self._rows_before
-            return [Failed(guilty, EngineFailed())]
-        jobs = list(suspects)
-        half = len(jobs) // 2
-        for some in (jobs[half:], jobs[:half]):
-            if some:
-                self._trials.append({job: suspects[job] for job in some})
-        return []
+        culprit = self._suspects.failed(group)
+        if culprit is None:
+            return []
+        if self.out_of_memory:  # only this request needs more memory than there is
+            self.max_rows = self._suspects.rows_before
+        self.cancel(culprit)
+        return [JobFailed(culprit, EngineFailed())]

@@ -1,6 +1,6 @@
-"""EngineThread: the one thread that steps the engines of a worker, from its start to its stop.
+"""Engine thread: the thread that runs the engine loop of a worker, from start to stop.
 
-Others reach the engine loop only by calls that they send here; it makes them between two steps.
+Other threads reach the engine loop only through calls sent here, which run between two passes.
 """
 
 import logging
@@ -11,37 +11,37 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from service.engine.engine_loop import EngineLoop
-from service.engine.reply import Outbox
+from service.engine.reply import LoopNotifier
 from service.errors import EngineFailed, ShuttingDown
 
 log = logging.getLogger(__name__)
 
 JOIN_S = 5.0
-"""How long `stop` waits for the end of a step that should be over."""
+"""How long `stop` waits, after the drain time, for the current step to end."""
 
 
 class EngineThread:
-    """Runs an engine loop, and says whether it is well."""
+    """Runs an engine loop and reports whether it is alive and ready."""
 
-    def __init__(self, engine_loop: EngineLoop, outbox: Outbox, stuck_s: float) -> None:
-        """`stuck_s`: how long a step may take before `alive` is False."""
-        self._engine_loop, self._outbox, self._stuck_s = engine_loop, outbox, stuck_s
+    def __init__(self, engine_loop: EngineLoop, notifier: LoopNotifier, stuck_s: float) -> None:
+        """`stuck_s`: how long a pass may take before `alive` returns False."""
+        self._engine_loop, self._notifier, self._stuck_s = engine_loop, notifier, stuck_s
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._thread: Thread | None = None
-        self._gate = Lock()  # what is submitted comes before the call that stops, or not at all
+        self._submit_lock = Lock()  # work is queued before the call that stops, or refused
         self._open = False
         self._probing = False
-        # Written by the thread itself:
+        # Written only by the thread itself:
         self._idle = True
         self._stop_at: float | None = None
-        # By others too, when they send work to an idle thread:
-        self._beat = time.monotonic()  # of the last pass
+        # When the last pass ended; also set by other threads that send work to an idle one:
+        self._last_pass = time.monotonic()
 
     def start(self, warm_up: Callable[[], None]) -> None:
-        """Start the thread; returns after `warm_up`, which it makes first.
+        """Start the thread and return once it has run `warm_up`.
 
         Raises:
-            Exception: what `warm_up` raised.
+            Exception: whatever `warm_up` raised.
         """
         warm: SimpleQueue[Exception | None] = SimpleQueue()
         self._stop_at, self._idle = None, True
@@ -51,12 +51,15 @@ class EngineThread:
         if error is not None:
             self._thread.join()
             self._thread = None
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # else it would hold this frame, and the frame it and the engine
         self._open = True
 
     def stop(self, drain_s: float) -> None:
-        """Take nothing more, finish what is there within `drain_s`, fail the rest."""
-        with self._gate:
+        """Refuse new work, finish pending work within `drain_s` and fail the rest."""
+        with self._submit_lock:
             self._open = False
         if self._thread is None:
             return
@@ -65,47 +68,47 @@ class EngineThread:
         if self._thread.is_alive():
             log.error("the engine is stuck in a step: its thread is left behind")
             self._engine_loop.fail(ShuttingDown)
-            self._outbox.flush()
+            self._notifier.flush()
         self._thread = None
 
     def check_open(self) -> None:
-        """Make sure that work is taken.
+        """Check that new work is accepted.
 
         Raises:
-            ShuttingDown: it is not.
+            ShuttingDown: the thread is stopping or stopped.
         """
         if not self._open:
             raise ShuttingDown
 
     def submit(self, call: Callable[[], None]) -> None:
-        """Send a call that brings work.
+        """Send a call that adds work.
 
         Raises:
-            ShuttingDown: none is taken any more.
+            ShuttingDown: the thread is stopping or stopped.
         """
-        with self._gate:
+        with self._submit_lock:
             self.check_open()
             self.send(call)
 
     def send(self, call: Callable[[], None]) -> None:
-        """Let the thread make a call before its next step."""
+        """Have the thread make a call before its next step."""
         if self._idle and self._calls.empty():
-            self._beat = time.monotonic()
+            self._last_pass = time.monotonic()
         self._calls.put(call)
 
     def alive(self, now: float) -> bool:
-        """False if there is work, and no pass has ended for `stuck_s`, or the thread has."""
+        """Return False if the thread has died, or has work but no pass ended for `stuck_s`."""
         if self._thread is None:
             return True
         if not self._thread.is_alive():
             return False
         waiting = not self._idle or not self._calls.empty()
-        return not waiting or now - self._beat <= self._stuck_s
+        return not waiting or now - self._last_pass <= self._stuck_s
 
     def ready(self, now: float) -> bool:
-        """Whether work is taken, and something was translated since the engine last failed.
+        """Return whether work is accepted and the engine has recovered from its last failure.
 
-        While nothing was, each call lets the engine loop try again.
+        While it has not recovered, each call makes the engine loop probe it again.
         """
         if self._open and self._engine_loop.faulty and not self._probing:
             self._probing = True
@@ -125,14 +128,14 @@ class EngineThread:
             try:
                 self._pass()
             except Exception:
-                log.exception("the thread of the engine failed, and with it all requests")
+                log.exception("the engine thread failed, and with it all requests")
                 self._engine_loop.fail(EngineFailed)
-            self._outbox.flush()
+            self._notifier.flush()
         self._engine_loop.fail(ShuttingDown)
-        self._outbox.flush()
+        self._notifier.flush()
 
     def _pass(self) -> None:
-        """Take on what has come, wait for something if there is nothing to do, make a step."""
+        """Make the queued calls, waiting for one if there is no work, then run one pass."""
         if not self._engine_loop.busy:
             self._idle = self._calls.empty()
             call = self._calls.get()
@@ -141,8 +144,8 @@ class EngineThread:
         while not self._calls.empty():
             self._calls.get()()
         if self._engine_loop.busy:
-            self._engine_loop.turn()
-        self._beat = time.monotonic()
+            self._engine_loop.run_pass()
+        self._last_pass = time.monotonic()
 
     def _stop_by(self, at: float) -> None:
         self._stop_at = at

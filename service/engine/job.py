@@ -1,4 +1,4 @@
-"""Job: one request on its way through the thread of the engine."""
+"""Job: one request for translations, while the engine thread works on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,52 +8,52 @@ from model.decoding.request import Request
 from model.text.segmentation import Plan
 from model.translation.assemble import Prepared, Translation
 from service.engine.incremental_detokenizer import IncrementalDetokenizer
-from service.engine.reply import Ticket
+from service.engine.reply import PendingReply
 
 
 @dataclass(frozen=True, slots=True)
 class Unassembled:
-    """A text of many parts, all of them over. To put it together would hold up the engine."""
+    """A finished text of many sentences, which is assembled outside of the engine thread."""
 
     plan: Plan
     found: Sequence[Sequence[Hypothesis]]
-    """The hypotheses of each part."""
+    """The hypotheses of each sentence."""
 
 
 class Job:
-    """Texts to translate. But for its making, of the thread of the engine."""
+    """Texts to translate. Once created, it is used only by the engine thread."""
 
     def __init__(
         self,
-        ticket: Ticket[list[Translation | Unassembled]],
+        reply: PendingReply[list[Translation | Unassembled]],
         texts: Sequence[str],
         *,
         stream: bool,
         prepared: dict[int, Prepared],
     ) -> None:
-        """`prepared` has those of the texts, by number, that were taken apart already."""
-        self.ticket = ticket
-        self.options = ticket.params.options
-        self.aligned = "alignment" in ticket.params.details
+        """`prepared` holds the texts, by index, that are already split into sentences."""
+        self.reply = reply
+        self.options = reply.params.options
+        self.aligned = "alignment" in reply.params.details
         self.texts, self.stream = texts, stream
-        self.given = prepared
+        self.prepared = prepared
         self.plans: list[Plan] = []
-        self.requests: list[Request] = []  # of all texts, in order
-        self.text_of: list[int] = []  # by the number of a request
-        self.found: list[list[tuple[Hypothesis, ...]]] = []  # by text, for each of its parts
-        self.first: list[int] = []  # by text, the number of its first request
-        self.missing: list[int] = []  # by text, how many of its parts are not over
+        self.requests: list[Request] = []  # one for each sentence of all texts, in order
+        self.text_of: list[int] = []  # index of the text of each request
+        self.found: list[list[tuple[Hypothesis, ...]]] = []  # by text, for each of its sentences
+        self.first: list[int] = []  # by text, the index of its first request
+        self.missing: list[int] = []  # by text, the number of its unfinished sentences
         self.translations: list[Translation | Unassembled | None] = [None] * len(texts)
-        self.open = len(texts)  # texts that have no translation yet
+        self.open = len(texts)  # number of texts without a translation
         self.detokenizer: IncrementalDetokenizer | None = None
 
     @property
     def pieces(self) -> int:
-        """Source pieces of what is planned."""
+        """Number of source pieces of the texts planned so far."""
         return sum(len(request.src) for request in self.requests)
 
     def plan(self, plan: Plan, requests: list[Request]) -> None:
-        """How the next text is translated."""
+        """Add the plan of the next text and the requests for its sentences."""
         text = len(self.plans)
         self.plans.append(plan)
         self.first.append(len(self.requests))
@@ -62,11 +62,11 @@ class Job:
         self.found.append([()] * len(requests))
         self.missing.append(len(requests))
 
-    def find(self, number: int, hypotheses: tuple[Hypothesis, ...]) -> int | None:
-        """The request `number` is over.
+    def finish_sentence(self, number: int, hypotheses: tuple[Hypothesis, ...]) -> int | None:
+        """Record the hypotheses of the request `number`.
 
         Returns:
-            Which text is complete with it, if one is.
+            The index of the text that this completes; None if it completes none.
         """
         text = self.text_of[number]
         self.found[text][number - self.first[text]] = hypotheses

@@ -1,4 +1,4 @@
-"""Preprocess: texts are cut into sentences, for a short while between two steps."""
+"""Preprocess: cuts queued texts into sentences, in short time slices between engine steps."""
 
 import dataclasses
 import logging
@@ -18,34 +18,34 @@ from service.errors import EngineFailed
 
 log = logging.getLogger(__name__)
 
-MANY = 16
-"""Requests of more texts, or of more sentences, are work of the background."""
+MAX_INTERACTIVE = 16
+"""A request with more texts or sentences than this is background work."""
 SLICE_S = 0.002
-"""How long texts are taken apart at a time."""
+"""Time slice of preprocessing between two steps."""
 
 
 class Preprocessor:
-    """The jobs that wait to be taken apart. Of the thread of the engine, but for `prepare`."""
+    """Queues of jobs to preprocess. Used only by the engine thread, except for `prepare`."""
 
     def __init__(self, tokenizer: Tokenizer, phrases: Phrases, segmenter: Segmenter) -> None:
         self._tokenizer, self._phrases, self._segmenter = tokenizer, phrases, segmenter
-        self._few: deque[Job] = deque()
-        self._many: deque[Job] = deque()
+        self._small: deque[Job] = deque()
+        self._large: deque[Job] = deque()
 
     @property
-    def has_many(self) -> bool:
-        """Whether a job of many texts waits."""
-        return bool(self._many)
+    def has_large(self) -> bool:
+        """Whether a job with more than `MAX_INTERACTIVE` texts is queued."""
+        return bool(self._large)
 
-    def join(self, job: Job) -> None:
-        """Let `job` wait."""
-        (self._few if len(job.texts) <= MANY else self._many).append(job)
+    def enqueue(self, job: Job) -> None:
+        """Queue `job`."""
+        (self._small if len(job.texts) <= MAX_INTERACTIVE else self._large).append(job)
 
     def prepare(self, texts: Sequence[str], number: int, options: SearchOptions) -> Prepared:
-        """One of the `texts` of a request, taken apart. In any thread.
+        """Split one of the `texts` of a request into sentences. Safe to call from any thread.
 
         Raises:
-            RequestError: it cannot be translated so.
+            RequestError: the text cannot be translated with these options.
         """
         try:
             return prepare(texts[number], options, self._segmenter, self._phrases)
@@ -53,29 +53,33 @@ class Preprocessor:
             error.field = f"text.{number}" if len(texts) > 1 else "text"
             raise
 
-    def few(self) -> list[tuple[Job, Exception | None]]:
-        """Spend a while on jobs of few texts; those that are planned, or why one cannot be."""
-        return self._spend(self._few)
+    def plan_small(self) -> list[tuple[Job, Exception | None]]:
+        """Spend one time slice on jobs of few texts.
 
-    def many(self) -> list[tuple[Job, Exception | None]]:
-        """The same for jobs of many texts."""
-        return self._spend(self._many)
+        Returns:
+            The jobs that are planned now, and those that failed, with the error.
+        """
+        return self._plan_for_a_slice(self._small)
 
-    def _spend(self, jobs: deque[Job]) -> list[tuple[Job, Exception | None]]:
+    def plan_large(self) -> list[tuple[Job, Exception | None]]:
+        """Do the same for jobs of many texts."""
+        return self._plan_for_a_slice(self._large)
+
+    def _plan_for_a_slice(self, jobs: deque[Job]) -> list[tuple[Job, Exception | None]]:
         planned: list[tuple[Job, Exception | None]] = []
         end = time.monotonic() + SLICE_S
         while jobs:
             job = jobs[0]
             error: Exception | None = None
             try:
-                if not job.ticket.over and len(job.plans) < len(job.texts):
+                if not job.reply.done and len(job.plans) < len(job.texts):
                     self._plan(job)
             except RequestError as refusal:
                 error = refusal
             except Exception:
-                log.exception("a text could not be taken apart")
+                log.exception("a text could not be cut into sentences")
                 error = EngineFailed()
-            if job.ticket.over:
+            if job.reply.done:
                 jobs.popleft()
             elif error is not None or len(job.plans) == len(job.texts):
                 jobs.popleft()
@@ -85,14 +89,14 @@ class Preprocessor:
         return planned
 
     def _plan(self, job: Job) -> None:
-        """Take the next text of `job` apart."""
+        """Plan the next text of `job`."""
         number = len(job.plans)
-        ready = job.given.pop(number, None)
+        ready = job.prepared.pop(number, None)
         if ready is None:
             ready = self.prepare(job.texts, number, job.options)
         plan, requests = ready
         if job.stream:
             job.detokenizer = IncrementalDetokenizer(plan, self._tokenizer)
-            if len(requests) <= MANY:  # a longer one grows by sentences
+            if len(requests) <= MAX_INTERACTIVE:  # a longer text is streamed by sentences
                 requests = [dataclasses.replace(request, stream=True) for request in requests]
         job.plan(plan, requests)

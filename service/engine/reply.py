@@ -1,4 +1,4 @@
-"""Reply: the way back from the thread of the engine to the event loops that wait."""
+"""Reply: carries answers from the engine thread back to the event loops that await them."""
 
 import asyncio
 import logging
@@ -14,28 +14,28 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class Outbox:
-    """What the thread of the engine has to tell event loops.
+class LoopNotifier:
+    """Collects calls of the engine thread to event loops.
 
-    A loop is woken once for all that it is told at a time: waking costs more than telling.
+    Each `flush` wakes a loop once for all its calls, since waking it costs more than making them.
     """
 
     def __init__(self) -> None:
-        self._mail: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+        self._pending: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
 
-    def post(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        """Let `loop` make a call, with the next `flush`."""
-        self._mail.setdefault(loop, []).append(call)
+    def call_soon(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """Schedule a call on `loop`; the next `flush` delivers it."""
+        self._pending.setdefault(loop, []).append(call)
 
     def flush(self) -> None:
-        """Wake the loops that there is mail for."""
-        mail, self._mail = self._mail, {}
-        for loop, calls in mail.items():
-            with suppress(RuntimeError):  # closed: nobody is there who could be told
-                loop.call_soon_threadsafe(_make, calls)
+        """Deliver all pending calls, waking each loop once."""
+        pending, self._pending = self._pending, {}
+        for loop, calls in pending.items():
+            with suppress(RuntimeError):  # the loop is closed: nothing awaits the answer any more
+                loop.call_soon_threadsafe(_run_calls, calls)
 
 
-def _make(calls: Sequence[Callable[[], None]]) -> None:
+def _run_calls(calls: Sequence[Callable[[], None]]) -> None:
     for call in calls:
         try:
             call()
@@ -43,60 +43,68 @@ def _make(calls: Sequence[Callable[[], None]]) -> None:
             log.exception("an answer could not be handed over; the others are")
 
 
-class Ticket(Generic[Answer]):
-    """Who waits for an answer, and on what terms. To be made on the event loop that waits."""
+class PendingReply(Generic[Answer]):
+    """An answer that is awaited, and the parameters of its request.
 
-    def __init__(self, params: RequestParams, outbox: Outbox) -> None:
+    Must be created on the event loop that awaits it.
+    """
+
+    def __init__(self, params: RequestParams, notifier: LoopNotifier) -> None:
         self.params = params
         self.arrival = time.monotonic()
-        self.over = False
-        """Answered, failed or given up. Of the thread of the engine, as all that follows."""
+        self.done = False
+        """Answered, failed or cancelled. Used only by the engine thread, like the next three."""
         self.started = False
-        self.joined: float | None = None
-        """When its first sentence was in an engine, by `time.monotonic`."""
-        self.found: float | None = None
-        """When its last sentence was over."""
-        self._outbox = outbox
+        self.joined_at: float | None = None
+        """When its first sentence entered an engine, by `time.monotonic`."""
+        self.decoded_at: float | None = None
+        """When its last sentence was finished."""
+        self._notifier = notifier
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[Answer] = self._loop.create_future()
-        """Of the event loop."""
-        self.news: asyncio.Queue[str | None] = asyncio.Queue()
-        """Of the event loop: what a stream has to say, and None when the answer is there."""
+        """Used only on the event loop, like `partials`."""
+        self.partials: asyncio.Queue[str | None] = asyncio.Queue()
+        """Partial answers of a stream, and None once the answer is complete."""
 
-    def give(self, answer: Answer) -> None:
-        """Send the answer. Whoever has left does not get it, and that is no error."""
+    def finish(self, answer: Answer) -> None:
+        """Send the answer. It is dropped if the client has left."""
         self._end(lambda: self.answer.set_result(answer))
 
     def fail(self, error: Exception) -> None:
-        """Send an error in place of the answer."""
-        self._end(lambda: self.answer.set_exception(error))
+        """Send an error in place of the answer.
 
-    def tell(self, text: str) -> None:
-        """Send the beginning of the answer."""
-        self._outbox.post(self._loop, lambda: self.news.put_nowait(text))
+        Without the frames that it came through: they hold the work whose answer it becomes, and
+        that would be a cycle.
+        """
+        self._end(lambda: self.answer.set_exception(error.with_traceback(None)))
 
-    def correct(self, texts: Iterable[str], pieces: int) -> None:
-        """Say how many source pieces these texts of the request have."""
+    def send_partial(self, text: str) -> None:
+        """Send the stable prefix of the answer."""
+        self._notifier.call_soon(self._loop, lambda: self.partials.put_nowait(text))
+
+    def count_pieces(self, texts: Iterable[str], pieces: int) -> None:
+        """Replace the bytes reserved for these texts by the number of their source pieces."""
         bytes_ = sum(len(text.encode()) for text in texts)
 
-        def tell() -> None:
-            if not self.answer.done():  # else it has given its room back already
-                self.params.admitted.correct(bytes_, pieces)
+        def correct() -> None:
+            if not self.answer.done():  # otherwise the reservation is already released
+                self.params.reservation.count_pieces(bytes_, pieces)
 
-        self._outbox.post(self._loop, tell)
+        self._notifier.call_soon(self._loop, correct)
 
-    def measured(self, pieces: int, seconds: float) -> None:
-        """Say how fast the engine is."""
-        self._outbox.post(self._loop, lambda: self.params.admitted.measured(pieces, seconds))
+    def record_speed(self, pieces: int, seconds: float) -> None:
+        """Report a measurement of the engine's speed to the admission control."""
+        reservation = self.params.reservation
+        self._notifier.call_soon(self._loop, lambda: reservation.record_speed(pieces, seconds))
 
     def _end(self, settle: Callable[[], None]) -> None:
-        if self.over:
+        if self.done:
             return
-        self.over = True
+        self.done = True
 
         def deliver() -> None:
             if not self.answer.done():  # cancelled
                 settle()
-            self.news.put_nowait(None)
+            self.partials.put_nowait(None)
 
-        self._outbox.post(self._loop, deliver)
+        self._notifier.call_soon(self._loop, deliver)

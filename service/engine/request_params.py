@@ -1,35 +1,36 @@
-"""Request parameters: all that a request for work says besides its texts, from route to engine."""
+"""Request parameters: everything a request specifies besides its texts, from route to engine."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from model.decoding.options import SearchOptions
-from service.limits.admission import Admitted
+from service.limits.admission import Reservation
 
 LOWEST, HIGHEST = 0, 9
-"""Priorities."""
+"""Range of priorities."""
 
 Detail = Literal["scores", "tokens", "alignment", "attention"]
-"""What can be told of a translation besides its text."""
+"""What an answer can contain besides its text."""
 DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestParams:
-    """How a request is searched, on whose behalf, how urgently and until when, and what is told."""
+    """Search options, client, priority, deadline and requested details of one request."""
 
     options: SearchOptions
-    """Those of the model, with what the request has in their place."""
-    admitted: Admitted
-    """Its room in the server."""
-    key: str = ""
-    """The name of the API key; all clients without one are one."""
+    """The defaults of the model, overridden by the options of the request."""
+    reservation: Reservation
+    """The room that the request takes in the server."""
+    client: str = ""
+    """Whom the request is counted for when clients share the engine, see `Client.id`."""
     priority: int = 5
     """From `LOWEST` to `HIGHEST`."""
     deadline: float | None = None
-    """By the clock `time.monotonic`; after it nobody wants the answer."""
+    """When the answer stops being useful, by `time.monotonic`."""
     document: bool = False
-    """Of many sentences, which together may not hold up requests of few."""
+    """Whether it has so many sentences that it must not delay short requests."""
     details: Collection[Detail] = DETAILS
-    """What is asked back. Alignments that nobody asks for are not made, for they take time."""
+    """What the answer contains besides its text. Alignments take time, so they are computed only
+    on request."""

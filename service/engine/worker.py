@@ -1,25 +1,26 @@
-"""Worker: one model being served, as coroutines that await its answers.
+"""Worker: one model being served, with coroutines that await its answers.
 
-A request joins the sentences in flight at the next step and is answered at the step that ends its
-last sentence. Neither torch nor the tokenizer runs on the event loop: everything between a text and
-its translation happens in the thread of the engine, but that texts of unusual length are taken
-apart, and put together again, in a thread of their own.
+The sentences of a request join those in flight at the next step, and the request is answered at the
+step that finishes its last sentence (continuous batching). Neither torch nor the tokenizer runs on
+the event loop: everything between a text and its translation happens in the engine thread, except
+that unusually long texts are cut into sentences and assembled again in a thread of their own.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from model.checkpoint.checkpoint import Checkpoint
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
-from model.decoding.precision.precision import runnable
+from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.selftest import rows_are_independent
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
@@ -30,7 +31,7 @@ from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
 from service.engine.job import Job, Unassembled
 from service.engine.preprocess import Preprocessor
-from service.engine.reply import Outbox, Ticket
+from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
 from service.observability.metrics import Metrics
@@ -40,27 +41,27 @@ log = logging.getLogger(__name__)
 
 STUCK_S = 60.0
 LARGE = 2_000
-"""Characters from which on a text is taken apart in a thread of its own."""
+"""A text with more characters is cut into sentences in a thread of its own."""
 ROWS = {"cpu": 160, "cuda": 640}
-"""Hypotheses in flight in each engine, by the kind of device."""
+"""Limit of hypotheses in flight in each engine, by kind of device."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stats:
-    """What a worker is doing."""
+    """Queue lengths and slots of a worker."""
 
     waiting: int
-    """Sentences that wait for an engine."""
+    """Number of sentences queued for an engine."""
     waiting_pieces: int
-    """Source pieces in them."""
+    """Number of source pieces in them."""
     in_use: int
-    """Sentences in the engines."""
+    """Number of sentences in the engines."""
     slots: int
-    """Sentences that fit into the engines with the default options."""
+    """Number of sentences that fit into the engines with the default options."""
 
 
 class Worker:
-    """Translates for many clients at once. What one gets does not depend on the others."""
+    """Translates for many clients at once. No answer depends on the other requests."""
 
     def __init__(
         self,
@@ -78,18 +79,18 @@ class Worker:
     ) -> None:
         """
         Args:
-            name: what clients call the model.
+            name: the name of the model in requests.
             device, dtype: where and in what precision the network computes.
-            shortlist: of the checkpoint, if it is to be used.
-            defaults: the options of requests that bring none; those of the checkpoint if None.
-            profile: what the model does with text; that of the checkpoint if None.
-            stuck_s: how long a step may take before `alive` is False.
-            max_rows: hypotheses in flight in each of the two engines; see `ROWS` if None.
-            metrics: where the engines write what they do; metrics of its own if None.
+            shortlist: the shortlist of the checkpoint, if it is to be used.
+            defaults: options of requests that specify none; those of the checkpoint if None.
+            profile: task and languages of the model; those of the checkpoint if None.
+            stuck_s: how long a step may take before `alive` returns False.
+            max_rows: limit of hypotheses in each of the two engines; see `ROWS` if None.
+            metrics: receives the metrics of the engines; a new, private one if None.
 
         Raises:
             RequestError: the default options allow more target pieces than any engine has room for,
-                or ask for other languages than those of the model.
+                or ask for languages other than those of the model.
         """
         self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
         self.options = checkpoint.search if defaults is None else defaults
@@ -97,9 +98,8 @@ class Worker:
         self._phrases = Phrases(checkpoint.tokenizer)
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
-        self._shortlist = shortlist
         self.limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
-        """Source pieces of a sentence."""
+        """The most source pieces of a sentence."""
         self.profile = checkpoint.profile if profile is None else profile
         self._segmenter = Segmenter(checkpoint.tokenizer, self.limit, self.profile)
         self._max_length = room_for(self.options, self.limit)
@@ -110,81 +110,90 @@ class Worker:
         self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         self._engine_loop = EngineLoop(
-            self._new_engine,
+            _maker(
+                self._network,
+                max_source=self.limit,
+                max_length=self._max_length,
+                continues=self._phrases.spelling.continues,
+                shortlist=shortlist,
+            ),
             checkpoint.tokenizer,
             self._preprocessor,
             scorer,
             rows,
             (metrics or Metrics()).engine(name),
         )
-        self._outbox = Outbox()
-        self._thread = EngineThread(self._engine_loop, self._outbox, stuck_s)
+        self._notifier = LoopNotifier()
+        self._thread = EngineThread(self._engine_loop, self._notifier, stuck_s)
 
     def start(self) -> None:
-        """Begin to translate; returns when everything is warm.
+        """Start the engine thread and return once it is warm.
 
         Raises:
-            Exception: whatever the first translation raised. The worker is stopped then.
+            Exception: whatever the first translation raised. The worker is then stopped.
         """
         if self._device.type == "cpu" and not rows_are_independent(self._network, self._dtype):
             log.warning("on this machine the last bits of a score depend on the other requests")
         self._thread.start(partial(self._engine_loop.warm_up, self.options, self.limit))
 
     def stop(self, drain_s: float = 0.0) -> None:
-        """Take no more requests, finish those that are there within `drain_s`, fail the rest.
+        """Refuse new requests, finish pending ones within `drain_s` and fail the rest.
 
-        Blocks until that is done: not for the event loop, where the answers are awaited.
+        It blocks until that is done, so it must not be called on the event loop that awaits the
+        answers.
         """
         self._thread.stop(drain_s)
 
     async def translate(self, texts: Sequence[str], params: RequestParams) -> list[Translation]:
-        """The translations of `texts`, in their order. If cancelled, they leave the engine.
+        """Translate `texts`, in order. Cancelling this removes them from the engine.
 
         Raises:
             RequestError: the options allow more target pieces than the engine has room for, or
-                demand what these texts, or this model, cannot have.
-            DeadlinePassed: that of `params` came first.
+                cannot be satisfied for these texts or this model.
+            DeadlinePassed: the deadline of `params` passed first.
             ShuttingDown: `stop` was called.
             EngineFailed: this request makes the engine fail.
         """
-        job = await self._job(texts, params, stream=False)
+        job = await self._make_job(texts, params, stream=False)
         self._thread.submit(partial(self._engine_loop.add_job, job))
         reached(Phase.SUBMITTED)
         try:
-            answer = await job.ticket.answer
-            translations = [await self._whole(each, job) for each in answer]
-            _phases(job.ticket)
+            answer = await job.reply.answer
+            translations = [await self._assembled(each, job) for each in answer]
+            _record_phases(job.reply)
             return translations
         finally:
-            self._see_off(job)
+            self._release(job)
+            del job  # see `_release`
 
     async def stream(
         self, text: str, params: RequestParams
     ) -> AsyncGenerator[str | Translation, None]:
-        """The beginning of the translation, longer each time, and then all of it.
+        """Yield growing prefixes of the translation, and at the end all of it.
 
-        Each text is a prefix of the final one, and the last word that may still grow is left out.
+        Each string is a prefix of the final text, without its last word, which may still grow.
 
         Raises:
             RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
-        job = await self._job([text], params, stream=True)
+        job = await self._make_job([text], params, stream=True)
         self._thread.submit(partial(self._engine_loop.add_job, job))
         reached(Phase.SUBMITTED)
         try:
-            while (prefix := await job.ticket.news.get()) is not None:
+            while (prefix := await job.reply.partials.get()) is not None:
                 yield prefix
-            (answer,) = await job.ticket.answer
-            translation = await self._whole(answer, job)
-            _phases(job.ticket)
+            (answer,) = await job.reply.answer
+            translation = await self._assembled(answer, job)
+            _record_phases(job.reply)
             yield translation
         finally:
-            self._see_off(job)
+            self._release(job)
+            del job  # see `_release`
 
     async def score(
         self, sources: Sequence[str], targets: Sequence[str], params: RequestParams
     ) -> list[Scored]:
-        """How probable each target is, given its source. Of the options the length penalty counts.
+        """Score each target, given its source. Only the length penalty of the options matters.
 
         Raises:
             RequestError: a text is too long to be scored.
@@ -194,38 +203,39 @@ class Worker:
         as_pieces = await asyncio.to_thread(
             encode_pairs, self._segmenter.encode, self.tokenizer, sources, targets
         )
-        ticket: Ticket[list[Scored]] = Ticket(params, self._outbox)
-        pairs = ScoreJob(ticket, [*sources, *targets], as_pieces)
+        reply: PendingReply[list[Scored]] = PendingReply(params, self._notifier)
+        pairs = ScoreJob(reply, [*sources, *targets], as_pieces)
         self._thread.submit(partial(self._engine_loop.add_pairs, pairs))
         try:
-            return await pairs.ticket.answer
+            return await pairs.reply.answer
         finally:
-            self._see_off(pairs)
+            self._release(pairs)
+            del pairs  # see `_release`
 
     def alive(self, now: float) -> bool:
-        """False if there is work, and no step has ended for `stuck_s`; `now` by time.monotonic."""
+        """Return False if it has work but made no step for `stuck_s`; `now` is time.monotonic."""
         return self._thread.alive(now)
 
     def ready(self) -> bool:
-        """Whether it takes requests, and has translated since the engine last failed.
+        """Return whether it accepts requests and has recovered from the last engine failure.
 
-        While it has not, each call lets it try again with a single piece.
+        While it has not recovered, each call makes it try again with a single piece.
         """
         return self._thread.ready(time.monotonic())
 
     def stats(self) -> Stats:
-        """What it is doing."""
+        """Return the current queue lengths and slots."""
         engine_loop = self._engine_loop
         slots = max(1, engine_loop.interactive.max_rows // self.options.beam_size)
         return Stats(
-            waiting=engine_loop.interactive.waiting.waiting + engine_loop.bulk.waiting.waiting,
-            waiting_pieces=engine_loop.interactive.waiting.pieces + engine_loop.bulk.waiting.pieces,
+            waiting=engine_loop.interactive.queue.items + engine_loop.bulk.queue.items,
+            waiting_pieces=engine_loop.interactive.queue.pieces + engine_loop.bulk.queue.pieces,
             in_use=engine_loop.interactive.sentences + engine_loop.bulk.sentences,
             slots=slots + max(1, engine_loop.bulk.max_rows // self.options.beam_size),
         )
 
-    async def _job(self, texts: Sequence[str], params: RequestParams, *, stream: bool) -> Job:
-        """A job for the engine's thread, with those texts cut that would hold it up."""
+    async def _make_job(self, texts: Sequence[str], params: RequestParams, *, stream: bool) -> Job:
+        """Make a job for the engine thread, with long texts already cut into sentences."""
         options = params.options
         check_room(options, self.limit, self._max_length)
         check_languages(options, self.profile)
@@ -236,43 +246,65 @@ class Worker:
                 prepared[number] = await asyncio.to_thread(
                     self._preprocessor.prepare, texts, number, options
                 )
-        ticket: Ticket[list[Translation | Unassembled]] = Ticket(params, self._outbox)
-        return Job(ticket, texts, stream=stream, prepared=prepared)
+        reply: PendingReply[list[Translation | Unassembled]] = PendingReply(params, self._notifier)
+        return Job(reply, texts, stream=stream, prepared=prepared)
 
-    async def _whole(self, answer: Translation | Unassembled, job: Job) -> Translation:
-        """A text put together, if that is not done."""
+    async def _assembled(self, answer: Translation | Unassembled, job: Job) -> Translation:
+        """Return the translation of one text, assembling it first if necessary."""
         if isinstance(answer, Translation):
             return answer
         n_best = job.options.n_best
-        put_together = partial(
+        assemble_answer = partial(
             assemble, answer.plan, answer.found, n_best, self.tokenizer, aligned=job.aligned
         )
-        return await asyncio.to_thread(put_together)
+        return await asyncio.to_thread(assemble_answer)
 
-    def _see_off(self, work: Job | ScoreJob) -> None:
-        """The client waits no longer: with its answer, or because it has left."""
-        answer = work.ticket.answer
+    def _release(self, work: Job | ScoreJob) -> None:
+        """Clean up after a request that was answered, or cancel its work if its client has left.
+
+        The caller then forgets `work`: an error in its answer holds the frames that it has passed
+        through, and a frame that held the work would close a cycle, which keeps the texts alive.
+        """
+        answer = work.reply.answer
         if answer.done() and not answer.cancelled():
-            answer.exception()  # looked at, or asyncio complains that nobody did
+            answer.exception()  # retrieved, since asyncio warns of an exception that never was
         else:
             answer.cancel()
-            self._thread.send(partial(self._engine_loop.leave, work))
+            self._thread.send(partial(self._engine_loop.cancel, work))
 
-    def _new_engine(self, max_rows: int) -> Engine:
+
+def _maker(
+    network: Runnable,
+    *,
+    max_source: int,
+    max_length: int,
+    continues: Tensor,
+    shortlist: Shortlist | None,
+) -> Callable[[int], Engine]:
+    """A function that makes engines, given `max_rows`.
+
+    A method would hold its worker, and nothing that a worker has may: one that has been replaced is
+    freed when the last reference to it goes, for Python does not collect cycles because of the size
+    of their tensors.
+    """
+
+    def make(max_rows: int) -> Engine:
         return Engine(
-            self._network,
+            network,
             max_rows=max_rows,
-            max_source=self.limit,
-            max_length=self._max_length,
-            continues=self._phrases.spelling.continues,
-            shortlist=self._shortlist,
+            max_source=max_source,
+            max_length=max_length,
+            continues=continues,
+            shortlist=shortlist,
         )
 
+    return make
 
-def _phases(ticket: Ticket[list[Translation | Unassembled]]) -> None:
-    """Write down in the record of the request when the engine had it."""
-    if ticket.joined is not None:
-        reached(Phase.JOINED, ticket.joined)
-    if ticket.found is not None:
-        reached(Phase.FOUND, ticket.found)
+
+def _record_phases(reply: PendingReply[list[Translation | Unassembled]]) -> None:
+    """Record in the request's record when it entered and left the engine."""
+    if reply.joined_at is not None:
+        reached(Phase.JOINED, reply.joined_at)
+    if reply.decoded_at is not None:
+        reached(Phase.DECODED, reply.decoded_at)
     reached(Phase.ASSEMBLED)

@@ -1,1 +1,1 @@
-"""Who may use the server, how often, and how much work it takes."""
+"""Limits: API keys, the rate of each key, and how much work the server accepts."""

@@ -1,108 +1,198 @@
-"""Admission: how much work the whole server takes on, decided before a body is parsed.
+"""Admission: limits the outstanding work of the whole server, before a body is parsed.
 
-The bytes of a body are an upper bound of the source pieces in it, since every piece stands for a
-byte at least. They are reserved at once, so that a burst is refused at the door and not after it
-has been tokenised, and corrected when the pieces are known. Everything here is the event loop's.
+The bytes of a body are an upper bound on its source pieces, since every piece stands for at least
+one byte. They are reserved as they arrive, so that a burst is refused before it is tokenized, and
+replaced by the number of pieces when that is known. A large answer counts as well, until the client
+has read it. Everything here runs on the event loop.
 
-A client that fills the server must not lock out the others: with k API keys at work each has a k-th
-of the room, whatever the others hold. So a server that somebody filled before others came holds
-more than its limits for a while: with k keys at most 1 + 1/2 + ... + 1/k times as much.
+Short and long requests have pools of their own, so that long work can never keep short work out.
+In each pool, a client that fills it must not lock out the others: each of k active clients has a
+k-th of the room, whatever the others hold. A pool that one client has filled therefore exceeds its
+limits for a while when others arrive: with k clients by a factor of at most 1 + 1/2 + ... + 1/k.
 """
 
 import math
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 from service.errors import Overloaded
-from service.limits.api_keys import ANYBODY
+from service.limits.clients import Client
 
-MEMORY = 0.9
-"""Share of the measured speed that a new measurement leaves of the old one."""
-FIRST_SPEED = 1_000.0
-"""Pieces a second, until there is a measurement."""
+SHORT_BYTES = 4_096
+"""A request is short if neither its body nor its answer takes more."""
+ANSWER_BYTES_PER_PIECE = 8
+"""Bytes of an answer that count as much as a source piece. Hypotheses take ten times their JSON."""
+SPEED_DECAY = 0.9
+"""Weight of the old value in the exponential moving average of the speed."""
+INITIAL_SPEED = 1_000.0
+"""Pieces per second that are assumed before the first measurement."""
 
 
 class Admission:
-    """Requests accepted and not yet answered, and the source pieces in them."""
+    """Counts the requests accepted and not yet answered, and their source pieces."""
 
     def __init__(self, max_requests: int, max_pieces: int) -> None:
-        self._max_requests, self._max_pieces = max_requests, max_pieces
-        self.requests = 0
-        self.pieces = 0
-        self._held: dict[str, _Held] = {}
-        self._speed = FIRST_SPEED
+        """Both limits hold for each of the two pools."""
+        self._short = _Pool(max_requests, max_pieces)
+        self._long = _Pool(max_requests, max_pieces)
+        self._speed = INITIAL_SPEED
 
-    def enter(self, bytes_: int, key: str = ANYBODY) -> "Admitted":
-        """Reserve room for a request with this API key whose body has `bytes_` bytes.
+    @property
+    def requests(self) -> int:
+        """Requests accepted and not yet answered."""
+        return self._short.requests + self._long.requests
 
-        A request that alone is larger than the limit is let in when nothing else is there.
+    @property
+    def pieces(self) -> int:
+        """Source pieces in them; their bytes until the pieces are known, and of bodies to come."""
+        return self._short.pieces + self._long.pieces
 
-        Raises:
-            Overloaded: there is no room; it says when there may be.
-        """
-        own = self._held.get(key, _Held())
-        keys = len(self._held | {key: own})
-        alone = self.requests == 0
-        free = self._fits(self.requests, self.pieces + bytes_, 1)
-        if not (alone or free or self._fits(own.requests, own.pieces + bytes_, keys)):
-            raise Overloaded(
-                "The server has as much work as it takes. Try again later.",
-                retry_after_s=self.wait_s(),
-            )
-        return Admitted(self, self._held.setdefault(key, own), key, bytes_)
+    def reservation(self, client: Client) -> "Reservation":
+        """Return the reservation of a new request of `client`, which is empty yet."""
+        return Reservation(self, client)
 
-    def _fits(self, requests: int, pieces: int, shared_by: int) -> bool:
-        """Whether one request more, to make up so many pieces, fits into a share of the room."""
-        return (
-            requests + 1 <= self._max_requests / shared_by
-            and pieces <= self._max_pieces / shared_by
-        )
-
-    def _take(self, held: "_Held", requests: int, pieces: int) -> None:
-        self.requests += requests
-        self.pieces += pieces
-        held.requests += requests
-        held.pieces += pieces
+    def pool(self, size: int) -> "_Pool":
+        """Return the pool for a request of `size` bytes."""
+        return self._short if size <= SHORT_BYTES else self._long
 
     def wait_s(self) -> int:
-        """Seconds until what is there now is done, by the measured speed; 1 to 60."""
+        """Estimate the seconds until the current work is done, by the measured speed; 1 to 60."""
         return min(max(math.ceil(self.pieces / self._speed), 1), 60)
 
-    def measured(self, pieces: int, seconds: float) -> None:
-        """So many pieces were finished in so much time while there was work."""
+    def record_speed(self, pieces: int, seconds: float) -> None:
+        """Update the measured speed: `pieces` were finished in `seconds` of computing."""
         if seconds > 0:
-            self._speed = MEMORY * self._speed + (1 - MEMORY) * pieces / seconds
+            self._speed = SPEED_DECAY * self._speed + (1 - SPEED_DECAY) * pieces / seconds
 
 
 @dataclass(slots=True)
 class _Held:
-    """What the requests of one key hold."""
+    """What reservations hold."""
 
     requests: int = 0
     pieces: int = 0
 
 
-class Admitted:
-    """The room of one request, given back at the end of the `with`."""
+class _Pool:
+    """The room for short requests, or for long ones."""
 
-    def __init__(self, admission: Admission, held: _Held, key: str, pieces: int) -> None:
-        self._admission, self._held, self._key = admission, held, key
-        self._pieces = pieces
-        admission._take(held, 1, pieces)
+    def __init__(self, max_requests: int, max_pieces: int) -> None:
+        self._max_requests, self._max_pieces = max_requests, max_pieces
+        self.requests = 0
+        self.pieces = 0
+        self._held: dict[Client, _Held] = {}
 
-    def correct(self, bytes_: int, pieces: int) -> None:
-        """Texts of the request with so many bytes have so many source pieces: these are reserved.
+    def fits(self, client: Client, mine: _Held, requests: int, pieces: int) -> bool:
+        """Return whether a reservation that holds `mine` may hold so much more.
 
-        The rest of the request, of which the pieces are not known yet, stays reserved as it is.
+        A request that is larger than the limit by itself fits while nothing else is there.
         """
-        self._admission._take(self._held, 0, pieces - bytes_)
-        self._pieces += pieces - bytes_
+        if (self.requests, self.pieces) == (mine.requests, mine.pieces):
+            return True
+        own = self._held.get(client, _Held())
+        clients = len(self._held) + (client not in self._held)
+        own_requests, own_pieces = own.requests + requests, own.pieces + pieces
+        free = self._within(self.requests + requests, self.pieces + pieces, 1)
+        if free and self._within(own_requests, own_pieces, client.least_divisor):
+            return True
+        return self._within(own_requests, own_pieces, max(clients, client.least_divisor))
 
-    def measured(self, pieces: int, seconds: float) -> None:
-        """See `Admission.measured`."""
-        self._admission.measured(pieces, seconds)
+    def _within(self, requests: int, pieces: int, divisor: int) -> bool:
+        return requests <= self._max_requests / divisor and pieces <= self._max_pieces / divisor
 
-    def __enter__(self) -> "Admitted":
+    def take(self, client: Client, requests: int, pieces: int) -> None:
+        """Reserve so much more for `client`, or less."""
+        own = self._held.setdefault(client, _Held())
+        for held in (self, own):
+            held.requests += requests
+            held.pieces += pieces
+        if not (own.requests or own.pieces):
+            del self._held[client]
+
+
+class Reservation:
+    """The room reserved for one request, released at the end of the `with`."""
+
+    def __init__(self, admission: Admission, client: Client) -> None:
+        self._admission, self._client = admission, client
+        self._pool = admission.pool(0)
+        self._mine = _Held()
+
+    def announce(self, size: int) -> None:
+        """Check that a body of `size` bytes would find room now. Nothing is reserved for it.
+
+        Raises:
+            Overloaded: there is no room; it says when to try again.
+        """
+        pool = self._admission.pool(size)
+        if not pool.fits(self._client, _Held(), 1, size):
+            self._refuse()
+
+    def receive(self, size: int) -> None:
+        """Reserve room for the `size` bytes of the body that have arrived, if that is a long one.
+
+        Raises:
+            Overloaded: there is no room; it says when to try again.
+        """
+        if size > SHORT_BYTES:
+            self._resize(self._admission.pool(size), 0, size)
+
+    def accept(self, size: int) -> None:
+        """Count the request, whose body of `size` bytes is complete.
+
+        Raises:
+            Overloaded: there is no room; it says when to try again.
+        """
+        self._resize(self._admission.pool(size), 1, size)
+
+    def expect(self, answer_bytes: int) -> None:
+        """Reserve room for an answer of about so many bytes.
+
+        Raises:
+            Overloaded: there is no room; it says when to try again.
+        """
+        size = self._mine.pieces + answer_bytes // ANSWER_BYTES_PER_PIECE
+        self._resize(self._admission.pool(size), 1, size)
+
+    def _resize(self, pool: _Pool, requests: int, pieces: int) -> None:
+        """Hold this much, in this pool, in place of what is held."""
+        before = self._pool, self._mine
+        self._release()
+        if not pool.fits(self._client, self._mine, requests, pieces):
+            self._pool, held = before
+            self._hold(held.requests, held.pieces)
+            self._refuse()
+        self._pool = pool
+        self._hold(requests, pieces)
+
+    def _hold(self, requests: int, pieces: int) -> None:
+        self._mine = _Held(requests, pieces)
+        self._pool.take(self._client, requests, pieces)
+
+    def _release(self) -> None:
+        self._pool.take(self._client, -self._mine.requests, -self._mine.pieces)
+        self._mine = _Held()
+
+    def _refuse(self) -> None:
+        raise Overloaded(
+            "The server has as much work as it takes. Try again later.",
+            retry_after_s=self._admission.wait_s(),
+        )
+
+    def count_pieces(self, bytes_: int, pieces: int) -> None:
+        """Replace `bytes_` of the reservation by the number of source pieces that they turned into.
+
+        The rest of the request, whose pieces are not yet known, stays reserved as bytes.
+        """
+        self._mine.pieces += pieces - bytes_
+        self._pool.take(self._client, 0, pieces - bytes_)
+
+    def record_speed(self, pieces: int, seconds: float) -> None:
+        """See `Admission.record_speed`."""
+        self._admission.record_speed(pieces, seconds)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -111,6 +201,4 @@ class Admitted:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._admission._take(self._held, -1, -self._pieces)
-        if not self._held.requests:
-            del self._admission._held[self._key]
+        self._release()

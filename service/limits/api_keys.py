@@ -1,6 +1,6 @@
-"""API keys: who may use the server, and who may also administer it.
+"""API keys: authenticates clients and administrators.
 
-Keys are kept as SHA-256 and compared in constant time. Only their names ever leave this file.
+Keys are kept as SHA-256 hashes and compared in constant time. Only their names leave this module.
 """
 
 import hashlib
@@ -15,19 +15,19 @@ from model.io.lines import whole_text
 from service.errors import Forbidden, Unauthenticated
 from service.settings import PREFIX, Settings
 
-ANYBODY = ""
-"""The name under which clients are served where there are no keys."""
+ANONYMOUS = ""
+"""Name of the clients of a server that needs no key."""
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""Names of keys stand in logs."""
+"""Allowed names of keys; they appear in logs."""
 
 HASHED = "sha256:"
-"""Begins a key of which only the hash is written down."""
+"""Prefix of a key that is given as its hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class APIKey:
-    """A key of which the server knows only the hash."""
+    """Name and hash of a key."""
 
     name: str
     digest: bytes
@@ -40,7 +40,7 @@ class APIKeys:
     def __init__(self, keys: list[APIKey]) -> None:
         """
         Raises:
-            ConfigError: one key has two names, or is a key of both kinds.
+            ConfigError: one key has two names, or is both a client key and an admin key.
         """
         names: dict[bytes, APIKey] = {}
         for key in keys:
@@ -55,12 +55,12 @@ class APIKeys:
 
     @property
     def needed(self) -> bool:
-        """Whether a request without a key is refused."""
+        """Whether requests without a key are refused."""
         return not self._open
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "APIKeys":
-        """The keys that the settings hold or name a file of.
+        """Read the keys from the settings and from the files that they name.
 
         Raises:
             ConfigError: a file cannot be read, or an entry is not `name: key`.
@@ -71,29 +71,29 @@ class APIKeys:
             secret = settings.admin_keys if admin else settings.api_keys
             path = settings.admin_keys_file if admin else settings.api_keys_file
             if secret is not None:
-                keys += _some(
+                keys += _require_keys(
                     secret.get_secret_value().split(","), f"{PREFIX}{name.upper()}", admin
                 )
             if path is not None:
-                keys += _some(_read(path, name).splitlines(), str(path), admin)
+                keys += _require_keys(_read(path, name).splitlines(), str(path), admin)
         return cls(keys)
 
     def authenticate(self, header: str | None) -> str:
-        """The name of the key in the header `Authorization`, `ANYBODY` where none is needed.
+        """Return the name of the key in an `Authorization` header; `ANONYMOUS` if none is needed.
 
         Raises:
-            Unauthenticated: there is no key, though one is needed, or it is not known.
+            Unauthenticated: a key is needed and missing, or the key is unknown.
         """
         if not self._keys or (header is None and self._open):
-            return ANYBODY
+            return ANONYMOUS
         return self._find(header).name
 
-    def admin(self, header: str | None) -> str:
-        """The name of the admin key in the header `Authorization`.
+    def authenticate_admin(self, header: str | None) -> str:
+        """Return the name of the admin key in an `Authorization` header.
 
         Raises:
-            Unauthenticated: there is no key, or it is not known.
-            Forbidden: it is no admin key, or the server has none.
+            Unauthenticated: the key is missing or unknown.
+            Forbidden: it is not an admin key, or the server has no admin keys.
         """
         if not any(key.admin for key in self._keys):
             raise Forbidden("This server has no admin key, so that nobody may do this.")
@@ -103,7 +103,7 @@ class APIKeys:
         return key.name
 
     def _find(self, header: str | None) -> APIKey:
-        """The key in a header. The time taken does not depend on how much of a key is right."""
+        """Return the key in a header, in a time that does not depend on how much of it matches."""
         scheme, _, secret = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthenticated("This takes a key. Send it as `Authorization: Bearer KEY`.")
@@ -129,8 +129,8 @@ def _read(path: Path, setting: str) -> str:
         raise ConfigError(str(error)) from error
 
 
-def _some(entries: list[str], where: str, admin: bool) -> list[APIKey]:
-    """At least one key: a file that was emptied by mistake must not let everybody in."""
+def _require_keys(entries: list[str], where: str, admin: bool) -> list[APIKey]:
+    """Parse at least one key: a file emptied by mistake must not open the server to everyone."""
     keys = list(_parse(entries, where, admin))
     if not keys:
         raise ConfigError(f"{where}: no key. Add one as `name: key`, or leave the setting out.")
@@ -138,7 +138,7 @@ def _some(entries: list[str], where: str, admin: bool) -> list[APIKey]:
 
 
 def _parse(entries: list[str], where: str, admin: bool) -> Iterator[APIKey]:
-    """The keys in entries of the form `name: key`. Messages name the entry, never what it holds."""
+    """Parse entries of the form `name: key`. Messages give an entry's number, never its content."""
     for number, entry in enumerate(entries, start=1):
         if not entry.strip() or entry.lstrip().startswith("#"):
             continue

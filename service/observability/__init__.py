@@ -1,1 +1,1 @@
-"""What the service tells of itself: logs, metrics, traces."""
+"""Observability: logs, metrics and traces."""

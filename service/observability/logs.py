@@ -1,9 +1,9 @@
-"""Logs: one JSON object a line on stderr, or lines for people where stderr is a terminal.
+"""Logs: one JSON object per line on stderr, or readable lines if stderr is a terminal.
 
-Everything goes through here, uvicorn's loggers too. Secrets are not logged, and texts only if the
-operator asks for them. An exception can quote a text in its message, so by default a traceback
-ends in the message only where it is one of those that come from below the texts: of torch, of the
-system, of a checkpoint.
+All loggers write through here, including uvicorn's. Secrets are never logged, and texts only if the
+operator asks for them. The message of an exception can quote a text, so by default a traceback
+includes the message only of exceptions that cannot: those of torch, the operating system and
+checkpoints.
 """
 
 import json
@@ -16,27 +16,29 @@ from typing import Any, Literal, TextIO
 
 from model.errors import CheckpointError, ConfigError, DragomanError
 from service.observability.request_record import CURRENT, QUIET, Phase, RequestRecord
+from service.observability.stderr_writer import StderrWriter
 
 Form = Literal["auto", "json", "text"]
 
 FIELDS = "fields"
-"""The name in `extra` under which a line brings fields of its own."""
+"""The key of `extra` that holds additional fields of a log line."""
 
-TOLD = (CheckpointError, ConfigError, MemoryError, OSError, RuntimeError)
-"""Exceptions whose messages hold no text of a client, but what an error of ours says it quotes."""
+WITHOUT_TEXTS = (CheckpointError, ConfigError, MemoryError, OSError, RuntimeError)
+"""Exceptions whose messages contain no text of a client, except in what our own errors quote."""
 
 log = logging.getLogger(__name__)
 
 
 def configure_logging(*, form: Form = "auto", texts: bool = False, level: str = "info") -> None:
-    """Let all loggers of the process write to stderr.
+    """Make all loggers of the process write to stderr.
 
     uvicorn must be started with `log_config=None, access_log=False`.
 
     Args:
-        form: auto is text on a terminal, and else json.
-        texts: whether texts may stand in the log.
-        level: of our own loggers, such as debug. Of the others' never more than info.
+        form: auto is text on a terminal, json otherwise.
+        texts: whether texts may appear in the log.
+        level: level of our own loggers. uvicorn logs at this level too, but never below info, and
+            other libraries from warning up.
     """
     handler = handler_for(form, texts, sys.stderr)
     least = logging.getLevelNamesMapping()[level.upper()]
@@ -51,22 +53,31 @@ def configure_logging(*, form: Form = "auto", texts: bool = False, level: str = 
 
 
 def handler_for(form: Form, texts: bool, stream: TextIO) -> logging.Handler:
-    """Writes lines of this form to `stream`."""
+    """Return a handler that writes lines of this form to `stream`."""
     as_text = stream.isatty() if form == "auto" else form == "text"
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.setFormatter(TextFormatter(texts=texts) if as_text else JsonFormatter(texts=texts))
     return handler
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Sees to it that an error is written, for a crash may follow."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if record.levelno >= logging.ERROR and isinstance(self.stream, StderrWriter):
+            self.stream.drain_error()
+
+
 def log_request(record: RequestRecord, *, texts: bool) -> None:
-    """The line of a request that is over."""
+    """Log a finished request."""
     level = logging.DEBUG if record.route in QUIET and record.status < 500 else logging.INFO
     if log.isEnabledFor(level):
         log.log(level, "request", extra={FIELDS: dict(request_fields(record, texts=texts))})
 
 
 def request_fields(record: RequestRecord, *, texts: bool) -> Iterator[tuple[str, Any]]:
-    """What the log says of a request; what does not apply is left out."""
+    """Yield the fields of a request's log line, without those that do not apply."""
     yield from [("method", record.method), ("route", record.route), ("status", record.status)]
     yield "seconds", round(record.seconds, 6)
     names = ("reason", "model", "key", "source_pieces", "target_pieces")
@@ -77,7 +88,7 @@ def request_fields(record: RequestRecord, *, texts: bool) -> Iterator[tuple[str,
         yield "first_partial_seconds", round(record.first_partial - record.started, 6)
     for name, begin, end in (
         ("queue_seconds", Phase.SUBMITTED, Phase.JOINED),
-        ("engine_seconds", Phase.JOINED, Phase.FOUND),
+        ("engine_seconds", Phase.JOINED, Phase.DECODED),
     ):
         if (seconds := record.between(begin, end)) is not None:
             yield name, round(seconds, 6)
@@ -86,28 +97,28 @@ def request_fields(record: RequestRecord, *, texts: bool) -> Iterator[tuple[str,
 
 
 class _Formatter(logging.Formatter):
-    """What both forms have in common: which fields a line has."""
+    """Collects the fields of a line, for both forms."""
 
     def __init__(self, *, texts: bool) -> None:
         super().__init__()
         self._texts = texts
 
     def fields(self, line: logging.LogRecord) -> dict[str, Any]:
-        """The id of the request, what the line brings, and its exception."""
+        """Return the id of the current request, the line's additional fields and its exception."""
         fields: dict[str, Any] = {}
         if (request := CURRENT.get()) is not None:
             fields["request"] = request.id
         fields |= getattr(line, FIELDS, {})
         if line.exc_info and line.exc_info[1] is not None:
-            fields["exception"] = told(line.exc_info[1], texts=self._texts)
+            fields["exception"] = format_traceback(line.exc_info[1], texts=self._texts)
         return fields
 
 
 class JsonFormatter(_Formatter):
-    """A JSON object in ASCII on one line, whatever the message holds."""
+    """Formats a record as an ASCII JSON object on a single line, whatever the message contains."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         line: dict[str, Any] = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -118,10 +129,10 @@ class JsonFormatter(_Formatter):
 
 
 class TextFormatter(_Formatter):
-    """For people: the name of the command, the level if it matters, the message, the fields."""
+    """Formats a record for people: command, level if above info, message and fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or more with a traceback."""
+        """Return the line, followed by the traceback if there is one."""
         fields = self.fields(record)
         exception = fields.pop("exception", "")
         level = f"{record.levelname}: " if record.levelno > logging.INFO else ""
@@ -133,10 +144,10 @@ class TextFormatter(_Formatter):
 _ENCODER = json.JSONEncoder(default=str)
 
 
-def told(error: BaseException, *, texts: bool) -> str:
-    """The traceback of `error` and of what it came from, with those messages that may be told."""
+def format_traceback(error: BaseException, *, texts: bool) -> str:
+    """Format the traceback of `error` and its causes, with those messages that may be logged."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    before = f"{told(cause, texts=texts)}Then:\n" if cause is not None else ""
+    before = f"{format_traceback(cause, texts=texts)}Then:\n" if cause is not None else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{before}{frames}{type(error).__qualname__}{_message(error, texts=texts)}\n"
 
@@ -144,7 +155,7 @@ def told(error: BaseException, *, texts: bool) -> str:
 def _message(error: BaseException, *, texts: bool) -> str:
     if texts:
         return f": {error}"
-    if not isinstance(error, TOLD):
+    if not isinstance(error, WITHOUT_TEXTS):
         return ""
     return f": {error.unquoted if isinstance(error, DragomanError) else error}"
 

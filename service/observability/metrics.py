@@ -1,9 +1,9 @@
-"""Metrics: what the service counts and measures, for Prometheus.
+"""Metrics: the counters, gauges and histograms of the service, for Prometheus.
 
-Each application has its own. Everything is declared here and written where it arises, by the
-objects of prometheus_client themselves: the engine loop its steps, the middleware its requests, the
-registry its reloads. How high the queues stand is written at the scrape. Labels are names from the
-configuration and words from tables in the source: nothing that a client sends becomes one.
+Each application has its own registry. Metrics are declared here and updated where the events
+happen, through the objects of prometheus_client: steps in the engine loop, requests in the
+middleware, reloads in the model registry. Queue lengths are set at the scrape. Labels come only
+from the configuration and from constants in the source, never from what a client sends.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-# When each series began: nearly as many lines again, for nobody.
+# The `_created` series would nearly double the output, and nothing uses them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 STEP_BOUNDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -27,12 +27,12 @@ WAIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 REQUEST_BOUNDS = (*WAIT_BOUNDS, 60.0, 300.0)
 
 FAILURES = ("step", "memory", "probe")
-"""Kinds of failures of an engine."""
+"""Kinds of engine failures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineMetrics:
-    """What the engines of one model write, in their own thread."""
+    """The metrics of one model's engines, updated in the engine thread."""
 
     step_seconds: Histogram
     step_rows: Counter
@@ -57,14 +57,14 @@ class Metrics:
     def _declare_requests(self) -> None:
         self.requests = self._counter(
             "requests",
-            "Requests that are over, by what came of them",
+            "Finished requests, by outcome",
             "route",
             "model",
             "outcome",
         )
         self.request_seconds = self._histogram(
             "request_seconds",
-            "From the head of a request to the end of its answer, of those with outcome ok",
+            "From the head of a request to the end of its answer, for outcome ok",
             REQUEST_BOUNDS,
             "route",
             "model",
@@ -80,6 +80,11 @@ class Metrics:
             "Requests that were answered with an error, by the type of the error",
             "reason",
         )
+        self.refused_connections = self._counter(
+            "refused_connections",
+            "Connections ended for what was sent, or not read, on them, by the type of the error",
+            "reason",
+        )
         self.requests_in_progress = self._gauge(
             "requests_in_progress", "Requests whose answer is not yet complete, on every route"
         )
@@ -89,13 +94,16 @@ class Metrics:
             "model",
             "outcome",
         )
+        self.log_lines_dropped = self._counter(
+            "log_lines_dropped", "Lines for standard error that could not be written"
+        )
 
     def _declare_engines(self) -> None:
         self._step_seconds = self._histogram(
-            "step_seconds", "Time of a step of the engine", STEP_BOUNDS, "model"
+            "step_seconds", "Duration of an engine step", STEP_BOUNDS, "model"
         )
         self._step_rows = self._counter(
-            "step_rows", "Hypotheses extended, added up over all steps", "model"
+            "step_rows", "Hypotheses extended, summed over all steps", "model"
         )
         self._queue_seconds = self._histogram(
             "queue_seconds",
@@ -103,23 +111,23 @@ class Metrics:
             WAIT_BOUNDS,
             "model",
         )
-        self._sentences = self._counter("sentences", "Sentences that are over", "model")
+        self._sentences = self._counter("sentences", "Finished sentences", "model")
         self._source_pieces = self._counter(
-            "source_pieces", "Source pieces of the sentences that are over", "model"
+            "source_pieces", "Source pieces of the finished sentences", "model"
         )
         self._target_pieces = self._counter(
             "target_pieces", "Pieces of the best hypotheses of these sentences", "model"
         )
         self._engine_failures = self._counter(
             "engine_failures",
-            "Failures of an engine, by kind: step (it raised), memory (the device had none left), "
-            "probe (the generation after an error failed)",
+            "Engine failures, by kind: step (it raised), memory (the device ran out of memory), "
+            "probe (the trial translation after an error failed)",
             "model",
             "kind",
         )
 
     def _declare_levels(self) -> None:
-        """What is written at the scrape."""
+        """Declare what is set at the scrape."""
         self.queue_requests = self._gauge(
             "queue_requests", "Requests accepted and not yet answered"
         )
@@ -131,17 +139,17 @@ class Metrics:
         )
         self.ready = self._gauge("ready", "1 if the model is warm and translates", "model")
         self.waiting_sentences = self._gauge(
-            "waiting_sentences", "Sentences that are in no engine yet", "model"
+            "waiting_sentences", "Sentences queued for an engine", "model"
         )
         self.waiting_pieces = self._gauge(
             "waiting_pieces", "Source pieces in these sentences", "model"
         )
         self.slots_in_use = self._gauge("slots_in_use", "Sentences in the engines", "model")
-        self.slots = self._gauge("slots", "Room for sentences in the engines", "model")
+        self.slots = self._gauge("slots", "Sentences that fit into the engines", "model")
         self._gauge("build_info", "Always 1", "version").labels(version("dragoman")).set(1)
 
     def engine(self, model: str) -> EngineMetrics:
-        """What the engines of `model` write. One that is loaded again adds to the same sums."""
+        """Return the metrics of the engines of `model`; a reloaded model continues them."""
         return EngineMetrics(
             step_seconds=self._step_seconds.labels(model),
             step_rows=self._step_rows.labels(model),
@@ -153,7 +161,7 @@ class Metrics:
         )
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """All metrics and their content type, in the format that the header `Accept` asks for."""
+        """Return all metrics and their content type, in the format that `accept` asks for."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 

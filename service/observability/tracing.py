@@ -1,8 +1,8 @@
-"""Tracing: a span for each request, with its phases below it, to whatever speaks OTLP.
+"""Tracing: exports a span for each request, with child spans for its phases, over OTLP.
 
-Needs the extra `tracing` and an endpoint. Spans are made from the record of a request when it is
-over: nothing else in the service knows of traces, and without an endpoint nothing of OpenTelemetry
-is imported. Its own variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, ...) hold.
+It needs the extra `tracing` and an endpoint. Spans are made from the record of a finished request,
+so nothing else in the service deals with traces. OpenTelemetry is not imported without an endpoint.
+Its own environment variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, ...) apply.
 """
 
 import logging
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 SPANS = (
     ("queue", Phase.SUBMITTED, Phase.JOINED),
-    ("encode+decode", Phase.JOINED, Phase.FOUND),
-    ("assemble", Phase.FOUND, Phase.ASSEMBLED),
+    ("encode+decode", Phase.JOINED, Phase.DECODED),
+    ("assemble", Phase.DECODED, Phase.ASSEMBLED),
 )
-"""The children of a request."""
+"""Child spans of a request: name, first and last phase."""
 
 log = logging.getLogger(__name__)
 
 
 def tracing_of(endpoint: str | None) -> "Tracing | None":
-    """Tracing to `endpoint`, a URL such as http://127.0.0.1:4318/v1/traces; None without one."""
+    """Return tracing to `endpoint`, such as http://127.0.0.1:4318/v1/traces; None without one."""
     if not endpoint:
         return None
     try:
@@ -42,7 +42,7 @@ def tracing_of(endpoint: str | None) -> "Tracing | None":
 
 
 class Tracing:
-    """Hands spans to an exporter, which sends them from a thread of its own."""
+    """Passes spans to an exporter, which sends them from a thread of its own."""
 
     def __init__(self, exporter: "SpanExporter") -> None:
         from opentelemetry.propagate import get_global_textmap
@@ -50,7 +50,7 @@ class Tracing:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        # What the environment says of the service, such as OTEL_SERVICE_NAME, wins.
+        # Attributes from the environment, such as OTEL_SERVICE_NAME, take precedence.
         resource = Resource.create().merge(Resource({"service.version": version("dragoman")}))
         if str(resource.attributes["service.name"]).startswith("unknown_service"):
             resource = resource.merge(Resource({"service.name": "dragoman"}))
@@ -59,8 +59,8 @@ class Tracing:
         self._tracer = self._provider.get_tracer("dragoman")
         self._propagator = get_global_textmap()
 
-    def over(self, record: RequestRecord, headers: Mapping[str, str]) -> None:
-        """The span of a request that is over, below that of its caller if `headers` name one."""
+    def export(self, record: RequestRecord, headers: Mapping[str, str]) -> None:
+        """Export the span of a finished request, as a child of the one in `headers`, if any."""
         if record.route in QUIET:
             return
         from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
@@ -98,7 +98,7 @@ class Tracing:
         request.end(_nanoseconds(epoch + ended))
 
     def close(self) -> None:
-        """Send what is left. Blocks, for as long as the exporter takes."""
+        """Send the remaining spans, and block until the exporter has."""
         self._provider.shutdown()
 
 

@@ -1,1 +1,1 @@
-"""The models being served: how they are named, loaded and renewed."""
+"""The models being served: naming, loading, selecting and reloading them."""

@@ -1,4 +1,4 @@
-"""Model loader: from an entry of the models file to a worker that can be started."""
+"""Model loader: makes a worker from an entry of the models file."""
 
 import logging
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelLoader:
-    """Where and how models compute whose entries do not say."""
+    """Device, precision and shortlist of models whose entries do not specify them."""
 
     device: torch.device
     precision: Literal["auto", "fp32", "bf16", "int8"]
@@ -30,10 +30,10 @@ class ModelLoader:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "ModelLoader":
-        """As the settings say. It also sets the threads of torch, which are the process's.
+        """Create a loader from the settings, and set the number of torch threads of the process.
 
         Raises:
-            ConfigError: no such device.
+            ConfigError: there is no such device.
         """
         device = resolve_device(settings.device)
         if settings.threads is not None:
@@ -46,11 +46,10 @@ class ModelLoader:
         )
 
     def load(self, entry: ModelEntry, metrics: Metrics) -> Worker:
-        """A worker with the model of `entry`, not yet started, which writes to `metrics`.
+        """Load the model of `entry` into a worker that is not yet started and updates `metrics`.
 
         Raises:
-            DragomanError: there is no checkpoint or it is damaged, or what the entry wants of it
-                cannot be had.
+            DragomanError: the checkpoint is missing or damaged, or does not support the entry.
         """
         checkpoint = load_checkpoint(entry.path)
         wanted = self.shortlist if entry.shortlist is None else entry.shortlist

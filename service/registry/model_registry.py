@@ -1,6 +1,6 @@
-"""Model registry: the models being served, which of them a request means, how one is renewed.
+"""Model registry: holds the models being served, selects one for a request and reloads them.
 
-All of it is the event loop's; only loading, warming and stopping happen in threads.
+It is used only on the event loop; loading, warming up and stopping models happen in threads.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from functools import partial
 from threading import Thread
 from typing import TypeVar
 
+from model.decoding.freed_memory import release_unused
 from model.errors import DragomanError
 from model.text.languages import UNKNOWN, languages_agree
 from service.engine.worker import Worker
@@ -27,51 +28,52 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Builder = Callable[[ModelEntry, Metrics], Worker]
-"""Loads the model of an entry; raises a DragomanError if it is no good."""
+"""Loads the model of an entry; raises a DragomanError if it is invalid."""
 
 
 @dataclass(eq=False, slots=True)
 class ServedModel:
-    """A model, and the requests that it has been chosen for."""
+    """A model and the number of requests that use it."""
 
     entry: ModelEntry
     worker: Worker
     loaded_at: datetime.datetime
     uses: int = 0
     retired: asyncio.Event | None = None
-    """Set when a model that has been replaced has no use left."""
+    """Set when a model that has been replaced is no longer used by any request."""
 
 
 class ModelRegistry:
     """The models being served.
 
-    Between `drain` and the end every request is refused with `ShuttingDown`.
+    After `drain`, every request is refused with `ShuttingDown`.
     """
 
     def __init__(
         self, read: Callable[[], Sequence[ModelEntry]], build: Builder, drain_s: float
     ) -> None:
-        """Load all models; `start` warms them.
+        """Load all models; `start` warms them up.
 
         Args:
-            read: what is to be served; called again by every reload.
+            read: returns the entries of the models to serve; called again by `reload_all`.
+            build: loads the model of an entry.
             drain_s: how long the requests of a model that has been replaced may take.
 
         Raises:
-            DragomanError: from `read`, or a model is no good.
+            DragomanError: `read` raised it, or a model is invalid.
         """
         self._read, self._build, self._drain_s = read, build, drain_s
         self.metrics = Metrics()
-        """Of the whole application: the models write here, and whoever serves them."""
+        """The metrics of the whole application, updated by the models and the HTTP layer."""
         self._served = {entry.name: _served(entry, build(entry, self.metrics)) for entry in read()}
         self._lock = asyncio.Lock()  # one reload at a time: each holds two models in memory
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
         self.draining = False
         self._stopped = False
 
     @property
     def served(self) -> list[ServedModel]:
-        """The models, in the order of their file."""
+        """The models, in the order of the models file."""
         return list(self._served.values())
 
     @property
@@ -80,24 +82,24 @@ class ModelRegistry:
         return self._lock.locked()
 
     async def start(self) -> None:
-        """Warm all models."""
+        """Warm up all models."""
         for served in self.served:
             await in_thread(served.worker.start)
 
     def drain(self) -> None:
-        """From now on refuse every request."""
+        """Refuse all requests from now on."""
         self.draining = True
 
     async def stop(self, drain_s: float) -> None:
-        """Stop all models, those that are about to leave as well. A second call does nothing."""
+        """Stop all models, including those being retired. A second call does nothing."""
         self.draining = True
         if self._stopped:
             return
         self._stopped = True
-        for task in self._leaving:
+        for task in self._retiring:
             task.cancel()
         stops = [in_thread(partial(served.worker.stop, drain_s)) for served in self.served]
-        await asyncio.gather(*stops, *self._leaving, return_exceptions=True)
+        await asyncio.gather(*stops, *self._retiring, return_exceptions=True)
 
     def choose(
         self,
@@ -106,18 +108,18 @@ class ModelRegistry:
         source: str = UNKNOWN,
         target: str = UNKNOWN,
     ) -> Worker:
-        """The worker for a request. Whoever gives it work uses `use` instead.
+        """Select the worker for a request. To give it work, call `use` instead.
 
-        A model that names no languages is taken for any. Of several models for the same languages
-        the first in the file is taken. Without a task any will do, as for scoring.
+        A model without languages matches any. Of several models for the same languages, the first
+        in the file is selected. Without a `task`, as for scoring, models of any task match.
 
         Args:
-            source, target: tags of the languages, `UNKNOWN` where any will do.
+            source, target: tags of the languages, `UNKNOWN` to match any.
 
         Raises:
-            NoSuchModel: there is none.
-            AmbiguousModel: there are several, for different languages.
-            ShuttingDown: the server takes no more requests.
+            NoSuchModel: no model matches.
+            AmbiguousModel: several models match, for different languages.
+            ShuttingDown: the server refuses new requests.
         """
         return self._choose(task, name, source, target).worker
 
@@ -129,7 +131,7 @@ class ModelRegistry:
         source: str = UNKNOWN,
         target: str = UNKNOWN,
     ) -> Iterator[Worker]:
-        """The worker that `choose` finds, which a reload does not stop before the `with` ends."""
+        """Select a worker like `choose`; a reload does not stop it before the `with` ends."""
         served = self._choose(task, name, source, target)
         served.uses += 1
         try:
@@ -156,8 +158,8 @@ class ModelRegistry:
                 f"{self._offered()}. GET /v1/models tells more."
             )
         if source and target:
-            # A model that names the languages knows them better than one that takes any, and one
-            # for the very region better than one for another.
+            # Prefer a model that names the languages to one that accepts any, and an exact match
+            # of the region to another region.
             return min(
                 found,
                 key=lambda served: (
@@ -170,16 +172,16 @@ class ModelRegistry:
         return found[0]
 
     def _offered(self) -> str:
-        """What the models do, for the message to somebody who asked for something else."""
+        """Describe the tasks and languages that are served, for an error message."""
         known = dict.fromkeys(served.worker.profile.describe() for served in self.served)
         return "; ".join(list(known)[:5]) + ("; ..." if len(known) > 5 else "")
 
     async def reload(self, name: str) -> None:
-        """Load the model of this name again, and replace the old one once the new one is warm.
+        """Reload the model of this name; the old one is replaced once the new one is warm.
 
         Raises:
-            NoSuchModel: there is none.
-            DragomanError: the new one is no good, or the models file; the old one goes on.
+            NoSuchModel: there is no such model.
+            DragomanError: the new model or the models file is invalid; the old one stays in use.
         """
         async with self._lock:
             entries = {entry.name: entry for entry in await in_thread(self._read)}
@@ -188,9 +190,9 @@ class ModelRegistry:
             await self._replace(entries[name])
 
     async def reload_all(self) -> None:
-        """Load every model again, add those that are new, let go of those no longer listed.
+        """Reload every model, add new ones and retire those that are no longer listed.
 
-        What goes wrong is logged, and leaves the model that it concerns as it was.
+        An error is logged, and leaves the model that it concerns unchanged.
         """
         async with self._lock:
             try:
@@ -222,7 +224,7 @@ class ModelRegistry:
         except Exception:
             self.metrics.reloads.labels(entry.name, FAILED).inc()
             raise
-        if self.draining:  # the end came in between
+        if self.draining:  # the shutdown began meanwhile
             await in_thread(partial(worker.stop, 0))
             raise ShuttingDown
         new = _served(entry, worker)
@@ -234,12 +236,12 @@ class ModelRegistry:
         log.info("model %s is served from %s", entry.name, new.worker.digest)
 
     def _retire(self, old: ServedModel) -> None:
-        """Let `old` finish what it was chosen for, in the background."""
-        task = asyncio.get_running_loop().create_task(self._leave(old))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        """Let `old` finish its requests in the background, then stop it."""
+        task = asyncio.get_running_loop().create_task(self._drain_retired(old))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
-    async def _leave(self, old: ServedModel) -> None:
+    async def _drain_retired(self, old: ServedModel) -> None:
         try:
             if old.uses:
                 old.retired = asyncio.Event()
@@ -248,26 +250,35 @@ class ModelRegistry:
             log.warning("model %s: %d requests took too long", old.entry.name, old.uses)
         finally:
             await in_thread(partial(old.worker.stop, 0 if old.uses else self._drain_s))
+        del old  # the last reference
+        await in_thread(release_unused)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """The result of `work` in a thread of its own, which does not keep the process alive.
+    """Run `work` in a new daemon thread and return its result.
 
-    The pool of `asyncio.to_thread` is for requests: loading would hold them up.
+    The pool of `asyncio.to_thread` is left to requests, which loading a model would delay.
     """
+    # No frame that an error passes through has the future in a variable: the future has the error,
+    # the error its frames, and so the model that could not be loaded would stay in memory.
+    return await asyncio.wrap_future(_started(work))
+
+
+def _started(work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
+    Thread(target=_settle, args=(future, work), name="model registry", daemon=True).start()
+    return future
 
-    def run() -> None:
-        if future.set_running_or_notify_cancel():
-            try:
-                result = work()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
 
-    Thread(target=run, name="model registry", daemon=True).start()
-    return await asyncio.wrap_future(future)
+def _settle(future: Future[T], work: Callable[[], T]) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            result = work()
+        except BaseException as error:
+            future.set_exception(error)
+            del future  # see `in_thread`
+        else:
+            future.set_result(result)
 
 
 def _ambiguous(task: str | None) -> AmbiguousModel:

@@ -1,4 +1,4 @@
-"""Models file: which models a server has, in YAML, or from the runs of its command line."""
+"""Models file: the models to serve, from a YAML file or from the runs on the command line."""
 
 import dataclasses
 import os
@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from model.checkpoint.checkpoint import Checkpoint
 from model.checkpoint.run_directory import LINKS
+from model.cli.yaml_text import parse_yaml
 from model.config import from_dict
 from model.errors import ConfigError, DataError
 from model.io.lines import whole_text
@@ -19,7 +18,7 @@ from model.text.languages import language_tag
 from model.text.profile import TextProfile, check_task
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""Names of models stand in paths and in the labels of metrics."""
+"""Allowed names of models; they appear in URLs and in the labels of metrics."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,19 +27,19 @@ class ModelEntry:
 
     name: str
     path: Path
-    """A run (its best checkpoint) or a checkpoint."""
+    """A run (for its best checkpoint) or a checkpoint."""
     source: str | None = None
-    """Language that it reads, as a tag or name; without it as the checkpoint says."""
+    """Tag or name of the source language; that of the checkpoint if None."""
     target: str | None = None
-    """Language that it writes, likewise."""
+    """Tag or name of the target language; that of the checkpoint if None."""
     task: str | None = None
-    """What it does; without it as the checkpoint says."""
+    """Task of the model; that of the checkpoint if None."""
     options: Mapping[str, object] = field(default_factory=dict)
-    """Search options in the place of those that the checkpoint was saved with."""
+    """Search options that override those of the checkpoint."""
     shortlist: bool | None = None
-    """Whether to use the shortlist of the checkpoint; without it as the settings say."""
+    """Whether to use the shortlist of the checkpoint; as in the settings if None."""
     precision: Literal["auto", "fp32", "bf16", "int8"] | None = None
-    """Without it as the settings say."""
+    """Number format of matrix products; that of the settings if None."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -60,38 +59,37 @@ class ModelEntry:
 
 
 def profile_of(entry: ModelEntry, checkpoint: Checkpoint) -> TextProfile:
-    """What the model does with text: as its entry says, and else its checkpoint."""
-    return checkpoint.profile.told(task=entry.task, source=entry.source, target=entry.target)
+    """Return the profile of the checkpoint, overridden by the entry."""
+    return checkpoint.profile.with_overrides(
+        task=entry.task, source=entry.source, target=entry.target
+    )
 
 
 def read_models_file(path: Path) -> list[ModelEntry]:
-    """The models of a file; their paths are relative to its folder.
+    """Read the entries of a models file; relative paths are relative to its folder.
 
     Raises:
-        ConfigError: it cannot be read, has an unknown key, or two models of one name.
+        ConfigError: it cannot be read, has an unknown key or two models with the same name.
     """
     try:
-        content = yaml.safe_load(whole_text(path.read_bytes(), f"--models {path}"))
+        text = whole_text(path.read_bytes(), f"--models {path}")
     except OSError as error:
         raise ConfigError(
             f"--models {path}: cannot be read: {error.strerror}. Name a YAML file."
         ) from error
     except DataError as error:
         raise ConfigError(str(error)) from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"--models {path}: not YAML: {reason}. Mend it.") from error
     try:
-        return _entries(content, path.parent)
+        return _entries(parse_yaml(text), path.parent)
     except ConfigError as error:
         raise ConfigError(f"--models {path}: {error}") from error
 
 
 def entries_of_runs(runs: Sequence[Path]) -> list[ModelEntry]:
-    """An entry for each run of a command line, by the name of its directory.
+    """Return an entry for each run on the command line, named after its directory.
 
     Raises:
-        ConfigError: two have one name.
+        ConfigError: two runs have the same name.
     """
     entries = [ModelEntry(name=_name_of(run), path=run) for run in runs]
     _check_names(entries)
@@ -136,8 +134,8 @@ def _check_names(entries: Sequence[ModelEntry]) -> None:
 
 
 def _name_of(run: Path) -> str:
-    """The name of the run's directory, also if one of its checkpoints is named."""
-    path = Path(os.path.abspath(run))  # without following the links of a run
+    """Return the name of the run's directory, even if `run` is one of its checkpoints."""
+    path = Path(os.path.abspath(run))  # does not follow the links `best` and `last`
     if path.name in LINKS:
         path = path.parent
     elif path.parent.name == "checkpoints":

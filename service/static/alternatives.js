@@ -1,4 +1,4 @@
-// Alternatives: the translations that the search found, with their scores; one is looked at.
+// Alternatives: the hypotheses of the search with their scores, of which one is selected.
 
 import { shared, split } from "./words.js";
 
@@ -18,7 +18,7 @@ export class Alternatives {
     });
   }
 
-  /** Show `hypotheses`, the best first, or hide the section where there is but one. */
+  /** Show `hypotheses`, the best first, or hide the section if there is only one. */
   show(hypotheses) {
     this.section.hidden = hypotheses.length < 2;
     const best = hypotheses[0];
@@ -48,7 +48,7 @@ function item(hypothesis, place, best) {
   figure.className = "alternative-score";
   const bar = document.createElement("span");
   bar.className = "bar";
-  // How probable it is for its length, beside the best one.
+  // Its length-normalized probability, relative to that of the best one.
   const share = Math.min(Math.exp(hypothesis.score - best.score), 1);
   bar.style.setProperty("--share", share.toFixed(3));
   const number = document.createElement("span");

@@ -1,6 +1,6 @@
-// The API: what the page asks the server, and what can go wrong.
+// The API: the requests of the page to the server, and their errors.
 
-/** The server answered, and said no. `status` is 0 for an error in the middle of a stream. */
+/** The server answered with an error. `status` is 0 for an error within a stream. */
 export class Refused extends Error {
   constructor(status, type, message, retryAfter = null) {
     super(message);
@@ -10,18 +10,18 @@ export class Refused extends Error {
   }
 }
 
-/** There was no answer, or not all of it. */
+/** There was no answer, or only part of one. */
 export class Unreachable extends Error {}
 
-/** The models that the server has. */
+/** Fetch the list of models. */
 export async function listModels(key, signal) {
   const response = await request("v1/models", { headers: headers(key), signal });
   return (await response.json()).models;
 }
 
 /**
- * Ask for one text to be translated or summarised. Calls `onText` with each longer beginning of
- * the answer, and returns the whole of it.
+ * Translate or summarize one text. Calls `onText` with each longer prefix of the answer, and
+ * returns the complete answer.
  */
 export async function generate(path, body, { key, signal, onText }) {
   const response = await request(path, {
@@ -48,7 +48,7 @@ function headers(key) {
 async function request(path, init) {
   let response;
   try {
-    // Relative, so that the page also works behind a proxy that puts it in a folder.
+    // Relative, so that the page also works behind a proxy that adds a path prefix.
     response = await fetch(path, { ...init, cache: "no-store", credentials: "same-origin" });
   } catch (error) {
     if (init.signal?.aborted) throw error;

@@ -1,4 +1,4 @@
-// The page: what is typed is translated, and what comes back is shown.
+// The page: translates what is typed and shows the result.
 
 import { Alternatives } from "./alternatives.js";
 import { generate, listModels, Refused, Unreachable } from "./api.js";
@@ -8,8 +8,8 @@ import { Links, Thread } from "./links.js";
 import { Notice } from "./notice.js";
 import { Remarks, remarksOn } from "./remarks.js";
 
-const PAUSE_MS = 280; // in typing, before a text is sent
-const LONG_PAUSE_MS = 900; // of a text of more characters than this:
+const PAUSE_MS = 280; // pause in typing after which a text is sent
+const LONG_PAUSE_MS = 900; // the same for a text with more characters than this:
 const LONG = 2000;
 const HUGE = 20_000; // characters beyond which the text field scrolls instead of growing
 
@@ -17,12 +17,12 @@ const $ = (id) => document.getElementById(id);
 const source = $("source");
 const output = $("output");
 
-let key = ""; // nowhere else: a reload forgets it
+let key = ""; // kept only here, so a page reload forgets it
 let timer = 0;
-let onLong = null; // "cut" once somebody wants the beginning of a long text read
+let onLong = null; // "cut" once the user chose to have only the beginning of a long text read
 let running = null; // the AbortController of the request in flight
 let hypotheses = [];
-let shownText = ""; // what `hypotheses` are answers to
+let shownText = ""; // the text that `hypotheses` belong to
 
 const thread = new Thread($("threads"));
 const links = new Links({ source, mirror: $("mirror"), output, caption: $("caption"), thread });
@@ -83,7 +83,7 @@ function typed() {
   later(value.length > LONG ? LONG_PAUSE_MS : PAUSE_MS);
 }
 
-/** The mirror has the text of the field, and thereby the height that the field takes. */
+/** Copy the text into the mirror, whose height determines that of the field. */
 function measure() {
   const huge = source.value.length > HUGE;
   source.parentElement.classList.toggle("huge", huge);
@@ -91,7 +91,7 @@ function measure() {
   $("mirror").textContent = huge ? "" : `${source.value}\n`;
 }
 
-/** Translate when there was a pause of `pause` ms. Whatever runs by then is no longer wanted. */
+/** Translate after `pause` ms without another call, and cancel the request in flight. */
 function later(pause) {
   clearTimeout(timer);
   running?.abort();
@@ -141,11 +141,11 @@ function asked(model, text) {
 
 function partly(text) {
   links.forget();
-  output.style.minHeight ||= `${output.offsetHeight}px`; // what is below stays where it is
+  output.style.minHeight ||= `${output.offsetHeight}px`; // keeps what is below in place
   output.classList.remove("stale");
   output.classList.add("partial");
   output.textContent = text;
-  remarks.show([]); // they were on another answer
+  remarks.show([]); // they belong to the previous answer
 }
 
 function done(text, answer, took) {
@@ -161,13 +161,13 @@ function done(text, answer, took) {
   alternatives.show(hypotheses);
   look(0);
   $("timing").textContent = `${(took / 1000).toFixed(2)} s`;
-  $("spoken").textContent = hypotheses[0].text; // once, not with every word that came
+  $("spoken").textContent = hypotheses[0].text; // once, not with every partial result
 }
 
 function failed(error) {
   stale(true);
   output.classList.remove("partial");
-  if (error.status === 404) models.show([]); // it is gone: trying again asks which there are
+  if (error.status === 404) models.show([]); // the model is gone: a retry lists the models again
   if (error instanceof Refused || error instanceof Unreachable) {
     notice.show(error);
   } else {
@@ -204,7 +204,7 @@ function nothing() {
   for (const id of ["timing", "spoken"]) $(id).textContent = "";
 }
 
-/** What is shown belongs to a text that has changed since. */
+/** Mark the shown result as outdated, or as current again. */
 function stale(is) {
   for (const id of ["output", "remarks", "alternatives", "attention-body"]) {
     $(id).classList.toggle("stale", is);

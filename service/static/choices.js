@@ -72,7 +72,7 @@ function languages({ source, target }) {
   return source === target ? language(source) : `${language(source)} \u2192 ${language(target)}`;
 }
 
-/** What a model is called: its languages; where it names none, the title of its card. */
+/** The label of a model: its languages, or without them the title of its card. */
 function pair(model) {
   const { name, task, card } = model;
   const between = languages(model);
@@ -109,14 +109,14 @@ export class Options {
     });
   }
 
-  /** Take the defaults of a model. One for summaries reads a text whole, and cuts no sentences. */
+  /** Adopt the defaults of a model. A summarizer reads texts whole and cuts no sentences. */
   adopt({ options, task }) {
     this.defaults = options ?? {};
     this.sentencesField.hidden = task === "summarize";
     this.#reset();
   }
 
-  /** The model's own, though a few alternatives are shown unless it says more. */
+  /** The model's own number, but at least a few alternatives. */
   #reset() {
     const { beam_size: beam = 5, n_best: nBest = 1, alpha = 1, length_penalty } = this.defaults;
     this.beam.value = beam;
@@ -131,7 +131,7 @@ export class Options {
     return this.defaults.split_sentences ?? "auto";
   }
 
-  /** What to ask the server for. */
+  /** The options of a request. */
   get values() {
     const { beam, nBest, alpha } = this;
     const values = { beam_size: Number(beam.value), n_best: Number(nBest.value) };
@@ -142,7 +142,7 @@ export class Options {
     return values;
   }
 
-  /** No more translations than hypotheses: the one that was not touched follows. */
+  /** Keep n_best at most as large as the beam, by adjusting the control that was not changed. */
   #agree(touched) {
     if (Number(this.nBest.value) > Number(this.beam.value)) {
       if (touched === this.nBest) this.beam.value = this.nBest.value;

@@ -1,9 +1,9 @@
 // The heat map: the attention of each piece of a translation over the pieces of its text.
 
-const SPACE = "\u2581"; // with it SentencePiece begins a word
+const SPACE = "\u2581"; // marks the beginning of a word in SentencePiece
 const percent = (weight) => `${Math.round(weight * 100)}\u00a0%`;
 
-/** Shows `attention` as a table of coloured fields, and as sentences. */
+/** Shows `attention` as a table of coloured cells, and as sentences. */
 export class HeatMap {
   constructor({ empty, body, table, readout, list, scroll }) {
     Object.assign(this, { empty, body, table, readout, list, scroll });
@@ -20,7 +20,7 @@ export class HeatMap {
     this.list.replaceChildren();
   }
 
-  /** Show (pieces, source pieces) weights; one row and column more are the end of sentence. */
+  /** Show weights of shape (pieces, source pieces); an extra row and column are the EOS. */
   show(attention, pieces, sourcePieces) {
     this.attention = attention;
     this.rows = labels(pieces, attention.length);

@@ -1,4 +1,4 @@
-// Links: which word of the translation comes from which word of the text, by pointer, focus, caret.
+// Links: show which source word a word of the translation comes from, on pointer, focus and caret.
 
 import { fill, split } from "./words.js";
 
@@ -16,7 +16,7 @@ export class Links {
     this.#listen();
   }
 
-  /** Show `translation` of `text`; `alignment` has for each of its words that of the text. */
+  /** Show `translation` of `text`; `alignment` has the index of the source word of each word. */
   show(text, translation, alignment) {
     this.forget();
     const theirs = split(text).words;
@@ -40,7 +40,7 @@ export class Links {
     });
   }
 
-  /** There is nothing to link, or no longer. What is on the page stays as text. */
+  /** Remove the links. What is on the page stays as plain text. */
   forget() {
     this.held = null;
     this.alignment = [];
@@ -61,7 +61,7 @@ export class Links {
     output.addEventListener("focusin", (event) => this.#lightTarget(index(event)));
     output.addEventListener("focusout", () => this.#rest());
     output.addEventListener("click", (event) => {
-      if (getSelection().isCollapsed) this.#hold(index(event)); // else somebody selects text
+      if (getSelection().isCollapsed) this.#hold(index(event)); // not while selecting text
     });
     output.addEventListener("keydown", (event) => this.#key(event, index(event)));
     let frame = 0;
@@ -95,7 +95,7 @@ export class Links {
     event.preventDefault();
   }
 
-  /** Keep the link of the word `i` when the pointer leaves; of the same word again: let it go. */
+  /** Keep the link of word `i` when the pointer leaves it; a second call releases it. */
   #hold(i) {
     if (i < 0) return;
     if (this.held !== null) this.to[this.held].setAttribute("aria-pressed", "false");
@@ -172,7 +172,7 @@ export class Thread {
     this.draw([]);
   }
 
-  /** Draw the same again, for the words may have moved. */
+  /** Redraw it, since the words may have moved. */
   redraw() {
     const origin = this.svg.getBoundingClientRect();
     const stacked = matchMedia("(max-width: 46rem)").matches; // as in style.css

@@ -1,14 +1,14 @@
-// The notice: what went wrong, in words for people, and the way on: wait, try again, give a key.
+// The notice: says what went wrong and offers a way to continue: wait, retry or enter a key.
 
 import { Refused } from "./api.js";
 
 const TOO_LONG = "input_too_long";
-const MOST_REPEATS = 5; // of a refusal in a row; then it is left to the button
-const WAIT_S = 2; // where the server does not say how long
+const MOST_REPEATS = 5; // automatic retries in a row; after that the user has to press the button
+const WAIT_S = 2; // if the server does not say how long
 
 /**
- * Shows one error at a time. `onRetry` is called when it is time to, `onKey` to ask for a key, and
- * `onCut` when the beginning of a text that is too long shall be read.
+ * Shows one error at a time. `onRetry` is called to retry, `onKey` to ask for a key, and `onCut` to
+ * read only the beginning of a text that is too long.
  */
 export class Notice {
   constructor({ box, text, wait, button, onRetry, onKey, onCut }) {
@@ -21,13 +21,13 @@ export class Notice {
     });
   }
 
-  /** All is well again. */
+  /** Hide it after a success. */
   clear() {
     this.repeats = 0;
     this.pause();
   }
 
-  /** Hide it and do not try again, for there is something else to do now. */
+  /** Hide it and cancel the retry. */
   pause() {
     clearInterval(this.timer);
     this.box.hidden = true;

@@ -1,6 +1,6 @@
-// Remarks: what there is to know of the answer that is shown, said beside it and read aloud.
+// Remarks: notes on the answer that is shown, displayed next to it and read by screen readers.
 
-/** The remarks on `found`, an answer of a model of `task`; none of an answer that is whole. */
+/** The remarks on `found`, an answer of a model for `task`; none if nothing was cut. */
 export function remarksOn(found, task) {
   const remarks = [];
   const read = found.truncated_source;

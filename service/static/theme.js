@@ -1,4 +1,4 @@
-// The theme: that of the system until the button is pressed, then that of the button.
+// The theme: follows the system until the user chooses one with the button.
 // A classic script in the head, so that nothing is painted in the wrong colours first.
 
 (() => {

@@ -12,7 +12,7 @@ import pytest
 
 import model.inspect
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
-from model.checkpoint.files import FORMAT
+from model.checkpoint.manifest import FORMAT
 from model.cli.footprint import footprint
 from model.config import ModelConfig
 from model.decoding.precision.dtypes import PRECISIONS

@@ -15,6 +15,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.request import Finished, Request
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.text.segmentation import split_long
+from model.text.sentences import sentence_ends
 from model.translator import WINDOW, Translator, windows
 
 TEXTS = [
@@ -117,7 +118,7 @@ def test_a_long_text_is_translated_in_parts(checkpoint: Checkpoint, translator: 
     core = TEXTS[4]
     encode, decode = checkpoint.tokenizer.encode, checkpoint.tokenizer.decode
     limit = checkpoint.config.max_length
-    segments = [s for s in split_long(core, encode, decode, limit, "")]
+    segments = [s for s in split_long(core, encode, decode, limit, sentence_ends(core, ""))]
     assert len(segments) > 1
     parts = translator.search([segment.text for segment in segments])
     (whole,) = translator.search([f"\t{core}  "])
@@ -221,7 +222,7 @@ def test_load(tiny_checkpoint: Path, translator: Translator) -> None:
     assert in_steps.translate(TEXTS[:1]) == translator.translate(TEXTS[:1])
 
 
-def test_load_sets_threads_if_told(tiny_checkpoint: Path) -> None:
+def test_load_sets_the_given_number_of_threads(tiny_checkpoint: Path) -> None:
     before = torch.get_num_threads()
     try:
         Translator.load(tiny_checkpoint, threads=before + 1)

@@ -19,6 +19,7 @@ from model.decoding.torch.inference_network import InferenceNetwork
 from model.translator import Translator
 from service.api.middleware import REQUEST_ID
 from service.app import create_app
+from service.limits.clients import client_of
 from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
@@ -120,17 +121,17 @@ def test_texts_come_back_translated_in_their_order(
         assert found == json.loads(json.dumps([each.to_json() for each in theirs.hypotheses]))
 
 
-def test_only_what_is_asked_for_is_told(client: TestClient, translator: Translator) -> None:
+def test_only_requested_details_are_returned(client: TestClient, translator: Translator) -> None:
     keys = {
         "scores": {"score", "log_prob"},
         "tokens": {"pieces", "source_pieces", "token_log_probs"},
         "alignment": {"alignment", "word_alignment"},
         "attention": {"attention"},
     }
-    for wanted, told in keys.items():
+    for wanted, returned in keys.items():
         response = client.post(TRANSLATE, json={"text": TEXTS[0], "return": [wanted]})
         (ours,) = response.json()["translations"]
-        assert ours.keys() == {"translation", "truncated"} | told
+        assert ours.keys() == {"translation", "truncated"} | returned
     (found,) = translator.search(TEXTS[:1])
     weights = found.hypotheses[0].weights
     assert weights is not None
@@ -141,10 +142,10 @@ def test_only_what_is_asked_for_is_told(client: TestClient, translator: Translat
 
 def test_attention_of_very_many_translations_is_refused(client: TestClient) -> None:
     ask = {"return": ["attention"], "options": {"beam_size": 5, "n_best": 5}}
-    assert client.post(TRANSLATE, json={"text": TEXTS[:1] * 12, **ask}).status_code == 200
-    response = client.post(TRANSLATE, json={"text": TEXTS[:1] * 13, **ask})
+    assert client.post(TRANSLATE, json={"text": TEXTS[:1] * 3, **ask}).status_code == 200
+    response = client.post(TRANSLATE, json={"text": TEXTS[:1] * 4, **ask})
     assert response.status_code == 422
-    assert "attention of 65 translations" in response.json()["error"]["message"]
+    assert "attention of 20 translations" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,7 @@ def test_a_full_server_refuses_and_says_when_to_come_back(
     checkpoint: Checkpoint, make_app: MakeApp
 ) -> None:
     body: dict[str, object] = {"text": ["der Hund"] * 5, "options": LONG}
-    responses = post_all(make_app(checkpoint, Settings(max_requests=3)), [body] * 5)
+    responses = post_all(make_app(checkpoint, Settings(max_requests=6)), [body] * 5)
     assert sorted(response.status_code for response in responses) == [200, 200, 200, 429, 429]
     for response in responses:
         if response.status_code == 429:
@@ -278,7 +279,8 @@ def test_a_full_server_does_not_read_the_body(checkpoint: Checkpoint, make_app: 
     app = make_app(checkpoint, Settings(max_requests=1))
     admission = app.state.admission
     with TestClient(app) as client:
-        with admission.enter(1):
+        with admission.reservation(client_of("a", "")) as reservation:
+            reservation.accept(1)
             check_error(post(client, "not JSON"), 429, "overloaded")
             response = client.post(
                 TRANSLATE, content=chunks(b"no"), headers={"content-type": "application/json"}

@@ -1,6 +1,7 @@
 """Flow: a request runs code of few files of the service, and a metric passes through two."""
 
 import dataclasses
+import logging
 import re
 import sys
 import threading
@@ -29,8 +30,12 @@ METRICS = sorted(
 
 
 def test_one_post_runs_code_of_at_most_twenty_files(
-    tiny_checkpoint: Path, make_registry: Callable[..., ModelRegistry]
+    tiny_checkpoint: Path,
+    make_registry: Callable[..., ModelRegistry],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """In the application; the protocol, the host check and the log are around it."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # a test of the command leaves one
     app = create_app(make_registry(load_checkpoint(tiny_checkpoint)), Settings())
     called: set[str] = set()
 

@@ -1,12 +1,15 @@
 """Server: what signals do to a real process under the load of real clients."""
 
+import gc
 import http.client
 import json
 import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -18,7 +21,13 @@ from typing import Protocol
 import httpx
 import pytest
 
+from model.checkpoint.checkpoint import load_checkpoint
+from service.app import create_app
+from service.server import BACKGROUND_NICENESS
+from service.server import Server as InProcess
+from service.settings import Settings
 from tests.patience import PATIENCE_S
+from tests.service.conftest import MakeRegistry
 
 QUICK = {"beam_size": 1, "max_length_a": 0, "max_length_b": 4}
 LONG = {"beam_size": 16, "min_length": 50, "max_length_a": 0, "max_length_b": 50}
@@ -125,17 +134,17 @@ def term_under_load(serve: Serve, run: Path) -> Counter[str]:
         load = Load(server.url)
         load.answered(CLIENTS)
         with closing(Long(server.url, texts=8)) as long:
-            told = time.monotonic()
+            signalled = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert long.outcome() == "200"
             load.join()
             assert server.await_exit() == 0
             assert not any("Traceback" in line for line in server.lines), server.lines
-            before = Counter(outcome for began, outcome in load.outcomes if began < told)
+            before = Counter(outcome for began, outcome in load.outcomes if began < signalled)
             # One under way when the signal came has its answer, if only that it is too late.
             assert before.keys() <= {"200", "503"}, before
             assert before["503"] <= CLIENTS
-            return Counter(outcome for began, outcome in load.outcomes if began >= told)
+            return Counter(outcome for began, outcome in load.outcomes if began >= signalled)
 
 
 def test_sigterm_under_load_loses_no_request(serve: Serve, tiny_checkpoint: Path) -> None:
@@ -173,7 +182,9 @@ def test_while_it_drains_it_is_not_ready(serve: Serve, tiny_checkpoint: Path) ->
             assert not long.over
 
 
-def test_who_takes_longer_than_the_drain_is_told(serve: Serve, tiny_checkpoint: Path) -> None:
+def test_requests_longer_than_the_drain_fail_with_an_error(
+    serve: Serve, tiny_checkpoint: Path
+) -> None:
     with (
         serve(tiny_checkpoint, DRAGOMAN_DRAIN_S="0.2") as server,
         closing(Long(server.url, texts=200)) as long,
@@ -274,3 +285,39 @@ def test_sigterm_does_not_wait_for_a_model_that_loads(serve: Serve, file: Path) 
             assert digest(client)
             server.process.send_signal(signal.SIGTERM)
             assert server.await_exit() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all threads have one priority")
+def test_long_texts_are_cut_at_a_lower_priority(serve: Serve, tiny_checkpoint: Path) -> None:
+    with serve(tiny_checkpoint) as server:
+
+        def niceness() -> Counter[int]:
+            threads = Path(f"/proc/{server.process.pid}/task").glob("*/stat")
+            return Counter(int(stat.read_text().rpartition(")")[2].split()[16]) for stat in threads)
+
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        for length, niced in ((1, False), (1_000, True)):
+            text = {"text": "der Hund " * length, "options": QUICK}
+            answer = httpx.post(f"{server.url}/v1/translate", json=text, timeout=PATIENCE_S)
+            assert answer.status_code == 200
+            assert set(niceness()) == (
+                {own, min(own + BACKGROUND_NICENESS, 19)} if niced else {own}
+            )
+
+
+def test_the_collector_passes_over_what_was_there_at_the_start(
+    tiny_checkpoint: Path, make_registry: MakeRegistry
+) -> None:
+    registry, settings = make_registry(load_checkpoint(tiny_checkpoint)), Settings(drain_s=0.1)
+    objects: list[tuple[int, int]] = []
+
+    def ready() -> None:
+        objects.append((gc.get_freeze_count(), len(gc.get_objects())))
+        server.should_exit = True
+
+    server = InProcess(create_app(registry, settings), registry, settings, ready=ready)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.run(sockets=[listener])
+    gc.unfreeze()
+    [(frozen, watched)] = objects
+    assert frozen > 10 * watched

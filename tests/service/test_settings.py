@@ -42,6 +42,8 @@ VARIABLES: dict[str, tuple[str, object]] = {
     "MAX_BODY_BYTES": ("1000", 1000),
     "MAX_REQUESTS": ("7", 7),
     "MAX_QUEUED_PIECES": ("5000", 5000),
+    "MAX_CONNECTIONS": ("20", 20),
+    "TRUSTED_PROXIES": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     "RATE_PER_S": ("0.5", 0.5),
     "RATE_BURST": ("3", 3),
     "API_KEYS": ("anna: secret", SecretStr("anna: secret")),
@@ -52,6 +54,7 @@ VARIABLES: dict[str, tuple[str, object]] = {
         "https://a.example, http://localhost:3000",
         ("https://a.example", "http://localhost:3000"),
     ),
+    "ALLOWED_HOSTS": ("mt.example, MT, fd00::0:7, *", ("mt.example", "mt", "[fd00::7]", "*")),
     "DRAIN_S": ("5", 5.0),
     "STUCK_S": ("60", 60.0),
     "LOG_FORMAT": ("text", "text"),
@@ -97,6 +100,11 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("MAX_BODY_BYTES", "0", "DRAGOMAN_MAX_BODY_BYTES: '0': "),
         ("DRAIN_S", "nan", "DRAGOMAN_DRAIN_S: 'nan': "),
         ("DRAIN_S", "inf", "DRAGOMAN_DRAIN_S: 'inf': "),
+        (
+            "ALLOWED_HOSTS",
+            "mt.example:80",
+            "DRAGOMAN_ALLOWED_HOSTS: 'mt.example:80': Value error, ",
+        ),
         ("LOG_TEXTS", "perhaps", "DRAGOMAN_LOG_TEXTS: 'perhaps': Input should be a valid boolean"),
     ],
 )

@@ -131,7 +131,7 @@ def test_refusals(
     tiny_checkpoint: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert distill(tiny_checkpoint, source, source) == 2
-    assert "that is the input" in capsys.readouterr().err
+    assert "the same file as --input" in capsys.readouterr().err
     output = tmp_path / "out.tsv"
     (tmp_path / "in.jsonl.gz").touch()
     assert distill(tiny_checkpoint, tmp_path / "in.jsonl.gz", output) == 2

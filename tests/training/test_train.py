@@ -298,7 +298,7 @@ def test_broken_input_is_one_line_and_leaves_no_checkpoint(
         ("optimizer.learning_rate=.nan", "must be above 0"),
         ("optimizer.warmup_steps=-5", "must not be negative"),
         ("model.dropout=0.999", "not in 0 to 0.9"),
-        ("model.embedding_size=9999999999999", "no memory left for the network"),
+        ("model.embedding_size=9999999999999", "is too large. Use 16384 or less"),
         ("run.seed=9223372036854775808", "is above 9223372036854775807"),
         ("run.threads=1000000", "run.threads: 1000000 is above 1024"),
     ],

@@ -20,7 +20,7 @@ class CorpusConfig:
     source: Path | tuple[Path, ...] = ()
     """Text, a sentence a line: a path, a glob, or a list of them; plain, .gz or .zst."""
     target: Path | tuple[Path, ...] = ()
-    """As many files, line i of which translates line i of its counterpart."""
+    """The same number of files; line i of each translates line i of its counterpart."""
     files: Path | tuple[Path, ...] = ()
     """The same for .tsv, .jsonl (both also .gz or .zst) and .parquet, by their endings."""
     dataset: str = ""
@@ -99,7 +99,7 @@ class DataConfig:
     """Above 1, small corpora come more often than their size says; see `epoch_counts`."""
     filters: FilterConfig = field(default_factory=FilterConfig)
     task: str = "translate"
-    """What the model is for: translate, or summarize, which reads a text whole."""
+    """Task of the model: translate, or summarize, which reads a text whole."""
     source_language: str
     """Language of the sources: a BCP 47 tag (de, pt-BR), or a name, which becomes one."""
     target_language: str

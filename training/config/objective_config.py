@@ -11,7 +11,7 @@ Risk = Literal["bleu", "chrf", "rouge"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """What training minimises beside the label-smoothed likelihood; docs/objectives.md."""
+    """What training minimises besides the label-smoothed likelihood; docs/objectives.md."""
 
     rdrop: float = 0.0
     """Weight of the divergence between two passes with different dropout (Liang et al. 2021)."""

@@ -8,13 +8,18 @@ from typing import Literal, cast
 
 import yaml
 
+from model.cli.yaml_text import parse_yaml
 from model.config import ModelConfig, from_dict, to_dict
+from model.decoding.lexical_shortlist import MAX_CANDIDATES
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
 from model.io.lines import atomic_output, whole_text
+from model.text.printable import shortened
 from training.config.data_config import DataConfig, as_corpora
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
 from training.config.validation_config import ValidationConfig, with_metrics_of
+
+_SHOWN = 200  # characters of a wrong section or override
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +83,11 @@ class ShortlistConfig:
                 raise ConfigError(
                     f"shortlist.{name}: {getattr(self, name)} is too small. Use {low} or more."
                 )
+        if self.candidates > MAX_CANDIDATES:
+            raise ConfigError(
+                f"shortlist.candidates: {self.candidates} is too large. "
+                f"Use {MAX_CANDIDATES} or less."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,17 +160,15 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
     """Parse YAML `text`, changed by `section.key=value` overrides.
 
     Raises:
-        ConfigError: not YAML, or what `model.config.from_dict` and the sections refuse.
+        ConfigError: what `parse_yaml`, `model.config.from_dict` and the sections refuse.
     """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the config is not valid YAML: {' '.join(str(error).split())}") from None
+    values = parse_yaml(text)
     if not isinstance(values, dict):
         raise ConfigError("the config is empty or not a mapping of sections. See configs/.")
     for section, content in values.items():
         if not isinstance(content, dict):
-            raise ConfigError(f"{section}: {content!r} must be a mapping of keys to values.")
+            shown = shortened(repr(content), _SHOWN)
+            raise ConfigError(f"{section}: {shown} must be a mapping of keys to values.")
     for override in overrides:
         _override(values, override)
     if "vocab_size" in values.get("model", {}):
@@ -206,6 +214,7 @@ def _override(values: dict[str, object], override: str) -> None:
             raise ConfigError(f"{override!r}: {part} is not a section.")
         node = cast(dict[str, object], child)
     try:
-        node[name.split(".")[-1]] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"{override!r}: {text!r} is not valid YAML. Quote it.") from None
+        node[name.split(".")[-1]] = parse_yaml(text)
+    except ConfigError as error:
+        shown = shortened(override, _SHOWN)
+        raise ConfigError(f"{shown}: {error} Quote it.") from None

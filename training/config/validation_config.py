@@ -50,7 +50,7 @@ class ValidationConfig:
             ConfigError: the tokenizer cannot be had.
         """
         tokenizer = bleu_tokenizer(self.tokenize, language, references)
-        make_bleu(tokenizer)  # what fails should fail now
+        make_bleu(tokenizer)  # fail early
         return replace(self, tokenize=tokenizer)
 
 

@@ -1,7 +1,7 @@
-"""Cache of corpora: each is built once, by the first process that needs it, and found by its key.
+"""Corpus cache: the first process that needs a corpus builds it, and others find it by its key.
 
-A folder appears under its name when it is complete. A lock file beside it is held while it is
-built: the kernel frees the lock of a process that is killed, and whoever builds next removes what
+A folder appears under its name when it is complete. A lock file next to it is held while it is
+built: the kernel frees the lock of a process that is killed, and the next build removes what
 that process left behind.
 """
 

@@ -1,4 +1,4 @@
-"""Random numbers by count: each is a hash of what it is for, so no order of drawing matters.
+"""Counter-based random numbers: each is a hash of its purpose, so the order of draws is irrelevant.
 
 A line's numbers depend on the seed, the pass over its corpus, the corpus and the line: they are the
 same for any number of workers, in whatever order these come to it. (Salmon et al. 2011, "Parallel

@@ -19,8 +19,8 @@ from training.data.indexed_corpus import Pairs, Side
 from training.data.parsing import NotText, Pair
 from training.data.readers import Chunk
 
-# Control characters but for tab, and what stands for bytes that could not be read: signs of a text
-# that was read or written in a wrong encoding.
+# Control characters except tab, and the replacement character: signs of a text that was read or
+# written in a wrong encoding.
 _DAMAGE = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ufffd]")
 _SHOWN = 120  # characters of each side of an example
 
@@ -79,7 +79,7 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: EncodingRules) ->
             drop("not text", printable(str(error)))
             continue
         plain = normalize_source(pair.source, rules.normalization)
-        if reason or not plain.strip():  # which characters that are removed may have hidden
+        if reason or not plain.strip():  # normalization may leave only white space
             drop(reason or "blank", example(pair.source, pair.target))
         else:
             pairs.append(pair._replace(source=plain))
@@ -107,7 +107,7 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: EncodingRules) ->
 
 
 def damage(pair: Pair, filters: FilterConfig) -> str:
-    """Why a pair is left out whatever its pieces; "" if it is not."""
+    """Return why a pair is dropped regardless of its pieces; "" if it is not."""
     if filters.encoding and (_DAMAGE.search(pair.source) or _DAMAGE.search(pair.target)):
         return "not text"
     if not (pair.source.strip() and pair.target.strip()):
@@ -118,7 +118,7 @@ def damage(pair: Pair, filters: FilterConfig) -> str:
 
 
 def misfit(source: int, target: int, rules: EncodingRules) -> str:
-    """Why a pair of sides with so many pieces is left out; "" if it is not."""
+    """Return why a pair with these numbers of pieces is dropped; "" if it is not."""
     if source > rules.source_limit or target > rules.target_limit:
         return "too long"
     ratio = rules.filters.max_ratio

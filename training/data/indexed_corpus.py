@@ -119,7 +119,7 @@ class IndexedCorpus:
         self._dtype = np.dtype(meta["dtype"])
         self._files: dict[str, int] = {}
         for path in folder.iterdir():
-            # Held open: the corpus can be read even when somebody empties the cache.
+            # Held open, so that the corpus stays readable even if the cache is emptied.
             self._files[path.name] = os.open(path, os.O_RDONLY)
             weakref.finalize(self, os.close, self._files[path.name])
 

@@ -62,12 +62,12 @@ def learn_tokenizer(
             unk_id=UNK_ID,
             bos_id=BOS_ID,
             eos_id=EOS_ID,
-            # What makes it exact: no character is changed, dropped, added or unknown.
+            # Makes it lossless: no character is changed, dropped, added or unknown.
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
             add_dummy_prefix=False,
             byte_fallback=True,
-            required_chars=SPACE_MARK,  # else a text of few spaces could leave it to the bytes
+            required_chars=SPACE_MARK,  # in a text with few spaces it could become byte pieces
             character_coverage=_CHARACTER_COVERAGE,
             split_digits=True,
             user_defined_symbols=[SPACE_MARK + tag for tag in tags],

@@ -1,4 +1,4 @@
-"""Parsing raw records: the pair of a line or a row, or what is wrong with it."""
+"""Parsing raw records: extracts the pair of a line or a row, or says what is wrong with it."""
 
 import json
 import math

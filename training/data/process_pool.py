@@ -10,6 +10,8 @@ from functools import partial
 from multiprocessing import connection
 from typing import Any, TypeVar
 
+from model.cli.start import ctrl_c_kept_from_children
+
 State = TypeVar("State")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +32,8 @@ def ordered_map(
     """`function(state, item)` of each item, where each process makes its own state once.
 
     Both functions must be importable by name, or partials of such. With one process the work is
-    done in this one. Whatever ends this process ends the others too.
+    done in this one. Whatever ends this process ends the others too;
+    Ctrl-C alone does not reach them.
     """
     if processes == 1:
         yield from map(partial(function, make()), items)
@@ -41,7 +44,8 @@ def ordered_map(
     with ProcessPoolExecutor(processes, context, _begin, (make,)) as pool:
         try:
             for item in items:
-                pending.append(pool.submit(_work, function, item))
+                with ctrl_c_kept_from_children():  # the first one starts them
+                    pending.append(pool.submit(_work, function, item))
                 if len(pending) > AHEAD * processes:
                     yield pending.popleft().result()
             while pending:

@@ -22,7 +22,7 @@ class Run(NamedTuple):
     """Consecutive lines of a corpus, in one pass over it."""
 
     number: int
-    """Of the pass."""
+    """Number of the pass."""
     start: int
     stop: int
 
@@ -40,8 +40,8 @@ def epoch_counts(sizes: Sequence[int], weights: Sequence[float], temperature: fl
         return list(sizes)
     exact = shares / shares.sum() * total
     counts = np.maximum(np.floor(exact).astype(np.int64), 1)
-    # What rounding left over goes to the largest fractions; what it took too much of, the largest
-    # corpus lacks.
+    # Pairs that rounding left over go to the largest fractions; an excess is taken from the largest
+    # corpus.
     left = total - int(counts.sum())
     counts[np.argsort(counts - exact, kind="stable")[: max(left, 0)]] += 1
     counts[np.argmax(counts)] += min(left, 0)

@@ -13,15 +13,19 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model.decoding.native.compiled import bound
 from model.errors import ConfigError
 from model.text.tokenizer import SPACE_MARK, Tokenizer
 from training.data.counter_rng import Keys, numbers, splitmix64
 from training.data.indexed_corpus import Side
 from training.data.subword_kernels import (
-    Ints,
+    Merges,
+    PairTable,
     Places,
+    Spelling,
+    Trie,
+    Words,
     draw_words,
     fill_table,
     merge_words,
@@ -32,8 +36,11 @@ from training.data.subword_kernels import (
 _UNKNOWN_PENALTY = 10.0
 
 Scores = dict[str, tuple[int, float]]  # id and score of each piece
-Draw = Callable[[Ints, Places, Keys, Places], int]
-"""symbols, starts, keys, counts: see `merge_words`."""
+_NO_WORDS = Words(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.uint64))
+_NO_COUNTS = np.zeros(0, np.int64)
+
+Draw = Callable[[Words, Places], int]
+"""`merge_words` or `draw_words` of a model; takes `words` and `counts`."""
 
 
 class SubwordSampler:
@@ -55,9 +62,11 @@ class SubwordSampler:
         scores = tokenizer.subwords()
         _check(tokenizer, scores)
         spelling = _spelling(tokenizer, scores)
-        self._spelt = np.array([symbol for spelt in spelling for symbol in spelt], np.int32)
-        self._bounds = np.cumsum([0, *map(len, spelling)])
-        self._mark = scores[SPACE_MARK][0]
+        self._spelling = Spelling(
+            symbols=np.array([symbol for spelt in spelling for symbol in spelt], np.int32),
+            bounds=np.cumsum([0, *map(len, spelling)]),
+            mark=scores[SPACE_MARK][0],
+        )
         self._seed = splitmix64(np.array([seed % 2**64], np.uint64))[0]
         # The scores of a BPE model are the ranks 0, -1, -2...; those of a unigram model are logs.
         ranked = all(score == int(score) for _, score in scores.values())
@@ -70,27 +79,18 @@ class SubwordSampler:
 
         However a text is segmented in `lines`, the result is the same.
         """
-        symbols = np.empty(np.diff(self._bounds)[lines.ids].sum(), np.int32)
-        starts = np.empty(len(lines.ids) + 1, np.int64)
-        words = np.empty(len(lines.ids), np.uint64)
-        counts = np.empty(len(lines.lengths), np.int64)
-        count = split_words(
-            lines.ids,
-            lines.lengths,
-            self._bounds,
-            self._spelt,
-            self._mark,
-            self._seed,
-            symbols,
-            starts,
-            words,
-            counts,
+        words = Words(
+            symbols=np.empty(np.diff(self._spelling.bounds)[lines.ids].sum(), np.int32),
+            starts=np.empty(len(lines.ids) + 1, np.int64),
+            keys=np.empty(len(lines.ids), np.uint64),
         )
-        drawn = numbers(keys, counts)
+        counts = np.empty(len(lines.lengths), np.int64)
+        count = split_words(lines.ids, lines.lengths, self._spelling, self._seed, words, counts)
+        own = splitmix64(words.keys[:count] ^ splitmix64(numbers(keys, counts)))
         sizes = np.empty(count, np.int64)
-        total = self._draw(symbols, starts, splitmix64(words[:count] ^ splitmix64(drawn)), sizes)
+        total = self._draw(words._replace(keys=own), sizes)
         ends = np.concatenate([[0], np.cumsum(sizes)])
-        return Side(symbols[:total], np.diff(ends[np.concatenate([[0], np.cumsum(counts)])]))
+        return Side(words.symbols[:total], np.diff(ends[np.concatenate([[0], np.cumsum(counts)])]))
 
 
 def _check(tokenizer: Tokenizer, scores: Scores) -> None:
@@ -127,7 +127,8 @@ def bpe_dropout(scores: Scores, alpha: float) -> Draw:
         if piece[:cut] in scores and piece[cut:] in scores
     ]
     ranked = np.array([scores[piece][0] for piece in best_first], np.int32)
-    return partial(merge_words, *_table(entries), ranked, np.uint64(math.ceil(alpha * 2**53)))
+    merges = Merges(_table(entries), ranked, np.uint64(math.ceil(alpha * 2**53)))
+    return partial(bound(merge_words, merges, _NO_WORDS, _NO_COUNTS), merges)
 
 
 def unigram_sampling(spelling: list[list[int]], scores: Scores, alpha: float) -> Draw:
@@ -147,12 +148,13 @@ def unigram_sampling(spelling: list[list[int]], scores: Scores, alpha: float) ->
         ends[nodes[tuple(spelt)]] = id
         weights[nodes[tuple(spelt)]] = alpha * logs.get(id, unknown)
     entries = [(nodes[spelt[:-1]], spelt[-1], node) for spelt, node in nodes.items() if spelt]
-    return partial(draw_words, *_table(entries), ends, weights)
+    trie = Trie(_table(entries), ends, weights)
+    return partial(bound(draw_words, trie, _NO_WORDS, _NO_COUNTS), trie)
 
 
-def _table(entries: list[tuple[int, int, int]]) -> tuple[Keys, NDArray[np.int32]]:
-    """What maps the first two numbers of each entry to the third; see `fill_table`."""
+def _table(entries: list[tuple[int, int, int]]) -> PairTable:
+    """Make the table that maps the first two numbers of each entry to the third."""
     size = 2 << len(entries).bit_length()
-    keys, values = np.empty(size, np.uint64), np.empty(size, np.int32)
-    fill_table(np.array(entries, np.int32).reshape(-1, 3), keys, values)
-    return keys, values
+    table = PairTable(np.empty(size, np.uint64), np.empty(size, np.int32))
+    fill_table(np.array(entries, np.int32).reshape(-1, 3), table)
+    return table

@@ -139,4 +139,8 @@ def _root(schema: "Schema", name: str, where: str) -> str:
             f"{where}: no column {name!r}, only {', '.join(schema.names)}. Name one of these with "
             "source_column, target_column or weight_column."
         )
+    if schema.names.count(root) > 1:
+        raise DataError(
+            f"{where}: several columns are called {root!r}. Rename all but one of them."
+        )
     return root

@@ -1,4 +1,4 @@
-"""`make demo`: generate a corpus, train a small translator, score it and watch it translate."""
+"""`make demo`: generates a corpus, trains a small translator, scores it and shows translations."""
 
 import sys
 import time
@@ -20,17 +20,17 @@ from training.train import train
 
 CONFIG = Path("configs/demo.yaml")
 RUN = Path("runs/demo")
-PAGE = "http://127.0.0.1:8000/"  # where dragoman-serve listens by default
+PAGE = "http://127.0.0.1:8000/"  # the default address of dragoman-serve
 TRAIN_PAIRS, DEV_PAIRS, HELD_OUT_PAIRS = 12_000, 200, 500
-SHOWN = 10  # translations before the person's eyes
+SHOWN = 10  # translations that are printed
 LABELS = ("train", "dev", "held-out")
 
 
 def write_corpus(folder: Path) -> list[DemoPair]:
-    """Write train, dev and held-out files into `folder`; returns the held-out pairs.
+    """Write train, dev and held-out files into `folder` and return the held-out pairs.
 
-    The dev pairs are sentences that training does not see, but of values that it does: settings
-    are chosen on them, never on the held-out ones.
+    The dev sentences do not occur in training, but their values do. Settings are chosen on them,
+    never on the held-out pairs.
     """
     corpus = generate(1, TRAIN_PAIRS + DEV_PAIRS, HELD_OUT_PAIRS)
     parts = (corpus.train[:TRAIN_PAIRS], corpus.train[TRAIN_PAIRS:], corpus.held_out)
@@ -46,7 +46,7 @@ def write_corpus(folder: Path) -> list[DemoPair]:
 
 
 def show(console: Console, pairs: Sequence[DemoPair], translations: Sequence[Translation]) -> None:
-    """Translations beside their sources, with the reference where they differ from it."""
+    """Print sources and translations, with the reference where a translation differs from it."""
     for pair, translation in zip(pairs, translations, strict=True):
         right = translation.text == pair.target
         console.print(f"  {pair.source}", style="dim", highlight=False, markup=False)
@@ -57,7 +57,7 @@ def show(console: Console, pairs: Sequence[DemoPair], translations: Sequence[Tra
 
 
 def show_attention(console: Console, translation: Translation, path: Path) -> None:
-    """The heat map of one translation, on the terminal and as a PNG file."""
+    """Draw the attention heat map of one translation, on the terminal and as a PNG file."""
     best = translation.hypotheses[0]
     assert best.weights is not None  # a demo sentence is never cut
     source, target = [*translation.source_pieces, "</s>"], [*best.pieces, "</s>"]
@@ -68,7 +68,7 @@ def show_attention(console: Console, translation: Translation, path: Path) -> No
 
 
 def demo() -> int:
-    """Run the demo from the project's root; 0 when it ran to its end."""
+    """Run the demo from the project's root and return its exit status."""
     console = Console()
     started = time.monotonic()
     config = load_config(CONFIG)
@@ -104,7 +104,7 @@ def demo() -> int:
 
 
 def main() -> int:
-    """Entry point; returns the exit status."""
+    """Run the command and return its exit status."""
     return run_command("make demo", demo)
 
 

@@ -1,7 +1,7 @@
-"""The demo's corpus: German sentences about numbers, dates, times and prices, with their English.
+"""The demo's corpus: German sentences about numbers, dates, times and prices, and translations.
 
-Every sentence has exactly one translation, and every value is either for training or held out: a
-model that translates the held-out sentences has learned how values are composed.
+Every sentence has exactly one translation, and every value is used either for training or for the
+held-out set, so a model that translates held-out sentences has learned how values are composed.
 """
 
 import random
@@ -15,7 +15,7 @@ from training.demo.demo_phrases import DemoPhrase, DemoPhrases, Value
 
 
 class DemoPair(NamedTuple):
-    """A German sentence, its English translation and the values that each of them names."""
+    """A German sentence, its English translation and the values that both contain."""
 
     source: str
     target: str
@@ -31,7 +31,7 @@ class DemoCorpus:
 
 
 def generate(seed: int, train_pairs: int, held_out_pairs: int) -> DemoCorpus:
-    """The corpus of `seed`, in which no sentence occurs twice."""
+    """Generate the corpus of `seed`; within each list no sentence occurs twice."""
     return DemoCorpus(
         train=_distinct(train_pairs, random.Random(f"{seed} train"), held_out=False),
         held_out=_distinct(held_out_pairs, random.Random(f"{seed} held out"), held_out=True),
@@ -49,7 +49,7 @@ def _distinct(count: int, rng: random.Random, *, held_out: bool) -> list[DemoPai
 
 
 def _slots(phrases: DemoPhrases) -> dict[str, Callable[[], DemoPhrase]]:
-    """What can stand in the slots of the frames."""
+    """Return the generator of phrases for each slot of the frames."""
     return {
         "people": lambda: phrases.counted(lexicon.PEOPLE, at_least=2),
         "people_dative": lambda: phrases.counted(lexicon.PEOPLE, at_least=2, dative=True),
@@ -86,5 +86,5 @@ def _fill(german: str, english: str, slots: Mapping[str, Callable[[], DemoPhrase
 
 
 def _sentence(text: str) -> str:
-    """`text` with a capital, and one full stop only after "p.m."."""
+    """Capitalize `text`, and drop the second full stop after "p.m."."""
     return (text[0].upper() + text[1:]).replace("m..", "m.")

@@ -1,4 +1,4 @@
-"""The demo's phrases: a value or a thing in German and in English, on one side of the corpus."""
+"""The demo's phrases: values and things in German and English, for training or held out."""
 
 import calendar
 import hashlib
@@ -14,7 +14,7 @@ _ONE_IN = 10  # values is held out
 
 
 class Value(NamedTuple):
-    """What a phrase means, however it is worded."""
+    """The meaning of a phrase, independent of its wording."""
 
     kind: Literal["number", "date", "time"]
     parts: tuple[int, ...]
@@ -22,7 +22,7 @@ class Value(NamedTuple):
 
     @property
     def is_elementary(self) -> bool:
-        """Whether others are made of it or look like it: a day, an hour, a year, "anderthalb"."""
+        """Whether other values contain it or look like it: days, hours, years, "anderthalb"."""
         if self.kind == "number":
             whole, fraction = divmod(self.parts[0], 100)
             return self.parts == (150,) or (fraction == 0 and (whole <= 31 or whole in _YEARS))
@@ -30,13 +30,13 @@ class Value(NamedTuple):
 
     @property
     def is_held_out(self) -> bool:
-        """Whether training never sees this value: a tenth of all, but no elementary one."""
+        """Whether the value is kept out of training: a tenth of all that are not elementary."""
         digest = hashlib.sha256(f"{self.kind} {self.parts}".encode()).digest()
         return not self.is_elementary and digest[0] % _ONE_IN == 0
 
 
 class DemoPhrase(NamedTuple):
-    """A part of a sentence in both languages; `value` is None if it names none."""
+    """A part of a sentence in both languages; `value` is None if it contains none."""
 
     german: str
     english: str
@@ -51,7 +51,7 @@ class DemoPhrases:
         self._held_out = held_out
 
     def _fitting(self, sample: Callable[[], Value]) -> Value:
-        """The first sample on this side of the corpus."""
+        """Sample until the value belongs to this part of the corpus."""
         while (value := sample()).is_held_out is not self._held_out:
             pass
         return value
@@ -64,7 +64,7 @@ class DemoPhrases:
         return DemoPhrase(f"{articles[noun.gender]} {noun.german}", f"the {noun.english}")
 
     def _whole(self, low: int, high: int) -> int:
-        """A whole number of this side, each number of digits equally likely."""
+        """Sample a whole number for this part of the corpus; digit counts are equally likely."""
 
         def sample() -> Value:
             digits = self._rng.randint(len(str(low)), len(str(high)))
@@ -77,7 +77,7 @@ class DemoPhrases:
         return _in_figures(100 * self._whole(low, high), decimals=0)
 
     def number(self, low: int, high: int) -> DemoPhrase:
-        """A whole number, as often in words as in figures."""
+        """Sample a whole number, in words or in digits with equal probability."""
         if self._rng.random() < 0.5:
             return self.figures(low, high)
         n = self._whole(low, min(high, 9_999))
@@ -96,7 +96,7 @@ class DemoPhrases:
         return self.number(1, 999)
 
     def _half(self) -> DemoPhrase:
-        """One and a half to twelve and a half, in words."""
+        """Sample a number from one and a half to twelve and a half, in words."""
         value = self._fitting(lambda: Value("number", (100 * self._rng.randint(1, 12) + 50,)))
         n = value.parts[0] // 100
         german = "anderthalb" if n == 1 else f"{wording.german_number(n)}einhalb"
@@ -105,14 +105,14 @@ class DemoPhrases:
     def counted(
         self, nouns: tuple[Noun, ...], *, at_least: int, dative: bool = False
     ) -> DemoPhrase:
-        """A number of things, in words or in figures; a single one is in the accusative."""
+        """Sample a number of things, in words or digits; one thing is in the accusative."""
         noun = self._rng.choice(nouns)
         number = self.number(at_least, 99_999)
         plural = noun.german_plural_dative if dative else noun.german_plural
         return _agree(number, noun, plural)
 
     def quantity(self) -> DemoPhrase:
-        """So much of a substance, as an object."""
+        """Sample a quantity of a substance, in the accusative."""
         unit = self._rng.choice(lexicon.UNITS)
         substance = self.word(lexicon.SUBSTANCES)
         kinds: tuple[Callable[[], DemoPhrase], ...] = (self._portion, self._half, self.decimal)
@@ -124,7 +124,7 @@ class DemoPhrases:
         )
 
     def price(self) -> DemoPhrase:
-        """An amount of money, as an object: whole euros, or euros and cents."""
+        """Sample an amount of money, in the accusative: whole euros, or euros and cents."""
         choice = self._rng.randrange(3)
         if choice == 0:
             number = self.number(2, 9_999)
@@ -134,7 +134,7 @@ class DemoPhrases:
         return self._price_in_words() if choice == 1 else self._price_in_figures()
 
     def _amount(self, max_digits: int, cents: range) -> Value:
-        """Euros from 2 up, each number of digits equally likely, and cents."""
+        """Sample euros, from 2 and with all digit counts equally likely, and cents."""
 
         def sample() -> Value:
             euros = self._rng.randrange(2, 10 ** self._rng.randint(1, max_digits))
@@ -169,7 +169,7 @@ class DemoPhrases:
         return self._fitting(sample)
 
     def date(self, *, nominative: bool) -> DemoPhrase:
-        """A day of a month: with its article, or in the dative that follows "am"."""
+        """Sample a day and month: with its article, or in the dative for use after "am"."""
         value = self._day()
         day, month = value.parts
         german_month, english_month = lexicon.MONTHS[month - 1]
@@ -182,7 +182,7 @@ class DemoPhrases:
         return DemoPhrase(f"der {german}" if nominative else german, english, value)
 
     def full_date(self) -> DemoPhrase:
-        """A day of a year, in the dative."""
+        """Sample a day, month and year, in the dative."""
         value = self._day()
         day, month = value.parts
         year = self._rng.choice(_YEARS)
@@ -201,7 +201,7 @@ class DemoPhrases:
         )
 
     def time(self) -> DemoPhrase:
-        """A time of day: as it is spoken, on the dial, or in figures, of 24 hours."""
+        """Sample a time of day: as spoken, on a 12-hour dial, or in digits, of 24 hours."""
         if self._rng.random() < 0.5:
             spoken = self._fitting(
                 lambda: Value("time", (self._rng.randint(1, 12), self._rng.randrange(0, 60, 5)))
@@ -227,7 +227,7 @@ def _in_figures(hundredths: int, *, decimals: int) -> DemoPhrase:
 
 
 def _agree(number: DemoPhrase, noun: Noun, german_plural: str) -> DemoPhrase:
-    """The number with its noun: plural, but for a single one, which is in the accusative."""
+    """Combine a number and its noun, which is plural, or for one thing in the accusative."""
     if number.value != Value("number", (100,)):
         return DemoPhrase(
             f"{number.german} {german_plural}",

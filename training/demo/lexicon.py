@@ -1,4 +1,4 @@
-"""The words and sentence frames of the demo's corpus, German beside English.
+"""The words and sentence frames of the demo's corpus, in German and English.
 
 A frame is a pair of sentences with the same slots; `training.demo.demo_corpus` fills a slot in both
 languages at once. The German slots carry their case in their name where it shows.

@@ -17,7 +17,7 @@ from training.data.text_corpus import lengths
 NULL_ID = PAD_ID
 """The null piece of every source sentence, which explains target pieces without a source."""
 
-CHUNK_LINKS = 1 << 19  # links in work at a time: bounds what is needed beside the table
+CHUNK_LINKS = 1 << 19  # links processed at a time: bounds the memory in addition to the table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -28,7 +28,7 @@ class TranslationTable:
     target: NDArray[np.int64]  # (P,)
     probability: NDArray[np.float64]  # (P,) sums to one over the targets of a source piece
     log_likelihood: list[float]
-    """Of the sentences, in nats a target piece, before each iteration: it never falls."""
+    """Log-likelihood in nats per target piece before each iteration; it never decreases."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,1 +1,1 @@
-"""The training loop: what a run begins with, its updates, and how it recovers."""
+"""The training loop: setting up a run, its updates, and recovery from divergence."""

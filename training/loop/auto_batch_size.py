@@ -28,8 +28,8 @@ MOST_TOKENS = 131_072
 """Larger batches seldom train better in the same time; they must be given as a number."""
 
 SHARE = 0.8  # of the memory; the rest is for validations, and for holes between tensors
-# What an update holds beside what is measured: gradients, two moments, the average, a copy of it
-# that is validated, and what processes exchange; fp32.
+# What an update holds in addition to what is measured, in fp32: gradients, two moments, the
+# average, a copy of it for validation, and the buffers of the exchange between processes.
 BYTES_PER_PARAMETER = 6 * 4
 
 

@@ -23,7 +23,7 @@ from training.data.batching import Batch, Rows, collate
 from training.losses.batch_loss import Objective, batch_loss
 
 LENGTH = 15  # pieces of a measured sentence on either side; 16 with EOS
-MOST_TOKENS = 4096  # of the measured batch: enough to tell, and over in seconds
+MOST_TOKENS = 4096  # of the measured batch: enough for a decision, within seconds
 WARM_UP, REPEATS = 1, 3
 
 

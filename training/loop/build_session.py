@@ -125,7 +125,7 @@ def _restore(saved: SavedState, trainer: Trainer, best: Best) -> None:
 
 
 def _digests(config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs) -> dict[str, str]:
-    """What a resumed run, and every process, must have in common."""
+    """The values that must agree between a run and its resumption, and between all processes."""
     return {
         "data_digest": data.digest(),
         "dev_digest": digest_of(dev_pairs),

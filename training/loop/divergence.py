@@ -9,9 +9,9 @@ from typing import TypedDict
 from model.errors import DragomanError
 
 WINDOW = 200  # good losses that a new one is compared with
-FEWEST = 20  # with fewer of them only a loss that is not finite is bad
+FEWEST = 20  # with fewer losses, only one that is not finite counts as bad
 # A bad loss is above 1.5 * median + 1 nats per piece. Batches of a healthy training differ less,
-# and a network that has lost what it had learned is at log V again, 9 for 8,000 pieces.
+# and a network that has forgotten everything is back at log V, which is 9 for 8,000 pieces.
 FACTOR, MARGIN = 1.5, 1.0
 IN_A_ROW = 10
 MOST_ROLLBACKS = 3

@@ -1,4 +1,4 @@
-"""`dragoman-train --dry-run` and `--check-data`: what a run would do, before it begins.
+"""`dragoman-train --dry-run` and `--check-data`: reports what a run would do, without running it.
 
 The first reports sizes, memory and time; the second what the corpora of a config hold, what is left
 out and why.

@@ -1,4 +1,4 @@
-"""The config that a run really has: what was given, with every `auto` decided."""
+"""Resolve config: the effective config of a run, with every `auto` replaced by a value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -72,8 +72,9 @@ def as_begun(
 ) -> TrainConfig:
     """Replace `auto` in `config` by what was found when `run` was begun.
 
-    A run that was killed before its first checkpoint must train the same again, too; if it had
-    another config, it begins anew. All processes use the config.yaml that the first one finds.
+    A run that was killed before its first checkpoint must train identically when it is repeated; if
+    its config differed, it starts from the beginning. All processes use the config.yaml that the
+    first one finds.
 
     Args:
         values: training state of the last checkpoint; None if there is none.

@@ -1,4 +1,4 @@
-"""Resumption: the state that a run goes on from, and what must be as it was when it was saved."""
+"""Resume: the saved state from which a run continues, and the settings that must not change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ from typing import Any
 
 from torch import Tensor
 
-from model.checkpoint.checkpoint import load_checkpoint, load_origin, load_training_state
+from model.checkpoint.checkpoint import load_origin, load_tokenizer, load_training_state
 from model.config import to_dict
 from model.errors import CheckpointError, ConfigError, DataError
 from model.text.tokenizer import Tokenizer
 from training.config.train_config import TrainConfig
+from training.loop.saved_values import check_values
 from training.system.distributed import World
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SavedState:
-    """The last checkpoint of a run, as far as a resumed training needs it."""
+    """The part of a run's last checkpoint that a resumed training needs."""
 
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
@@ -26,7 +27,7 @@ class SavedState:
 
     @property
     def steps(self) -> int:
-        """Updates that were done when it was saved."""
+        """Number of updates done when it was saved."""
         steps: int = self.values["trainer"]["steps"]
         return steps
 
@@ -41,7 +42,8 @@ def load_saved_state(run: Path) -> SavedState | None:
     if not last.exists():
         return None
     tensors, values = load_training_state(run)
-    tokenizer, origin = load_checkpoint(last).tokenizer, load_origin(last)
+    check_values(values, last)
+    tokenizer, origin = load_tokenizer(last), load_origin(last)
     return SavedState(tensors=tensors, values=values, tokenizer=tokenizer, origin=origin)
 
 
@@ -73,9 +75,9 @@ def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
     free = {f"run.{key}" for key in to_dict(given.run)} - {"run.batch_tokens", "run.seed"}
     free |= {"data.data_dir", "data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
-        free |= {"run.batch_tokens"}  # it goes on with what was found
+        free |= {"run.batch_tokens"}  # it continues with the size that was found
     if "auto" in (given.validation.tokenize, stored.validation.tokenize):
-        free |= {"validation.tokenize"}  # which follows from the data, and they are compared
+        free |= {"validation.tokenize"}  # follows from the data, which are compared
     differences = []
     sections = ("data", "tokenizer", "model", "objective", "finetune", "validation")
     for section in (*sections, "search", "run"):
@@ -83,7 +85,7 @@ def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
         for key in now:
             if f"{section}.{key}" not in free:
                 differences += _differences(f"{section}.{key}", before[key], now[key])
-    if given.objective.guided_alignment:  # whose table is learned from so many links
+    if given.objective.guided_alignment:  # `max_links` determines the table that it learns from
         most = (stored.shortlist.max_links, given.shortlist.max_links)
         differences += _differences("shortlist.max_links", *most)
     return differences

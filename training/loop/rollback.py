@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from model.checkpoint.checkpoint import load_training_meta, load_training_state
+from model.checkpoint.checkpoint import load_training_state
 from model.checkpoint.run_directory import checkpoints_of
 from training.loop.divergence import FEWEST, IN_A_ROW, MOST_ROLLBACKS
+from training.loop.saved_values import load_values
 from training.loop.trainer import Trainer
 from training.system.distributed import World
 
@@ -72,10 +73,10 @@ def good_checkpoints(run: Path) -> Iterator[Path]:
     """Yield the checkpoints of `run` up to `last` whose last update was good, latest first."""
     if not (run / "last").exists():
         return
-    last = load_training_meta(run)["trainer"]["steps"]
+    last = load_values(run)["trainer"]["steps"]
     for path in reversed(checkpoints_of(run)):
-        if (path / "training_state").exists():  # may be deleted where nobody resumes
-            values = load_training_meta(path)
+        if (path / "training_state").exists():  # may have been deleted, if no resume is planned
+            values = load_values(path)
             monitor = _monitor_state(values)
             # A kill may have left a later one, which `last` does not point to yet.
             known = values["trainer"]["steps"] <= last

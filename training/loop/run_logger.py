@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 
+from model.decoding.freed_memory import release_unused
 from model.decoding.precision.precision import precision_of
 from training.loop.session import Session
 from training.loop.trainer import Update
 from training.metrics.names import LABELS
 from training.system.environment import environment, git_state
-from training.system.memory_use import release_unused, resident_bytes
+from training.system.memory_use import resident_bytes
 from training.tracking.metrics_log import MetricsLog
 from training.tracking.progress_bar import TrainingProgress
 from training.tracking.run_record import corpus_row, record_start

@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interrupted(Exception):
-    """A signal asked the session to stop; what was done is saved."""
+    """A signal asked the session to stop; its progress is saved."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class Interrupted(Exception):
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list, so that no update is cut in half.
+    """Collect SIGINT and SIGTERM in a list, so that no update is interrupted.
 
     The second signal acts as it does elsewhere, for those who cannot wait.
     """

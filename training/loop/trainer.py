@@ -1,4 +1,4 @@
-"""Trainer: updates of the network, and the state from which a resumed run goes on exactly."""
+"""Trainer: updates the network, and keeps the state from which a run resumes exactly."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model.decoding.out_of_memory import is_out_of_memory
+from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
 from training.config.train_config import TrainConfig
 from training.data.batch_loader import BatchLoader, Position
@@ -179,7 +180,11 @@ class Trainer:
         return tensors, values
 
     def load_state(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned: the next batch and update are the very next ones."""
+        """Continue from what `state` returned: the next batch and update are the very next ones.
+
+        Raises:
+            CheckpointError: the tensors are not those of this network.
+        """
         self._load_tensors(tensors)
         self.steps = values["steps"]
         self.loader.position = Position(*values["position"])
@@ -202,6 +207,7 @@ class Trainer:
         self._load_tensors(tensors)
 
     def _load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        self._check_tensors(tensors)
         with torch.no_grad():
             for name, parameter, average in zip(
                 self.names, self.parameters, self.average, strict=True
@@ -217,6 +223,32 @@ class Trainer:
             if f"optimizer/step/{name}" in tensors
         }
         self.optimizer.load_state_dict(loaded)
+
+    def _check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Check that they are those of this network: the kernels of the optimizer trust shapes.
+
+        Raises:
+            CheckpointError: naming the first that is not.
+        """
+        expected: dict[str, torch.Size] = {}
+        for name, parameter in zip(self.names, self.parameters, strict=True):
+            kinds = ["raw", "average"]
+            if name in self.trained and f"optimizer/step/{name}" in tensors:
+                kinds += ["optimizer/exp_avg", "optimizer/exp_avg_sq"]
+                expected[f"optimizer/step/{name}"] = torch.Size()
+            expected |= {f"{kind}/{name}": parameter.shape for kind in kinds}
+        for name, shape in expected.items():
+            found = tensors.get(name)
+            if found is None or found.shape != shape or found.dtype != torch.float32:
+                raise CheckpointError(
+                    f"the training state: {name} is not there as {tuple(shape)} of torch.float32. "
+                    "Go on from another checkpoint, or train into a new --output."
+                )
+            if not found.isfinite().all():
+                raise CheckpointError(
+                    f"the training state: {name} is not all of finite numbers. Go on from another "
+                    "checkpoint, or train into a new --output."
+                )
 
     def _move_average(self) -> None:
         """Compute average += (1 - decay) * (weights - average); a young average follows faster."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint.checkpoint import load_checkpoint
-from model.checkpoint.files import CheckpointFiles
+from model.checkpoint.manifest import read_manifest
 from model.checkpoint.run_directory import resolve
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
@@ -44,7 +44,7 @@ def teacher_digest(paths: Sequence[Path]) -> str:
     Raises:
         CheckpointError: there is none.
     """
-    digests = [CheckpointFiles(resolve(path)).digest for path in paths]
+    digests = [read_manifest(resolve(path)).digest for path in paths]
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 

@@ -19,7 +19,7 @@ def make_objective(
     tokenizer: Tokenizer,
     device: torch.device,
 ) -> Objective:
-    """Load or learn what the objective of `config` needs.
+    """Load or learn the parts that the objective of `config` needs.
 
     Args:
         pairs: returns the sources and targets that alignments are learned from.

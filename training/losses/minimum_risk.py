@@ -77,7 +77,7 @@ def score_named(name: Risk, tokenize: BleuTokenization) -> RiskScore:
         )
     bleu_by = cache(partial(make_bleu, effective_order=True))
     if tokenize != "auto":
-        bleu_by(tokenize)  # what fails should fail now
+        bleu_by(tokenize)  # fail early
 
     def bleu(candidate: str, reference: str) -> float:
         metric = bleu_by(bleu_tokenizer(tokenize, "", [reference]))

@@ -80,7 +80,7 @@ def make_bleu(tokenizer: BleuTokenizer, *, effective_order: bool = False) -> "sa
     Raises:
         ConfigError: the model of flores200 is not here and cannot be downloaded.
     """
-    import sacrebleu  # a tenth of a second, which what only reads a config does not need
+    import sacrebleu  # takes 0.1 s, which reading a config should not
 
     try:
         return sacrebleu.BLEU(tokenize=tokenizer, effective_order=effective_order)
@@ -104,7 +104,7 @@ def _no_model(error: Exception) -> str:
 
 
 def _script_of_most(texts: Iterable[str]) -> str:
-    """The script that most letters are of, as far as it is one of `BY_SCRIPT`, else ""."""
+    """Return the most frequent script of the letters if it is one of `BY_SCRIPT`, else ""."""
     letters: Counter[str] = Counter()
     for text in texts:
         letters.update(text)

@@ -41,7 +41,7 @@ def processor(cpuinfo: Path) -> str:
 def git_state(file: Path) -> dict[str, str]:
     """Find commit and changed files of the repository that holds `file`; empty without one.
 
-    So a package that was installed into a folder of somebody's repository is none of it. A
+    So a package that was installed into a folder of another repository does not count. A
     repository without a commit counts as none, and so does one that git will not read.
     """
     folder = file.parent

@@ -1,6 +1,5 @@
-"""Memory: what the process holds, what a piece of work needs, and what is available."""
+"""Memory use: measures the memory of the process, of a piece of work, and what is available."""
 
-import ctypes
 import os
 import re
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from model.decoding.freed_memory import release_unused
 from model.decoding.out_of_memory import is_out_of_memory
 from model.errors import DragomanError
 
@@ -20,10 +20,10 @@ class OutOfMemory(DragomanError):
 
 @contextmanager
 def named_shortage(work: str, advice: str) -> Iterator[None]:
-    """Turn a lack of memory inside into an error that says what needed it and what to do.
+    """Turn an out-of-memory error inside into one that says what needed memory and what to do.
 
     Raises:
-        OutOfMemory: the machine or the GPU has not enough.
+        OutOfMemory: the machine or the GPU does not have enough.
     """
     try:
         yield
@@ -34,24 +34,13 @@ def named_shortage(work: str, advice: str) -> Iterator[None]:
 
 
 def bound_kernel_cache() -> None:
-    """Let oneDNN keep few of the programs that it prepares, unless the environment says otherwise.
+    """Limit oneDNN's cache of compiled primitives, unless the environment sets its size.
 
-    It keeps one for each shape of each product, 1,024 by default: a training still grew after
-    thousands of updates. Call it before torch computes anything: oneDNN reads the variable once.
+    It caches one for each shape of each product, 1,024 by default, so that a training still grew
+    after thousands of updates. Call this before torch computes anything: oneDNN reads the variable
+    once.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
-
-
-def release_unused() -> None:
-    """Give freed memory back to the system, where the C library can (glibc).
-
-    Tensors of many sizes leave holes between them that glibc keeps: without this a training of 700
-    updates held 1.4 GB of freed memory beside 0.8 GB in use.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def resident_bytes() -> int:
@@ -63,9 +52,9 @@ def resident_bytes() -> int:
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """Measure the peak memory of `work`, besides what is held when it begins.
+    """Measure the peak memory of `work`, in addition to what is held when it begins.
 
-    That of the GPU, if `device` is one, else of the process (Linux).
+    The memory is that of the GPU if `device` is one, otherwise that of the process (Linux).
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -74,7 +63,7 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) - before
     release_unused()
     before = resident_bytes()
-    Path("/proc/self/clear_refs").write_text("5")  # the mark of the highest level starts anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     work()
     return max(_kilobytes("/proc/self/status", "VmHWM") - before, 0)
 

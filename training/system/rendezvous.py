@@ -1,4 +1,4 @@
-"""Rendezvous: tell the workers that torchrun has just started from those of earlier attempts.
+"""Rendezvous: tells the workers that torchrun has just started from those of earlier attempts.
 
 torchrun restarts all workers when one dies, but torch (2.13) lets them meet in the key-value store
 of the first attempt, where they find the addresses of the dead and wait for them for ever. So the
@@ -14,7 +14,7 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.distributed import DistStoreError
 
 LEADER = "dragoman/leader"
-ANSWERED_WITHIN = timedelta(seconds=1)  # by a leader that lives; else a new one is looked for
+ANSWERED_WITHIN = timedelta(seconds=1)  # a live leader answers; otherwise another one is sought
 
 
 def connect(timeout: timedelta) -> TCPStore:

@@ -22,7 +22,7 @@ from model.text.tokenizer import SPACE_MARK
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN_SPACE = "\u2423"  # open box; SentencePiece's bar would lie on the letter below it
+SHOWN_SPACE = "\u2423"  # open box; the bar of SentencePiece would touch the letter below
 CELL = 2  # columns: about a square
 LABEL = 14  # columns or rows that a piece may take
 MOST_NAMED = 80  # pieces on a side of a picture; of more, cells are narrow and have numbers

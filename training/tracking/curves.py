@@ -14,8 +14,8 @@ from training.tracking.metrics_log import Line, series
 WIDTH, HEIGHT = 520, 240
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 26  # margins, for the numbers
 TICKS = 5
-FEW = 40  # up to so many points each is marked: one point alone makes no line
-MOST = 400  # buckets of steps that a curve is thinned to, of which each keeps lowest and highest
+FEW = 40  # up to this number of points each is marked: a single point makes no line
+MOST = 400  # buckets of steps that a curve is thinned to; each keeps its lowest and highest value
 
 
 class Curve(NamedTuple):

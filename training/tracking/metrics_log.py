@@ -65,7 +65,7 @@ class MetricsLog:
     """
 
     def __init__(self, run: Path, *, resume_step: int | None) -> None:
-        """Continue the log of `run` after `resume_step`, or start it anew if that is None.
+        """Continue the log of `run` after `resume_step`, or start a new one if that is None.
 
         Raises:
             CheckpointError: the log is damaged, or the file system refused.

@@ -1,4 +1,4 @@
-"""Model card: what a checkpoint is, what it was trained on, and how good it is."""
+"""Model card: describes a checkpoint, its training data and its quality."""
 
 import re
 from collections.abc import Sequence

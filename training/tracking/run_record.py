@@ -1,4 +1,4 @@
-"""RUN/record.json: what the report shows besides the numbers of metrics.jsonl."""
+"""RUN/record.json: the content of the report besides the numbers of metrics.jsonl."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Visit(TypedDict):
 
 
 class CorpusRow(TypedDict):
-    """Size of a corpus, and what was left out."""
+    """Size of a corpus, and the pairs that were dropped."""
 
     name: str
     lines: int

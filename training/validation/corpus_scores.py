@@ -2,7 +2,7 @@
 
 References are lists of lines: line i of each of them is right for line i of the hypotheses.
 
-A bootstrap (Koehn 2004) draws the lines of the corpus anew, with replacement, many times: how much
+A bootstrap (Koehn 2004) resamples the lines of the corpus, with replacement, many times: how much
 a score varies among the draws shows how much it depends on the choice of the lines.
 """
 
@@ -24,7 +24,7 @@ SEED = 12345  # sacrebleu's, unless the environment has another (SACREBLEU_SEED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """95 % of the bootstrap's draws lie in an interval as wide as this one, as sacrebleu has it."""
+    """The 95 % confidence interval of the bootstrap, as sacrebleu defines it."""
 
     mean: float
     half_width: float
@@ -40,7 +40,7 @@ class Score:
     signature: str
     """Everything that the value depends on besides the lines, as sacrebleu writes it."""
     p_value: float | None = None
-    """Of the paired bootstrap: how probable so great a difference from the baseline would be if
+    """From the paired bootstrap: the probability of at least this difference from the baseline if
     the two were equally good. None without a baseline."""
 
 
@@ -124,7 +124,7 @@ def _by_sacrebleu(
         value=float(result.score),
         interval=Interval(mean=float(result.mean), half_width=float(result.ci)),
         signature=str(signature),
-        # sacrebleu's least one for two equal files, which would read as the greatest difference.
+        # For two equal files sacrebleu gives the lowest p, as if they differed most.
         p_value=1.0 if hypotheses == baseline else result.p_value,
     )
 
@@ -171,7 +171,7 @@ def _line_scores(
 
 
 def _signature(references: int, bootstrap: int, rest: str) -> str:
-    """As sacrebleu writes that of its metrics."""
+    """Return the signature, in the form that sacrebleu uses for its metrics."""
     draws = f"bs:{bootstrap}|seed:{SEED}|" if bootstrap else ""
     return f"nrefs:{references}|{draws}{rest}"
 

@@ -85,7 +85,7 @@ def evaluate(
     if math.isfinite(loss):
         translations = translator.translate(sources)
         found = translator.search(sources[:samples])
-    else:  # the network has diverged: nothing can be searched for, and the training may return
+    else:  # the network has diverged, so search is pointless; the training may recover
         translations, found = [""] * len(sources), []
     scores = score_corpus(
         translations,

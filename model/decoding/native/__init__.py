@@ -1,1 +1,1 @@
-"""The int8 engine of CPUs: kernels compiled by Numba, and the network and search that call them."""
+"""The int8 engine for CPUs: kernels compiled by Numba, with the network and search using them."""

@@ -1,26 +1,25 @@
-"""Encoder: sources of any lengths side by side, without padding.
+"""Encoder: encodes sources of any lengths at the same time, without padding.
 
-The pieces of all sources lie in one row of P. Sources come longest first, so that those which
-still have a piece at a step are the first ones. The backward direction reads each source from its
-own end.
+The P pieces of all sources are concatenated. The longest source comes first, so that the sources
+that still have a piece at a step are always the first ones. The backward direction reads each
+source from its own end.
 """
 
-# Shapes: N sentences, P pieces of all of them, H encoder output size, h half of it, G gates of a
-# direction.
+# Shapes: N sentences, P pieces of all of them, H encoder output size.
 
 from concurrent.futures import Executor
 
 import numpy as np
 
-from model.decoding.native.cells import add_rows, add_table
-from model.decoding.native.layer import Layer, Target
+from model.decoding.native.cells import Gates, Target, add_rows, add_table
+from model.decoding.native.layer import Layer
 from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product, Ints
 from model.decoding.native.rows import place_narrow
 from model.network.seq2seq import Seq2Seq
 
 
 class NativeEncoder:
-    """Source pieces to encoder outputs, fp32."""
+    """The encoder, which turns source pieces into outputs in fp32."""
 
     def __init__(self, network: Seq2Seq) -> None:
         encoder = network.encoder
@@ -32,7 +31,8 @@ class NativeEncoder:
         ]
         self._tables = [layer.table(embedding) for layer in self._layers[0]]
         size = float(network.config.encoder_size)
-        # Of an upper layer the product over all pieces at once; layer l reads a sum of l outputs.
+        # An upper layer multiplies the inputs of all pieces at once; layer l reads the sum of l
+        # outputs.
         self._inputs = [
             tuple(
                 Int8Product(layer.input_weight, layer.input_bias, [(int(size), float(number))])
@@ -42,9 +42,11 @@ class NativeEncoder:
         ]
 
     def __call__(self, sources: list[Ints], threads: Executor | None = None) -> tuple[Floats, Ints]:
-        """Outputs (P, H) of all pieces, and where each source begins; the longest comes first.
+        """Return the outputs (P, H) of all pieces, and the index (N,) of each source's first piece.
 
-        `threads`, if given, run the two directions side by side.
+        Args:
+            sources: the longest first.
+            threads: if given, run the two directions in parallel.
         """
         lengths = np.array([len(source) for source in sources], dtype=np.int32)
         starts = np.zeros(len(sources), dtype=np.int32)
@@ -73,7 +75,7 @@ class NativeEncoder:
         starts: Ints,
         outputs: Floats,
     ) -> None:
-        """One direction of one layer: its half of `outputs` is written, or added to."""
+        """Run one direction of one layer, and write its half of `outputs`, or add to it."""
         layer = self._layers[number][direction]
         given: Floats | None = None
         if below is not None:
@@ -81,19 +83,19 @@ class NativeEncoder:
             given = np.empty((len(below), product.width), dtype=np.float32)
             product(below, len(below), given)
         state = layer.state(len(lengths))
-        gates = np.zeros((len(lengths), layer.gate_width), dtype=np.float32)
-        hidden_gates = np.empty_like(gates)
+        sums = np.zeros((len(lengths), layer.gate_width), dtype=np.float32)
+        gates = Gates(sums, np.empty_like(sums))
         own = np.arange(len(lengths), dtype=np.int32)
         for step in range(int(lengths[0])):
             rows = int(np.count_nonzero(lengths > step))
             place = starts[:rows] + (step if direction == 0 else lengths[:rows] - 1 - step)
             if layer.product is None:
-                gates[:] = 0
+                sums[:] = 0
             else:
-                layer.product(state.hidden, rows, gates)
+                layer.product(state.hidden, rows, sums)
             if given is None:
-                add_table(gates, rows, self._tables[direction], pieces[place])
+                add_table(sums, rows, self._tables[direction], pieces[place])
             else:
-                add_rows(gates, rows, given, place)
+                add_rows(sums, rows, given, place)
             target = Target(outputs, place, direction * self._half, number > 0)
-            layer.step(rows, gates, hidden_gates, state.hidden, state, own, state, target)
+            layer.step(rows, gates, state.hidden, state, own, state, target)

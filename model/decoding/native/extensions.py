@@ -1,17 +1,14 @@
-"""Extensions: the best candidates of one more piece, in one pass over the logits."""
+"""Extensions: the best candidates with one more piece, found in one pass over the logits."""
 
-# Shapes: N sentences, K hypotheses, R rows, W columns of the logits.
+# Shapes: K hypotheses, R rows, W columns of the logits.
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.decoding.native.compiled import kernel
 from model.decoding.native.product import Floats, Ints
 from model.decoding.native.scalar_math import exponential
+from model.decoding.native.search_arrays import BeamArrays, CandidateArrays, LimitArrays, ScanArrays
 from model.decoding.native.vector import SCAN, greater, largest, pointer
-
-Longs = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 NOTHING = np.float32(-np.inf)
 _ZERO = np.float32(0.0)
@@ -19,7 +16,12 @@ _ZERO = np.float32(0.0)
 
 @kernel
 def normaliser(logits: Floats, r: int, pieces: int, maxima: Floats) -> float:
-    """log of the sum of exp(logits[r, :pieces]); `maxima` gets those of its whole blocks."""
+    """Return the log of the sum of exp(logits[r, :pieces]).
+
+    Args:
+        logits: (R, W).
+        maxima: see `ScanArrays`; gets the maximum of each whole block of the row.
+    """
     best = NOTHING
     blocks = pieces // SCAN
     for b in range(blocks):
@@ -35,20 +37,19 @@ def normaliser(logits: Floats, r: int, pieces: int, maxima: Floats) -> float:
 
 
 @kernel
-def offer(
-    value: float,
-    k: int,
-    j: int,
-    found: int,
-    free: int,
-    log_prob: Floats,
-    parent: Longs,
-    column: Longs,
-) -> int:
-    """Put a candidate where it ranks among the `found` best of at most `free`; how many are there.
+def offer(value: float, k: int, j: int, found: int, best: CandidateArrays) -> int:
+    """Insert a candidate, column j of hypothesis k, where it ranks among the `found` in `best`.
 
-    Candidates come in the order of (parent, column), so an equal one ranks behind those there.
+    Candidates come in the order of (parent, column), and an equal one ranks behind those there.
+
+    Args:
+        best: of one sentence, with as many places (K or fewer,) as its beam has free.
+
+    Returns:
+        How many candidates there are now.
     """
+    log_prob, parent, column = best
+    free = len(log_prob)
     if not value > NOTHING or (found == free and not value > log_prob[free - 1]):
         return found
     at = min(found, free - 1)
@@ -66,24 +67,30 @@ def offer(
 @kernel
 def offer_row(
     logits: Floats,
-    r: int,
-    low: int,
-    high: int,
+    columns: tuple[int, int],
     shift: float,
     k: int,
     maxima: Floats,
     found: int,
-    free: int,
-    log_prob: Floats,
-    parent: Longs,
-    column: Longs,
+    best: CandidateArrays,
 ) -> int:
-    """Offer the columns `low` to `high` of a row, whole blocks only where their maximum ranks.
+    """Offer a range of columns of the row of hypothesis k, but skip blocks that cannot rank.
 
-    A candidate's log-probability is its logit + `shift`: one sum that keeps the order, so that the
-    maximum of a block is never less than what is in it.
+    The log-probability of a candidate is its logit + `shift`. Adding one number keeps the order, so
+    the maximum of a block + `shift` is never below any candidate of the block.
+
+    Args:
+        logits: (W,) the row.
+        columns: the first one, and the end of the range.
+        maxima: of the row, see `normaliser`.
+        found, best: see `offer`.
+
+    Returns:
+        How many candidates there are now.
     """
-    j = low
+    log_prob = best.log_prob
+    free = len(log_prob)
+    j, high = columns
     while j < high:
         block = j // SCAN
         stop = min((block + 1) * SCAN, high)
@@ -92,15 +99,14 @@ def offer_row(
             j = stop
             continue
         while j < stop:
-            value = logits[r, j] + shift
-            found = offer(value, k, j, found, free, log_prob, parent, column)
+            found = offer(logits[j] + shift, k, j, found, best)
             j += 1
     return found
 
 
 @kernel
 def allowed(end: int, stop: int, length: int, limit: int, shortest: int) -> tuple[int, int]:
-    """The columns of what may come next: EOS alone at the limit, all but EOS before `shortest`."""
+    """Return the range of columns allowed next: only EOS at the limit, no EOS before `shortest`."""
     if length == limit:
         return end, end + 1
     if length < shortest:
@@ -110,7 +116,7 @@ def allowed(end: int, stop: int, length: int, limit: int, shortest: int) -> tupl
 
 @kernel
 def is_beaten(logits: Floats, r: int, end: int, stop: int) -> bool:
-    """Whether a piece of row r is more probable than EOS, its column `end`."""
+    """Tell whether a piece of row r of `logits` (R, W) is more probable than EOS, column `end`."""
     best = NOTHING
     for j in range(end, stop):
         best = greater(logits[r, j], best)
@@ -124,58 +130,40 @@ def best_extensions(
     count: int,
     logits: Floats,
     offset: int,
-    columns: Ints,
     end: int,
     row: Ints,
-    log_prob: Floats,
-    length: Longs,
-    limit: Longs,
-    shortest: Longs,
-    finished: Longs,
-    skip: Flags,
-    maxima: Floats,
-    forced: Flags,
-    new_log_prob: Floats,
-    parent: Longs,
-    column: Longs,
+    scan: ScanArrays,
+    beam: BeamArrays,
+    limits: LimitArrays,
+    chosen: CandidateArrays,
 ) -> None:
-    """The K best candidates of the sentences `first` to `first + count`, the best first.
+    """Choose the K best candidates of each of the sentences `first` to `first + count`.
 
     Args:
-        logits: (R, W), row `row[n, k] - offset` is that of hypothesis k; changed.
-        columns: (N,) how many of the W columns are those of pieces.
-        end: column of EOS; those before it are PAD, UNK and BOS.
-        limit, shortest: (N,) the most and the fewest pieces.
-        skip: (N,) sentences that are left out.
-        maxima: (W / SCAN,) used on the way.
-        forced: (N, K) is written at the limit, see `Beam`.
-        new_log_prob, parent, column: (N, K) are written; log-probability -inf where there is none.
+        logits: (R, W), whose row `row[n, k] - offset` is that of hypothesis k.
+        end: the column of EOS; PAD, UNK and BOS, if they have columns, come before it.
+        row: see `RowArrays`.
+        limits: `forced` is written for sentences that are at their limit.
+        chosen: is written.
     """
-    beam = row.shape[1]
+    maxima, log_prob = scan.maxima, beam.log_prob
     for n in range(first, first + count):
-        if skip[n]:
+        if scan.skip[n]:
             continue
-        new_log_prob[n] = NOTHING
-        parent[n], column[n], found = 0, end, 0
-        low, high = allowed(end, columns[n], length[n], limit[n], shortest[n])
-        for k in range(beam):
+        pieces, length, limit = scan.columns[n], beam.length[n], limits.limit[n]
+        chosen.log_prob[n] = NOTHING
+        chosen.parent[n], chosen.piece[n], found = 0, end, 0
+        columns = allowed(end, pieces, length, limit, limits.shortest[n])
+        free = row.shape[1] - beam.finished[n]
+        best = CandidateArrays(
+            chosen.log_prob[n, :free], chosen.parent[n, :free], chosen.piece[n, :free]
+        )
+        for k in range(row.shape[1]):
             if row[n, k] < 0:
                 continue
             r = row[n, k] - offset
-            norm = normaliser(logits, r, columns[n], maxima)
-            if length[n] == limit[n]:
-                forced[n, k] = is_beaten(logits, r, end, columns[n])
-            found = offer_row(
-                logits,
-                r,
-                low,
-                high,
-                log_prob[n, k] - norm,
-                k,
-                maxima,
-                found,
-                beam - finished[n],
-                new_log_prob[n],
-                parent[n],
-                column[n],
-            )
+            norm = normaliser(logits, r, pieces, maxima)
+            if length == limit:
+                limits.forced[n, k] = is_beaten(logits, r, end, pieces)
+            shift = log_prob[n, k] - norm
+            found = offer_row(logits[r], columns, shift, k, maxima, found, best)

@@ -1,51 +1,32 @@
-"""Layer: one recurrent layer of the decoder or of a direction of the encoder, a step at a time.
+"""Layer: one recurrent layer of the decoder or of one direction of the encoder, a step at a time.
 
-One product gives all gates, for the inputs and the hidden state together. What a layer reads from
-an embedding is a table of gates, looked up instead of multiplied.
+One product computes all gates from the inputs and the hidden state together. If a layer reads
+embeddings, their part of the gates is looked up in a table instead.
 """
 
-# Shapes: R rows, M rows of state, D state size, G gates together (4D in an LSTM), V vocabulary.
+# Shapes: R rows, M rows of state, D state size, G width of all gates (4D in an LSTM), V vocabulary.
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from model.decoding.native import cells
-from model.decoding.native.cells import Halves
+from model.decoding.native.cells import Gates, Halves, LayerState, Target
+from model.decoding.native.compiled import bound
 from model.decoding.native.product import Bytes, Floats, Int8Product, Ints
 from model.network.cells import RecurrentLayer
 
 Parts = list[tuple[int, float]]
-"""Widths of the parts of a product's input, and the bound of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerState:
-    """What a layer hands to the next step, for M rows."""
-
-    hidden: Bytes
-    """(M, D)"""
-    carry: Floats
-    """(M, D) the cell of an LSTM, the hidden state of a GRU; (M, 0) of a simple network."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where outputs go: `values[place[r], column:]`, added to what is there or in its place."""
-
-    values: Floats
-    place: Ints
-    column: int
-    add: bool
+"""The width and the bound of each part of a product's input."""
 
 
 class Layer:
-    """Weights of one layer, as its kernels read them."""
+    """The weights of one layer, in the form that its kernels read."""
 
     def __init__(self, layer: RecurrentLayer, inputs: Parts) -> None:
-        """`inputs` are those that the product takes: of the layer's inputs the last ones."""
+        """Prepare `layer`; `inputs` are the last of its inputs, which the product multiplies."""
         w, u, b_w, b_u = (p.detach().float().cpu().numpy() for p in layer.kernel.parameters())
         self.kind = layer.kind
         self.size = layer.hidden_size
@@ -55,10 +36,10 @@ class Layer:
         taken = sum(width for width, _ in inputs)
         free = w.shape[1] - taken
         self.input_weight: Floats = (w * scale)[:, :free]
-        """(G, ...) of the inputs that the product does not take."""
+        """(G, ...) the weights of the inputs that the product does not multiply."""
         bias = (b_w if self.kind == "gru" else b_w + b_u) * scale[:, 0]
         self.input_bias: Floats = bias
-        """(G,), in the product already if it takes all inputs."""
+        """(G,) the bias, which is part of the product if that multiplies all inputs."""
         w, u = (w * scale)[:, free:], u * scale
         own = np.zeros_like(bias) if free or not taken else bias
         hidden: Parts = [(self.size, 1.0)]
@@ -68,10 +49,17 @@ class Layer:
             self.product = Int8Product(w, own, inputs) if taken else None
         else:
             self.product = Int8Product(np.concatenate([w, u], axis=1), own, inputs + hidden)
+        self._cell = self._bound_cell()
+
+    def _bound_cell(self) -> Callable[[int, Gates, LayerState, Ints, LayerState, Target], None]:
+        cell = {"lstm": cells.lstm, "gru": cells.gru, "rnn": cells.rnn}[self.kind]
+        state, row = self.state(1), np.zeros(1, np.int32)
+        sums = np.zeros((1, self.gate_width), np.float32)
+        return bound(cell, 1, Gates(sums, sums), state, row, state, Target(sums, row, 0, False))
 
     @property
     def gate_width(self) -> int:
-        """Columns of a buffer for the gates."""
+        """The number of columns that buffers for the gates need."""
         product = self.product or self._from_hidden
         assert product is not None
         width: int = product.width
@@ -79,13 +67,13 @@ class Layer:
 
     @property
     def input_width(self) -> int:
-        """Bytes that the product reads of each row: the inputs', and the hidden state's behind."""
-        return 0 if self.product is None else 4 * self.product.weight.shape[1]
+        """The number of bytes of each row that the product reads: inputs, then hidden state."""
+        return 0 if self.product is None else 4 * self.product.weights.weight.shape[1]
 
     def table(self, embedding: Tensor) -> Halves:
-        """(V, G) what each piece adds to the gates; biases included.
+        """Return what each piece adds to the gates, (V, G), biases included.
 
-        In bf16: half the memory, and no product follows that could make the rounding larger.
+        It is in bf16, which halves the memory; no product follows that could amplify the rounding.
         """
         gates = embedding.detach().float().cpu() @ torch.from_numpy(self.input_weight.T.copy())
         gates += torch.from_numpy(self.input_bias)
@@ -94,29 +82,26 @@ class Layer:
     def step(
         self,
         rows: int,
-        gates: Floats,
-        hidden_gates: Floats,
+        gates: Gates,
         given: Bytes,
         old: LayerState,
         origin: Ints,
         new: LayerState,
         target: Target,
     ) -> None:
-        """From the sums `gates` to the outputs, see `cells`.
+        """Compute the hidden states from `gates`, see `cells`.
 
-        `given` (R, D), contiguous, is the hidden state before the step; only the GRU reads it here.
+        Args:
+            given: (R, D) contiguous, the hidden state before the step; only a GRU reads it here.
+            origin: (R,) the row of `old` that each row continues.
+            new: row r is written for row r.
         """
-        to = (target.values, target.place, target.column, target.add)
-        if self.kind == "lstm":
-            cells.lstm(gates, rows, old.carry, origin, new.carry, new.hidden, *to)
-        elif self._from_hidden is not None:
-            self._from_hidden(given, rows, hidden_gates)
-            cells.gru(gates, rows, hidden_gates, old.carry, origin, new.carry, new.hidden, *to)
-        else:
-            cells.rnn(gates, rows, new.hidden, *to)
+        if self._from_hidden is not None:
+            self._from_hidden(given, rows, gates.from_hidden)
+        self._cell(rows, gates, old, origin, new, target)
 
     def state(self, rows: int) -> LayerState:
-        """Zeros: hidden states of 0 are bytes of 128."""
+        """Return a state of zeros for `rows` rows; the byte of a hidden state of 0 is 128."""
         carry = 0 if self.kind == "rnn" else self.size
         return LayerState(
             np.full((rows, self.size), 128, dtype=np.uint8), np.zeros((rows, carry), np.float32)

@@ -1,12 +1,12 @@
-"""NativeNetwork: the network in int8 on a CPU, for rows that live in buffers made once.
+"""NativeNetwork: the network in int8 on a CPU, for rows in buffers that are allocated once.
 
-The same function as `Seq2Seq` (tests hold them equal) as a dozen calls of kernels a step. Every row
-is computed by itself: its bits depend on nothing beside it.
+It computes the same function as `Seq2Seq`, to which tests compare it, with a dozen kernel calls per
+step. Every row is computed by itself: its bits do not depend on other rows.
 """
 
 # Shapes: N sentences, R rows (hypotheses that are alive), M rows of state, S source length with
 # EOS, L layers, D decoder size, F feature size, H encoder output size, A attention size,
-# V vocabulary.
+# P rows of attention weights, V vocabulary.
 
 import copy
 from concurrent.futures import Executor
@@ -17,19 +17,27 @@ import torch
 from torch import nn
 
 from model.config import ModelConfig
-from model.decoding.native.attention import attend, scores_by_product, scores_by_sum
-from model.decoding.native.cells import add_table
+from model.decoding.native.attention import (
+    AttentionBuffers,
+    NativeMemory,
+    attend,
+    scores_by_product,
+    scores_by_sum,
+)
+from model.decoding.native.cells import Gates, LayerState, Target, add_table
+from model.decoding.native.compiled import bound
 from model.decoding.native.encoder import NativeEncoder
-from model.decoding.native.layer import Layer, LayerState, Parts, Target
-from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product, Ints
+from model.decoding.native.layer import Layer, Parts
+from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product
 from model.decoding.native.rows import place_narrow, place_rows, place_tanh
+from model.decoding.native.step_rows import StepRows
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
 
 
 @dataclass(frozen=True, slots=True)
 class NativeEncoded:
-    """One sentence between encoder and decoder."""
+    """An encoded sentence: its memory, and the first state of the decoder."""
 
     values: Floats
     """(S, H)"""
@@ -43,80 +51,55 @@ class NativeEncoded:
 
 @dataclass(frozen=True, slots=True)
 class NativeState:
-    """What a step hands to the next, for M rows."""
+    """What a step hands to the next one."""
 
     layers: list[LayerState]
     attentional: Bytes
-    """(M, F) the last features, which input feeding reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class NativeMemory:
-    """What is attended to: a slot for each sentence."""
-
-    values: Floats
-    """(N, S, H)"""
-    keys: Floats
-    """(N, S, A)"""
-    length: Ints
-    """(N,) with EOS."""
-
-
-@dataclass(frozen=True, slots=True)
-class NativeStep:
-    """Which rows there are in a step: row r continues row `origin[r]` of the old state."""
-
-    rows: int
-    piece: Ints
-    """(R,) the last piece."""
-    origin: Ints
-    """(R,)"""
-    sentence: Ints
-    """(R,) its slot in the memory."""
-    place: Ints
-    """(R,) where its attention weights go."""
+    """(M, F) the features of the step, which input feeding reads."""
 
 
 def has_int8(config: ModelConfig) -> bool:
-    """Whether the sizes are those of whole groups of 4 bytes, which products take at once."""
+    """Tell whether all sizes are multiples of 4, as a product reads 4 bytes at once."""
     sizes = (config.encoder_size // 2, config.decoder_size, config.embedding_size)
     return all(size % 4 == 0 for size in sizes)
 
 
 class Buffers:
-    """What a step writes on the way, for up to `rows` rows and sources of `source` pieces."""
+    """Intermediate results of a step, for up to `rows` rows and sources of `source` pieces."""
 
     def __init__(self, network: "NativeNetwork", rows: int, source: int) -> None:
         config, width = network.config, max(layer.gate_width for layer in network.layers)
         size = config.decoder_size
         self.inputs = [np.empty((rows, layer.input_width), np.uint8) for layer in network.layers]
         self.hidden = np.empty((rows, size), np.uint8)
-        self.gates = np.empty((rows, width), np.float32)
-        self.hidden_gates = np.empty((rows, width), np.float32)
+        self.gates = Gates(*(np.empty((rows, width), np.float32) for _ in Gates._fields))
         self.top = np.empty((rows, size), np.float32)
         self.below = np.empty((rows, size), np.uint8)
         self.query = np.empty((rows, network.query_width), np.float32)
-        self.scores = np.empty((rows, config.attention_heads * source), np.float32)
-        self.sums = np.empty(config.encoder_size, np.float32)
-        self.combined = np.empty((rows, size + config.encoder_size), np.uint8)
+        self.attention = AttentionBuffers(
+            scores=np.empty((rows, config.attention_heads * source), np.float32),
+            sums=np.empty(config.encoder_size, np.float32),
+            combined=np.empty((rows, size + config.encoder_size), np.uint8),
+        )
         self.vector = np.empty((rows, network.combine.width), np.float32)
         self.own = np.arange(rows, dtype=np.int32)
+        self.targets = [Target(self.top, self.own, 0, n > 0) for n in range(len(network.layers))]
+        """One for each layer; the outputs of all layers are added up."""
 
 
 class NativeNetwork:
-    """What the native search asks of a network."""
+    """The network, in the form that the native search uses."""
 
     device = torch.device("cpu")
 
     def __init__(self, network: Seq2Seq) -> None:
-        """The network, in eval mode and on any device, is read and left as it is."""
+        """Read `network`, which is in eval mode and on any device, without changing it."""
         with torch.no_grad():
             network = copy.deepcopy(network).float().cpu()
             self.config = config = network.config
             decoder, size = network.decoder, config.decoder_size
-            bound = float(config.encoder_layers)
-            context = (config.encoder_size, bound)
-            self._context_steps = STEPS / bound
+            context = (config.encoder_size, float(config.encoder_layers))
+            self._context_steps = STEPS / config.encoder_layers
             self.encoder = NativeEncoder(network)
             self.layers: list[Layer] = []
             for number, layer in enumerate(decoder.layers):
@@ -140,11 +123,27 @@ class NativeNetwork:
             parts = [(size, float(config.decoder_layers)), context]
             self.combine = _product(decoder.combine, parts, 2.0)
             weight, bias = network.output.weight.detach(), network.output.bias.detach()
-            if decoder.narrow is not None:  # a linear layer between is folded into the output
+            if decoder.narrow is not None:  # a linear layer in between is folded into the output
                 bias = bias + weight @ decoder.narrow.bias
                 weight = weight @ decoder.narrow.weight
             self.output = Int8Product(weight.numpy(), bias.numpy())
             self.features = weight.shape[1]
+        self._bind()
+
+    def _bind(self) -> None:
+        """Bind the kernels that take structures to the types of those structures."""
+        memory, buffers = self.memory(1, 1), Buffers(self, 1, 1)
+        step = StepRows(*(np.zeros(1, np.int32) for _ in StepRows._fields))
+        query, scores = buffers.query, buffers.attention.scores
+        if self._query is None:
+            self._by_product = bound(
+                scores_by_product, 1, query, step.sentence, memory, 1.0, scores
+            )
+        else:
+            self._by_sum = bound(
+                scores_by_sum, 1, query, step.sentence, memory, self._energy, scores
+            )
+        self._attend = bound(attend, 1, step, memory, 1.0, buffers.attention, scores)
 
     @property
     def _query_bound(self) -> float:
@@ -153,7 +152,7 @@ class NativeNetwork:
     def encode(
         self, sources: list[tuple[int, ...]], threads: Executor | None = None
     ) -> list[NativeEncoded]:
-        """Memory and first state of each source, given without EOS."""
+        """Compute the memory and the first state of each source, given without EOS."""
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]), reverse=True)
         pieces = [np.array([*sources[i], EOS_ID], dtype=np.int32) for i in order]
         values, starts = self.encoder(pieces, threads)
@@ -172,13 +171,13 @@ class NativeNetwork:
         return [encoded for encoded in found if encoded is not None]
 
     def _start(self, values: Floats, parts: list[slice]) -> tuple[Bytes, Floats]:
-        """First hidden and carried states (N, L, D): tanh of the projected mean of the memory."""
+        """Return the first hidden and carried states (N, L, D): tanh of the projected mean."""
         means = np.stack([values[part].mean(axis=0, dtype=np.float32) for part in parts])
         below = np.empty(means.shape, np.uint8)
         place_narrow(below, 0, means, len(means), self._context_steps)
         sums = np.empty((len(means), self._bridge.width), np.float32)
         self._bridge(below, len(means), sums)
-        with np.errstate(over="ignore"):  # of exp: then the state is -1
+        with np.errstate(over="ignore"):  # in exp: the state is then -1
             state = 2 / (1 + np.exp(-sums[:, : self._bridge.outputs])) - 1
         hidden, cell = np.split(state.reshape(len(means), 2, len(self.layers), -1), 2, axis=1)
         flat = np.ascontiguousarray(hidden.reshape(-1, hidden.shape[-1]), dtype=np.float32)
@@ -188,28 +187,40 @@ class NativeNetwork:
         return narrow.reshape(hidden[:, 0].shape), carry[:, 0].astype(np.float32)
 
     def state(self, rows: int) -> NativeState:
-        """The state of `rows` rows, all zeros."""
+        """Return a state of zeros for `rows` rows."""
         return NativeState(
             [layer.state(rows) for layer in self.layers],
             np.full((rows, self.features), 128, np.uint8),
         )
 
+    def memory(self, slots: int, source: int) -> NativeMemory:
+        """Return an empty memory for `slots` sentences of up to `source` pieces with EOS."""
+        return NativeMemory(
+            values=np.zeros((slots, source, self.config.encoder_size), np.float32),
+            keys=np.zeros((slots, source, self.key_width), np.float32),
+            length=np.zeros(slots, np.int32),
+        )
+
     def step(
         self,
-        step: NativeStep,
+        rows: int,
+        step: StepRows,
         old: NativeState,
         new: NativeState,
         memory: NativeMemory,
         weights: Floats,
         buffers: Buffers,
     ) -> None:
-        """One more piece for every row: `new` is written, with the features in `attentional`.
+        """Advance each of the first `rows` rows by one piece.
 
-        `weights` (P, S) get the attention of row r in row `place[r]`, up to the source's length.
+        Args:
+            old: holds the state that each row continues.
+            new: is written; `attentional` holds the features of the step.
+            weights: (P, S) row place[r] gets the attention of row r, up to the source's length.
         """
-        rows, feeding = step.rows, self.config.input_feeding
-        combined, size = buffers.combined, self.config.decoder_size
-        for number, layer in enumerate(self.layers):
+        feeding, combined = self.config.input_feeding, buffers.attention.combined
+        size = self.config.decoder_size
+        for number in range(len(self.layers)):
             x = buffers.inputs[number]
             column = 0
             if feeding and number == 0:
@@ -224,11 +235,11 @@ class NativeNetwork:
                     context = combined[:, size:]
                     x[:rows, size : size + context.shape[1]] = context[:rows]
                     column += context.shape[1]
-            self._layer(number, layer, step, column, old, new, buffers)
+            self._layer(number, rows, step, column, old, new, buffers)
             if number == 0 and not feeding:
-                self._attend(step, memory, weights, buffers)
+                self._attention(rows, step, memory, weights, buffers)
         if feeding:
-            self._attend(step, memory, weights, buffers)
+            self._attention(rows, step, memory, weights, buffers)
         place_narrow(combined, 0, buffers.top, rows, STEPS / len(self.layers))
         self.combine(combined, rows, buffers.vector)
         place_tanh(new.attentional, buffers.vector, rows, float(STEPS))
@@ -236,15 +247,15 @@ class NativeNetwork:
     def _layer(
         self,
         number: int,
-        layer: Layer,
-        step: NativeStep,
+        rows: int,
+        step: StepRows,
         column: int,
         old: NativeState,
         new: NativeState,
         buffers: Buffers,
     ) -> None:
-        """One layer; its inputs lie in the first `column` columns already."""
-        rows, x, gates = step.rows, buffers.inputs[number], buffers.gates
+        """Run a layer, whose inputs are in the first `column` columns of its buffer already."""
+        layer, x, sums = self.layers[number], buffers.inputs[number], buffers.gates.sums
         before = old.layers[number]
         given = x
         if layer.kind == "gru":
@@ -253,56 +264,35 @@ class NativeNetwork:
         else:
             place_rows(x, column, before.hidden, step.origin, rows)
         if layer.product is None:
-            gates[:rows] = 0
+            sums[:rows] = 0
         else:
-            layer.product(x, rows, gates)
+            layer.product(x, rows, sums)
         if number == 0:
-            add_table(gates, rows, self.table, step.piece)
-        target = Target(buffers.top, buffers.own, 0, number > 0)
-        layer.step(
-            rows,
-            gates,
-            buffers.hidden_gates,
-            given,
-            before,
-            step.origin,
-            new.layers[number],
-            target,
-        )
+            add_table(sums, rows, self.table, step.piece)
+        target, after = buffers.targets[number], new.layers[number]
+        layer.step(rows, buffers.gates, given, before, step.origin, after, target)
 
-    def _attend(
-        self, step: NativeStep, memory: NativeMemory, weights: Floats, buffers: Buffers
+    def _attention(
+        self,
+        rows: int,
+        step: StepRows,
+        memory: NativeMemory,
+        weights: Floats,
+        buffers: Buffers,
     ) -> None:
-        """The context of every row, in the last columns of `combined`."""
-        rows, query, heads = step.rows, buffers.top, self.config.attention_heads
-        if self._query is not None:
+        """Write the context of every row to the last columns of `combined`."""
+        query, scores = buffers.top, buffers.attention.scores
+        if self._query is None:
+            self._by_product(rows, query, step.sentence, memory, self._scale, scores)
+        else:
             place_narrow(buffers.below, 0, query, rows, STEPS / self._query_bound)
             query = buffers.query
             self._query(buffers.below, rows, query)
-            scores_by_sum(
-                query, rows, step.sentence, memory.length, memory.keys, self._energy, buffers.scores
-            )
-        else:
-            scores_by_product(
-                query, rows, step.sentence, memory.length, memory.keys, self._scale, buffers.scores
-            )
-        attend(
-            buffers.scores,
-            rows,
-            step.sentence,
-            memory.length,
-            memory.values,
-            heads,
-            self._context_steps,
-            buffers.sums,
-            buffers.combined,
-            self.config.decoder_size,
-            weights,
-            step.place,
-        )
+            self._by_sum(rows, query, step.sentence, memory, self._energy, scores)
+        self._attend(rows, step, memory, self._context_steps, buffers.attention, weights)
 
 
 def _product(linear: nn.Linear, bounds: Parts, factor: float = 1.0) -> Int8Product:
-    """`linear` as a product of bytes, times `factor`."""
+    """Turn `factor` times `linear` into a product of bytes."""
     bias = linear.bias if linear.bias is not None else torch.zeros(linear.out_features)
     return Int8Product((factor * linear.weight).numpy(), (factor * bias).numpy(), bounds)

@@ -1,4 +1,4 @@
-"""Scalar math: exponential, sigmoid and narrowing of single numbers, inlined into the kernels."""
+"""Scalar math: the exponential, the sigmoid and the conversion to a byte, inlined into kernels."""
 
 import numpy as np
 from numba import njit
@@ -6,7 +6,7 @@ from numba import njit
 from model.decoding.native.vector import greater, nearest, power_of_two, to_byte
 
 LOWEST = np.float32(-87.0)
-"""exp of less is 0 in fp32, but for numbers without full precision."""
+"""Below this, exp(x) is 0 in fp32 except for subnormal numbers."""
 _LOG2_E = np.float32(1.44269504088896341)
 # ln 2 in two parts, the first with few bits, so that n * _LN2_HIGH is exact.
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -26,7 +26,7 @@ _ONE, _HALF_UP = np.float32(1.0), np.float32(128.5)
 
 @njit(inline="always")
 def exponential(x):  # type: ignore[no-untyped-def]
-    """exp(x), fp32, for x of at most 88; of less than `LOWEST`, exp(LOWEST)."""
+    """Return exp(x) in fp32, for x up to 88; below `LOWEST`, exp(LOWEST)."""
     x = greater(x, LOWEST)
     n = nearest(x * _LOG2_E)
     rest = (x - n * _LN2_HIGH) - n * _LN2_LOW
@@ -36,11 +36,11 @@ def exponential(x):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def sigmoid(x):  # type: ignore[no-untyped-def]
-    """1 / (1 + exp(-x)), fp32."""
+    """Return 1 / (1 + exp(-x)) in fp32."""
     return _ONE / (_ONE + exponential(-greater(x, LOWEST)))
 
 
 @njit(inline="always")
 def narrowed(x, steps):  # type: ignore[no-untyped-def]
-    """round(x * steps) + 128 as uint8, for x between -127 / steps and 127 / steps."""
+    """Return round(x * steps) + 128 as uint8, for x between -127 / steps and 127 / steps."""
     return to_byte(x * steps + _HALF_UP)

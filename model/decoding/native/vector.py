@@ -1,8 +1,8 @@
-"""Vector: what Numba cannot say by itself, written as LLVM instructions on vectors of 16.
+"""Vector: operations that Numba has no way to express, as LLVM instructions on vectors of 16.
 
-LLVM turns them into what the processor has, so they run everywhere. Only the product of bytes asks
-for one instruction by its name (VNNI), where the processor has it: it multiplies 64 pairs of bytes
-and adds them up in fours, exactly.
+LLVM compiles them for whatever processor there is. Only the product of bytes names a specific
+instruction, VNNI, if the processor has it: it multiplies 64 pairs of bytes and adds up the products
+in groups of four, exactly.
 """
 
 from typing import Any, cast
@@ -16,9 +16,9 @@ from numba.extending import intrinsic
 WIDTH = 16
 GROUPS = 4
 BLOCK = WIDTH * GROUPS
-"""Outputs of a block of weights."""
+"""The number of outputs in a block of weights."""
 SCAN = 128
-"""Numbers whose maximum `largest` takes."""
+"""How many numbers `largest` takes the maximum of."""
 
 _I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _INTS, _FLOATS = ir.VectorType(_I32, WIDTH), ir.VectorType(_F32, WIDTH)
@@ -27,9 +27,9 @@ _WIDE = ir.VectorType(_I32, 4 * WIDTH)
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 
 VNNI = bool(_FEATURES.get("avx512vnni"))
-"""Whether products of bytes are one instruction here."""
+"""Whether this processor has an instruction for products of bytes."""
 
-instruction = cast(Any, intrinsic)  # kernels call it without the context that its type asks for
+instruction = cast(Any, intrinsic)  # kernels call it without the context in its signature
 
 
 def _at(builder: ir.IRBuilder, pointer: ir.Value, offset: ir.Value, kind: ir.Type) -> ir.Value:
@@ -37,7 +37,7 @@ def _at(builder: ir.IRBuilder, pointer: ir.Value, offset: ir.Value, kind: ir.Typ
 
 
 def _spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """`value` in all elements of a vector."""
+    """Return a vector with `value` in all elements."""
     undefined = ir.Constant(_INTS, ir.Undefined)
     one = builder.insert_element(undefined, value, _I32(0))
     return builder.shuffle_vector(one, undefined, ir.Constant(_INTS, [0] * WIDTH))
@@ -46,7 +46,7 @@ def _spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 def _dot_bytes(
     builder: ir.IRBuilder, total: ir.Value, x: ir.Value, w: ir.Value, vnni: bool
 ) -> ir.Value:
-    """`total` + for each element the sum of 4 products of unsigned bytes of x and signed of w."""
+    """Add to each element of `total` 4 products of an unsigned byte of x and a signed one of w."""
     if vnni:
         kind = ir.FunctionType(_INTS, [_INTS] * 3)
         name = "llvm.x86.avx512.vpdpbusd.512"
@@ -63,12 +63,12 @@ def _dot_bytes(
 
 
 def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
-    """The function that multiplies `rows` rows of bytes with one block of weights.
+    """Make the function that multiplies `rows` rows of bytes by one block of weights.
 
-    Its arguments: pointer to x (bytes), its row stride in fours, pointer to the block
-    (I/4, BLOCK) of int32, I/4, pointers to the corrections (int32), scales and biases (fp32) of
-    the block's outputs, pointer to the result (fp32) and its row stride. The result is
-    (sum - correction) * scale + bias.
+    Its arguments are a pointer to x (uint8), the row stride of x in units of 4 bytes, a pointer to
+    the block (I/4, BLOCK) of int32, I/4, pointers to the corrections (int32), scales and biases
+    (fp32) of the block's outputs (BLOCK,), a pointer to the result (fp32) and the row stride of the
+    result. It computes (sum - correction) * scale + bias.
     """
 
     @instruction
@@ -119,7 +119,7 @@ def dot_rows(rows: int, vnni: bool = VNNI) -> Any:
 
 @instruction
 def pointer(context, array, offset):  # type: ignore[no-untyped-def]
-    """Pointer to the element number `offset` of a contiguous `array`."""
+    """Return a pointer to element number `offset` of a contiguous `array`."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         held = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -130,7 +130,7 @@ def pointer(context, array, offset):  # type: ignore[no-untyped-def]
 
 @instruction
 def largest(context, start):  # type: ignore[no-untyped-def]
-    """The maximum of the SCAN fp32 numbers from pointer `start` on."""
+    """Return the maximum of the SCAN fp32 numbers that start at pointer `start`."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         def larger(one: ir.Value, other: ir.Value) -> ir.Value:
@@ -155,7 +155,7 @@ def largest(context, start):  # type: ignore[no-untyped-def]
 
 @instruction
 def nearest(context, x):  # type: ignore[no-untyped-def]
-    """`x` rounded to a whole number, fp32; halves to the even one."""
+    """Round `x`, fp32, to a whole number; halves are rounded to even."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         kind = ir.FunctionType(_F32, [_F32])
@@ -167,7 +167,7 @@ def nearest(context, x):  # type: ignore[no-untyped-def]
 
 @instruction
 def power_of_two(context, n):  # type: ignore[no-untyped-def]
-    """2 ** n for a whole fp32 `n` between -126 and 127, by its bits."""
+    """Return 2 ** n for a whole fp32 `n` between -126 and 127, by setting its bits."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         exponent = builder.add(builder.fptosi(arguments[0], _I32), _I32(127))
@@ -178,7 +178,7 @@ def power_of_two(context, n):  # type: ignore[no-untyped-def]
 
 @instruction
 def greater(context, x, y):  # type: ignore[no-untyped-def]
-    """The greater of two fp32 numbers, as one instruction."""
+    """Return the greater of two fp32 numbers, with one instruction."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
@@ -188,7 +188,7 @@ def greater(context, x, y):  # type: ignore[no-untyped-def]
 
 @instruction
 def widen(context, x):  # type: ignore[no-untyped-def]
-    """The fp32 number of bf16 bits `x` (uint16)."""
+    """Return the fp32 number whose upper bits are the bf16 bits `x` (uint16)."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         bits = builder.shl(builder.zext(arguments[0], _I32), _I32(16))
@@ -199,7 +199,7 @@ def widen(context, x):  # type: ignore[no-untyped-def]
 
 @instruction
 def to_byte(context, x):  # type: ignore[no-untyped-def]
-    """A positive fp32 `x` below 256 cut off at the point, as uint8."""
+    """Return the integer part of a positive fp32 `x` below 256, as uint8."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.trunc(builder.fptosi(arguments[0], _I32), ir.IntType(8))

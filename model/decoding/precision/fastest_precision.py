@@ -14,7 +14,8 @@ import torch
 
 from model.config import to_dict
 from model.decoding.native.compiled import sources_digest
-from model.decoding.native.network import Buffers, NativeMemory, NativeNetwork, NativeStep
+from model.decoding.native.network import Buffers, NativeNetwork
+from model.decoding.native.step_rows import StepRows
 from model.decoding.precision.dtypes import Precision
 from model.decoding.precision.precision_cache import quickest
 from model.decoding.torch.inference_network import InferenceNetwork
@@ -71,19 +72,16 @@ def _packed_step(network: InferenceNetwork, sentences: int) -> Callable[[], obje
 
 def _native_step(network: NativeNetwork, sentences: int) -> Callable[[], object]:
     rows = sentences * BEAM
-    memory = NativeMemory(
-        np.zeros((sentences, SOURCE, network.config.encoder_size), np.float32),
-        np.zeros((sentences, SOURCE, network.key_width), np.float32),
-        np.full(sentences, SOURCE, np.int32),
-    )
+    memory = network.memory(sentences, SOURCE)
+    memory.length[:] = SOURCE
     own = np.arange(rows, dtype=np.int32)
-    now = NativeStep(rows, np.full(rows, EOS_ID, np.int32), own, own // BEAM, own)
+    now = StepRows(np.full(rows, EOS_ID, np.int32), own, own // BEAM, own)
     old, new, buffers = network.state(rows), network.state(rows), Buffers(network, rows, SOURCE)
     weights = np.zeros((rows, SOURCE), np.float32)
     logits = np.zeros((rows, network.output.width), np.float32)
 
     def step() -> None:
-        network.step(now, old, new, memory, weights, buffers)
+        network.step(rows, now, old, new, memory, weights, buffers)
         network.output(new.attentional, rows, logits)
 
     return step

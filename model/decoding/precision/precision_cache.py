@@ -47,7 +47,7 @@ def quickest(
 
 
 def _machine(sizes: str, candidates: Sequence[Precision]) -> str:
-    """What the answer depends on, as a key."""
+    """Return a key of everything that the result depends on."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -22,13 +22,13 @@ class Beam(NamedTuple):
     length: Tensor  # (N,) pieces so far
     finished: Tensor  # (N,) hypotheses finished so far
     best: Tensor  # (N, K) their scores, best first, then -inf
-    forced: Tensor  # (N, K) at the length limit: the network would have preferred to go on
+    forced: Tensor  # (N, K) EOS was forced by the length limit, against a better piece
     n_best: Tensor  # (N,)
     penalty: Tensor  # (N, T) length penalty of a hypothesis that finishes in each step
     longest: Tensor  # (N,) the last of these penalties that this sentence can reach
     limit: Tensor  # (N,) the most pieces that the sentence may have
     shortest: Tensor  # (N,) pieces below which EOS is forbidden; no more than `limit`
-    over: Tensor  # (N,) the slot is idle: what a torch step computes for it changes nothing
+    over: Tensor  # (N,) whether the slot is idle, so that a torch step leaves it unchanged
 
     @classmethod
     def allocate(cls, slots: int, beam: int, steps: int, device: torch.device) -> "Beam":

@@ -1,7 +1,7 @@
-"""History: back-pointers of all sentences in flight, resolved once when a sentence is over.
+"""History: back-pointers of all sentences in flight, resolved once when a sentence is finished.
 
-Hypotheses are never copied while they grow. Each step writes which piece went to which hypothesis,
-and following these records backwards gives the pieces, and the attention, of any of them.
+Hypotheses are never copied while they grow. Each step records which piece extended which
+hypothesis; following these records backwards gives the pieces and the attention of any of them.
 """
 
 # Shapes: N active sentences, K hypotheses (the beam), S source length and T target length, both
@@ -57,9 +57,9 @@ class History:
     def resolve(
         self, slot: int, steps: int, request: Request, forced: list[bool]
     ) -> tuple[Hypothesis, ...]:
-        """The best hypotheses of a sentence that is over after `steps` steps.
+        """Return the best hypotheses of a sentence that finished after `steps` steps.
 
-        `forced` tells for each hypothesis alive at the length limit whether EOS was forced on it.
+        `forced` says for each hypothesis alive at the length limit whether EOS was forced on it.
         """
         options, length = request.options, len(request.src) + 1
         limit = length_limit(options, len(request.src))

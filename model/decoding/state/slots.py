@@ -55,14 +55,14 @@ class Slots:
             self.rules.move(source, target)
 
     def finish(self, slot: int, sentence: Sentence) -> tuple[Hypothesis, ...]:
-        """The hypotheses of a sentence that is over."""
-        # Not `sentence.length`: the host may have learned only some steps later that it is over.
+        """Return the hypotheses of a finished sentence."""
+        # Not `sentence.length`: the host may learn some steps late that it is finished.
         steps = int(self.beam.length[slot])
         forced = self.beam.forced[slot].tolist()
         return self.history.resolve(slot, steps, sentence.request, forced)
 
-    def news(self, active: list[Sentence | None]) -> list[Event]:
-        """New events of streamed sentences; `active` is by slot."""
+    def progress_events(self, active: list[Sentence | None]) -> list[Event]:
+        """Return the new events of streamed sentences; `active` is by slot."""
         return progress(active, self.beam, self.history)
 
     def choose_by_rules(self, ruled: Ruled, log_probs: Tensor) -> Candidates:

@@ -1,7 +1,7 @@
-"""Finished flags: tell the host which sentences are over, without waiting for the device.
+"""Finished flags: tell the host which sentences are finished, without waiting for the device.
 
 The flags are copied to host memory that the device can write to. An event tells whether they have
-arrived, so the host may learn some steps later that a sentence is over. Until then its slot is
+arrived, so the host may learn some steps late that a sentence is finished. Until then its slot is
 idle: see `Beam.over`. Flags are kept by sentence, because slots may get others in between.
 """
 
@@ -35,7 +35,7 @@ class FinishedFlags:
             self._arrived.record(torch.cuda.current_stream(self._device))
 
     def read(self, *, wait: bool) -> set[int]:
-        """The ids of sentences that are over, once for each copy; none if it has not yet arrived.
+        """Return the ids of finished sentences, once per copy; none if it has not yet arrived.
 
         `wait`: wait for it to arrive.
         """

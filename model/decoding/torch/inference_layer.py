@@ -96,7 +96,7 @@ class InferenceLayer:
 
 
 def gate_table(embedding: Tensor, layer: InferenceLayer, dtype: torch.dtype) -> Tensor:
-    """What each piece adds to the gates of a layer that reads its embedding: (V, G).
+    """Return what each piece contributes (V, G) to the gates of a layer that reads its embedding.
 
     Biases are included.
     """

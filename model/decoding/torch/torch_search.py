@@ -145,7 +145,7 @@ class TorchSearch:
         )
 
     def _newly_over(self, active: list[Sentence], *, at_once: bool) -> set[int]:
-        """The ids of sentences that are now known to be over.
+        """Return the ids of sentences that are now known to be finished.
 
         The host is never more than twice `flags_every` steps ahead of the device. With rules it
         must know `at_once`, because they count pieces on the host.

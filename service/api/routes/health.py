@@ -1,4 +1,4 @@
-"""Health: what orchestrators and Prometheus ask for. No key is needed, no queue is waited in."""
+"""Health: probes for orchestrators and metrics for Prometheus, without API key or queue."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from service.api.requests import Alive, ErrorBody, ErrorDetail
+from service.api.responses import Alive, ErrorBody, ErrorDetail
 from service.engine.worker import Worker
 from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from service.observability.request_record import record_of
 
 STUCK, NOT_READY = "stuck", "not_ready"
-"""Types of errors."""
+"""Error types."""
 
 
 def health_router(
@@ -22,11 +22,11 @@ def health_router(
     admission: Admission,
     metrics: Metrics,
 ) -> APIRouter:
-    """The routes /livez, /readyz and /metrics.
+    """Return the routes /livez, /readyz and /metrics.
 
     Args:
-        workers: those that serve now.
-        draining: whether the server finishes what it has and takes on nothing more.
+        workers: returns the workers of the models being served.
+        draining: returns whether the server refuses new requests and finishes pending ones.
     """
     router = APIRouter(tags=["health"])
 
@@ -75,7 +75,7 @@ def health_router(
 
 
 def _measure_levels(workers: Sequence[Worker], admission: Admission, metrics: Metrics) -> None:
-    """Write how high queues and slots stand now, of the models that are served now."""
+    """Set the gauges of queues and slots for the models that are served now."""
     metrics.queue_requests.set(admission.requests)
     metrics.queue_pieces.set(admission.pieces)
     for gauge in (
@@ -86,7 +86,7 @@ def _measure_levels(workers: Sequence[Worker], admission: Admission, metrics: Me
         metrics.slots_in_use,
         metrics.slots,
     ):
-        gauge.clear()  # of models, or checkpoints, that have left
+        gauge.clear()  # remove models and checkpoints that are no longer served
     for worker in workers:
         stats = worker.stats()
         metrics.model_info.labels(worker.name, worker.digest).set(1)

@@ -12,7 +12,7 @@ from service.registry.model_registry import ModelRegistry, ServedModel
 
 
 def models_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
-    """The routes."""
+    """Return the routes."""
     router = APIRouter()
 
     @router.get(
@@ -21,9 +21,9 @@ def models_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
         responses=responses(ModelsResponse, READ),
     )
     async def models(request: Request) -> Response:
-        intake.key(request)
-        told: ModelsResponse = {"models": [_told(model) for model in registry.served]}
-        return json_response(told)
+        intake.client(request)
+        answer: ModelsResponse = {"models": [_describe(model) for model in registry.served]}
+        return json_response(answer)
 
     @router.post(
         "/v1/models/{name}/reload",
@@ -31,16 +31,16 @@ def models_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
         responses=responses(ReloadResponse, ADMINISTRATION),
     )
     async def reload(request: Request, name: Annotated[str, Path()]) -> Response:
-        intake.administrator(request)
+        intake.check_admin(request)
         await registry.reload(name)
         (digest,) = [each.worker.digest for each in registry.served if each.entry.name == name]
-        told: ReloadResponse = {"model": name, "digest": digest}
-        return json_response(told)
+        answer: ReloadResponse = {"model": name, "digest": digest}
+        return json_response(answer)
 
     return router
 
 
-def _told(model: ServedModel) -> ModelResult:
+def _describe(model: ServedModel) -> ModelResult:
     profile = model.worker.profile
     return {
         "name": model.entry.name,

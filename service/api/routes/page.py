@@ -1,6 +1,6 @@
-"""The page for people: the files of `service/static/`, under a strict content security policy.
+"""Web page: serves the files of `service/static/` under a strict content security policy.
 
-The page asks the API like every other client; nothing here knows of models.
+The page uses the API like any other client; nothing here depends on models.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""Of the files that are served; there are no others. The machine's own table may differ."""
+"""Media types by suffix, fixed here because the system's table may differ. Files with other
+suffixes are not served."""
 
 POLICY = "; ".join(
     (
@@ -40,7 +41,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Kept, but asked about each time: names carry no version, and the tag makes asking cheap.
+    # Cached, but revalidated each time: names have no version, and the ETag makes that cheap.
     "Cache-Control": "no-cache",
 }
 
@@ -51,7 +52,7 @@ class _File:
     headers: dict[str, str]
 
     def answer(self, request: Request) -> Response:
-        """The file, or 304 where the client has it already."""
+        """Return the file, or 304 if the client has it already."""
         known = request.headers.get("if-none-match", "")
         tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
         if self.headers["ETag"] in tags:
@@ -60,7 +61,10 @@ class _File:
 
 
 def page_router(static: Path = STATIC) -> APIRouter:
-    """Routes for the page at / and its files at /static/, read once, outside the schema."""
+    """Return routes for the page at / and its files at /static/, which are read once.
+
+    They are not part of the OpenAPI schema.
+    """
     router = APIRouter(include_in_schema=False)
     for path in sorted(static.iterdir()):
         if path.suffix in MEDIA_TYPES:

@@ -1,4 +1,4 @@
-"""POST /v1/translate and POST /v1/summarize: a request for texts, from arrival to answer."""
+"""POST /v1/translate and POST /v1/summarize, from the arrival of a request to its answer."""
 
 import asyncio
 import time
@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
 
 from model.errors import DragomanError, RequestError
 from model.translation.assemble import Translation
 from service.api.error_responses import kind_of
 from service.api.intake import Intake, while_connected
 from service.api.openapi import WORK, reads, responses
-from service.api.requests import GenerateRequest, SummarizeRequest, TranslateRequest
+from service.api.request_bodies import GenerateRequest, SummarizeRequest, TranslateRequest
 from service.api.responses import (
+    RoomHoldingResponse,
     SummarizeResponse,
     TranslateResponse,
-    json_response,
+    expected_bytes,
     text_answers,
 )
 from service.api.sse import EventStream, StreamEvent, error_event
@@ -28,19 +30,21 @@ from service.errors import EngineFailed
 from service.observability.request_record import RequestRecord, record_of
 from service.registry.model_registry import ModelRegistry
 
-MOST_ATTENTION = 64
-"""Translations of a request of which the attention is told."""
+MAX_ATTENTION = 16
+"""The most translations whose attention one request may ask for."""
+LARGE_ANSWER = 65_536
+"""Bytes of an answer that take too long to make on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What differs between the tasks."""
+    """The differences between the two tasks."""
 
     name: Literal["translate", "summarize"]
-    one: str
-    """Key of the text in an answer."""
-    many: str
-    """Key of the answers."""
+    text_key: str
+    """JSON key of the text of a result."""
+    list_key: str
+    """JSON key of the list of results."""
 
 
 TRANSLATE = Task("translate", "translation", "translations")
@@ -48,7 +52,7 @@ SUMMARIZE = Task("summarize", "summary", "summaries")
 
 
 def texts_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
-    """The routes."""
+    """Return the routes."""
     router = APIRouter()
 
     @router.post(
@@ -79,52 +83,55 @@ async def respond(
     registry: ModelRegistry,
     intake: Intake,
 ) -> Response:
-    """The answer to a request for texts, of either task, whole or as a stream."""
+    """Answer a request for either task, as one JSON body or as a stream."""
     arrived = time.monotonic()
-    key, record = intake.key(request), record_of(request.scope)
+    (key, client), record = intake.client(request), record_of(request.scope)
     with ExitStack() as stack:
-        body, admitted = await intake.body(request, schema, key, stack)
+        room = stack.enter_context(ExitStack())
+        body, reservation = await intake.body(request, schema, client, room)
         chosen = registry.use(task.name, body.model, body.source, body.target)
         worker = stack.enter_context(chosen)
-        record.told(key, worker.name, body.texts)
+        record.set_work(key, worker.name, body.texts)
         params = RequestParams(
             options=body.search_options(worker.options),
-            admitted=admitted,
-            key=key,
+            reservation=reservation,
+            client=client.id,
             priority=body.priority,
             deadline=body.deadline(arrived),
             details=body.return_,
         )
         check_attention(params, len(body.texts))
-        work = TextRequest(task, worker, body.texts, params, record)
+        expected = expected_bytes(body.texts, params)
+        reservation.expect(expected)
+        # Attention is a tensor, and torch must not run on the event loop.
+        in_thread = expected > LARGE_ANSWER or "attention" in params.details
+        work = TextRequest(task, worker, body.texts, params, record, in_thread=in_thread)
         if not body.stream:
             answer = await while_connected(request, work.answer(), params.deadline)
-            if "attention" in params.details:  # so many figures would hold up everybody else
-                return await asyncio.to_thread(json_response, answer)
-            return json_response(answer)
+            return RoomHoldingResponse(answer, room.pop_all())
         events = work.events()
         first = await while_connected(request, anext(events), params.deadline)
-        rest = guarded(events, record)
+        rest = errors_as_events(events, record)
         return EventStream(first, rest, params.deadline, stack.pop_all())
 
 
 def check_attention(params: RequestParams, texts: int) -> None:
-    """Of many hypotheses it would be an answer that nobody can read, or send.
+    """Check that attention, if asked for, does not make the answer too large.
 
     Raises:
-        RequestError: it is asked for, of too many.
+        RequestError: attention is asked for, with too many translations.
     """
     count = params.options.n_best * texts
-    if "attention" in params.details and count > MOST_ATTENTION:
+    if "attention" in params.details and count > MAX_ATTENTION:
         raise RequestError(
-            f"attention of {count} translations, but it is told of {MOST_ATTENTION} at most. Ask "
-            f"for fewer texts or a lower n_best.",
+            f"attention of {count} translations, but at most {MAX_ATTENTION} may have it. Ask for "
+            f"fewer texts or a lower n_best.",
             field="return",
         )
 
 
 class TextRequest:
-    """One request for texts, and the model that works on it."""
+    """One request for texts, and the worker that serves it."""
 
     def __init__(
         self,
@@ -133,47 +140,54 @@ class TextRequest:
         texts: Sequence[str],
         params: RequestParams,
         record: RequestRecord,
+        *,
+        in_thread: bool,
     ) -> None:
+        """`in_thread`: whether to make the answer in a thread, as it would block the event loop."""
+        self._in_thread = in_thread
         self._task, self._worker, self._texts = task, worker, texts
         self._params, self._record = params, record
 
-    async def answer(self) -> dict[str, object]:
-        """The body of the answer."""
-        return await self._told(await self._worker.translate(self._texts, self._params))
+    async def answer(self) -> bytes:
+        """Return the body of the answer."""
+        return await self._body(await self._worker.translate(self._texts, self._params))
 
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
-        """The events of the answer, of a request for one text."""
+        """Yield the events of a streamed answer, to a request for one text."""
         (text,) = self._texts
         stream = self._worker.stream(text, self._params)
         try:
             async for item in stream:
                 if isinstance(item, Translation):
-                    yield "done", await self._told([item])
+                    yield "done", await self._body([item])
                 else:
                     self._record.partial()
-                    yield "partial", {"text": item}
-        finally:  # at once, and not when its memory is collected
+                    yield "partial", to_json({"text": item})
+        finally:  # close it at once, not when it is garbage collected
             await stream.aclose()
 
-    async def _told(self, found: list[Translation]) -> dict[str, object]:
-        task, params = self._task, self._params
-        arguments = (found, task.one, params.details, params.options.n_best)
-        if "attention" in params.details:  # are tensors, which the event loop does not touch
-            answers = await asyncio.to_thread(text_answers, *arguments)
-        else:
-            answers = text_answers(*arguments)
-        record = self._record
-        record.answers = [str(answer[task.one]) for answer in answers]
+    async def _body(self, found: list[Translation]) -> bytes:
+        if self._in_thread:
+            return await asyncio.to_thread(self._json, found)
+        return self._json(found)
+
+    def _json(self, found: list[Translation]) -> bytes:
+        """Write the answer as JSON, and what it has into the record."""
+        task, params, record = self._task, self._params, self._record
+        answers = text_answers(found, task.text_key, params.details, params.options.n_best)
+        record.answers = [str(answer[task.text_key]) for answer in answers]
         best = [translation.hypotheses[0] for translation in found]
         record.source_pieces = sum(len(translation.source_pieces) for translation in found)
         record.target_pieces = sum(len(hypothesis.pieces) for hypothesis in best)
-        return {task.many: answers, "model": self._worker.name, "digest": self._worker.digest}
+        return to_json(
+            {task.list_key: answers, "model": self._worker.name, "digest": self._worker.digest}
+        )
 
 
-async def guarded(
+async def errors_as_events(
     events: AsyncGenerator[StreamEvent, None], record: RequestRecord
 ) -> AsyncGenerator[StreamEvent, None]:
-    """The events, and an error as one of them: the status has been sent already."""
+    """Yield the events, and an error as an event too, since the status has already been sent."""
     try:
         async for event in events:
             yield event

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint.checkpoint import load_checkpoint, load_training_state, save_checkpoint
-from model.checkpoint.files import FORMAT
+from model.checkpoint.manifest import FORMAT
 from model.checkpoint.run_directory import point, prune
 from model.config import ModelConfig
 from model.decoding.options import SearchOptions

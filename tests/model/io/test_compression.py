@@ -1,4 +1,4 @@
-"""gz and zst: packed and unpacked as other programs do it, damage named."""
+"""gz and zst: compressed and decompressed like other programs do, and damage is reported."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ def zstd(data: bytes) -> bytes:
     return zstandard.ZstdCompressor().compress(data)
 
 
-def unpacked(path: Path) -> bytes:
+def decompressed(path: Path) -> bytes:
     with open_decompressed(path) as stream:
         return stream.read()
 
@@ -26,10 +26,10 @@ def test_zstd_is_read(tmp_path: Path) -> None:
     path = tmp_path / "in.zst"
     # Two frames and an empty one, as `cat a.zst b.zst c.zst` leaves them.
     path.write_bytes(zstd(TEXT[:7]) + zstd(b"") + zstd(TEXT[7:]))
-    assert unpacked(path) == TEXT
+    assert decompressed(path) == TEXT
     assert "".join(f"{line}\n" for line in read_lines(path)).encode() == TEXT
     path.write_bytes(b"")
-    assert unpacked(path) == b""
+    assert decompressed(path) == b""
 
 
 def test_zstd_is_written(tmp_path: Path) -> None:
@@ -52,16 +52,16 @@ def test_zstd_cut_short_is_named(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "in.zst"
     path.write_bytes(zstd(TEXT)[:kept])
     with pytest.raises(DataError, match=r"in\.zst: damaged or incomplete zstd \(.*\)\. Fetch"):
-        unpacked(path)
+        decompressed(path)
 
 
 def test_damaged_zstd_is_named(tmp_path: Path) -> None:
     path = tmp_path / "in.zst"
     path.write_bytes(b"plain text\n")
     with pytest.raises(DataError, match="damaged or incomplete zstd"):
-        unpacked(path)
+        decompressed(path)
     data = bytearray(zstandard.ZstdCompressor(write_checksum=True).compress(TEXT))
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(DataError, match="damaged or incomplete zstd"):
-        unpacked(path)
+        decompressed(path)

@@ -97,13 +97,15 @@ def test_a_whole_text_has_its_lines_and_no_mark() -> None:
         whole_text(b"a\nb\xff", "x.yaml")
 
 
-def test_files_are_read_packed_and_plain(tmp_path: Path) -> None:
+def test_files_are_read_compressed_and_plain(tmp_path: Path) -> None:
     data = "eins\nzwei\r\n\u2028 drei".encode()
-    plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
+    plain, compressed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
     plain.write_bytes(data)
     # Two members, as `cat a.gz b.gz` leaves them.
-    packed.write_bytes(gzip.compress(data[:7]) + gzip.compress(data[7:]))
-    assert list(read_lines(plain)) == list(read_lines(packed)) == ["eins", "zwei", "\u2028 drei"]
+    compressed.write_bytes(gzip.compress(data[:7]) + gzip.compress(data[7:]))
+    assert (
+        list(read_lines(plain)) == list(read_lines(compressed)) == ["eins", "zwei", "\u2028 drei"]
+    )
 
 
 def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
@@ -113,23 +115,23 @@ def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
         next(read_lines(tmp_path))
 
 
-def cut_short(packed: bytes) -> bytes:
-    return packed[: len(packed) // 2]
+def cut_short(compressed: bytes) -> bytes:
+    return compressed[: len(compressed) // 2]
 
 
-def with_damage(packed: bytes) -> bytes:
-    return packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+def with_damage(compressed: bytes) -> bytes:
+    return compressed[:-8] + bytes([compressed[-8] ^ 1]) + compressed[-7:]
 
 
-def not_packed(packed: bytes) -> bytes:
+def not_compressed(compressed: bytes) -> bytes:
     return b"plain text\n"
 
 
-def with_bad_blocks(packed: bytes) -> bytes:
-    return packed[:10] + b"\xff" * 20 + packed[30:]
+def with_bad_blocks(compressed: bytes) -> bytes:
+    return compressed[:10] + b"\xff" * 20 + compressed[30:]
 
 
-@pytest.mark.parametrize("damage", [cut_short, with_damage, not_packed, with_bad_blocks])
+@pytest.mark.parametrize("damage", [cut_short, with_damage, not_compressed, with_bad_blocks])
 def test_damaged_gzip_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "corpus.gz"
     path.write_bytes(damage(gzip.compress(os.urandom(500).hex().encode() + b"\n")))
@@ -148,7 +150,7 @@ def test_output_is_written_and_nothing_is_left_beside_it(tmp_path: Path, name: s
     assert os.listdir(tmp_path) == [name]
 
 
-def test_packed_output_is_reproducible(tmp_path: Path) -> None:
+def test_compressed_output_is_reproducible(tmp_path: Path) -> None:
     paths = [tmp_path / "a.gz", tmp_path / "b.gz"]
     for path in paths:
         with atomic_output(path) as output:

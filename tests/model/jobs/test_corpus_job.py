@@ -1,5 +1,6 @@
 """Jobs from file to file: any number of shards and interruptions give the same bytes."""
 
+import fcntl
 import gzip
 import json
 import shutil
@@ -148,6 +149,23 @@ def test_parts_without_resume_are_refused(command: Command, tmp_path: Path, sour
     assert command(*flags, "--shard", "1/3").mistake == message
     shutil.rmtree(f"{output}.parts")
     assert command(*flags).status == 0
+
+
+@pytest.mark.parametrize("kind", [fcntl.LOCK_EX, fcntl.LOCK_SH])
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_a_folder_in_use_is_not_called_an_earlier_run(
+    command: Command, tmp_path: Path, source: Path, kind: int, resume: list[str]
+) -> None:
+    """A whole job holds the lock alone, shards hold it together."""
+    folder = tmp_path / "out.txt.parts"
+    folder.mkdir()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, kind)
+        flags = ["--input", source, "--output", tmp_path / "out.txt", *resume]
+        message = f"{folder}: in use by another process. Wait for it, or stop it."
+        assert command(*flags).mistake == message
+    assert list(folder.iterdir()) == [folder / "lock"]
+    assert command(*flags, "--resume").status == 0
 
 
 @pytest.mark.parametrize(

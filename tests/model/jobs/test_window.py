@@ -123,4 +123,4 @@ def test_the_last_shard_needs_a_file_for_what_was_set_aside(
 def test_the_quarantine_is_not_the_output(command: Command, source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.txt"
     flags = ["--input", source, "--output", output, "--quarantine", output]
-    assert command(*flags).mistake.startswith("--quarantine: the same file as --output")
+    assert command(*flags).mistake.startswith(f"--quarantine {output}: the same file as --output")

@@ -1,7 +1,10 @@
 """Cutting texts: exact joins, parts within the limit, good places, linear time."""
 
 import random
+import sys
 import unicodedata
+from collections.abc import Callable
+from types import FrameType
 from typing import Any, Literal
 
 import pytest
@@ -11,7 +14,8 @@ from hypothesis import strategies as st
 from model.errors import InputTooLong
 from model.text.normalization import normalize_source
 from model.text.profile import SEVERAL, TextProfile
-from model.text.segmentation import Plan, Segment, Segmenter, split_long
+from model.text.segmentation import Plan, Segment, Segmenter, list_marks, split_long
+from model.text.sentences import sentence_ends
 from model.text.tokenizer import Tokenizer
 
 LIMIT = 16
@@ -39,7 +43,8 @@ any_text = st.text(characters, max_size=200) | wordy_text | st.text(st.sampled_f
 
 
 def split(text: str, tokenizer: Tokenizer, limit: int, language: str = "de") -> list[Segment]:
-    return list(split_long(text, tokenizer.encode, tokenizer.decode, limit, language))
+    ends = sentence_ends(text, language)
+    return list(split_long(text, tokenizer.encode, tokenizer.decode, limit, ends))
 
 
 def joined(segments: list[Segment]) -> str:
@@ -171,9 +176,65 @@ def test_work_is_near_linear(tiny_tokenizer: Tokenizer, text: str) -> None:
         return tiny_tokenizer.encode(stretch)
 
     text = text.strip()
-    segments = list(split_long(text, encode, tiny_tokenizer.decode, 256, "de"))
+    segments = list(split_long(text, encode, tiny_tokenizer.decode, 256, sentence_ends(text, "de")))
     assert joined(segments) == text
     assert encoded < 20 * len(text)  # quadratic work would be thousands of times as much
+
+
+class Watched(str):
+    """Text that counts the characters of its slices."""
+
+    copied = 0
+
+    def __getitem__(self, key: Any) -> str:
+        found = super().__getitem__(key)
+        self.copied += len(found)
+        return found
+
+
+@pytest.mark.parametrize("mark", ["1. ", "- ", "a) ", "1.2.3 "])
+def test_list_marks_are_read_in_linear_time(mark: str) -> None:
+    line = Watched(mark * 1_000)
+    assert list_marks(line, "de") == line
+    assert line.copied < 20 * len(line)
+
+
+def work(call: Callable[[], object]) -> int:
+    """How many functions, of Python and of C, a call comes to."""
+    events = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal events
+        events += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return events
+
+
+ABBREVIATIONS = ["Dr. ", "z. B. ", "etc. ", "l'art. ", "A. ", "mm. ", '"z. B." ', "Nr. 1. ", "... "]
+
+
+@pytest.mark.parametrize("unit", ABBREVIATIONS)
+def test_a_line_of_abbreviations_is_cut_in_linear_time(
+    tiny_tokenizer: Tokenizer, unit: str
+) -> None:
+    def cut(count: int) -> int:
+        line = "der Hund " + unit * count
+        return work(lambda: segmenter(tiny_tokenizer).cut(line, split_sentences="always"))
+
+    cut(10)  # what is made when first needed
+    assert cut(8_000) < 2.2 * cut(4_000)
+
+
+def test_the_ends_of_sentences_are_looked_for_once(tiny_tokenizer: Tokenizer) -> None:
+    line = "Dr. " * 1_000  # of one stretch that the library is given
+    once = work(lambda: sentence_ends(line, "de"))
+    cut = work(lambda: segmenter(tiny_tokenizer).cut(line, split_sentences="always"))
+    assert once < cut < 1.5 * once
 
 
 # Whole texts

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.sentences import SENTENCES, read_sentences
-from model.text.sentences import may_have_several, sentence_ends
+from model.text.sentences import (
+    _HIDDEN,
+    _STRETCH,
+    _without_hidden,
+    may_have_several,
+    sentence_ends,
+)
 
 LANGUAGES = ["", "de", "en", "fr", "es", "el", "ja", "hi", "am", "my", "ru", "pt-BR", "xx"]
 PIECES = [
@@ -252,3 +258,9 @@ def test_what_is_far_away_does_not_matter() -> None:
     """The library sees a long line in stretches, whose bounds are no ends of sentences."""
     line, ends = marked("Das ist z. B. ein Haus von Dr. Maier.| " * 1000 + "Gut.")
     assert sentence_ends(line, "de") == ends
+
+
+@pytest.mark.parametrize("shift", range(5))
+def test_what_is_hidden_does_not_depend_on_the_stretch(shift: int) -> None:
+    line = ("x" * (_STRETCH - shift) + " a's 'b' ") * 3 + "' \u201cl'art.\u2019"
+    assert _without_hidden(line) == _HIDDEN.sub(" ", line)

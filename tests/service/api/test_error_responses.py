@@ -9,6 +9,7 @@ from model.errors import ConfigError, DragomanError, InputTooLong, RequestError
 from service.api.error_responses import OTHER, ROUTING, TABLE, add_error_handlers
 from service.errors import (
     BodyTooLarge,
+    BodyTooSlow,
     ClientGone,
     DeadlinePassed,
     EngineFailed,
@@ -20,6 +21,7 @@ from service.errors import (
     Unauthenticated,
     UnreadableBody,
     WrongContentType,
+    WrongHost,
 )
 
 SECRET = "what the client wrote"
@@ -29,7 +31,9 @@ CASES = [
     (Unauthenticated("Send a key."), 401, "unauthenticated", "Send a key."),
     (Forbidden("Not you."), 403, "forbidden", "Not you."),
     (NoSuchModel("None."), 404, "model_not_found", "None."),
+    (BodyTooSlow(9, 10), 408, "request_timeout", "body: it arrived too slowly. After 9 seconds"),
     (BodyTooLarge(9), 413, "body_too_large", "body: more than 9 bytes."),
+    (WrongHost(), 421, "wrong_host", "The header Host has none of the names"),
     (WrongContentType("JSON."), 415, "wrong_content_type", "JSON."),
     (DragomanError("beam_size: 0."), 422, "invalid_request", "beam_size: 0."),
     (ConfigError("n_best: 3."), 422, "invalid_request", "n_best: 3."),
@@ -42,7 +46,7 @@ CASES = [
         "avoid: one is part of one.",
     ),
     (Overloaded("Later.", 9), 429, "overloaded", "Later."),
-    (TooManyRequests(9), 429, "rate_limited", "This API key sends more"),
+    (TooManyRequests(9), 429, "rate_limited", "This client sends more"),
     (ClientGone(), 499, "client_gone", "The client has closed the connection."),
     (EngineFailed(), 500, "internal", None),
     (ShuttingDown(), 503, "shutting_down", "The server is shutting down."),

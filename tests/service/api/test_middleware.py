@@ -12,10 +12,10 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
 from service.api.error_responses import add_error_handlers
-from service.api.middleware import SANE_ID, RequestMiddleware, count
+from service.api.middleware import SANE_ID, SLICE, RequestMiddleware, count
 from service.api.routes.health import health_router
 from service.errors import ClientGone, Overloaded
 from service.limits.admission import Admission
@@ -309,3 +309,30 @@ def test_the_first_partial_is_timed_from_the_head_of_the_request() -> None:
     count(record, metrics)
     value = metrics.registry.get_sample_value
     assert value("dragoman_first_partial_seconds_sum", {"model": "a"}) == 0.5
+
+
+@pytest.mark.parametrize("size", [0, 1, SLICE, SLICE + 1, 10 * SLICE + 7])
+def test_a_long_answer_is_sent_in_slices(size: int) -> None:
+    """Otherwise all of it is in the buffer of a client that does not read."""
+    body = bytes(range(256)) * (size // 256 + 1)
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body[:size]})
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    middleware = RequestMiddleware(app, metrics=Metrics(), tracing=None, log_texts=False)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    asyncio.run(middleware(scope, receive, send))
+    assert b"".join(message["body"] for message in sent[1:]) == body[:size]
+    assert all(len(message["body"]) <= SLICE for message in sent[1:])
+    assert [message.get("more_body", False) for message in sent[1:]] == [
+        *[True] * (len(sent) - 2),
+        False,
+    ]

@@ -39,20 +39,20 @@ def app(tiny_checkpoint: Path, make_registry: Callable[..., ModelRegistry]) -> F
 
 def test_every_route_names_its_statuses(openapi: dict[str, Any]) -> None:
     work = {"200", "400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
-    told = {
+    described = {
         path: set(operation["responses"])
         for path, operations in openapi["paths"].items()
         for operation in operations.values()
         if path.startswith("/v1/")
     }
-    assert told == {
+    assert described == {
         "/v1/translate": work,
         "/v1/summarize": work,
         "/v1/score": work,
         "/v1/models": {"200", "401", "429", "500", "503"},
         "/v1/models/{name}/reload": {"200", "401", "403", "404", "422", "429", "500", "503"},
     }
-    assert {int(status) for statuses in told.values() for status in statuses} - {200} == set(
+    assert {int(status) for statuses in described.values() for status in statuses} - {200} == set(
         DESCRIPTIONS
     )
 
@@ -112,8 +112,8 @@ def fuzz(app: FastAPI, examples: int, *, coverage: bool) -> tuple[int, list[str]
                         request = event.recorder.interactions[case].request
                         failure = check.failure_info.failure
                         body = (request.body or b"")[:300]
-                        told = f"{failure.title}: {failure.message[:300]}"
-                        wrong.append(f"{check.name}: {request.uri} {body!r} {told}")
+                        message = f"{failure.title}: {failure.message[:300]}"
+                        wrong.append(f"{check.name}: {request.uri} {body!r} {message}")
     return sent, wrong
 
 

@@ -15,6 +15,7 @@ from service.engine.request_params import RequestParams
 from service.engine.worker import Worker
 from service.limits.admission import Admission
 from tests.patience import PATIENCE_S
+from tests.service.admitted import admitted
 
 OPTIONS = SearchOptions(beam_size=2, min_length=8, max_length_a=0, max_length_b=8)
 
@@ -35,8 +36,10 @@ def worker(tiny_checkpoint: Path) -> Iterator[Worker]:
 
 async def served(worker: Worker, text: str, key: str = "", priority: int = 5) -> int:
     """Translate a text; its source pieces."""
-    with Admission(1, 10**9).enter(1) as admitted:
-        params = RequestParams(options=OPTIONS, admitted=admitted, key=key, priority=priority)
+    with admitted(Admission(1, 10**9), 1) as reservation:
+        params = RequestParams(
+            options=OPTIONS, reservation=reservation, client=key, priority=priority
+        )
         (found,) = await worker.translate([text], params)
     return len(found.source_pieces)
 
@@ -73,8 +76,8 @@ def test_a_document_does_not_hold_up_short_requests(worker: Worker) -> None:
     async def test() -> None:
         idle = await median(15)
         for document in (True, False):
-            with Admission(1, 10**9).enter(1) as admitted:
-                params = RequestParams(options=OPTIONS, admitted=admitted, document=document)
+            with admitted(Admission(1, 10**9), 1) as reservation:
+                params = RequestParams(options=OPTIONS, reservation=reservation, document=document)
                 texts = ["die Frau sieht das Haus."] * 10_000
                 task = asyncio.create_task(worker.translate(texts, params))
                 while not worker.stats().in_use:
@@ -128,9 +131,9 @@ def test_a_document_and_short_requests_are_both_served_when_there_are_too_many(
         while done < 100:
             await asyncio.sleep(0.001)
         before = done
-        with Admission(1, 10**9).enter(1) as admitted:
+        with admitted(Admission(1, 10**9), 1) as reservation:
             texts = ["die Frau sieht das Haus."] * 400
-            params = RequestParams(options=OPTIONS, admitted=admitted, document=True)
+            params = RequestParams(options=OPTIONS, reservation=reservation, document=True)
             await worker.translate(texts, params)
         assert 100 < done - before < 1600
         for task in clients:

@@ -1,4 +1,4 @@
-"""Streaming: every prefix that is told is one of the final text."""
+"""Streaming: every prefix that is sent is one of the final text."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ from service.engine.worker import Worker
 from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from tests.patience import PATIENCE_S
+from tests.service.admitted import admitted
 
 
 @pytest.mark.parametrize(
@@ -52,15 +53,15 @@ def test_any_pieces_grow_into_their_text(tiny_tokenizer: Tokenizer, data: st.Dat
     found = tuple(data.draw(st.lists(pieces | letters, max_size=30)))
     detokenizer = IncrementalDetokenizer(Plan(("  ", (4,), "\n")), tiny_tokenizer)
     final = "  " + tiny_tokenizer.decode(found) + "\n"
-    told = ""
+    last = ""
     for length in sorted(data.draw(st.sets(st.integers(0, len(found))))):
-        text = detokenizer.grow(0, found[:length], done=False)
+        text = detokenizer.update(0, found[:length], done=False)
         if text is not None:
             assert final.startswith(text)
-            assert text.startswith(told)
-            assert len(text) > len(told)
-            told = text
-    assert (detokenizer.grow(0, found, done=True) or told) == final[:-1]
+            assert text.startswith(last)
+            assert len(text) > len(last)
+            last = text
+    assert (detokenizer.update(0, found, done=True) or last) == final[:-1]
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +80,13 @@ def worker(checkpoint: Checkpoint) -> Iterator[Worker]:
 async def streamed(
     worker: Worker, text: str, options: SearchOptions
 ) -> tuple[list[str], Translation]:
-    told: list[str] = []
-    with Admission(9, 10**6).enter(1) as admitted:
-        params = RequestParams(options=options, admitted=admitted)
+    prefixes: list[str] = []
+    with admitted(Admission(9, 10**6), 1) as reservation:
+        params = RequestParams(options=options, reservation=reservation)
         async for item in worker.stream(text, params):
             if isinstance(item, Translation):
-                return told, item
-            told.append(item)
+                return prefixes, item
+            prefixes.append(item)
     raise AssertionError("the stream ended without a translation")
 
 
@@ -114,16 +115,16 @@ TEXT = st.lists(
 def test_what_is_streamed_begins_the_final_text(
     worker: Worker, text: str, options: SearchOptions
 ) -> None:
-    told, translation = asyncio.run(streamed(worker, text, options))
-    for earlier, later in zip(["", *told], told, strict=False):
+    prefixes, translation = asyncio.run(streamed(worker, text, options))
+    for earlier, later in zip(["", *prefixes], prefixes, strict=False):
         assert later.startswith(earlier)
         assert len(later) > len(earlier)
-    for prefix in told:
+    for prefix in prefixes:
         assert translation.text.startswith(prefix)
 
     async def whole() -> list[Translation]:
-        with Admission(9, 10**6).enter(1) as admitted:
-            params = RequestParams(options=options, admitted=admitted)
+        with admitted(Admission(9, 10**6), 1) as reservation:
+            params = RequestParams(options=options, reservation=reservation)
             return await worker.translate([text], params)
 
     assert asyncio.run(whole()) == [translation]
@@ -133,9 +134,9 @@ def test_what_is_streamed_begins_the_final_text(
 def test_words_come_before_the_end(worker: Worker, beam_size: int) -> None:
     options = SearchOptions(beam_size=beam_size, min_length=50, max_length_a=0, max_length_b=50)
     text = "der Hund läuft. " * 20  # two parts and more
-    told, translation = asyncio.run(streamed(worker, text, options))
-    assert len(told) > 5
-    assert len(told[len(told) // 2]) < len(translation.text)
+    prefixes, translation = asyncio.run(streamed(worker, text, options))
+    assert len(prefixes) > 5
+    assert len(prefixes[len(prefixes) // 2]) < len(translation.text)
 
 
 def test_a_reader_that_leaves_frees_the_slots(checkpoint: Checkpoint) -> None:
@@ -150,8 +151,8 @@ def test_a_reader_that_leaves_frees_the_slots(checkpoint: Checkpoint) -> None:
     parts = len(segmenter.cut(text).sources)
 
     async def leave() -> None:
-        with Admission(9, 10**6).enter(1) as admitted:
-            params = RequestParams(options=options, admitted=admitted)
+        with admitted(Admission(9, 10**6), 1) as reservation:
+            params = RequestParams(options=options, reservation=reservation)
             stream = worker.stream(text, params)
             async for _ in stream:
                 break
@@ -168,33 +169,33 @@ def test_a_reader_that_leaves_frees_the_slots(checkpoint: Checkpoint) -> None:
 
 
 def test_a_blank_text_is_streamed_as_it_is(worker: Worker) -> None:
-    told, translation = asyncio.run(streamed(worker, " \n", worker.options))
-    assert (told, translation.text) == ([], " \n")
+    prefixes, translation = asyncio.run(streamed(worker, " \n", worker.options))
+    assert (prefixes, translation.text) == ([], " \n")
 
 
 def test_a_long_text_is_streamed_while_it_grows(worker: Worker) -> None:
     text = " ".join(f"der Mann {i} sieht die Frau auf der Straße." for i in range(300))
     options = SearchOptions(beam_size=1, max_length_a=1.0, max_length_b=3)
-    told, translation = asyncio.run(streamed(worker, text, options))
+    prefixes, translation = asyncio.run(streamed(worker, text, options))
     assert len(worker._segmenter.cut(text).sources) >= 300
-    assert len(told) > 20
-    assert all(translation.text.startswith(prefix) for prefix in told)
-    assert sum(map(len, told)) < 40 * len(translation.text)
+    assert len(prefixes) > 20
+    assert all(translation.text.startswith(prefix) for prefix in prefixes)
+    assert sum(map(len, prefixes)) < 40 * len(translation.text)
 
 
 def test_what_is_told_of_a_long_text_does_not_add_up(tiny_tokenizer: Tokenizer) -> None:
     """Also where its sentences come one after the other, and each of them piece by piece."""
     source = tuple(tiny_tokenizer.encode("der Mann sieht die Frau auf der Straße."))
     detokenizer = IncrementalDetokenizer(Plan((source, " ") * 300), tiny_tokenizer)
-    told = [
+    prefixes = [
         text
         for number in range(300)
         for end in range(1, len(source) + 1)
-        if (text := detokenizer.grow(number, source[:end], done=end == len(source)))
+        if (text := detokenizer.update(number, source[:end], done=end == len(source)))
     ]
     final = " ".join([tiny_tokenizer.decode(source)] * 300)
-    assert told == sorted(set(told), key=len)
-    assert all(final.startswith(text) for text in told)
-    assert told[:3] == ["der", "der Mann", "der Mann sieht"]
-    assert len(told[-1]) > 0.9 * len(final)
-    assert sum(map(len, told)) < 40 * len(final)
+    assert prefixes == sorted(set(prefixes), key=len)
+    assert all(final.startswith(text) for text in prefixes)
+    assert prefixes[:3] == ["der", "der Mann", "der Mann sieht"]
+    assert len(prefixes[-1]) > 0.9 * len(final)
+    assert sum(map(len, prefixes)) < 40 * len(final)

@@ -12,8 +12,11 @@ from model.decoding.options import SearchOptions
 from service.engine.request_params import RequestParams
 from service.engine.scheduler import AGEING_S, Scheduler
 from service.limits.admission import Admission
+from tests.service.admitted import admitted
 
-params_with = partial(RequestParams, options=SearchOptions(), admitted=Admission(1, 1).enter(0))
+params_with = partial(
+    RequestParams, options=SearchOptions(), reservation=admitted(Admission(1, 1), 0)
+)
 """Of options and room the scheduler knows nothing."""
 
 
@@ -25,7 +28,7 @@ def test_within_a_priority_first_come_first_served() -> None:
     found = [scheduler.pop() for _ in range(6)]
     assert found == [(name, number) for name in "abc" for number in (0, 1)]
     assert scheduler.head() is None
-    assert (scheduler.waiting, scheduler.pieces) == (0, 0)
+    assert (scheduler.items, scheduler.pieces) == (0, 0)
 
 
 def test_two_keys_get_the_same_whatever_they_offer() -> None:
@@ -39,7 +42,7 @@ def test_two_keys_get_the_same_whatever_they_offer() -> None:
             for _ in range(count):
                 costs = [rng.randint(1, longest) for _ in range(2)]
                 keys[len(keys)] = key, costs
-                scheduler.push(len(keys) - 1, costs, params_with(key=key, priority=9), now=tick)
+                scheduler.push(len(keys) - 1, costs, params_with(client=key, priority=9), now=tick)
         budget = 18  # pieces in a tick
         while budget > 0:
             owner, number = scheduler.pop()
@@ -51,10 +54,10 @@ def test_two_keys_get_the_same_whatever_they_offer() -> None:
 
 def test_a_key_that_was_away_does_not_catch_up() -> None:
     scheduler: Scheduler[int] = Scheduler()
-    scheduler.push(0, [1] * 1000, params_with(key="a", document=True), now=0)
+    scheduler.push(0, [1] * 1000, params_with(client="a", document=True), now=0)
     for _ in range(500):
         scheduler.pop()
-    scheduler.push(1, [1] * 100, params_with(key="b", document=True), now=1)
+    scheduler.push(1, [1] * 100, params_with(client="b", document=True), now=1)
     served = Counter(scheduler.pop()[0] for _ in range(100))
     assert abs(served[0] - served[1]) <= 1
 
@@ -106,8 +109,8 @@ def test_the_higher_priority_comes_first_and_a_near_deadline_too() -> None:
 def test_priority_costs_no_other_key_anything() -> None:
     scheduler: Scheduler[tuple[str, int]] = Scheduler()
     for number in range(100):
-        scheduler.push(("pushy", number), [2], params_with(key="pushy", priority=9), now=0)
-        scheduler.push(("modest", number), [2], params_with(key="modest", priority=0), now=0)
+        scheduler.push(("pushy", number), [2], params_with(client="pushy", priority=9), now=0)
+        scheduler.push(("modest", number), [2], params_with(client="modest", priority=0), now=0)
     served = Counter(scheduler.pop()[0][0] for _ in range(100))
     assert served == {"pushy": 50, "modest": 50}
 
@@ -124,7 +127,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(script: list[tuple[str, int, bo
     for now, (what, number, document) in enumerate(script):
         if what == "push":
             owner = len(script) + now
-            params = params_with(key="abc"[number % 3], priority=number, document=document)
+            params = params_with(client="abc"[number % 3], priority=number, document=document)
             scheduler.push(owner, [number + 1] * number, params, now)
             if number:
                 expected[owner] = list(range(number))
@@ -140,9 +143,9 @@ def test_nothing_is_lost_and_nothing_comes_twice(script: list[tuple[str, int, bo
             del expected[owner]
             scheduler.drop(owner)
             scheduler.drop(owner)  # no effect
-        assert scheduler.waiting == sum(map(len, expected.values()))
+        assert scheduler.items == sum(map(len, expected.values()))
         assert (scheduler.head() is None) == (not expected)
-    assert scheduler.pieces >= scheduler.waiting
+    assert scheduler.pieces >= scheduler.items
 
 
 def test_a_stream_of_small_documents_does_not_starve_a_long_one() -> None:
@@ -160,10 +163,21 @@ def test_keys_and_documents_that_are_over_are_forgotten(keys: int) -> None:
     """Otherwise a server that never idles would grow."""
     scheduler: Scheduler[int] = Scheduler()
     for number in range(2000):
-        params = params_with(key=str(number % keys), document=True)
+        params = params_with(client=str(number % keys), document=True)
         scheduler.push(number, [1 + number % 7], params, now=number)
         if number > 20:
             scheduler.pop()
-    names = scheduler._shares._start.keys() | set(scheduler._keys)
+    names = scheduler._shares._start.keys() | set(scheduler._clients)
     assert len(names) <= keys + 21
-    assert sum(len(key.shares._start) for key in scheduler._keys.values()) <= 60
+    assert sum(len(client.shares._start) for client in scheduler._clients.values()) <= 60
+
+
+def test_clients_that_came_once_are_forgotten_though_others_never_stop() -> None:
+    """There are more addresses than memory."""
+    scheduler: Scheduler[int] = Scheduler()
+    scheduler.push(-1, [1] * 10_000, params_with(client="busy"), now=0)
+    for number in range(3_000):
+        scheduler.push(number, [50], params_with(client=f"@{number}"), now=number)
+        while scheduler.pop()[0] != number:
+            pass
+    assert len(scheduler._shares._start) < 500

@@ -12,11 +12,12 @@ from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.errors import RequestError
 from model.translation.forced_decoding import score_pairs
 from service.engine.request_params import RequestParams
-from service.engine.scorer import LONGEST, Scored
+from service.engine.scorer import MAX_SIDE_PIECES, Scored
 from service.engine.worker import Worker
 from service.errors import EngineFailed
 from service.limits.admission import Admission
 from tests.patience import PATIENCE_S
+from tests.service.admitted import admitted
 
 SOURCES = ["der Hund läuft.", "", " eine Frau sieht das Haus ", "日本語", "der Mann " * 30]
 TARGETS = ["the dog runs.", "a", "", "the the the the", "a man " * 25]
@@ -36,8 +37,8 @@ def worker(checkpoint: Checkpoint) -> Iterator[Worker]:
 
 
 async def score(worker: Worker, sources: Sequence[str], targets: Sequence[str]) -> list[Scored]:
-    with Admission(10**6, 10**9).enter(10**6) as admitted:
-        params = RequestParams(options=worker.options, admitted=admitted)
+    with admitted(Admission(10**6, 10**9), 10**6) as reservation:
+        params = RequestParams(options=worker.options, reservation=reservation)
         return await worker.score(sources, targets, params)
 
 
@@ -64,8 +65,8 @@ def test_a_score_does_not_depend_on_company(worker: Worker) -> None:
         if rng.random() < 0.5:
             assert await score(worker, SOURCES, TARGETS) == alone
         else:
-            with Admission(9, 10**6).enter(1) as admitted:
-                params = RequestParams(options=worker.options, admitted=admitted)
+            with admitted(Admission(9, 10**6), 1) as reservation:
+                params = RequestParams(options=worker.options, reservation=reservation)
                 await worker.translate(SOURCES * 4, params)
 
     async def test() -> None:
@@ -77,8 +78,10 @@ def test_a_score_does_not_depend_on_company(worker: Worker) -> None:
 
 def test_a_pair_that_would_hold_up_others_is_refused(worker: Worker) -> None:
     async def test() -> None:
-        with pytest.raises(RequestError, match=f"target: .* may have {LONGEST} on each side"):
-            await score(worker, ["der Hund"], ["the dog 日本 " * LONGEST])
+        with pytest.raises(
+            RequestError, match=f"target: .* may have {MAX_SIDE_PIECES} on each side"
+        ):
+            await score(worker, ["der Hund"], ["the dog 日本 " * MAX_SIDE_PIECES])
         assert len(await score(worker, SOURCES, TARGETS)) == len(SOURCES)
 
     asyncio.run(test())
@@ -94,8 +97,8 @@ def test_scoring_that_fails_fails_alone(
         monkeypatch.setattr(checkpoint.network, "unroll", fail)
         with pytest.raises(EngineFailed):
             await score(worker, SOURCES, TARGETS)
-        with Admission(9, 10**6).enter(1) as admitted:
-            params = RequestParams(options=worker.options, admitted=admitted)
+        with admitted(Admission(9, 10**6), 1) as reservation:
+            params = RequestParams(options=worker.options, reservation=reservation)
             assert await worker.translate(["der Hund"], params)
         monkeypatch.undo()
         assert await score(worker, SOURCES, TARGETS)

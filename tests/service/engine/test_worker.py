@@ -30,6 +30,7 @@ from service.errors import DeadlinePassed, EngineFailed, ShuttingDown
 from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from tests.patience import PATIENCE_S
+from tests.service.admitted import admitted
 
 TEXTS = [
     "der Hund läuft.",
@@ -45,7 +46,7 @@ LONG = SearchOptions(beam_size=2, min_length=50, max_length_a=0, max_length_b=50
 
 @pytest.fixture
 def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
-    """One for each test: some spoil its network."""
+    """A new one for each test, since some modify its network."""
     return load_checkpoint(tiny_checkpoint)
 
 
@@ -75,11 +76,11 @@ async def translate(
     deadline: float | None = None,
     document: bool = False,
 ) -> list[Translation]:
-    with Admission(10**6, 10**9).enter(1) as admitted:
+    with admitted(Admission(10**6, 10**9), 1) as reservation:
         params = RequestParams(
             options=options or worker.options,
-            admitted=admitted,
-            key=key,
+            reservation=reservation,
+            client=key,
             priority=priority,
             deadline=deadline,
             document=document,
@@ -93,7 +94,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A list that grows by the name of the thread with every step of the decoder."""
+    """The name of the thread of each decoder step so far; it grows with every step."""
     names: list[str] = []
     honest = InferenceNetwork.step
 
@@ -163,7 +164,7 @@ def test_requests_join_those_in_flight(checkpoint: Checkpoint, steps: list[str])
     run(test())
 
 
-def test_whoever_leaves_stops_the_work(checkpoint: Checkpoint, steps: list[str]) -> None:
+def test_a_client_that_disconnects_stops_its_work(checkpoint: Checkpoint, steps: list[str]) -> None:
 
     async def test() -> None:
         async with running(checkpoint) as worker:
@@ -215,7 +216,7 @@ def test_a_checkpoint_whose_options_no_memory_holds_is_refused(checkpoint: Check
 
 @pytest.fixture
 def poison(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> list[type[Exception]]:
-    """Texts with 日 raise what the list holds, from the encoder. Empty, nothing happens."""
+    """Errors that the encoder raises for texts with 日; while the list is empty, it raises none."""
     piece = checkpoint.tokenizer.encode("日")[-1]
     honest = InferenceNetwork.encode
     errors: list[type[Exception]] = []
@@ -504,8 +505,8 @@ def test_pieces_are_told_to_the_admission(checkpoint: Checkpoint, steps: list[st
     async def test() -> None:
         admission = Admission(10, 10**6)
         async with running(checkpoint) as worker:
-            with admission.enter(5000) as admitted:
-                params = RequestParams(options=LONG, admitted=admitted)
+            with admitted(admission, 5000) as reservation:
+                params = RequestParams(options=LONG, reservation=reservation)
                 task = asyncio.create_task(worker.translate(["der Hund läuft."], params))
                 while admission.pieces == 5000:
                     await asyncio.sleep(0.001)
@@ -518,7 +519,7 @@ def test_pieces_are_told_to_the_admission(checkpoint: Checkpoint, steps: list[st
 
 
 class NoTorch(TorchFunctionMode):
-    """Refuses every operation on tensors in the thread that entered it."""
+    """Raises on every tensor operation in the thread that entered it."""
 
     def __torch_function__(
         self, func: object, types: object, args: object = (), kwargs: object = None
@@ -600,7 +601,7 @@ def test_a_machine_on_which_company_matters_is_reported(
     honest = InferenceNetwork.log_scores
 
     def mix(self: InferenceNetwork, *arguments: Any) -> Tensor:
-        """Let every row depend on all others, as an unlucky matrix product would."""
+        """Make every row depend on all others, as some matrix products do."""
         scores = honest(self, *arguments)
         return scores * (1 + 0.1 * scores.mean())
 

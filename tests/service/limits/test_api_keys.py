@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from model.errors import ConfigError
 from service.errors import Forbidden, Unauthenticated
-from service.limits.api_keys import ANYBODY, APIKeys
+from service.limits.api_keys import ANONYMOUS, APIKeys
 from service.settings import Settings
 
 
@@ -23,11 +23,11 @@ def keys(api: str | None = None, admin: str | None = None) -> APIKeys:
 
 
 def test_without_keys_everybody_is_served_and_nobody_administers() -> None:
-    assert keys().authenticate(None) == ANYBODY
+    assert keys().authenticate(None) == ANONYMOUS
     with pytest.raises(Forbidden, match="no admin key"):
-        keys().admin("Bearer x")
+        keys().authenticate_admin("Bearer x")
     with pytest.raises(Forbidden, match="no admin key"):
-        keys().admin(None)
+        keys().authenticate_admin(None)
 
 
 def test_each_key_has_its_name() -> None:
@@ -35,9 +35,9 @@ def test_each_key_has_its_name() -> None:
     assert both.authenticate("Bearer swordfish") == "anna"
     assert both.authenticate("bearer  s:w=o/rd+2 ") == "ben"
     assert both.authenticate("Bearer toor") == "root"
-    assert both.admin("Bearer toor") == "root"
+    assert both.authenticate_admin("Bearer toor") == "root"
     with pytest.raises(Forbidden, match="takes an admin key"):
-        both.admin("Bearer swordfish")
+        both.authenticate_admin("Bearer swordfish")
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_what_is_no_key_is_refused(header: str | None) -> None:
             case.authenticate(header)
         assert "swordfish" not in str(error.value)
     with pytest.raises(Unauthenticated):
-        keys(admin="root: toor").admin(header)
+        keys(admin="root: toor").authenticate_admin(header)
 
 
 def test_an_admin_key_alone_leaves_the_server_open() -> None:
     only_admin = keys(admin="root: toor")
-    assert only_admin.authenticate(None) == ANYBODY
-    assert only_admin.admin("Bearer toor") == "root"
+    assert only_admin.authenticate(None) == ANONYMOUS
+    assert only_admin.authenticate_admin("Bearer toor") == "root"
     with pytest.raises(Unauthenticated):
         only_admin.authenticate("Bearer wrong")
 

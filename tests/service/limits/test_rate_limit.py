@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import TooManyRequests
-from service.limits.rate_limit import RateLimiter
+from service.limits.rate_limit import PRUNE_AT, RateLimiter
 
 
 def taken(rates: RateLimiter, key: str, now: float) -> bool:
@@ -14,11 +14,6 @@ def taken(rates: RateLimiter, key: str, now: float) -> bool:
     except TooManyRequests:
         return False
     return True
-
-
-def test_without_a_rate_everything_is_taken() -> None:
-    rates = RateLimiter(None, 1)
-    assert all(taken(rates, "anna", 0.0) for _ in range(1000))
 
 
 def test_a_burst_and_then_the_rate() -> None:
@@ -67,3 +62,13 @@ def test_no_stretch_of_time_has_more_than_its_share(
         for last in range(first, len(served)):
             share = burst + (served[last] - served[first]) * per_s
             assert last - first + 1 <= share + 1e-6
+
+
+def test_addresses_that_have_not_come_for_long_are_forgotten() -> None:
+    rates = RateLimiter(1.0, 2)
+    for number in range(3 * PRUNE_AT):
+        rates.take(f"@{number}", number / 100)
+    assert len(rates._buckets) <= PRUNE_AT
+    last = f"@{3 * PRUNE_AT - 1}"
+    now = 3 * PRUNE_AT / 100
+    assert [taken(rates, last, now) for _ in range(2)] == [True, False]

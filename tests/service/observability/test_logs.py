@@ -15,9 +15,9 @@ from model.errors import CheckpointError, ConfigError
 from service.observability.logs import (
     JsonFormatter,
     TextFormatter,
+    format_traceback,
     handler_for,
     request_fields,
-    told,
 )
 from service.observability.request_record import CURRENT, Phase, RequestRecord
 from tests.patience import PATIENCE_S
@@ -87,14 +87,18 @@ def test_a_traceback_says_where_and_not_with_which_text() -> None:
     "error",
     [RuntimeError("CUDA error: out of memory"), OSError("no space"), CheckpointError("damaged")],
 )
-def test_what_comes_from_below_the_texts_is_told(error: Exception) -> None:
-    assert told(raised(error), texts=False).endswith(f"{type(error).__name__}: {error}\n")
+def test_messages_of_errors_below_the_texts_are_logged(error: Exception) -> None:
+    assert format_traceback(raised(error), texts=False).endswith(
+        f"{type(error).__name__}: {error}\n"
+    )
 
 
-def test_what_an_error_of_ours_quotes_is_not_told() -> None:
+def test_what_our_own_errors_quote_is_not_logged() -> None:
     error = raised(ConfigError("{} is given twice.", field="avoid", quoted=(TEXT,)))
-    assert told(error, texts=False).endswith("ConfigError: avoid: one is given twice.\n")
-    assert TEXT in told(error, texts=True)
+    assert format_traceback(error, texts=False).endswith(
+        "ConfigError: avoid: one is given twice.\n"
+    )
+    assert TEXT in format_traceback(error, texts=True)
 
 
 def test_lines_for_people() -> None:

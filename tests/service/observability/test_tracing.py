@@ -41,7 +41,7 @@ def tracing(exporter: InMemorySpanExporter) -> Iterator[Tracing]:
 def sent(
     tracing: Tracing, exporter: InMemorySpanExporter, record: RequestRecord, headers: dict[str, str]
 ) -> dict[str, ReadableSpan]:
-    tracing.over(record, headers)
+    tracing.export(record, headers)
     tracing.close()
     return {span.name: span for span in exporter.get_finished_spans()}
 

@@ -1,5 +1,6 @@
 """Loading: what a checkpoint says of itself is what the API goes by, unless an entry says more."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
+from model.errors import CheckpointError
 from service.app import create_app
 from service.registry.model_loader import ModelLoader
 from service.registry.model_registry import ModelRegistry
 from service.registry.models_file import ModelEntry, entries_of_runs, read_models_file
 from service.settings import Settings
+from tests.hostile_checkpoints import ATTACKS, copy_of_the_valid_one
 
 TEXT = "der Hund läuft."
 
@@ -27,7 +30,7 @@ def serving(entries: Sequence[ModelEntry]) -> Iterator[TestClient]:
         yield client
 
 
-def told(client: TestClient) -> list[tuple[str, str, str | None, str | None]]:
+def listed(client: TestClient) -> list[tuple[str, str, str | None, str | None]]:
     """Name, task and languages of the models, as they are listed."""
     models = client.get("/v1/models").json()["models"]
     return [(each["name"], each["task"], each["source"], each["target"]) for each in models]
@@ -50,7 +53,7 @@ def client(summarizer: Path, translator: Path) -> Iterator[TestClient]:
 
 
 def test_runs_of_the_command_line_know_their_tasks_and_languages(client: TestClient) -> None:
-    assert told(client) == [
+    assert listed(client) == [
         ("short", "summarize", "de", "de"),
         ("de-en", "translate", "de", "en"),
     ]
@@ -130,7 +133,7 @@ models:
   - {{name: any, path: {translator}, source: "", target: ""}}
 """)
     with serving(read_models_file(file)) as client:
-        assert told(client) == [
+        assert listed(client) == [
             ("as-it-is", "summarize", "de", "de"),
             ("other", "translate", "gsw", "pt-BR"),
             ("half", "translate", "de", "fr"),
@@ -143,3 +146,29 @@ models:
         ):
             body = {"text": TEXT, "source": source, "target": target}
             assert client.post("/v1/translate", json=body).json()["model"] == name
+
+
+def test_no_hostile_checkpoint_replaces_the_model_that_serves(tmp_path: Path) -> None:
+    """A reload tells why, and the old model answers as before."""
+    path = tmp_path / "checkpoint"
+    copy_of_the_valid_one(path)
+    entry = ModelEntry(name="tiny", path=path)
+    loader = ModelLoader(
+        device=torch.device("cpu"), precision="fp32", shortlist=False, stuck_s=30.0
+    )
+    registry = ModelRegistry(lambda: [entry], loader.load, drain_s=30.0)
+    with TestClient(create_app(registry, Settings())) as client:
+        before = client.post("/v1/translate", json={"text": "abba"}).json()["translations"]
+        digest = registry.served[0].worker.digest
+        assert client.portal
+        for name, attack in list(ATTACKS.items())[::10]:
+            shutil.rmtree(path)
+            attack(copy_of_the_valid_one(path))
+            with pytest.raises(CheckpointError):
+                client.portal.call(registry.reload, "tiny")
+            assert registry.served[0].worker.digest == digest, name
+        after = client.post("/v1/translate", json={"text": "abba"}).json()["translations"]
+        assert after == before
+        shutil.rmtree(path)
+        copy_of_the_valid_one(path)
+        client.portal.call(registry.reload, "tiny")

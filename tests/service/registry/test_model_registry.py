@@ -22,6 +22,7 @@ from service.observability.metrics import Metrics
 from service.registry.model_registry import ModelRegistry, in_thread
 from service.registry.models_file import ModelEntry, profile_of
 from tests.patience import PATIENCE_S
+from tests.service.admitted import admitted
 
 DE_EN = ("translate", "de", "en")
 QUICK = SearchOptions(beam_size=1, max_length_a=0, max_length_b=3)
@@ -88,8 +89,8 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 
 async def ask(worker: Worker) -> str:
-    with Admission(10, 1000).enter(10) as admitted:
-        params = RequestParams(options=QUICK, admitted=admitted)
+    with admitted(Admission(10, 1000), 10) as reservation:
+        params = RequestParams(options=QUICK, reservation=reservation)
         (translation,) = await worker.translate(["der Hund"], params)
     return translation.hypotheses[0].translation
 
@@ -190,7 +191,7 @@ def test_a_reload_replaces_the_model_under_those_that_use_the_old(checkpoint: Ch
     run(test())
 
 
-def test_who_uses_a_model_for_too_long_is_told(checkpoint: Checkpoint) -> None:
+def test_requests_longer_than_the_drain_of_a_model_fail(checkpoint: Checkpoint) -> None:
     async def test() -> None:
         async with started(Shelf(checkpoint, [entry("a")]).registry(drain_s=0.01)) as registry:
             with registry.use("translate") as old:

@@ -62,8 +62,8 @@ def test_a_file_lists_models(tmp_path: Path) -> None:
         ("models: [{name: a, path: b, source: no}]", "models[0].source: False is not allowed"),
         ("models: [{name: a, path: b, options: [1]}]", "models[0].options: [1] is not a mapping"),
         ("models: [{name: a, path: b}, {name: a, path: c}]", "two models have the name 'a'"),
-        ("models: [", "not YAML: "),
-        ("models: !!python/object:os.system {}", "not YAML: "),
+        ("models: [", "not valid YAML: "),
+        ("models: !!python/object:os.system {}", "not valid YAML: "),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:

@@ -24,6 +24,7 @@ from training.config.train_config import load_config
 from training.data.counter_rng import line_keys, splitmix64
 from training.data.indexed_corpus import Side
 from training.data.learn_tokenizer import learn_tokenizer
+from training.data.subword_kernels import Words
 from training.data.subword_sampler import (
     Draw,
     Scores,
@@ -200,7 +201,8 @@ def draws(draw: Draw, symbols: list[int], count: int = 40_000) -> Counter[tuple[
     running = np.tile(np.array(symbols, np.int32), count)
     starts = np.arange(count + 1) * len(symbols)
     sizes = np.empty(count, np.int64)
-    total = draw(running, starts, splitmix64(np.arange(count, dtype=np.uint64)), sizes)
+    words = Words(running, starts, splitmix64(np.arange(count, dtype=np.uint64)))
+    total = draw(words, sizes)
     assert total == sizes.sum()
     return Counter(tuple(ids.tolist()) for ids in Side(running[:total], sizes).split())
 

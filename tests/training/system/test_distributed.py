@@ -173,7 +173,7 @@ def test_a_run_that_only_the_first_machine_has_is_not_resumed(
     assert "process 1 finds step 0 in" in line and "run1, the first process 2." in line
 
 
-def test_a_mistake_is_told(tiny_config: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_reported(tiny_config: Path, tmp_path: Path) -> None:
     (tmp_path / "train.de").unlink()
     failed = subprocess.run(
         torchrun(2, tiny_config, tmp_path / "run"), capture_output=True, text=True, check=False

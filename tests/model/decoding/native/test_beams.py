@@ -1,16 +1,28 @@
 """The kernels of the search against the same search written out plainly, with many equal scores."""
 
+import copy
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from model.decoding.native.beams import keep, list_rows
 from model.decoding.native.extensions import NOTHING, best_extensions, normaliser
-from model.decoding.native.product import Floats
+from model.decoding.native.search_arrays import (
+    BeamArrays,
+    BestArrays,
+    CandidateArrays,
+    Flags,
+    HistoryArrays,
+    LimitArrays,
+    RowArrays,
+    RuleScores,
+    ScanArrays,
+)
+from model.decoding.native.step_rows import StepRows
 from model.text.tokenizer import EOS_ID
 
-N, K = 3, 4
+N, K, STEPS = 3, 4, 5
 
 
 class Drawn:
@@ -23,43 +35,45 @@ class Drawn:
         alive[:, 0] = True
         # Few different values, so that many candidates are equal.
         totals = -chance.integers(0, 4, (N, K)).astype(np.float32)
-        self.log_prob: Floats = np.where(alive, totals, NOTHING).astype(np.float32)
-        self.finished = (~alive).sum(axis=1).astype(np.int64)
-        self.length = chance.integers(0, 4, N)
-        self.limit, self.shortest = np.full(N, 3), chance.integers(0, 3, N)
+        penalty = 1 + np.sort(chance.random((N, STEPS))).astype(np.float32)
+        best = -np.sort(chance.random((N, K))).astype(np.float32)
+        best[:, 2:] = NOTHING
+        self.beam = BeamArrays(
+            token=chance.integers(4, 99, (N, K)),
+            log_prob=np.where(alive, totals, NOTHING).astype(np.float32),
+            length=chance.integers(0, 4, N),
+            finished=(~alive).sum(axis=1).astype(np.int64),
+        )
+        self.limits = LimitArrays(
+            limit=np.full(N, 3),
+            shortest=chance.integers(0, 3, N),
+            forced=np.zeros((N, K), np.bool_),
+        )
+        self.best = BestArrays(
+            best=best,
+            n_best=chance.integers(1, K + 1, N),
+            penalty=penalty,
+            longest=penalty[:, -1].copy(),
+        )
         self.row = np.full((N, K), -1, np.int32)
         self.row[alive] = np.arange(alive.sum())
         count = int(alive.sum())
         self.logits = chance.integers(-3, 4, (count, self.width)).astype(np.float32)
         self.logits[:, pieces:] = 99.0  # columns that fill up: never looked at
 
-    def extensions(
-        self, end: int
-    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Log-probability, parent and column of the kernel's choice, and what was forced."""
-        values, forced = np.zeros((N, K), np.float32), np.zeros((N, K), np.bool_)
-        parent, column = np.zeros((N, K), np.int64), np.zeros((N, K), np.int64)
-        best_extensions(
-            0,
-            N,
-            self.logits.copy(),
-            0,
-            np.full(N, self.pieces, np.int32),
-            end,
-            self.row,
-            self.log_prob,
-            self.length,
-            self.limit,
-            self.shortest,
-            self.finished,
-            np.zeros(N, np.bool_),
-            np.zeros(self.width, np.float32),
-            forced,
-            values,
-            parent,
-            column,
+    def extensions(self, end: int, skip: Flags | None = None) -> CandidateArrays:
+        """The kernel's choice."""
+        found = CandidateArrays(
+            np.zeros((N, K), np.float32), np.zeros((N, K), np.int64), np.zeros((N, K), np.int64)
         )
-        return values, parent, column, forced
+        scan = ScanArrays(
+            columns=np.full(N, self.pieces, np.int32),
+            skip=np.zeros(N, np.bool_) if skip is None else skip,
+            maxima=np.zeros(self.width, np.float32),
+        )
+        logits = self.logits.copy()
+        best_extensions(0, N, logits, 0, end, self.row, scan, self.beam, self.limits, found)
+        return found
 
     def by_hand(self, n: int, end: int) -> list[tuple[np.float32, int, int]]:
         """The candidates of a sentence that its beam has places for, the best first."""
@@ -70,13 +84,16 @@ class Drawn:
             own = self.logits[self.row[n, k], : self.pieces].copy()
             norm = np.float32(normaliser(own[None], 0, self.pieces, np.zeros(99, np.float32)))
             for j in range(end, self.pieces):
-                if self.length[n] == self.limit[n] and j != end:
+                if self.beam.length[n] == self.limits.limit[n] and j != end:
                     continue
-                if self.length[n] < min(self.shortest[n], self.limit[n]) and j == end:
+                if (
+                    self.beam.length[n] < min(self.limits.shortest[n], self.limits.limit[n])
+                    and j == end
+                ):
                     continue
-                found.append((own[j] + (self.log_prob[n, k] - norm), k, j))
+                found.append((own[j] + (self.beam.log_prob[n, k] - norm), k, j))
         found.sort(key=lambda entry: (-entry[0], *entry[1:]))
-        return found[: K - int(self.finished[n])]
+        return found[: K - int(self.beam.finished[n])]
 
 
 @settings(max_examples=60, deadline=None)
@@ -87,7 +104,7 @@ class Drawn:
 )
 def test_the_best_extensions_are_those_of_a_full_sort(seed: int, pieces: int, end: int) -> None:
     drawn = Drawn(seed, pieces)
-    values, parent, column, _ = drawn.extensions(end)
+    values, parent, column = drawn.extensions(end)
     for n in range(N):
         expected = drawn.by_hand(n, end)
         ours = list(zip(values[n], parent[n], column[n], strict=True))
@@ -105,11 +122,11 @@ def test_the_normaliser_is_the_logarithm_of_the_sum() -> None:
 def test_what_was_forced_at_the_limit() -> None:
     """EOS is forced on a hypothesis that has a better piece, not on one that would end anyway."""
     drawn = Drawn(0, 128)
-    drawn.length[:] = drawn.limit
+    drawn.beam.length[:] = drawn.limits.limit
     drawn.logits[:, EOS_ID] = 5.0
     drawn.logits[drawn.row[1, 0], 17] = 6.0
-    forced = drawn.extensions(EOS_ID)[3]
-    assert np.argwhere(forced).tolist() == [[1, 0]]
+    drawn.extensions(EOS_ID)
+    assert np.argwhere(drawn.limits.forced).tolist() == [[1, 0]]
 
 
 @settings(max_examples=60, deadline=None)
@@ -117,78 +134,65 @@ def test_what_was_forced_at_the_limit() -> None:
 def test_keeping_is_bookkeeping(seed: int) -> None:
     """Against the rules of `model.decoding.beam_search`, one by one."""
     chance = np.random.default_rng(seed)
-    drawn, steps = Drawn(seed, 128), 5
-    values, parent, piece, _ = drawn.extensions(EOS_ID)
-    piece[chance.random((N, K)) < 0.3] = EOS_ID
-    token = chance.integers(4, 99, (N, K))
-    log_prob, length = drawn.log_prob.copy(), drawn.length.copy()
-    finished, best = drawn.finished.copy(), -np.sort(chance.random((N, K))).astype(np.float32)
-    best[:, 2:] = NOTHING
-    n_best = chance.integers(1, K + 1, N)
-    penalty = 1 + np.sort(chance.random((N, steps))).astype(np.float32)
-    longest, extra = penalty[:, -1].copy(), chance.random((N, K)).astype(np.float32)
-    more, source = chance.random(N).astype(np.float32), np.zeros((N, K), np.int32)
-    shape = (N, steps, K)
-    told = (np.zeros(shape, np.int64), np.zeros(shape, np.int64))
-    told_scores = (np.zeros(shape, np.float32), np.zeros(shape, np.float32))
-    over, before = np.zeros(N, np.bool_), best.copy()
-    keep(
-        N,
-        values,
-        parent,
-        piece,
-        extra,
-        more,
-        drawn.row,
-        token,
-        log_prob,
-        length,
-        finished,
-        best,
-        n_best,
-        penalty,
-        longest,
-        source,
-        *told,
-        *told_scores,
-        over,
+    drawn = Drawn(seed, 128)
+    chosen = drawn.extensions(EOS_ID)
+    chosen.piece[chance.random((N, K)) < 0.3] = EOS_ID
+    before, beam = copy.deepcopy(drawn.beam), drawn.beam
+    best_before, best = copy.deepcopy(drawn.best), drawn.best
+    rules = RuleScores(
+        extra=chance.random((N, K)).astype(np.float32), most=chance.random(N).astype(np.float32)
     )
-    assert (length == drawn.length + 1).all()
+    rows, over = RowArrays(drawn.row, np.zeros((N, K), np.int32)), np.zeros(N, np.bool_)
+    shape = (N, STEPS, K)
+    history = HistoryArrays(
+        piece=np.zeros(shape, np.int64),
+        parent=np.zeros(shape, np.int64),
+        log_prob=np.zeros(shape, np.float32),
+        score=np.zeros(shape, np.float32),
+    )
+    keep(N, chosen, rules, rows, beam, best, history, over)
+    values, parent, piece = chosen
+    assert (beam.length == before.length + 1).all()
     for n in range(N):
-        t, scores = drawn.length[n], []
+        t, scores = before.length[n], []
         for k in range(K):
             ended = piece[n, k] == EOS_ID and values[n, k] > NOTHING
-            score = values[n, k] / penalty[n, t] + extra[n, k] if ended else NOTHING
+            score = values[n, k] / best.penalty[n, t] + rules.extra[n, k] if ended else NOTHING
             scores.append(score)
-            assert log_prob[n, k] == (NOTHING if ended else values[n, k])
-            assert source[n, k] == drawn.row[n, parent[n, k]]
-        assert finished[n] == drawn.finished[n] + np.isfinite(scores).sum()
-        ranked = sorted([*before[n], *scores], reverse=True)[:K]
-        assert best[n].tolist() == ranked
-        assert [held[n, t].tolist() for held in (*told, *told_scores)] == [
+            assert beam.token[n, k] == piece[n, k]
+            assert beam.log_prob[n, k] == (NOTHING if ended else values[n, k])
+            assert rows.source[n, k] == drawn.row[n, parent[n, k]]
+        assert beam.finished[n] == before.finished[n] + np.isfinite(scores).sum()
+        ranked = sorted([*best_before.best[n], *scores], reverse=True)[:K]
+        assert best.best[n].tolist() == ranked
+        assert [held[n, t].tolist() for held in history] == [
             piece[n].tolist(),
             parent[n].tolist(),
             values[n].tolist(),
             scores,
         ]
-        top = log_prob[n].max()
-        assert over[n] == (top == NOTHING or top / longest[n] + more[n] < ranked[n_best[n] - 1])
+        top, last = beam.log_prob[n].max(), ranked[best.n_best[n] - 1]
+        assert over[n] == (top == NOTHING or top / best.longest[n] + rules.most[n] < last)
+
+
+def test_sentences_that_are_skipped_are_left_alone() -> None:
+    found = Drawn(0, 128).extensions(EOS_ID, np.array([False, True, False]))
+    assert (found.log_prob[1] == 0).all()
+    assert (found.log_prob[[0, 2], 0] < 0).all()
 
 
 def test_rows_are_those_of_the_alive() -> None:
-    log_prob = np.array([[0, NOTHING], [NOTHING, -1], [-2, -3]], np.float32)
-    token, source = (
-        np.array([[7, 8], [9, 10], [11, 12]]),
-        np.arange(6, dtype=np.int32).reshape(3, 2),
+    beam = Drawn(0, 128).beam._replace(
+        token=np.array([[7, 8], [9, 10], [11, 12]]),
+        log_prob=np.array([[0, NOTHING], [NOTHING, -1], [-2, -3]], np.float32),
+        length=np.array([0, 1, 4]),
     )
-    row = np.zeros((3, 2), np.int32)
-    piece, origin, sentence, place = np.zeros((4, 6), np.int32)
-    count = list_rows(
-        3, token, log_prob, np.array([0, 1, 4]), source, 5, row, piece, origin, sentence, place
-    )
+    rows = RowArrays(np.zeros((3, 2), np.int32), np.arange(6, dtype=np.int32).reshape(3, 2))
+    step = StepRows(*np.zeros((4, 6), np.int32))
+    count = list_rows(3, 5, beam, rows, step)
     assert count == 4
-    assert row.tolist() == [[0, -1], [-1, 1], [2, 3]]
-    assert piece[:4].tolist() == [7, 10, 11, 12]
-    assert origin[:4].tolist() == [0, 3, 4, 5]
-    assert sentence[:4].tolist() == [0, 1, 2, 2]
-    assert place[:4].tolist() == [0, (5 + 1) * 2 + 1, (10 + 4) * 2, (10 + 4) * 2 + 1]
+    assert rows.row.tolist() == [[0, -1], [-1, 1], [2, 3]]
+    assert step.piece[:4].tolist() == [7, 10, 11, 12]
+    assert step.origin[:4].tolist() == [0, 3, 4, 5]
+    assert step.sentence[:4].tolist() == [0, 1, 2, 2]
+    assert step.place[:4].tolist() == [0, (5 + 1) * 2 + 1, (10 + 4) * 2, (10 + 4) * 2 + 1]

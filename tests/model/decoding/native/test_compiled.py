@@ -3,12 +3,16 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model.decoding.native import compiled
 from model.decoding.native.compiled import (
     NUMBA,
+    bound,
     kernel,
     kernel_folder,
     sources_digest,
@@ -39,6 +43,29 @@ def test_numba_keeps_its_own_folder_for_others() -> None:
 
     assert before == NUMBA.CACHE_DIR
     assert double(21) == 42
+
+
+class Line(NamedTuple):
+    """What the kernel of the next test takes."""
+
+    factor: NDArray[np.float32]
+    values: NDArray[np.float32]
+
+
+@kernel
+def scaled_sum(line: Line, start: int) -> float:
+    total: float = line.factor[0] * line.values.sum() + start
+    return total
+
+
+def test_a_bound_kernel_takes_any_structure_of_its_types() -> None:
+    lines = [
+        Line(np.array([factor], np.float32), np.arange(size, dtype=np.float32))
+        for factor, size in ((2, 1), (3, 4), (-1, 9))
+    ]
+    compiled_for_lines = bound(scaled_sum, lines[0], 0)
+    assert [compiled_for_lines(line, 5) for line in lines] == [5, 23, -31]
+    assert [scaled_sum(line, 5) for line in lines] == [5, 23, -31]
 
 
 def test_a_folder_is_used_itself_where_it_can_be_written_to(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from model.config import ModelConfig
-from model.decoding.native.layer import Layer, Target
-from model.decoding.native.network import Buffers, NativeMemory, NativeNetwork, NativeStep
+from model.decoding.native.cells import Gates, Target
+from model.decoding.native.layer import Layer
+from model.decoding.native.network import Buffers, NativeNetwork
+from model.decoding.native.step_rows import StepRows
 from model.network.cells import RecurrentLayer
 from model.network.memory import Memory as TorchMemory
 from model.network.seq2seq import Seq2Seq
@@ -78,11 +80,8 @@ def search_native(network: NativeNetwork, chosen: list[int]) -> Found:
     encoded = network.encode([sources[number] for number in chosen])
     count, source = len(chosen), max(LENGTHS)
     rows = count * BEAM
-    memory = NativeMemory(
-        np.zeros((count, source, encoded[0].values.shape[1]), np.float32),
-        np.zeros((count, source, encoded[0].keys.shape[1]), np.float32),
-        np.array([LENGTHS[number] for number in chosen], np.int32),
-    )
+    memory = network.memory(count, source)
+    memory.length[:] = [LENGTHS[number] for number in chosen]
     states = network.state(rows), network.state(rows)
     for n, one in enumerate(encoded):
         memory.values[n, : len(one.values)] = one.values
@@ -98,9 +97,8 @@ def search_native(network: NativeNetwork, chosen: list[int]) -> Found:
         old, new = states if number % 2 == 0 else states[::-1]
         weights = np.zeros((rows, source), np.float32)
         piece = np.ascontiguousarray(token[chosen].reshape(-1), dtype=np.int32)
-        network.step(
-            NativeStep(rows, piece, own, sentence, own), old, new, memory, weights, buffers
-        )
+        step = StepRows(piece, own, sentence, own)
+        network.step(rows, step, old, new, memory, weights, buffers)
         logits = np.empty((rows, network.output.width), np.float32)
         network.output(new.attentional, rows, logits)
         found.append(logits[:, :40].reshape(count, BEAM, -1))
@@ -136,16 +134,16 @@ def test_saturated_states_stay_inside_what_int8_has_without_clipping() -> None:
         dict(layer.kernel.named_parameters())["bias_ih_l0"].uniform_(-20, 20)
     ours = Layer(layer, [(4, 1.0)])
     state, own = ours.state(1), np.zeros(1, np.int32)
-    gates, output = np.empty((1, ours.gate_width), np.float32), np.empty((1, 32), np.float32)
+    sums, output = np.empty((1, ours.gate_width), np.float32), np.empty((1, 32), np.float32)
+    gates, target = Gates(sums, sums), Target(output, own, 0, add=False)
     exact, cell = torch.zeros(1, 32), torch.zeros(1, 32)
     assert ours.product is not None
     with torch.inference_mode():
         for _ in range(6):
             exact, cell = layer.step(torch.zeros(1, 4), exact, cell)
             x = np.concatenate([np.full((1, 4), 128, np.uint8), state.hidden], axis=1)
-            ours.product(x, 1, gates)
-            target = Target(output, own, 0, add=False)
-            ours.step(1, gates, gates, state.hidden, state, own, state, target)
+            ours.product(x, 1, sums)
+            ours.step(1, gates, state.hidden, state, own, state, target)
             error = (state.hidden.astype(np.float32) - 128) / 127 - output
             assert np.abs(error).max() <= 0.5 / 127 + 1e-6
     assert exact.abs().max() > 0.99

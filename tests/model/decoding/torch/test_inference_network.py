@@ -1,4 +1,4 @@
-"""The packed network is the network: every wiring, cell and attention, in fp32 and bf16."""
+"""InferenceNetwork computes what the network computes, with each wiring, in fp32 and bf16."""
 
 from dataclasses import replace
 
@@ -66,20 +66,18 @@ def search(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("wiring", WIRINGS)
-def test_packed_equals_the_network(wiring: str, dtype: torch.dtype) -> None:
+def test_it_equals_the_network(wiring: str, dtype: torch.dtype) -> None:
     network = network_of(WIRINGS[wiring])
-    for packed, plain in zip(
-        search(InferenceNetwork(network, dtype)), search(network), strict=True
-    ):
-        assert (packed - plain).abs().max() < ERROR[dtype]
+    for fast, plain in zip(search(InferenceNetwork(network, dtype)), search(network), strict=True):
+        assert (fast - plain).abs().max() < ERROR[dtype]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [32, 64])
 def test_a_sentence_has_the_same_bits_in_any_company(dtype: torch.dtype, size: int) -> None:
     config = replace(BASE, input_feeding=True, encoder_size=size, decoder_size=size)
-    packed = InferenceNetwork(network_of(config), dtype)
-    for one, many in zip(search(packed, rows=1, encoded=16), search(packed), strict=True):
+    network = InferenceNetwork(network_of(config), dtype)
+    for one, many in zip(search(network, rows=1, encoded=16), search(network), strict=True):
         assert one[0].equal(many[0])
 
 

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from service.api.routes.health import health_router
 from service.engine.worker import Worker
 from service.limits.admission import Admission
+from service.limits.clients import client_of
 from service.observability.metrics import Metrics
 
 STUCK_S = 30
@@ -116,7 +117,8 @@ def test_a_server_that_drains_is_alive_and_not_ready(server: Server) -> None:
 
 def test_a_full_queue_is_ready(server: Server) -> None:
     client = server.client()
-    with server.admission.enter(70):
+    with server.admission.reservation(client_of("a", "")) as reservation:
+        reservation.accept(70)
         assert client.get("/readyz").status_code == 200
         assert "dragoman_queue_requests 1.0\ndragoman_queue_pieces 70.0" in "\n".join(
             line for line in client.get("/metrics").text.splitlines() if line[0] != "#"

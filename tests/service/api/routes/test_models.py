@@ -50,6 +50,6 @@ def test_only_an_administrator_reloads(client: TestClient) -> None:
     assert client.post(reload, headers={"authorization": "Bearer bad"}).status_code == 401
     response = client.post("/v1/models/other/reload", headers=root)
     assert (response.status_code, response.json()["error"]["type"]) == (404, "model_not_found")
-    told = client.post(reload, headers=root).json()
-    assert told["model"] == "tiny"
-    assert len(told["digest"]) == 64
+    answer = client.post(reload, headers=root).json()
+    assert answer["model"] == "tiny"
+    assert len(answer["digest"]) == 64

@@ -1,4 +1,4 @@
-"""Requests: the JSON that goes in, with every limit, as OpenAPI shows it, and that of errors."""
+"""Request bodies: the schemas of the JSON that clients send, with every limit."""
 
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_origin, get_type_hints
@@ -24,9 +24,9 @@ MAX_CHARACTERS = 800_000
 MAX_WORD = 10_000  # characters between two spaces
 MAX_BEAM_SIZE = 16
 MOST = dict.fromkeys(("beam_size", "n_best", "diverse_groups"), MAX_BEAM_SIZE)
-"""The greatest value of options that the library bounds less tightly: a beam is memory of the
+"""Upper bounds for options that the library bounds less tightly, since a beam takes memory of the
 server."""
-MAX_PHRASE = 1_000  # characters of a prefix, a constraint or what is to be avoided
+MAX_PHRASE = 1_000  # characters of a prefix, a constraint or a phrase to avoid
 MAX_PHRASES = 100
 MAX_DEADLINE_MS = 3_600_000
 MAX_NAME = 100
@@ -36,15 +36,31 @@ FIELDS_OF_THE_BODY = {
     "target_language": "target",
     "on_long": "on_long",
 }
-"""The search options that are fields of the body, and what they are called there: they say what a
-text is, and not how it is searched. All others are in `Options`, under their own names."""
+"""The search options that are fields of the body, and their names there: they describe the text
+rather than the search. All others are in `Options`, under their own names."""
 
 ONE, MANY = "one", "many"
-"""The two forms of `text`. Pydantic names the form in the place of an error."""
+"""The two forms of `text`. Pydantic includes the form in the location of an error."""
+
+
+def _has_long_word(text: str) -> bool:
+    """Return whether a word has more than `MAX_WORD` characters.
+
+    Such a word covers one of the blocks of half that length, so most characters need not be looked
+    at: to split all of a text would hold up the event loop for tens of milliseconds.
+    """
+    half = MAX_WORD // 2
+    for begin in range(0, len(text), half):
+        words = text[begin : begin + half].split(maxsplit=1)
+        if words and len(words[0]) == half:
+            around = text[max(begin - MAX_WORD, 0) : begin + half + MAX_WORD]
+            if max(map(len, around.split())) > MAX_WORD:
+                return True
+    return False
 
 
 def _words_of_bounded_length(text: str) -> str:
-    if len(text) > MAX_WORD and max(map(len, text.split()), default=0) > MAX_WORD:
+    if len(text) > MAX_WORD and _has_long_word(text):
         raise ValueError(f"a word has more than {MAX_WORD} characters. Put spaces between words.")
     return text
 
@@ -62,7 +78,7 @@ PhraseTexts = Annotated[list[PhraseText], Field(max_length=MAX_PHRASES)]
 def _tag(language: str) -> str:
     try:
         return language_tag(language)
-    except ConfigError:  # whose message would repeat what was sent
+    except ConfigError:  # its message would repeat what was sent
         raise ValueError("not a language. Use a tag such as de or pt-BR.") from None
 
 
@@ -71,15 +87,15 @@ def _form(value: object) -> str:
 
 
 class RequestOptions(BaseModel):
-    """What `Options` can do; its fields are made from `SearchOptions`."""
+    """The methods of `Options`, whose fields are generated from `SearchOptions`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    def over(self, defaults: SearchOptions) -> SearchOptions:
-        """`defaults` with what was given in their place.
+    def merged_into(self, defaults: SearchOptions) -> SearchOptions:
+        """Return `defaults`, overridden by the options that were given.
 
         Raises:
-            ConfigError: together they make no sense, such as `n_best` above `beam_size`.
+            ConfigError: the result is contradictory, such as `n_best` above `beam_size`.
         """
         if not self.model_fields_set:
             return defaults
@@ -92,13 +108,13 @@ class RequestOptions(BaseModel):
 
     @property
     def phrases(self) -> list[str]:
-        """What the client wrote in words."""
+        """The phrases that the client gave."""
         given = (getattr(self, name) or [] for name in ("prefix", "constraints", "avoid"))
         return [text for one in given for text in ([one] if isinstance(one, str) else one)]
 
 
 def _type_of_option(name: str, hint: object) -> Any:
-    """The type that pydantic checks: that of the search option, within the limits of the server."""
+    """Return the type for pydantic: that of the search option, within the limits of the server."""
     if hint is str:
         return PhraseText
     if get_origin(hint) is tuple:
@@ -113,18 +129,18 @@ def _type_of_option(name: str, hint: object) -> Any:
 
 
 def _sentence(option: str) -> str:
-    """The description of a search option, as OpenAPI shows it."""
+    """Return the description of a search option, for OpenAPI."""
     text = DESCRIPTIONS[option].text
     return text[0].upper() + text[1:] + "."
 
 
 if TYPE_CHECKING:
-    Options = RequestOptions  # a class made while the module loads is no type for mypy
+    Options = RequestOptions  # mypy cannot use a dynamically created class as a type
 else:
     Options = create_model(
         "Options",
         __base__=RequestOptions,
-        __doc__="How to search. What is left out is as the model has it.",
+        __doc__="Search options. An option that is left out has the default of the model.",
         __module__=__name__,
         **{
             name: (_type_of_option(name, hint) | None, Field(None, description=_sentence(name)))
@@ -142,31 +158,31 @@ Language = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_tag)]
 
 
 class WorkRequest(BaseModel):
-    """What every request for work may say besides its texts."""
+    """The fields of every request for work besides its texts."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: Name | None = Field(
-        default=None, description="Name of a model, see /v1/models. Needed where several fit."
+        default=None, description="Name of a model, see /v1/models. Required if several match."
     )
     deadline_ms: Annotated[int, Field(ge=1, le=MAX_DEADLINE_MS)] | None = Field(
-        default=None, description="Milliseconds after which nobody wants the answer: then 504."
+        default=None, description="Milliseconds after which the request fails with 504."
     )
     priority: Annotated[int, Field(ge=LOWEST, le=HIGHEST)] = Field(
-        default=5, description="Which requests go first when there are many: 9 before 0."
+        default=5, description="Order of the requests of one API key: 9 before 0."
     )
 
     def deadline(self, arrived: float) -> float | None:
-        """Until when the answer is wanted, of a request that arrived at this time."""
+        """Return the deadline of a request that arrived at this time, None if it has none."""
         return None if self.deadline_ms is None else arrived + self.deadline_ms / 1000
 
 
 class GenerateRequest(WorkRequest):
-    """Texts, and how to search for what is made of them."""
+    """Texts to translate or summarize, and the options of the search."""
 
     text: TextOrTexts = Field(
-        description=f"One text or several, with words of at most {MAX_WORD} characters. One "
-        "without a letter or a digit comes back as it is."
+        description=f"One text or several, with words of at most {MAX_WORD} characters. A text "
+        "without letters and digits is returned unchanged."
     )
     source: Language = Field(default="", description=_sentence("source_language"))
     target: Language = Field(default="", description=_sentence("target_language"))
@@ -174,7 +190,7 @@ class GenerateRequest(WorkRequest):
     return_: Annotated[list[Detail], Field(max_length=4)] = Field(
         default_factory=list,
         alias="return",
-        description="What to tell of each answer besides its text.",
+        description="What to return for each text besides the result itself.",
     )
     stream: bool = Field(
         default=False, description="Answer with server-sent events. For one text only."
@@ -188,28 +204,28 @@ class GenerateRequest(WorkRequest):
 
     @property
     def texts(self) -> list[str]:
-        """Always a list."""
+        """The texts, always as a list."""
         return [self.text] if isinstance(self.text, str) else self.text
 
     def search_options(self, defaults: SearchOptions) -> SearchOptions:
-        """The options of the request, over the `defaults` of the model.
+        """Return the `defaults` of the model, overridden by the options of the request.
 
         Raises:
-            ConfigError: they contradict one another.
+            ConfigError: the options contradict one another.
         """
-        told = {
+        in_body = {
             option: value
             for option, field in FIELDS_OF_THE_BODY.items()
             if field in type(self).model_fields and (value := getattr(self, field))
         }
-        return dataclasses.replace(self.options.over(defaults), **told)
+        return dataclasses.replace(self.options.merged_into(defaults), **in_body)
 
 
 class TranslateRequest(GenerateRequest):
-    """One text or several, which are all translated with the same options.
+    """One text or several, all translated with the same options.
 
-    A text is cut into lines, and these into sentences, which are translated one by one; what stands
-    between them is kept.
+    A text is cut into lines and the lines into sentences, which are translated one by one; the
+    characters between them are kept.
     """
 
     model_config = ConfigDict(
@@ -218,7 +234,7 @@ class TranslateRequest(GenerateRequest):
 
 
 class SummarizeRequest(GenerateRequest):
-    """One text or several, which are all summarized with the same options."""
+    """One text or several, all summarized with the same options."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -228,13 +244,13 @@ class SummarizeRequest(GenerateRequest):
 
     on_long: OnLong | None = Field(
         default=None,
-        description=f"{_sentence('on_long')} What was cut is told in `truncated_source`. Left out, "
-        "as the model has it, which is to refuse unless somebody has chosen otherwise.",
+        description=f"{_sentence('on_long')} `truncated_source` reports a cut. The default is that "
+        "of the model, which refuses unless configured otherwise.",
     )
 
 
 class ScoreRequest(WorkRequest):
-    """Sources and, for each, the target whose probability is wanted."""
+    """Sources and, for each, a target to score."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -243,8 +259,8 @@ class ScoreRequest(WorkRequest):
     )
 
     source: TextOrTexts = Field(description="One text or several.")
-    target: TextOrTexts = Field(description="As many as sources, of the same form.")
-    task: Name | None = Field(default=None, description="Of the model, where none is named.")
+    target: TextOrTexts = Field(description="As many targets as sources, in the same form.")
+    task: Name | None = Field(default=None, description="Task of the model, if none is named.")
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
@@ -256,27 +272,10 @@ class ScoreRequest(WorkRequest):
 
     @property
     def sources(self) -> list[str]:
-        """Always a list."""
+        """The sources, always as a list."""
         return [self.source] if isinstance(self.source, str) else self.source
 
     @property
     def targets(self) -> list[str]:
-        """Always a list."""
+        """The targets, always as a list."""
         return [self.target] if isinstance(self.target, str) else self.target
-
-
-class Alive(BaseModel):
-    """All is well."""
-
-    status: Literal["ok"] = "ok"
-
-
-class ErrorDetail(BaseModel):
-    type: str = Field(description="One word for each kind of error, for programs.")
-    message: str = Field(description="What is wrong and what to do, for people.")
-
-
-class ErrorBody(BaseModel):
-    """The body of every answer that is not a success."""
-
-    error: ErrorDetail

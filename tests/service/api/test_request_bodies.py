@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
-from service.api.requests import (
+from service.api.request_bodies import (
     FIELDS_OF_THE_BODY,
     MAX_BEAM_SIZE,
     MAX_CHARACTERS,
@@ -52,9 +52,9 @@ def test_the_other_search_options_are_fields_of_the_body() -> None:
 
 
 def test_options_left_out_are_the_defaults() -> None:
-    assert Options().over(DEFAULTS) == DEFAULTS
-    assert Options.model_validate({"n_best": None}).over(DEFAULTS) == DEFAULTS
-    chosen = Options.model_validate({"beam_size": 1, "alpha": 2}).over(DEFAULTS)
+    assert Options().merged_into(DEFAULTS) == DEFAULTS
+    assert Options.model_validate({"n_best": None}).merged_into(DEFAULTS) == DEFAULTS
+    chosen = Options.model_validate({"beam_size": 1, "alpha": 2}).merged_into(DEFAULTS)
     assert chosen == SearchOptions(beam_size=1, alpha=2.0, max_length_b=3)
 
 
@@ -70,7 +70,7 @@ def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None
     for limit, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
         options = Options.model_validate({name: limit})
         if name != "beam_size":
-            assert getattr(options.over(wide), name) == limit
+            assert getattr(options.merged_into(wide), name) == limit
         with pytest.raises(ValidationError):
             Options.model_validate({name: limit + beyond})
 
@@ -78,7 +78,7 @@ def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None
 def test_top_p_is_above_0() -> None:
     said = property_of_options("top_p")
     assert (said["exclusiveMinimum"], said["maximum"]) == (0, 1)
-    assert Options.model_validate({"top_p": 1.0}).over(DEFAULTS).top_p == 1.0
+    assert Options.model_validate({"top_p": 1.0}).merged_into(DEFAULTS).top_p == 1.0
     for value in (0, 1.01):
         with pytest.raises(ValidationError):
             Options.model_validate({"top_p": value})
@@ -89,7 +89,7 @@ def test_phrases_are_text_and_the_schema_says_how_much() -> None:
     for name in ("constraints", "avoid"):
         said = property_of_options(name)
         assert (said["maxItems"], said["items"]["maxLength"]) == (MAX_PHRASES, MAX_PHRASE)
-        options = Options.model_validate({name: ["Hund", "die Frau"]}).over(DEFAULTS)
+        options = Options.model_validate({name: ["Hund", "die Frau"]}).merged_into(DEFAULTS)
         assert getattr(options, name) == ("Hund", "die Frau")
         with pytest.raises(ValidationError):
             Options.model_validate({name: "Hund"})
@@ -105,7 +105,7 @@ def test_phrases_are_text_and_the_schema_says_how_much() -> None:
 def test_the_schema_names_the_choices(name: str, choices: list[str]) -> None:
     assert property_of_options(name)["enum"] == choices
     for choice in choices:
-        assert getattr(Options.model_validate({name: choice}).over(DEFAULTS), name) == choice
+        assert getattr(Options.model_validate({name: choice}).merged_into(DEFAULTS), name) == choice
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_options_are_never_guessed(options: dict[str, object]) -> None:
 
 def test_options_that_make_no_sense_together_are_refused() -> None:
     with pytest.raises(ConfigError, match="n_best: 5 is not in 1 to beam_size 4"):
-        Options.model_validate({"n_best": 5}).over(DEFAULTS)
+        Options.model_validate({"n_best": 5}).merged_into(DEFAULTS)
 
 
 def test_one_text_or_several() -> None:
@@ -160,6 +160,21 @@ def test_words_are_counted_in_characters() -> None:
     assert TranslateRequest(text=text).texts == [text]
     with pytest.raises(ValidationError, match="more than 10000 characters"):
         TranslateRequest(text=["a", text + "ß" * (MAX_WORD + 1)])
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_long_word_is_found_wherever_it_is(excess: int) -> None:
+    word = "a" * (MAX_WORD + excess)
+    for before in (0, 1, 2, MAX_WORD // 2 - 1, MAX_WORD // 2, MAX_WORD // 2 + 1, 3 * MAX_WORD + 7):
+        for behind in (0, 1, MAX_WORD // 2):
+            text = ("bb \u2003" * MAX_WORD)[: max(before - 1, 0)] + "\x1c" * (before > 0) + word
+            text += ("\n" + "b" * behind) * (behind > 0)
+            assert max(map(len, text.split())) == len(word)
+            if excess:
+                with pytest.raises(ValidationError, match="more than 10000 characters"):
+                    TranslateRequest(text=text)
+            else:
+                assert TranslateRequest(text=text).texts == [text]
 
 
 def test_what_was_written_is_known() -> None:

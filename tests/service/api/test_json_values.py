@@ -1,0 +1,54 @@
+"""JSON values: how many a body may have, so that parsing it cannot hold up everything else."""
+
+import asyncio
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from model.errors import RequestError
+from service.api.json_values import MAX_VALUES, SLICE, check_values
+from service.api.request_bodies import MAX_WORD, TranslateRequest
+
+
+def values(body: bytes) -> bool:
+    """Whether a body is let through to the parser."""
+    try:
+        asyncio.run(check_values(body))
+    except RequestError as error:
+        assert "more than" in str(error)
+        return False
+    return True
+
+
+@pytest.mark.parametrize("position", [0, 1, SLICE - 12, SLICE - 11, SLICE - 10, 2 * SLICE - 9])
+@pytest.mark.parametrize("inside", ['\\"', "\\\\", ",", "[", '\\\\\\"', "\\u00e4", "ä"])
+def test_what_stands_in_a_string_is_no_value(position: int, inside: str) -> None:
+    """Wherever the slices are cut."""
+    text = "x" * position + inside * 5_000
+    body = b'{"text": "%b"}' % (text + "y" * 3 * SLICE).encode()
+    assert json.loads(body)
+    assert values(body)
+    assert not values(body[:-1] + b', "n": [' + b"0," * MAX_VALUES + b"0]}")
+
+
+@pytest.mark.parametrize("part", [",", "[", "{", '""', '"xx",', "1:"])
+def test_more_values_than_are_allowed(part: str) -> None:
+    """The parser would say what is wrong, but after all of it."""
+    for count, fits in ((MAX_VALUES // 2 - 10, True), (MAX_VALUES, False)):
+        body = part * count + '"' + "x" * SLICE + '"'
+        assert values(body.encode()) == fits
+
+
+@pytest.mark.parametrize("begin", [0, 1, 4_999, 5_000, 7_777])
+@pytest.mark.parametrize(("length", "fits"), [(MAX_WORD, True), (MAX_WORD + 1, False)])
+@pytest.mark.parametrize("space", [" ", "\n", "\u3000", ""])
+def test_words_are_bounded(begin: int, length: int, fits: bool, space: str) -> None:
+    text = "a " * (begin // 2) + " " * (begin % 2) + "b" * length + space
+    for whole in (text, text + "c d" * 3_000 if space else text):
+        body = json.dumps({"text": whole}).encode()
+        if fits:
+            assert TranslateRequest.model_validate_json(body).texts == [whole]
+        else:
+            with pytest.raises(ValidationError, match="a word has more than 10000"):
+                TranslateRequest.model_validate_json(body)
