@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.http_protocol import HTTPProtocol, Refusals
 from service.limits.clients import TrustedProxies
-from service.limits.connections import Connections
+from service.limits.connections import Connections, allow_descriptors
 from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
@@ -124,9 +124,11 @@ class Server(uvicorn.Server):
             ready: called when the models are warm and the server accepts requests.
 
         Raises:
-            ConfigError: a trusted proxy is neither an address nor a network.
+            ConfigError: a trusted proxy is neither an address nor a network, or the process may not
+                open as many files as it may have connections.
         """
         self._in_flight = InFlight(app)
+        allow_descriptors(settings.max_connections)
         proxies = TrustedProxies(settings.trusted_proxies)
         protocol = partial(
             HTTPProtocol,

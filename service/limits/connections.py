@@ -1,8 +1,35 @@
 """Connections: how many may be open at a time, in total and from one address."""
 
+import sys
 from typing import Protocol
 
+from model.errors import ConfigError
 from service.limits.clients import TrustedProxies, client_address
+
+OTHER_FILES = 128
+"""Descriptors that a server needs in addition to those of its connections."""
+
+
+def allow_descriptors(max_connections: int) -> None:
+    """Let the process open as many files as it may have connections, and its own.
+
+    Raises:
+        ConfigError: the hard limit of the process is too low.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    needed = max_connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if resource.RLIM_INFINITY != hard < needed:
+        raise ConfigError(
+            f"max_connections: {max_connections}, but this process may open {hard} files. Use at "
+            f"most {max(hard - OTHER_FILES, 1)}, or raise the limit (ulimit -Hn {needed})."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 class Connection(Protocol):
@@ -39,8 +66,10 @@ class Connections:
         share = self._max if host in self._proxies else max(self._max // 2, 1)
         if self._open.get(address, 0) >= share and not self._evict(address):
             return False
-        if len(self) >= self._max and not self._evict(max(self._open, key=self._open.__getitem__)):
-            return False
+        if len(self) >= self._max:
+            most_first = sorted(self._open, key=self._open.__getitem__, reverse=True)
+            if not any(self._evict(one) for one in most_first):
+                return False
         self._address[connection] = address
         self._open[address] = self._open.get(address, 0) + 1
         self.wait(connection)
@@ -48,12 +77,14 @@ class Connections:
 
     def wait(self, connection: Connection) -> None:
         """Note that a connection waits for a request."""
-        if address := self._address.get(connection):
+        address = self._address.get(connection)
+        if address is not None:
             self._waiting.setdefault(address, {})[connection] = None
 
     def work(self, connection: Connection) -> None:
         """Note that a request has come on a connection."""
-        if address := self._address.get(connection):
+        address = self._address.get(connection)
+        if address is not None:
             self._waiting[address].pop(connection, None)
 
     def release(self, connection: Connection) -> None:

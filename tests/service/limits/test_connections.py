@@ -1,7 +1,13 @@
 """Connections: who gets one, and whose is closed for it."""
 
+import subprocess
+import sys
+
+import pytest
+
 from service.limits.clients import TrustedProxies
 from service.limits.connections import Connections
+from tests.patience import PATIENCE_S
 
 NONE = TrustedProxies(())
 
@@ -68,6 +74,46 @@ def test_the_address_with_most_connections_makes_room_for_others() -> None:
             assert connections.admit(one, host)
     assert connections.admit(One(), "192.0.2.4")
     assert many[0].evicted and not few[0].evicted
+
+
+def test_any_that_waits_makes_room_if_those_of_the_busiest_address_do_not() -> None:
+    connections = Connections(4, NONE)
+    waits = One()
+    assert connections.admit(waits, "192.0.2.1")
+    assert busy(connections, "192.0.2.2") and busy(connections, "192.0.2.2")
+    assert busy(connections, "192.0.2.3")
+    assert connections.admit(One(), "192.0.2.3")
+    assert waits.evicted
+
+
+def test_a_peer_without_an_address_is_counted() -> None:
+    """It has left before anybody asked who it was."""
+    connections = Connections(4, NONE)
+    one = One()
+    assert connections.admit(one, "")
+    connections.work(one)
+    connections.wait(one)
+    connections.release(one)
+    assert len(connections) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_as_many_files_as_connections_may_be_open() -> None:
+    """In a process of its own, whose limits are changed."""
+    script = """
+import resource
+from service.limits.connections import OTHER_FILES, allow_descriptors
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1000))
+allow_descriptors(400)
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (400 + OTHER_FILES, 1000)
+allow_descriptors(10)
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == (400 + OTHER_FILES, 1000)
+allow_descriptors(1000)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "may open 1000 files. Use at most 872, or raise the limit (ulimit -Hn 1128)" in last
 
 
 def test_one_connection_is_always_possible() -> None:
