@@ -50,7 +50,8 @@ def long_text(connect: Connect, end: float) -> None:
 
 def unknown_keys(connect: Connect, end: float) -> None:
     """Send 390,000 keys that are not known, again and again."""
-    _ask(connect, request(json.dumps({f"{n:x}": 1 for n in range(390_000)}).encode()), end)
+    body = json.dumps({f"{n:x}": 1 for n in range(390_000)}, separators=(",", ":"))
+    _ask(connect, request(body.encode()), end)
 
 
 def not_read(connect: Connect, end: float) -> None:

@@ -35,7 +35,7 @@ def listed(text: str) -> bytes:
 
 
 BODIES = [
-    json.dumps({f"{n:x}": 1 for n in range(370_000)}).encode(),
+    json.dumps({f"{n:x}": 1 for n in range(390_000)}, separators=(",", ":")).encode(),
     b'{"text": [' + b"1," * 2_000_000 + b"1]}",
     b'{"text": [' + b"[]," * 1_000_000 + b"1]}",
     b'{"text": ' + b"[" * 2_000_000 + b"]" * 2_000_000 + b"}",
