@@ -26,11 +26,12 @@ from model.cli.command import (
     run_command,
     search_options,
 )
+from model.cli.input_stream import input_windows, is_stream
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.translate_parser import NAME, translate_parser
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
-from model.io.lines import atomic_output, decode_line, iter_raw_lines, read_raw_lines
+from model.io.lines import atomic_output, decode_line
 from model.io.progress import line_progress
 from model.jobs.corpus_job import Files, translate_corpus
 from model.jobs.formats import FormatName, field_named, form_named, format_named
@@ -40,7 +41,7 @@ from model.jobs.source import count_records, fingerprint, raw_records
 from model.jobs.truncation import Truncations
 from model.jobs.window import Search, translate_window
 from model.translation.mbr import candidate_options, chrf
-from model.translator import WINDOW, Translator, windows
+from model.translator import WINDOW, Translator
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,8 +57,13 @@ def _translate(arguments: argparse.Namespace) -> int:
             f"--n-best {arguments.n_best}: {form} has one translation for each line. "
             "Use 1, or add --format jsonl."
         )
+    if arguments.line_buffered and not is_stream(arguments.output):
+        raise ConfigError(
+            f"--line-buffered: {arguments.output} appears when it is complete. "
+            "Leave out --line-buffered, or --output."
+        )
     _refuse_overwriting(arguments)
-    if _is_stream(arguments.input) or _is_stream(arguments.output):
+    if is_stream(arguments.input) or is_stream(arguments.output):
         return _translate_stream(arguments, form)
     return _translate_file(arguments, form)
 
@@ -71,12 +77,6 @@ def _refuse_overwriting(arguments: argparse.Namespace) -> None:
     refuse_overwriting(
         reads + checkpoint_places("RUN", [arguments.run, *arguments.ensemble]), writes
     )
-
-
-def _is_stream(name: str) -> bool:
-    """Whether a file can be read or written only once, as pipes and devices."""
-    path = Path(name)
-    return name == STREAM or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]:
@@ -118,17 +118,15 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
         raise ConfigError("parquet: cannot be a stream. Give --input and --output.")
     _, translator = _translator(arguments)
     search = _search(arguments, translator)
-    raws = _input(arguments.input)
+    windows = input_windows(arguments.input, 1 if arguments.line_buffered else WINDOW)
 
     def first_line() -> str:
-        nonlocal raws
-        first = list(islice(raws, 1))
-        raws = chain(first, raws)
-        return decode_line(b"".join(first))
+        nonlocal windows
+        first = list(islice(windows, 1))
+        windows = chain(first, windows)
+        return decode_line(first[0][0] if first else b"")
 
     form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
-    # For interactive input, translate each line at once.
-    size = 1 if arguments.input == STREAM and sys.stdin.isatty() else WINDOW
     path = Path(arguments.input)
     is_file = arguments.input != STREAM and path.is_file()
     total = count_records(path, form_name) if is_file else None
@@ -138,7 +136,7 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
         _quarantine(arguments.quarantine) as aside,
         line_progress(NAME, total, to_file=arguments.output != STREAM) as advance,
     ):
-        for window in windows(raws, size):
+        for window in windows:
             written = translate_window(
                 search,
                 form,
@@ -157,13 +155,6 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
     for line in truncations.describe(form.unit):
         _say(line)
     return OK
-
-
-def _input(name: str) -> Iterator[bytes]:
-    """The lines of a file or of standard input, not decoded."""
-    if name == STREAM:
-        return iter_raw_lines(sys.stdin.buffer, "standard input")
-    return read_raw_lines(Path(name))
 
 
 @contextmanager

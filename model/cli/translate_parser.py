@@ -22,8 +22,9 @@ long for the model is cut, and joined again. Bullets, emoji and white space stay
 See docs/text.md. Outputs that hit their length limit are counted on standard error.
 
 A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
-written as a space. Piped lines are translated together, 4,096 at a time. Input that is not
-UTF-8 ends the command with the number of the line, unless --quarantine is given.
+written as a space. Up to 4,096 piped lines are translated together, fewer if the pipe is slow:
+none waits long for the next. Input that is not UTF-8 ends the command with the number of the
+line, unless --quarantine is given.
 
 From file to file, what is done is kept in OUTPUT.parts until all is done: after a kill,
 --resume goes on with it, and --shard lets several processes share the work. The output has the
@@ -83,6 +84,12 @@ def translate_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where lines go that cannot be translated, with the reason, as jsonl; an empty line "
         "takes their place (default: the first such line ends the command)",
+    )
+    parser.add_argument(
+        "--line-buffered",
+        action="store_true",
+        help="translate and write each line by itself, as soon as it is read, even if more are "
+        "there (default: with all lines that arrive within 0.05 s, which is faster)",
     )
     job = parser.add_argument_group("from file to file")
     job.add_argument(

@@ -149,6 +149,17 @@ def test_an_ensemble_is_that_of_the_python_api(
         assert line.startswith(f"dragoman-translate: {paths}, device cpu, precision fp32")
 
 
+def test_line_buffered_lines_do_not_share_a_fate(
+    translate: Translate, tiny_checkpoint: Path
+) -> None:
+    data = b"Hund\nMann\n\xff\n"
+    together = translate(tiny_checkpoint, data)
+    one_by_one = translate(tiny_checkpoint, data, "--line-buffered")
+    assert together.mistake == one_by_one.mistake
+    assert together.output == b""
+    assert one_by_one.lines == translate(tiny_checkpoint, "Hund\nMann\n").lines
+
+
 # Bad input
 
 
@@ -221,6 +232,7 @@ def test_a_file_in_utf16_is_refused_whole_even_with_a_quarantine(
         (["--max-length-b", "9999"], "max_length_a, max_length_b: they allow 10023 pieces"),
         (["--device", "tpu"], "device: 'tpu' is not known"),
         (["--format", "xml"], "argument --format: invalid choice"),
+        (["--line-buffered", "--output", "out.txt"], "--line-buffered: out.txt appears when it"),
     ],
 )
 def test_wrong_flags(
