@@ -8,7 +8,7 @@ if __name__ == "__main__":  # before the imports, which take seconds
 import argparse
 import importlib.metadata
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
@@ -26,7 +26,7 @@ from model.cli.command import (
     run_command,
     search_options,
 )
-from model.cli.input_stream import input_windows, is_stream
+from model.cli.input_stream import is_stream, stream_windows
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.translate_parser import NAME, translate_parser
 from model.decoding.selftest import rows_are_independent
@@ -46,11 +46,12 @@ from model.translator import WINDOW, Translator
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    return run_command(NAME, lambda: _translate(translate_parser().parse_args(argv)))
+    return run_command(NAME, lambda: _translate(translate_parser().parse_intermixed_args(argv)))
 
 
 def _translate(arguments: argparse.Namespace) -> int:
-    form = format_named(arguments.format, arguments.input, arguments.output)
+    inputs = _inputs(arguments)
+    form = _format(arguments, inputs)
     arguments.field = field_named(form, arguments.field)
     if form != "jsonl" and (arguments.n_best or 1) > 1:
         raise ConfigError(
@@ -62,15 +63,54 @@ def _translate(arguments: argparse.Namespace) -> int:
             f"--line-buffered: {arguments.output} appears when it is complete. "
             "Leave out --line-buffered, or --output."
         )
-    _refuse_overwriting(arguments)
-    if is_stream(arguments.input) or is_stream(arguments.output):
-        return _translate_stream(arguments, form)
+    _refuse_overwriting(arguments, inputs)
+    if len(inputs) > 1 or is_stream(inputs[0]) or is_stream(arguments.output):
+        return _translate_stream(arguments, inputs, form)
+    arguments.input = inputs[0]
     return _translate_file(arguments, form)
 
 
-def _refuse_overwriting(arguments: argparse.Namespace) -> None:
+def _inputs(arguments: argparse.Namespace) -> list[str]:
+    """The names of what is to be translated: files in their order, or standard input.
+
+    Raises:
+        ConfigError: files are given in both ways.
+    """
+    files: list[str] = arguments.files
+    if arguments.input is None:
+        return files or [STREAM]
+    if files:
+        raise ConfigError(
+            f"--input {arguments.input}: {files[0]} is given after RUN, too. Give all files there."
+        )
+    return [arguments.input]
+
+
+def _format(arguments: argparse.Namespace, inputs: Sequence[str]) -> FormatName:
+    """The format that all inputs have.
+
+    Raises:
+        ConfigError: they have several, or headers of their own, or one disagrees with the output.
+    """
+    form = format_named(arguments.format, inputs[0], arguments.output)
+    for name in inputs[1:]:
+        if (other := format_named(arguments.format, name, arguments.output)) != form:
+            raise ConfigError(
+                f"{name}: is read as {other}, but {inputs[0]} as {form}. Add --format, or "
+                "translate them one by one."
+            )
+    if len(inputs) > 1 and form == "tsv" and not (arguments.field or "1").isdecimal():
+        raise ConfigError(
+            f"--field {arguments.field}: several files would have several headers. Translate them "
+            "one by one, or give the number of the column if they have none."
+        )
+    return form
+
+
+def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
     output = arguments.output
-    reads: list[Place] = [("--input", arguments.input)]
+    flag = "FILE" if arguments.files else "--input"
+    reads: list[Place] = [(flag, name) for name in inputs]
     writes: list[Place] = [("--output", output), ("--quarantine", arguments.quarantine)]
     if output != STREAM:
         writes.append(("the folder of parts", folder_of(Path(output))))
@@ -109,27 +149,31 @@ def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
     return partial(translator.search_each, utility=chrf())
 
 
-def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> int:
+def _translate_stream(
+    arguments: argparse.Namespace, inputs: Sequence[str], form_name: FormatName
+) -> int:
     """Translate window by window; nothing is kept for another run."""
     for flag, given in (("--shard", arguments.shard), ("--resume", arguments.resume)):
         if given:
-            raise ConfigError(f"{flag}: a stream cannot be read twice. Give --input and --output.")
+            raise ConfigError(
+                f"{flag}: only a job from one file to another has parts. Give --input and --output."
+            )
     if form_name == "parquet":
         raise ConfigError("parquet: cannot be a stream. Give --input and --output.")
     _, translator = _translator(arguments)
     search = _search(arguments, translator)
-    windows = input_windows(arguments.input, 1 if arguments.line_buffered else WINDOW)
+    windows = stream_windows(inputs, 1 if arguments.line_buffered else WINDOW)
 
     def first_line() -> str:
         nonlocal windows
         first = list(islice(windows, 1))
         windows = chain(first, windows)
-        return decode_line(first[0][0] if first else b"")
+        return decode_line(first[0].raws[0] if first else b"")
 
     form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
-    path = Path(arguments.input)
-    is_file = arguments.input != STREAM and path.is_file()
-    total = count_records(path, form_name) if is_file else None
+    total = None
+    if not any(map(is_stream, inputs)):
+        total = sum(count_records(Path(name), form_name) for name in inputs)
     number, truncations = 1, Truncations()
     with (
         open_output(arguments.output) as output,
@@ -140,13 +184,14 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
             written = translate_window(
                 search,
                 form,
-                window,
+                window.raws,
                 first=number,
-                name="standard input" if arguments.input == STREAM else arguments.input,
+                name=window.name,
+                before=window.before,
                 quarantine=aside is not None,
                 advance=advance,
             )
-            number += len(window)
+            number += len(window.raws)
             output.write(written.lines)
             output.flush()
             if aside is not None:

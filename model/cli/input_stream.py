@@ -1,15 +1,40 @@
-"""Input stream: what a command reads once, from a file or a pipe, in windows of lines."""
+"""Input stream: what a command reads once, from files and pipes, in windows of lines."""
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from model.cli.command import STREAM
 from model.io.arrivals import arriving_windows
 from model.io.compression import open_binary
 from model.io.lines import iter_raw_lines, read_raw_lines
 from model.translator import windows
+
+
+class StreamWindow(NamedTuple):
+    """Lines of one of several inputs."""
+
+    raws: list[bytes]
+    name: str
+    """Name of the input, for messages."""
+    before: int
+    """Number of lines of all inputs before it."""
+
+
+def stream_windows(names: Sequence[str], size: int) -> Iterator[StreamWindow]:
+    """The lines of inputs, one after the other, as `input_windows` gives those of each.
+
+    Raises:
+        DataError: as `input_windows`, when it is that input's turn.
+    """
+    count = 0
+    for name in names:
+        before = count
+        for raws in input_windows(name, size):
+            yield StreamWindow(raws, "standard input" if name == STREAM else name, before)
+            count += len(raws)
 
 
 def is_stream(name: str) -> bool:

@@ -33,6 +33,7 @@ same bytes in any case. See docs/translate.md."""
 EXAMPLE = """\
 example:
   echo 'Das Brot kostet 4,20 Euro.' | dragoman-translate runs/demo
+  dragoman-translate runs/demo chapter1.txt chapter2.txt > book.txt
   dragoman-translate runs/demo --input in.txt --output out.txt
   dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
 
@@ -52,12 +53,19 @@ def translate_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        default=[],
+        help="files to translate one after the other, as if --input had all their lines; - is "
+        "standard input. They stand before --ensemble",
+    )
     add_ensemble_argument(parser)
     add_shortlist_argument(parser)
     parser.add_argument(
         "--input",
         metavar="FILE",
-        default=STREAM,
         help="UTF-8, decompressed if it ends in .gz or .zst; - or nothing is standard input",
     )
     parser.add_argument(
