@@ -53,28 +53,9 @@ def translate_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
-    parser.add_argument(
-        "files",
-        metavar="FILE",
-        nargs="*",
-        default=[],
-        help="files to translate one after the other, as if --input had all their lines; - is "
-        "standard input. They stand before --ensemble",
-    )
+    _add_files(parser)
     add_ensemble_argument(parser)
     add_shortlist_argument(parser)
-    parser.add_argument(
-        "--input",
-        metavar="FILE",
-        help="UTF-8, decompressed if it ends in .gz or .zst; - or nothing is standard input",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        default=STREAM,
-        help="appears when it is complete, or not at all; compressed if it ends in .gz or .zst; - "
-        "or nothing is standard output",
-    )
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -116,3 +97,26 @@ def translate_parser() -> argparse.ArgumentParser:
         "is most like all of them by chrF: minimum Bayes risk (see docs/search.md)",
     )
     return parser
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        default=[],
+        help="files to translate one after the other, as if --input had all their lines; - is "
+        "standard input. They stand before --ensemble",
+    )
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        help="UTF-8, decompressed if it ends in .gz or .zst; - or nothing is standard input",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        default=STREAM,
+        help="appears when it is complete, or not at all; compressed if it ends in .gz or .zst; - "
+        "or nothing is standard output",
+    )

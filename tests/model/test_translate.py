@@ -178,7 +178,8 @@ def test_a_single_file_is_a_job_that_can_be_resumed(
 ) -> None:
     source, output = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_text(TEXT, encoding="utf-8")
-    assert translate(tiny_checkpoint, b"", str(source), "--output", str(output), "--resume")
+    flags = [str(source), "--output", str(output), "--resume"]
+    assert translate(tiny_checkpoint, b"", *flags).status == 0
     assert output.read_bytes() == translate(tiny_checkpoint, TEXT).output
 
 
