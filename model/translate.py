@@ -8,7 +8,7 @@ if __name__ == "__main__":  # before the imports, which take seconds
 import argparse
 import importlib.metadata
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
@@ -33,8 +33,9 @@ from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
 from model.io.lines import atomic_output, decode_line
 from model.io.progress import line_progress
+from model.jobs.columns import parse_columns, with_columns
 from model.jobs.corpus_job import Files, translate_corpus
-from model.jobs.formats import FormatName, field_named, form_named, format_named
+from model.jobs.formats import FormatName, RecordFormat, field_named, form_named, format_named
 from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
 from model.jobs.parts import Shard, folder_of, parse_shard, refuse_existing
 from model.jobs.source import count_records, fingerprint, raw_records
@@ -51,13 +52,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _translate(arguments: argparse.Namespace) -> int:
     inputs = _inputs(arguments)
+    arguments.print = parse_columns(arguments.print) if arguments.print is not None else ()
     form = _format(arguments, inputs)
     arguments.field = field_named(form, arguments.field)
-    if form != "jsonl" and (arguments.n_best or 1) > 1:
-        raise ConfigError(
-            f"--n-best {arguments.n_best}: {form} has one translation for each line. "
-            "Use 1, or add --format jsonl."
-        )
+    _check_columns(arguments, form)
     if arguments.line_buffered and not is_stream(arguments.output):
         raise ConfigError(
             f"--line-buffered: {arguments.output} appears when it is complete. "
@@ -107,6 +105,24 @@ def _format(arguments: argparse.Namespace, inputs: Sequence[str]) -> FormatName:
     return form
 
 
+def _check_columns(arguments: argparse.Namespace, form: FormatName) -> None:
+    """Check that the output has room for what is asked for.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if arguments.print and form != "text":
+        raise ConfigError(
+            f"--print: is for text, but the input is read as {form}. Leave it out, or add --format "
+            "text; jsonl has all of it anyway."
+        )
+    if form != "jsonl" and "nbest" not in arguments.print and (arguments.n_best or 1) > 1:
+        raise ConfigError(
+            f"--n-best {arguments.n_best}: {form} has one translation for each line. "
+            "Use 1, or add --format jsonl, or for text --print nbest."
+        )
+
+
 def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
     output = arguments.output
     flag = "FILE" if arguments.files else "--input"
@@ -149,6 +165,17 @@ def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
     return partial(translator.search_each, utility=chrf())
 
 
+def _form(
+    arguments: argparse.Namespace,
+    name: FormatName,
+    translator: Translator,
+    first_line: Callable[[], str],
+) -> RecordFormat:
+    """How records are read and written; see `form_named`."""
+    form = form_named(name, arguments.field, translator.options, translator.check, first_line)
+    return with_columns(form, arguments.print)
+
+
 def _translate_stream(
     arguments: argparse.Namespace, inputs: Sequence[str], form_name: FormatName
 ) -> int:
@@ -170,7 +197,7 @@ def _translate_stream(
         windows = chain(first, windows)
         return decode_line(first[0].raws[0] if first else b"")
 
-    form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
+    form = _form(arguments, form_name, translator, first_line)
     total = None
     if not any(map(is_stream, inputs)):
         total = sum(count_records(Path(name), form_name) for name in inputs)
@@ -227,11 +254,10 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
         adopt(begun, arguments, manifest_path(folder))
     model, translator = _translator(arguments)
     search = _search(arguments, translator)
-    form = form_named(
+    form = _form(
+        arguments,
         form_name,
-        arguments.field,
-        translator.options,
-        translator.check,
+        translator,
         lambda: decode_line(next(raw_records(source, form_name, None), None) or b""),
     )
     manifest = _manifest(arguments, form_name, model, translator)
@@ -269,6 +295,7 @@ def _manifest(
         part_records=part_size(records),
         format=form_name,
         field=arguments.field,
+        columns=arguments.print,
         search=translator.options,
         mbr=arguments.mbr,
         precision=model.precision,

@@ -10,6 +10,7 @@ from model.cli.command import (
     add_shortlist_argument,
     command_parser,
 )
+from model.jobs.columns import COLUMNS
 from model.jobs.formats import FORMATS
 
 NAME = "dragoman-translate"
@@ -37,6 +38,11 @@ example:
   dragoman-translate runs/demo --input in.txt --output out.txt
   dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
 
+--print: the columns are INDEX ||| TRANSLATION ||| SCORE ||| LINKS, of which those are left out that
+were not asked for. nbest gives a line for each of the --n-best translations, with the index of the
+input line, from 0, and the score; scores gives the score; alignment gives links of words, such as
+0-0 1-2, source first.
+
 tsv: a column with the translation is added at the end of each line.
 
 jsonl: each line is an object with the key "text" and, if you like, "options" (search options for
@@ -60,7 +66,13 @@ def translate_parser() -> argparse.ArgumentParser:
         "--format",
         choices=FORMATS,
         help="of input and output (default: what the name of the input ends in, else text); an "
-        "--n-best above 1 needs jsonl",
+        "--n-best above 1 needs jsonl, or --print nbest",
+    )
+    parser.add_argument(
+        "--print",
+        metavar="COLUMNS",
+        help="what lines of text say besides the translation: one or more of "
+        f"{', '.join(COLUMNS)}, with commas between them (see below)",
     )
     parser.add_argument(
         "--field",
