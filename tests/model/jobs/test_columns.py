@@ -42,9 +42,7 @@ def printed(command: Command, given: Path, *flags: str) -> list[str]:
     return output.read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def test_one_line_each(
-    command: Command, given: Path, found: list[list[dict[str, Any]]]
-) -> None:
+def test_one_line_each(command: Command, given: Path, found: list[list[dict[str, Any]]]) -> None:
     best = [hypotheses[0] for hypotheses in found]
     text = [one["translation"] for one in best]
     score = [f"{one['score']:.6f}" for one in best]
