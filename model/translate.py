@@ -8,7 +8,7 @@ if __name__ == "__main__":  # before the imports, which take seconds
 import argparse
 import importlib.metadata
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
@@ -26,57 +26,113 @@ from model.cli.command import (
     run_command,
     search_options,
 )
+from model.cli.input_stream import is_stream, stream_windows
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.translate_parser import NAME, translate_parser
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
-from model.io.lines import atomic_output, decode_line, iter_raw_lines, read_raw_lines
+from model.io.lines import atomic_output, decode_line
 from model.io.progress import line_progress
+from model.jobs.columns import parse_columns, with_columns
 from model.jobs.corpus_job import Files, translate_corpus
-from model.jobs.formats import FormatName, field_named, form_named, format_named
+from model.jobs.formats import FormatName, RecordFormat, field_named, form_named, format_named
 from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
 from model.jobs.parts import Shard, folder_of, parse_shard, refuse_existing
 from model.jobs.source import count_records, fingerprint, raw_records
 from model.jobs.truncation import Truncations
 from model.jobs.window import Search, translate_window
 from model.translation.mbr import candidate_options, chrf
-from model.translator import WINDOW, Translator, windows
+from model.translator import WINDOW, Translator
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    return run_command(NAME, lambda: _translate(translate_parser().parse_args(argv)))
+    return run_command(NAME, lambda: _translate(translate_parser().parse_intermixed_args(argv)))
 
 
 def _translate(arguments: argparse.Namespace) -> int:
-    form = format_named(arguments.format, arguments.input, arguments.output)
+    inputs = _inputs(arguments)
+    arguments.print = parse_columns(arguments.print) if arguments.print is not None else ()
+    form = _format(arguments, inputs)
     arguments.field = field_named(form, arguments.field)
-    if form != "jsonl" and (arguments.n_best or 1) > 1:
+    _check_columns(arguments, form)
+    if arguments.line_buffered and not is_stream(arguments.output):
         raise ConfigError(
-            f"--n-best {arguments.n_best}: {form} has one translation for each line. "
-            "Use 1, or add --format jsonl."
+            f"--line-buffered: {arguments.output} appears when it is complete. "
+            "Leave out --line-buffered, or --output."
         )
-    _refuse_overwriting(arguments)
-    if _is_stream(arguments.input) or _is_stream(arguments.output):
-        return _translate_stream(arguments, form)
+    _refuse_overwriting(arguments, inputs)
+    if len(inputs) > 1 or is_stream(inputs[0]) or is_stream(arguments.output):
+        return _translate_stream(arguments, inputs, form)
+    arguments.input = inputs[0]
     return _translate_file(arguments, form)
 
 
-def _refuse_overwriting(arguments: argparse.Namespace) -> None:
+def _inputs(arguments: argparse.Namespace) -> list[str]:
+    """The names of what is to be translated: files in their order, or standard input.
+
+    Raises:
+        ConfigError: files are given in both ways.
+    """
+    files: list[str] = arguments.files
+    if arguments.input is None:
+        return files or [STREAM]
+    if files:
+        raise ConfigError(
+            f"--input {arguments.input}: {files[0]} is given after RUN, too. Give all files there."
+        )
+    return [arguments.input]
+
+
+def _format(arguments: argparse.Namespace, inputs: Sequence[str]) -> FormatName:
+    """The format that all inputs have.
+
+    Raises:
+        ConfigError: they have several, or headers of their own, or one disagrees with the output.
+    """
+    form = format_named(arguments.format, inputs[0], arguments.output)
+    for name in inputs[1:]:
+        if (other := format_named(arguments.format, name, arguments.output)) != form:
+            raise ConfigError(
+                f"{name}: is read as {other}, but {inputs[0]} as {form}. Add --format, or "
+                "translate them one by one."
+            )
+    if len(inputs) > 1 and form == "tsv" and not (arguments.field or "1").isdecimal():
+        raise ConfigError(
+            f"--field {arguments.field}: several files would have several headers. Translate them "
+            "one by one, or give the number of the column if they have none."
+        )
+    return form
+
+
+def _check_columns(arguments: argparse.Namespace, form: FormatName) -> None:
+    """Check that the output has room for what is asked for.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if arguments.print and form != "text":
+        raise ConfigError(
+            f"--print: is for text, but the input is read as {form}. Leave it out, or add --format "
+            "text; jsonl has all of it anyway."
+        )
+    if form != "jsonl" and "nbest" not in arguments.print and (arguments.n_best or 1) > 1:
+        raise ConfigError(
+            f"--n-best {arguments.n_best}: {form} has one translation for each line. "
+            "Use 1, or add --format jsonl, or for text --print nbest."
+        )
+
+
+def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
     output = arguments.output
-    reads: list[Place] = [("--input", arguments.input)]
+    flag = "FILE" if arguments.files else "--input"
+    reads: list[Place] = [(flag, name) for name in inputs]
     writes: list[Place] = [("--output", output), ("--quarantine", arguments.quarantine)]
     if output != STREAM:
         writes.append(("the folder of parts", folder_of(Path(output))))
     refuse_overwriting(
         reads + checkpoint_places("RUN", [arguments.run, *arguments.ensemble]), writes
     )
-
-
-def _is_stream(name: str) -> bool:
-    """Whether a file can be read or written only once, as pipes and devices."""
-    path = Path(name)
-    return name == STREAM or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]:
@@ -109,46 +165,60 @@ def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
     return partial(translator.search_each, utility=chrf())
 
 
-def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> int:
+def _form(
+    arguments: argparse.Namespace,
+    name: FormatName,
+    translator: Translator,
+    first_line: Callable[[], str],
+) -> RecordFormat:
+    """How records are read and written; see `form_named`."""
+    form = form_named(name, arguments.field, translator.options, translator.check, first_line)
+    return with_columns(form, arguments.print)
+
+
+def _translate_stream(
+    arguments: argparse.Namespace, inputs: Sequence[str], form_name: FormatName
+) -> int:
     """Translate window by window; nothing is kept for another run."""
     for flag, given in (("--shard", arguments.shard), ("--resume", arguments.resume)):
         if given:
-            raise ConfigError(f"{flag}: a stream cannot be read twice. Give --input and --output.")
+            raise ConfigError(
+                f"{flag}: only a job from one file to another has parts. Give --input and --output."
+            )
     if form_name == "parquet":
         raise ConfigError("parquet: cannot be a stream. Give --input and --output.")
     _, translator = _translator(arguments)
     search = _search(arguments, translator)
-    raws = _input(arguments.input)
+    windows = stream_windows(inputs, 1 if arguments.line_buffered else WINDOW)
 
     def first_line() -> str:
-        nonlocal raws
-        first = list(islice(raws, 1))
-        raws = chain(first, raws)
-        return decode_line(b"".join(first))
+        nonlocal windows
+        first = list(islice(windows, 1))
+        windows = chain(first, windows)
+        return decode_line(first[0].raws[0] if first else b"")
 
-    form = form_named(form_name, arguments.field, translator.options, translator.check, first_line)
-    # For interactive input, translate each line at once.
-    size = 1 if arguments.input == STREAM and sys.stdin.isatty() else WINDOW
-    path = Path(arguments.input)
-    is_file = arguments.input != STREAM and path.is_file()
-    total = count_records(path, form_name) if is_file else None
+    form = _form(arguments, form_name, translator, first_line)
+    total = None
+    if not any(map(is_stream, inputs)):
+        total = sum(count_records(Path(name), form_name) for name in inputs)
     number, truncations = 1, Truncations()
     with (
         open_output(arguments.output) as output,
         _quarantine(arguments.quarantine) as aside,
         line_progress(NAME, total, to_file=arguments.output != STREAM) as advance,
     ):
-        for window in windows(raws, size):
+        for window in windows:
             written = translate_window(
                 search,
                 form,
-                window,
+                window.raws,
                 first=number,
-                name="standard input" if arguments.input == STREAM else arguments.input,
+                name=window.name,
+                before=window.before,
                 quarantine=aside is not None,
                 advance=advance,
             )
-            number += len(window)
+            number += len(window.raws)
             output.write(written.lines)
             output.flush()
             if aside is not None:
@@ -157,13 +227,6 @@ def _translate_stream(arguments: argparse.Namespace, form_name: FormatName) -> i
     for line in truncations.describe(form.unit):
         _say(line)
     return OK
-
-
-def _input(name: str) -> Iterator[bytes]:
-    """The lines of a file or of standard input, not decoded."""
-    if name == STREAM:
-        return iter_raw_lines(sys.stdin.buffer, "standard input")
-    return read_raw_lines(Path(name))
 
 
 @contextmanager
@@ -191,11 +254,10 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
         adopt(begun, arguments, manifest_path(folder))
     model, translator = _translator(arguments)
     search = _search(arguments, translator)
-    form = form_named(
+    form = _form(
+        arguments,
         form_name,
-        arguments.field,
-        translator.options,
-        translator.check,
+        translator,
         lambda: decode_line(next(raw_records(source, form_name, None), None) or b""),
     )
     manifest = _manifest(arguments, form_name, model, translator)
@@ -233,6 +295,7 @@ def _manifest(
         part_records=part_size(records),
         format=form_name,
         field=arguments.field,
+        columns=arguments.print,
         search=translator.options,
         mbr=arguments.mbr,
         precision=model.precision,

@@ -19,6 +19,7 @@ ROWS = [
     ("model.translate", "RUN --input a.txt --output ALIAS", "a.txt"),
     ("model.translate", "RUN --input a.txt --output o.txt --quarantine ALIAS", "a.txt"),
     ("model.translate", "RUN --input a.txt --quarantine ALIAS", "a.txt"),
+    ("model.translate", "RUN b.txt a.txt --output ALIAS", "a.txt"),
     ("model.translate", "RUN --input a.tsv --format tsv --output ALIAS", "a.tsv"),
     ("model.translate", "RUN --input a.tsv --output o.tsv --quarantine ALIAS", "a.tsv"),
     ("model.translate", "RUN --input a.jsonl --format jsonl --output ALIAS", "a.jsonl"),

@@ -10,6 +10,7 @@ from model.cli.command import (
     add_shortlist_argument,
     command_parser,
 )
+from model.jobs.columns import COLUMNS
 from model.jobs.formats import FORMATS
 
 NAME = "dragoman-translate"
@@ -22,8 +23,9 @@ long for the model is cut, and joined again. Bullets, emoji and white space stay
 See docs/text.md. Outputs that hit their length limit are counted on standard error.
 
 A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
-written as a space. Piped lines are translated together, 4,096 at a time. Input that is not
-UTF-8 ends the command with the number of the line, unless --quarantine is given.
+written as a space. Up to 4,096 piped lines are translated together, fewer if the pipe is slow:
+none waits long for the next. Input that is not UTF-8 ends the command with the number of the
+line, unless --quarantine is given.
 
 From file to file, what is done is kept in OUTPUT.parts until all is done: after a kill,
 --resume goes on with it, and --shard lets several processes share the work. The output has the
@@ -32,8 +34,14 @@ same bytes in any case. See docs/translate.md."""
 EXAMPLE = """\
 example:
   echo 'Das Brot kostet 4,20 Euro.' | dragoman-translate runs/demo
+  dragoman-translate runs/demo chapter1.txt chapter2.txt > book.txt
   dragoman-translate runs/demo --input in.txt --output out.txt
   dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
+
+--print: the columns are INDEX ||| TRANSLATION ||| SCORE ||| LINKS, of which those are left out that
+were not asked for. nbest gives a line for each of the --n-best translations, with the index of the
+input line, from 0, and the score; scores gives the score; alignment gives links of words, such as
+0-0 1-2, source first.
 
 tsv: a column with the translation is added at the end of each line.
 
@@ -51,26 +59,20 @@ def translate_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_model_arguments(parser)
+    _add_files(parser)
     add_ensemble_argument(parser)
     add_shortlist_argument(parser)
-    parser.add_argument(
-        "--input",
-        metavar="FILE",
-        default=STREAM,
-        help="UTF-8, decompressed if it ends in .gz or .zst; - or nothing is standard input",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        default=STREAM,
-        help="appears when it is complete, or not at all; compressed if it ends in .gz or .zst; - "
-        "or nothing is standard output",
-    )
     parser.add_argument(
         "--format",
         choices=FORMATS,
         help="of input and output (default: what the name of the input ends in, else text); an "
-        "--n-best above 1 needs jsonl",
+        "--n-best above 1 needs jsonl, or --print nbest",
+    )
+    parser.add_argument(
+        "--print",
+        metavar="COLUMNS",
+        help="what lines of text say besides the translation: one or more of "
+        f"{', '.join(COLUMNS)}, with commas between them (see below)",
     )
     parser.add_argument(
         "--field",
@@ -83,6 +85,12 @@ def translate_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where lines go that cannot be translated, with the reason, as jsonl; an empty line "
         "takes their place (default: the first such line ends the command)",
+    )
+    parser.add_argument(
+        "--line-buffered",
+        action="store_true",
+        help="translate and write each line by itself, as soon as it is read, even if more are "
+        "there (default: with all lines that arrive within 0.05 s, which is faster)",
     )
     job = parser.add_argument_group("from file to file")
     job.add_argument(
@@ -101,3 +109,26 @@ def translate_parser() -> argparse.ArgumentParser:
         "is most like all of them by chrF: minimum Bayes risk (see docs/search.md)",
     )
     return parser
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        default=[],
+        help="files to translate one after the other, as if --input had all their lines; - is "
+        "standard input. They stand before --ensemble",
+    )
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        help="UTF-8, decompressed if it ends in .gz or .zst; - or nothing is standard input",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        default=STREAM,
+        help="appears when it is complete, or not at all; compressed if it ends in .gz or .zst; - "
+        "or nothing is standard output",
+    )

@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -55,8 +55,8 @@ def iter_lines(stream: BinaryIO, name: str) -> Iterator[str]:
             raise DataError(f"{name}, line {number}: {error}") from error
 
 
-def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """The lines of a stream without their endings, not decoded.
+def iter_raw_lines(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """The lines of a stream, or of anything that yields them, without their endings, not decoded.
 
     A line ends at LF, and a CR right before it belongs to the ending; every other character,
     U+2028 and a lone CR among them, is part of the line. A byte order mark at the start is dropped.
@@ -83,7 +83,7 @@ def iter_raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
         yield raw
 
 
-def _read(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def _read(stream: Iterable[bytes], name: str) -> Iterator[bytes]:
     """The lines of a stream with their endings.
 
     Raises:

@@ -33,6 +33,8 @@ class Manifest:
     """Records in each part; the last may have fewer. A part is also one search window."""
     format: FormatName
     field: str | None
+    columns: tuple[str, ...] = ()
+    """What lines of text have besides the translation, see `model.jobs.columns`."""
     search: SearchOptions
     mbr: bool
     """Whether translations are chosen by minimum Bayes risk, with chrF."""

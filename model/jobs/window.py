@@ -47,15 +47,18 @@ def translate_window(
     name: str,
     quarantine: bool,
     advance: Callable[[int], None],
+    before: int = 0,
 ) -> Written:
     """Translate the records `raws`, which are searched together, longest first.
 
     Args:
         raws: lines without their endings, or values; None, a missing value, stays None.
-        first: number of the first record in the input, from 1.
+        first: number of the first record, from 1.
         name: name of the input, for messages.
         quarantine: whether to set aside what cannot be translated, rather than fail.
         advance: called with the number of records just finished.
+        before: number of records in earlier inputs. The quarantine counts them, as the records of
+            the output are counted; a message counts those of the input that it names.
 
     Raises:
         DataError: a record cannot be translated; the message says where it is.
@@ -65,7 +68,7 @@ def translate_window(
     def refuse(i: int, error: DragomanError) -> None:
         number = first + i
         if not quarantine:
-            raise DataError(f"{name}, {form.unit} {number}: {error}") from error
+            raise DataError(f"{name}, {form.unit} {number - before}: {error}") from error
         aside[i] = _reason(form, number, raws[i] or b"", error)
 
     records: dict[int, CorpusRecord] = {}

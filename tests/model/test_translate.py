@@ -149,6 +149,54 @@ def test_an_ensemble_is_that_of_the_python_api(
         assert line.startswith(f"dragoman-translate: {paths}, device cpu, precision fp32")
 
 
+def test_line_buffered_lines_do_not_share_a_fate(
+    translate: Translate, tiny_checkpoint: Path
+) -> None:
+    data = b"Hund\nMann\n\xff\n"
+    together = translate(tiny_checkpoint, data)
+    one_by_one = translate(tiny_checkpoint, data, "--line-buffered")
+    assert together.mistake == one_by_one.mistake
+    assert together.output == b""
+    assert one_by_one.lines == translate(tiny_checkpoint, "Hund\nMann\n").lines
+
+
+def test_files_are_translated_one_after_the_other(
+    translate: Translate, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "1.txt", tmp_path / "2.txt.gz"
+    first.write_text("\ufeffHund\nder Mann", encoding="utf-8")
+    second.write_bytes(gzip.compress("\ufeffdie Frau\n".encode()))
+    expected = translate(tiny_checkpoint, "Hund\nder Mann\n10 Hunde\ndie Frau\n").output
+    result = translate(
+        tiny_checkpoint, "10 Hunde\n", str(first), "-", "--beam-size", "2", str(second)
+    )
+    assert (result.status, result.output) == (0, expected)
+
+
+def test_a_single_file_is_a_job_that_can_be_resumed(
+    translate: Translate, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_text(TEXT, encoding="utf-8")
+    flags = [str(source), "--output", str(output), "--resume"]
+    assert translate(tiny_checkpoint, b"", *flags).status == 0
+    assert output.read_bytes() == translate(tiny_checkpoint, TEXT).output
+
+
+def test_a_line_that_fails_is_named_by_its_file(
+    translate: Translate, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    first, second, aside = (tmp_path / name for name in ("1.txt", "2.txt", "aside.jsonl"))
+    first.write_text("Hund\nMann\n", encoding="utf-8")
+    second.write_bytes(b"Frau\n\xff\n")
+    files = [str(first), str(second)]
+    result = translate(tiny_checkpoint, b"", *files)
+    assert result.mistake.startswith(f"{second}, line 2: not valid UTF-8")
+    result = translate(tiny_checkpoint, b"", *files, "--quarantine", str(aside))
+    assert (result.status, result.lines[3]) == (0, "")
+    assert json.loads(aside.read_text(encoding="utf-8"))["line"] == 4
+
+
 # Bad input
 
 
@@ -221,6 +269,12 @@ def test_a_file_in_utf16_is_refused_whole_even_with_a_quarantine(
         (["--max-length-b", "9999"], "max_length_a, max_length_b: they allow 10023 pieces"),
         (["--device", "tpu"], "device: 'tpu' is not known"),
         (["--format", "xml"], "argument --format: invalid choice"),
+        (["1.txt", "--input", "2.txt"], "--input 2.txt: 1.txt is given after RUN, too"),
+        (["1.txt", "2.jsonl"], "2.jsonl: is read as jsonl, but 1.txt as text"),
+        (["1.tsv", "2.tsv", "--field", "de"], "--field de: several files would have several"),
+        (["1.txt", "2.txt", "--output", "3.txt", "--resume"], "--resume: only a job from one file"),
+        (["1.txt", "-"], "1.txt: no such file"),
+        (["--line-buffered", "--output", "out.txt"], "--line-buffered: out.txt appears when it"),
     ],
 )
 def test_wrong_flags(

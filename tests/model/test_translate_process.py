@@ -3,10 +3,13 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.patience import PATIENCE_S
 
@@ -23,6 +26,33 @@ def test_a_process_from_pipe_to_pipe(translate: Translate, tiny_checkpoint: Path
     done = subprocess.run(command(tiny_checkpoint), input=TEXT.encode(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == translate(tiny_checkpoint, TEXT).output
+
+
+@pytest.mark.parametrize("flags", [[], ["--line-buffered"]])
+def test_a_process_answers_a_line_before_the_next_one_is_written(
+    translate: Translate, tiny_checkpoint: Path, flags: list[str]
+) -> None:
+    expected = translate(tiny_checkpoint, TEXT).output.splitlines(keepends=True)
+    with subprocess.Popen(
+        command(tiny_checkpoint, *flags),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        watchdog = threading.Timer(PATIENCE_S, process.kill)  # then nothing more is read
+        watchdog.start()
+        try:
+            for line, answer in zip(TEXT.splitlines(keepends=True), expected, strict=True):
+                process.stdin.write(line.encode())
+                process.stdin.flush()
+                assert process.stdout.readline() == answer
+            process.stdin.close()
+            assert process.stdout.read() == b""
+            assert process.wait(timeout=PATIENCE_S) == 0
+        finally:
+            watchdog.cancel()
+            process.kill()
 
 
 def test_a_process_that_is_told_to_end_leaves_nothing_behind(
