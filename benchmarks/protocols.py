@@ -4,8 +4,8 @@
 
 Each serves an application that answers "ok", on the first core; the load comes from the second.
 Shown are requests per second of four connections, medians of alternating rounds, and for attacks of
-benchmarks/attacks.py the longest that a client waited which sends one request every 0.1 s, each on a
-connection of its own.
+benchmarks/attacks.py the longest that a client waited which sends one request every 0.1 s, each on
+a connection of its own.
 """
 
 import argparse

@@ -141,7 +141,7 @@ class Server(uvicorn.Server):
             http=protocol,  # type: ignore[arg-type]  # called as the class would be
             ws="none",
             proxy_headers=bool(proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
+            forwarded_allow_ips=proxies.networks,
             timeout_graceful_shutdown=LAST_BYTES_S,
             log_config=None,  # see service/observability/logs.py
             access_log=False,

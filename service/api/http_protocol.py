@@ -18,7 +18,7 @@ from typing import Any
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service.api.error_responses import Kind
@@ -28,6 +28,8 @@ from service.observability.metrics import Metrics
 MAX_HEAD_BYTES = 65_536
 """Request line and headers of a request, its trailers included."""
 MAX_HEADERS = 100
+FRAMING = 8
+"""Bytes around each byte of a chunked body, if every chunk has one, and to spare."""
 HEAD_S = 10.0
 """Seconds in which the head of a request must be complete."""
 MAX_PIPELINED = 32
@@ -139,10 +141,12 @@ class HTTPProtocol(HttpToolsProtocol):
         self._started = False  # a byte of its head has come
         self._head_bytes = 0  # as the parser counts them, which sees only what is complete
         self._head_fed = 0  # as they come, but for the chunk in which the last request ended
+        self._body_fed = self._body_bytes = 0  # as they come, and what is content
         self._headers = 0
         self._ended_here = False  # a request ended in the chunk that is being parsed
         self._refused: Kind | None = None  # nothing is parsed any more
         self._discarded = 0
+        self._answering: RequestResponseCycle | None = None  # uvicorn's `cycle` is the latest
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -162,6 +166,9 @@ class HTTPProtocol(HttpToolsProtocol):
             timer.cancel()
         self._timers.clear()
         self._open_connections.release(self)
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn leaves it running after an error
 
@@ -183,7 +190,12 @@ class HTTPProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refused or MALFORMED)
             return
-        if self._in_head and not (self._ended_here and not self._started):
+        if self._in_body:
+            self._body_fed += len(data)
+            framing = self._body_fed - self._body_bytes
+            if framing > MAX_HEAD_BYTES + FRAMING * self._body_bytes:
+                self._refuse(HEAD_TOO_LARGE)
+        elif self._in_head and not (self._ended_here and not self._started):
             self._head_fed += 0 if self._ended_here else len(data)
             if self._head_fed > MAX_HEAD_BYTES:
                 self._refuse(HEAD_TOO_LARGE)
@@ -204,10 +216,16 @@ class HTTPProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer."""
+        """Take a header. A trailer is only counted: as a header it could say who the client is."""
         self._headers += 1
         self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Let the request be answered, or wait behind those before it."""
@@ -219,8 +237,8 @@ class HTTPProtocol(HttpToolsProtocol):
             self._refused = TOO_MANY_PIPELINED
             raise _Stop
         super().on_headers_complete()
-        self._open_connections.work(self)
         self._in_head, self._in_body = False, True
+        self._body_fed = self._body_bytes = 0
         if self.parser.should_upgrade():  # the parser reads nothing after it
             self.cycle.keep_alive = False
 
@@ -231,6 +249,10 @@ class HTTPProtocol(HttpToolsProtocol):
         self._in_head, self._in_body, self._started = True, False, False
         self._head_fed = 0
         self._ended_here = True
+        if self._idle:  # it has been answered already
+            self._wait()
+        else:
+            self._open_connections.work(self)
 
     def _count(self, bytes_: int) -> None:
         self._head_bytes += bytes_
@@ -252,9 +274,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._discarded = 0
             self._after("linger", LINGER_S, self._close)
         elif last:
-            self._open_connections.wait(self)
-            if self._started:  # the next head has begun, and has a deadline of its own
-                self._unset_keepalive_if_required()
+            self._wait()
 
     def pause_writing(self) -> None:
         """Give the client a limited time to read."""
@@ -263,8 +283,13 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """Note that the client has read."""
-        self._cancel("unread")
+        if not self.transport.is_closing():
+            self._cancel("unread")
         super().resume_writing()
+
+    def eof_received(self) -> None:
+        """Close, as uvicorn does, and give the client a limited time to read what is written."""
+        self._after("unread", UNREAD_S, self.transport.abort, restart=False)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection on which no further request has come."""
@@ -273,7 +298,20 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def evict(self) -> None:
         """Close the connection, which waits for a request, to make room for another."""
-        self._close()
+        self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _wait(self) -> None:
+        """Wait for the next request: until the keep-alive timeout, or until its head is late."""
+        self._open_connections.wait(self)
+        self._unset_keepalive_if_required()
+        if not self._started:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     @property
     def _idle(self) -> bool:
@@ -281,7 +319,7 @@ class HTTPProtocol(HttpToolsProtocol):
         return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
 
     def _head_too_slow(self) -> None:
-        del self._timers["head"]
+        self._cancel("head")
         if self.flow.read_paused:  # more may have come that was not looked at
             self._after("head", HEAD_S, self._head_too_slow)
         elif self._started or self.cycle is not None:
@@ -296,6 +334,7 @@ class HTTPProtocol(HttpToolsProtocol):
     def _refuse(self, kind: Kind) -> None:
         """Refuse what comes next, after the answers that are due before it."""
         self._refused = kind
+        self._cancel("head")
         if self._in_body:
             self._give_up_body()
         if self._idle:
@@ -312,6 +351,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.transport.abort()
         else:
             self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False
             self.cycle.message_event.set()
             self.cycle = None  # type: ignore[assignment]
 

@@ -53,10 +53,16 @@ def _has_long_word(text: str) -> bool:
     for begin in range(0, len(text), half):
         words = text[begin : begin + half].split(maxsplit=1)
         if words and len(words[0]) == half:
-            around = text[max(begin - MAX_WORD, 0) : begin + half + MAX_WORD]
-            if max(map(len, around.split())) > MAX_WORD:
+            before = text[max(begin - MAX_WORD, 0) : begin]
+            after = text[begin + half : begin + half + MAX_WORD]
+            if _last_word(before) + half + _last_word(after[::-1]) > MAX_WORD:
                 return True
     return False
+
+
+def _last_word(text: str) -> int:
+    """Return how many characters there are after the last space."""
+    return 0 if not text or text[-1].isspace() else len(text.rsplit(maxsplit=1)[-1])
 
 
 def _words_of_bounded_length(text: str) -> str:

@@ -145,9 +145,14 @@ class EngineRunner:
     def _retry(self, suspects: Suspects, outcomes: list[Outcome]) -> None:
         """Give the next group of suspects, if there is one, to the engine, which is empty."""
         while not self._members and (group := suspects.next_group()) is not None:
-            for job, numbers in group.items():
-                for number in numbers:
-                    self._submit(job, number, outcomes)
+            members = [(job, number) for job, numbers in group.items() for number in numbers]
+            pending = dict(enumerate(members, start=-1 - len(members)))  # up to -2, see `_submit`
+            for id, member in pending.items():  # all are suspects if the engine raises meanwhile
+                self._add(id, *member)
+            for id, member in pending.items():
+                if id in self._members:  # else its job was refused with another sentence
+                    self._remove(id)
+                    self._submit(*member, outcomes)
         if not self._members:
             self._suspects = None
 

@@ -118,6 +118,7 @@ class Reservation:
         self._admission, self._client = admission, client
         self._pool = admission.pool(0)
         self._mine = _Held()
+        self._released = False
 
     def announce(self, size: int) -> None:
         """Check that a body of `size` bytes would find room now. Nothing is reserved for it.
@@ -155,6 +156,12 @@ class Reservation:
         size = self._mine.pieces + answer_bytes // ANSWER_BYTES_PER_PIECE
         self._resize(self._admission.pool(size), 1, size)
 
+    def weigh(self, answer_bytes: int) -> None:
+        """Reserve the room that an answer really takes, until it has been written."""
+        pieces = answer_bytes // ANSWER_BYTES_PER_PIECE
+        self._pool.take(self._client, 0, pieces - self._mine.pieces)
+        self._mine.pieces = pieces
+
     def _resize(self, pool: _Pool, requests: int, pieces: int) -> None:
         """Hold this much, in this pool, in place of what is held."""
         before = self._pool, self._mine
@@ -185,6 +192,8 @@ class Reservation:
 
         The rest of the request, whose pieces are not yet known, stays reserved as bytes.
         """
+        if self._released:  # the client has left before its text was tokenized
+            return
         self._mine.pieces += pieces - bytes_
         self._pool.take(self._client, 0, pieces - bytes_)
 
@@ -201,4 +210,5 @@ class Reservation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._released = True
         self._release()

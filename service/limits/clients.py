@@ -62,11 +62,23 @@ class TrustedProxies:
     def __bool__(self) -> bool:
         return bool(self._networks)
 
+    @property
+    def networks(self) -> list[str]:
+        """The networks, also as IPv6 sockets write those of IPv4."""
+        mapped = (
+            f"::ffff:{network.network_address}/{96 + network.prefixlen}"
+            for network in self._networks
+            if isinstance(network, ipaddress.IPv4Network)
+        )
+        return [*map(str, self._networks), *mapped]
+
     def __contains__(self, host: str) -> bool:
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
             return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
         return any(address in network for network in self._networks)
 
 

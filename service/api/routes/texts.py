@@ -108,6 +108,7 @@ async def respond(
         work = TextRequest(task, worker, body.texts, params, record, in_thread=in_thread)
         if not body.stream:
             answer = await while_connected(request, work.answer(), params.deadline)
+            reservation.weigh(len(answer))
             return RoomHoldingResponse(answer, room.pop_all())
         events = work.events()
         first = await while_connected(request, anext(events), params.deadline)
@@ -167,7 +168,8 @@ class TextRequest:
             await stream.aclose()
 
     async def _body(self, found: list[Translation]) -> bytes:
-        if self._in_thread:
+        pieces = sum(len(each.pieces) for one in found for each in one.hypotheses)
+        if self._in_thread or pieces > LARGE_ANSWER // 32:
             return await asyncio.to_thread(self._json, found)
         return self._json(found)
 
@@ -179,9 +181,10 @@ class TextRequest:
         best = [translation.hypotheses[0] for translation in found]
         record.source_pieces = sum(len(translation.source_pieces) for translation in found)
         record.target_pieces = sum(len(hypothesis.pieces) for hypothesis in best)
-        return to_json(
-            {task.list_key: answers, "model": self._worker.name, "digest": self._worker.digest}
-        )
+        # One by one: the interpreter's lock is held for as long as a call takes.
+        told = b",".join(map(to_json, answers))
+        rest = to_json({"model": self._worker.name, "digest": self._worker.digest})
+        return b'{"%b":[%b],%b' % (task.list_key.encode(), told, rest[1:])
 
 
 async def errors_as_events(

@@ -34,6 +34,7 @@ class App:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.held = threading.Event()
         self.gone = threading.Event()
         """A client left before its answer was complete."""
 
@@ -45,6 +46,8 @@ class App:
         body = b"ok"
         if scope["path"] == "/late":
             await asyncio.sleep(0.3)
+        if scope["path"] == "/hold":
+            await asyncio.to_thread(self.held.wait, PATIENCE_S)
         if scope["path"] == "/echo":
             body = b""
             more = True
@@ -345,18 +348,57 @@ def test_a_body_that_nobody_wanted_does_not_keep_the_connection(
                 connection.sendall(b"x" * 65_536)
 
 
+def test_a_body_that_comes_after_its_answer_leaves_a_connection_that_waits(start: Start) -> None:
+    running = start(8)
+    with running.connect() as connection:
+        connection.sendall(b"POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(b"0123456789" + GET)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(b"POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(b"0123456789")
+        assert everything(connection) == b""  # after the keep-alive timeout
+    assert len(running.connections) == 0
+
+
+@pytest.mark.parametrize("rest", [b"0\r\nX: " + b"x" * 1_000_000, b"1;" + b"x" * 1_000_000])
+def test_what_surrounds_a_body_is_bounded(running: Running, rest: bytes) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert refusal(running.exchange(head + b"1\r\na\r\n" + rest)) == (431, "headers_too_large")
+
+
+def test_small_chunks_are_no_attack(running: Running) -> None:
+    head = b"POST /echo HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = running.exchange(head + b"1\r\na\r\n" * 200_000 + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK") and answer.endswith(b"a" * 200_000)
+
+
+def test_a_client_that_leaves_is_noticed_though_it_has_pipelined(start: Start) -> None:
+    running = start()
+    with running.connect() as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n1234")
+        while running.app.paths != ["/echo"]:
+            time.sleep(0.01)
+        connection.sendall(b"5" + GET.replace(b"quick", b"late") + GET + GET)
+    end = time.monotonic() + PATIENCE_S
+    while len(running.connections) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(running.connections) == 0
+
+
 def test_an_address_gets_half_of_the_connections(start: Start) -> None:
     running = start(8)
     busy = [running.connect("127.0.0.2") for _ in range(4)]
     for connection in busy:
-        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        connection.sendall(GET.replace(b"quick", b"hold"))
     while len(running.app.paths) < 4:
         time.sleep(0.01)
     with running.connect("127.0.0.2") as one_more:
         assert refusal(everything(one_more)) == (503, "too_many_connections")
     assert running.exchange(LAST)[9:12] == b"200"
+    running.app.held.set()
     for connection in busy:
-        connection.sendall(b"123456789")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
         connection.close()
 
@@ -371,6 +413,19 @@ def test_a_new_connection_takes_the_place_of_one_that_waits(start: Start) -> Non
     waiting[3].sendall(GET)
     assert waiting[3].recv(65_536).startswith(b"HTTP/1.1 200 OK")
     for connection in waiting:
+        connection.close()
+
+
+def test_a_body_that_does_not_come_makes_room(start: Start) -> None:
+    running = start(4)
+    slow = [running.connect() for _ in range(2)]
+    for connection in slow:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
+    while len(running.app.paths) < 2:
+        time.sleep(0.01)
+    assert running.exchange(LAST)[9:12] == b"200"
+    assert running.app.gone.wait(PATIENCE_S)
+    for connection in slow:
         connection.close()
 
 

@@ -173,3 +173,20 @@ def test_a_large_answer_is_long_work() -> None:
         second.expect(30)
         assert admission.pieces == 9_043
     assert (admission.requests, admission.pieces) == (0, 0)
+
+
+def test_what_is_counted_after_the_end_is_not() -> None:
+    """The thread of the engine tells of pieces when the client may have left."""
+    admission = Admission(max_requests=9, max_pieces=100)
+    with admitted(admission, 50) as reservation:
+        pass
+    reservation.count_pieces(50, 10)
+    assert (admission.requests, admission.pieces) == (0, 0)
+
+
+def test_an_answer_weighs_what_it_has() -> None:
+    admission = Admission(max_requests=9, max_pieces=10_000)
+    with admitted(admission, 20) as reservation:
+        reservation.weigh(800 * ANSWER_BYTES_PER_PIECE)
+        assert admission.pieces == 800
+    assert (admission.requests, admission.pieces) == (0, 0)

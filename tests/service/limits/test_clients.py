@@ -28,7 +28,9 @@ def test_addresses_of_one_client(host: str, address: str) -> None:
 def test_trusted_proxies() -> None:
     proxies = TrustedProxies(("10.0.0.0/8", "::1", "192.0.2.7"))
     assert proxies and not TrustedProxies(())
-    for host in ("10.1.2.3", "::1", "192.0.2.7"):
+    assert "10.0.0.0/8" in TrustedProxies(("10.0.0.7/8",)).networks
+    assert "::ffff:192.0.2.7/128" in proxies.networks
+    for host in ("10.1.2.3", "::ffff:10.1.2.3", "::1", "192.0.2.7"):
         assert host in proxies
     for host in ("11.1.2.3", "::2", "192.0.2.8", "", "unix"):
         assert host not in proxies
