@@ -22,6 +22,7 @@ CMD ["dragoman-serve", "/models/run"]
 
 FROM base AS package
 COPY pyproject.toml LICENSE ./
+COPY dragoman dragoman
 COPY model model
 COPY training training
 COPY service service

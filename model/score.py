@@ -28,7 +28,7 @@ from model.decoding.precision.precision import cast
 from model.errors import ConfigError, DataError
 from model.io.lines import read_lines
 from model.io.progress import bar_fits, line_progress
-from model.translation.forced_decoding import score_pairs
+from model.translation.pair_scores import score_texts
 from model.translator import WINDOW, windows
 
 NAME = "dragoman-score"
@@ -92,16 +92,14 @@ def _score(arguments: argparse.Namespace) -> int:
     log_prob = 0.0
     with open_output(arguments.output) as output, line_progress(NAME, total) as advance:
         for window in windows(_pairs(arguments.source, arguments.target), WINDOW):
-            # Without the white space at the ends, as the lines are searched.
-            sources = [tokenizer.encode(profile.normalized(source.strip())) for source, _ in window]
-            targets = [tokenizer.encode(target.strip()) for _, target in window]
-            scores = score_pairs(network, sources, targets)
-            for score, target in zip(scores, targets, strict=True):
-                output.write(f"{score:.6f}\t{len(target) + 1}\n".encode())
+            sources, targets = zip(*window, strict=True)
+            for score in score_texts(network, tokenizer, profile, sources, targets):
+                count = len(score.pieces) + 1  # with EOS
+                output.write(f"{score.log_prob:.6f}\t{count}\n".encode())
+                pieces += count
+                log_prob += score.log_prob
             output.flush()
             lines += len(window)
-            pieces += sum(len(target) + 1 for target in targets)
-            log_prob += sum(scores)
             advance(len(window))
         if not lines:
             raise DataError(f"{arguments.source}: has no lines. Give text to score.")

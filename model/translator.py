@@ -3,11 +3,14 @@
 Translator.load("runs/demo").translate(["Am 3. Mai hat Anna Geburtstag."])
 """
 
+import dataclasses
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, overload
 
 import torch
 
@@ -16,8 +19,9 @@ from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
-from model.decoding.precision.precision import resolve_device, resolve_precision
-from model.decoding.request import Finished, Request
+from model.decoding.precision.precision import cast, resolve_device, resolve_precision
+from model.decoding.request import Finished, Progress, Request
+from model.decoding.shared_engine import SharedEngine
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
@@ -32,7 +36,9 @@ from model.translation.assemble import (
     prepare,
 )
 from model.translation.ensemble import network_of, shortlist_of
+from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.mbr import Utility, candidate_options, choose, chrf
+from model.translation.pair_scores import PairScore, score_texts
 from model.translation.phrases import Phrases
 
 WINDOW = 4096
@@ -50,7 +56,8 @@ class Translator:
 
     A text is cut into lines and sentences, see `model.text.segmentation`; their translations are
     joined with the white space that was between them. Text without words is returned unchanged.
-    Not to be used by several threads at once.
+    Safe to use from several threads, whose texts are then searched together; what is found for a
+    text does not depend on the others.
     """
 
     def __init__(
@@ -80,15 +87,21 @@ class Translator:
         self._phrases = Phrases(tokenizer)
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
         self._segmenter = Segmenter(tokenizer, self._limit, self.profile)
-        self._engine = Engine(
-            network,
-            device=device,
-            dtype=dtype,
-            max_source=self._limit,
-            max_length=room_for(search, self._limit),
-            continues=self._phrases.spelling.continues,
-            shortlist=shortlist,
+        self._room = room_for(search, self._limit)
+        self._engine = SharedEngine(
+            Engine(
+                network,
+                device=device,
+                dtype=dtype,
+                max_source=self._limit,
+                max_length=self._room,
+                continues=self._phrases.spelling.continues,
+                shortlist=shortlist,
+            )
         )
+        self._network, self._device = network, device
+        self._scorer: Seq2Seq | None = None  # in fp32 on the device; made when first needed
+        self._scoring = threading.Lock()  # guards it, and one batch at a time is enough memory
         self.check(search)
 
     @classmethod
@@ -133,13 +146,28 @@ class Translator:
             shortlist=shortlist_of(checkpoints, shortlist),
         )
 
-    def translate(self, texts: Sequence[str], options: SearchOptions | None = None) -> list[str]:
-        """The best translation of each text, in their order.
+    # A str is a sequence of str, too: what is only known to be a sequence must be none.
+    @overload
+    def translate(  # type: ignore[overload-overlap]
+        self, texts: str, options: SearchOptions | None = None
+    ) -> str: ...
+
+    @overload
+    def translate(
+        self, texts: Sequence[str], options: SearchOptions | None = None
+    ) -> list[str]: ...
+
+    def translate(
+        self, texts: str | Sequence[str], options: SearchOptions | None = None
+    ) -> str | list[str]:
+        """The best translation of a text, or of each of several texts, in their order.
 
         Raises:
             RequestError: see `check` and `list_of_texts`.
         """
-        return [translation.text for translation in self._translations(texts, options)]
+        several = [texts] if isinstance(texts, str) else texts
+        found = [translation.text for translation in self._translations(several, options)]
+        return found[0] if isinstance(texts, str) else found
 
     def search(
         self, texts: Sequence[str], options: SearchOptions | None = None
@@ -151,6 +179,43 @@ class Translator:
         """
         return list(self._translations(texts, options))
 
+    def stream(
+        self, text: str, options: SearchOptions | None = None
+    ) -> Generator[str | Translation, None, None]:
+        """Translate a text while the translation grows.
+
+        Yields:
+            Prefixes of the final translation, in whole words, each longer than the one before; and
+            last, the `Translation`. Closing the generator ends the search.
+
+        Raises:
+            RequestError: see `check` and `list_of_texts`; it is raised by the call itself unless
+                nothing is found that meets the options.
+        """
+        chosen = self.options if options is None else options
+        list_of_texts([text], "text")
+        self.check(chosen)
+        return self._stream(prepare(text, chosen, self._segmenter, self._phrases), chosen)
+
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
+        """The probability of each target as a translation of the source at its place.
+
+        It is computed in fp32, whatever the precision of the search. No text is cut.
+
+        Raises:
+            RequestError: see `list_of_texts`; or their numbers differ.
+        """
+        first, second = list_of_texts(sources, "sources"), list_of_texts(targets, "targets")
+        if len(first) != len(second):
+            raise RequestError(
+                f"sources, targets: {len(first)} and {len(second)} were given. Give one target for "
+                "each source."
+            )
+        with self._scoring:
+            if self._scorer is None:
+                self._scorer = cast(self._network, torch.float32, self._device)
+            return score_texts(self._scorer, self.tokenizer, self.profile, first, second)
+
     def check(self, options: SearchOptions) -> None:
         """Check that texts of any length can be searched with `options`.
 
@@ -159,7 +224,7 @@ class Translator:
                 that this model cannot demand or avoid, or ask for languages that it lacks.
         """
         check_languages(options, self.profile)
-        check_room(options, self._limit, self._engine.max_length)
+        check_room(options, self._limit, self._room)
         self._phrases.check(options)
 
     def search_window(
@@ -272,23 +337,36 @@ class Translator:
         jobs.sort(key=lambda job: len(requests[job[0]][job[1]].src), reverse=True)
         missing = Counter(i for i, _ in jobs)
         advance(len(requests) - len(missing))
-        owner: dict[int, tuple[int, int]] = {}
-        try:
-            for i, j in jobs:
-                owner[self._engine.add(requests[i][j])] = i, j
-            while self._engine.busy:
-                for event in self._engine.step():
-                    if isinstance(event, Finished):
-                        i, j = owner.pop(event.id)
-                        found[i][j] = event.hypotheses
-                        if utility is not None:
-                            found[i][j] = choose(event.hypotheses, self.tokenizer, utility)
-                        missing[i] -= 1
-                        advance(int(missing[i] == 0))
-        finally:
-            for id in owner:  # an error or Ctrl-C must leave no work to the next call
-                self._engine.cancel(id)
+        # Closed, since an error or Ctrl-C must leave no work to the next call.
+        with closing(self._engine.search([requests[i][j] for i, j in jobs])) as events:
+            for number, event in events:
+                if isinstance(event, Finished):
+                    i, j = jobs[number]
+                    found[i][j] = event.hypotheses
+                    if utility is not None:
+                        found[i][j] = choose(event.hypotheses, self.tokenizer, utility)
+                    missing[i] -= 1
+                    advance(int(missing[i] == 0))
         return found
+
+    def _stream(
+        self, ready: Prepared, options: SearchOptions
+    ) -> Generator[str | Translation, None, None]:
+        detokenizer = IncrementalDetokenizer(ready.plan, self.tokenizer)
+        requests = [dataclasses.replace(request, stream=True) for request in ready.requests]
+        found: list[tuple[Hypothesis, ...]] = [()] * len(requests)
+        with closing(self._engine.search(requests)) as events:
+            for number, event in events:
+                if isinstance(event, Progress):
+                    prefix = detokenizer.update(number, event.stable_prefix, done=False)
+                else:
+                    found[number] = event.hypotheses
+                    if not event.hypotheses:
+                        break  # `assemble` refuses it
+                    prefix = detokenizer.update(number, event.hypotheses[0].pieces, done=True)
+                if prefix is not None:
+                    yield prefix
+        yield assemble(ready.plan, found, options.n_best, self.tokenizer)
 
 
 def _all_found(results: Sequence[Translation | RequestError]) -> list[Translation]:

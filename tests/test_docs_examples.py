@@ -50,7 +50,7 @@ BODY = re.compile(
     r"curl (?:[^'\n]|\\\n|'[^'{]*')*?(/v1/\w+)(?:[^'\n]|\\\n|'[^'{]*')*'(\{[^']*\})'\n?"
     r"(?:# (.+)|\n((?: {4}.*\n|\n)+))?"
 )
-PYTHON = re.compile(r"\.translate\((\[\".*?\"\])\)\)?(?:  # (\[.*\]))?")
+PYTHON = re.compile(r"\.translate\((\[?\".*?\"\]?)(?:, \w+)?\)\)?(?:  # (.+))?")
 PLACEHOLDER = "..."
 
 
@@ -90,7 +90,7 @@ def as_list(texts: str | list[str]) -> list[str]:
 def all_texts() -> list[str]:
     texts = [example.asked for example in echoes()]
     for example in python_lists():
-        texts += ast.literal_eval(example.asked)
+        texts += as_list(ast.literal_eval(example.asked))
     for route, example in requests():
         body = json.loads(example.asked)
         texts += as_list(body["source" if route == "/v1/score" else "text"])
@@ -149,6 +149,7 @@ def test_examples_are_found() -> None:
     assert len(routes) == commands
     assert {example.place.split(":")[0] for example in python_lists()} == {
         "README.md",
+        "docs/library.md",
         "model.translator",
     }
 
@@ -220,7 +221,7 @@ def test_python_gives_the_answers_that_are_shown(demo: Path) -> None:
     translator = Translator.load(demo)
     for example in shown:
         found = translator.translate(ast.literal_eval(example.asked))
-        assert repr(found) == example.shown, example.place
+        assert str(found) == example.shown, example.place
 
 
 @pytest.mark.slow

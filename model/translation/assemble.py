@@ -133,24 +133,27 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
             )
 
 
-def list_of_texts(texts: Sequence[str]) -> list[str]:
+def list_of_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
     """Check `texts` before any of them is translated, and return them as a list.
+
+    Args:
+        name: what messages call them.
 
     Raises:
         RequestError: they are not a list, one is not text, or one has half of a character.
     """
     if isinstance(texts, str) or not isinstance(texts, Iterable):
         raise RequestError(
-            f"texts: {type(texts).__name__} was given, but it must be a list of str. Use [text]."
+            f"{name}: {type(texts).__name__} was given, but it must be a list of str. Use [text]."
         )
     found = list(texts)
     for i, text in enumerate(found):
         if not isinstance(text, str):
             raise RequestError(
-                f"texts[{i}]: a text must be a str, but this is {type(text).__name__}. Give text."
+                f"{name}[{i}]: a text must be a str, but this is {type(text).__name__}. Give text."
             )
         if wrong := half_character(text):
-            raise RequestError(f"texts[{i}]: {wrong}")
+            raise RequestError(f"{name}[{i}]: {wrong}")
     return found
 
 

@@ -17,19 +17,22 @@ PIECES = 2048
 @torch.inference_mode()
 def score_pairs(
     network: Seq2Seq, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
-) -> list[float]:
-    """The natural logarithm of the probability of each target and EOS, given its source.
+) -> list[tuple[float, ...]]:
+    """The natural logarithms of the probabilities of the pieces and EOS of each target.
+
+    Each is that of a piece given the source and the pieces before it, so that their sum is that of
+    the target.
 
     Args:
         network: in eval mode.
         sources, targets: piece ids without BOS and EOS, of equal number. A source or target may be
             empty.
     """
-    scores = [0.0] * len(sources)
+    scores: list[tuple[float, ...]] = [()] * len(sources)
     for batch in batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)]):
         found = score_batch(network, [sources[i] for i in batch], [targets[i] for i in batch])
-        for i, score in zip(batch, found.sum(1).tolist(), strict=True):
-            scores[i] = score
+        for i, row in zip(batch, found.tolist(), strict=True):
+            scores[i] = tuple(row[: len(targets[i]) + 1])
     return scores
 
 

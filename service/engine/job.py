@@ -7,7 +7,7 @@ from model.decoding.beam_search import Hypothesis
 from model.decoding.request import Request
 from model.text.segmentation import Plan
 from model.translation.assemble import Prepared, Translation
-from service.engine.incremental_detokenizer import IncrementalDetokenizer
+from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from service.engine.reply import PendingReply
 
 

@@ -11,8 +11,8 @@ from model.errors import InputTooLong, RequestError
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
 from model.translation.assemble import Prepared, prepare
+from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.phrases import Phrases
-from service.engine.incremental_detokenizer import IncrementalDetokenizer
 from service.engine.job import Job
 from service.errors import EngineFailed
 

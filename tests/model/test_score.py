@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ from model.translation.forced_decoding import score_pairs
 from model.translator import Translator
 
 SOURCES = ["der Hund läuft", "ein Mann sieht", "10", "die Frau schläft unter der Straße und läuft"]
+
+
+def totals(
+    network: Seq2Seq, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+) -> list[float]:
+    """The log-probability of each target and EOS."""
+    return [sum(of_pieces) for of_pieces in score_pairs(network, sources, targets)]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +60,7 @@ def test_forced_decoding_gives_what_the_search_gave(
             assert isinstance(event, Finished)
             pairs += [(ids[event.id], h.pieces, h.log_prob) for h in event.hypotheses]
     assert len(pairs) > len(SOURCES)
-    scores = score_pairs(network, [src for src, _, _ in pairs], [tgt for _, tgt, _ in pairs])
+    scores = totals(network, [src for src, _, _ in pairs], [tgt for _, tgt, _ in pairs])
     assert scores == pytest.approx([log_prob for _, _, log_prob in pairs], abs=1e-4)
 
 
@@ -68,7 +76,7 @@ def test_forced_decoding_of_a_line_gives_what_translating_gave(
         for found in translation.hypotheses:
             target = tokenizer.encode(found.translation)
             if tuple(map(tokenizer.piece, target)) == found.pieces:
-                (score,) = score_pairs(checkpoint.network, [tokenizer.encode(source)], [target])
+                (score,) = totals(checkpoint.network, [tokenizer.encode(source)], [target])
                 assert score == pytest.approx(found.log_prob, abs=1e-4)
                 tried += 1
     assert tried >= 3
@@ -88,7 +96,7 @@ def test_a_search_in_bf16_is_within_hundredths_of_a_nat_a_piece(
         for event in engine.step():
             assert isinstance(event, Finished)
             for found in event.hypotheses:
-                (score,) = score_pairs(scorer, [ids[event.id]], [found.pieces])
+                (score,) = totals(scorer, [ids[event.id]], [found.pieces])
                 assert score == pytest.approx(found.log_prob, abs=0.02 * (len(found.pieces) + 1))
                 tried += 1
     assert tried > len(SOURCES)
@@ -139,7 +147,7 @@ def test_any_lengths_side_by_side(network: Seq2Seq) -> None:
 
     sources = [pieces(source) for source, _ in lengths]
     targets = [pieces(target) for _, target in lengths]
-    scores = score_pairs(network, sources, targets)
+    scores = totals(network, sources, targets)
     for place in range(9):
         alone = stepwise(network, sources[place], targets[place])
         assert scores[place] == pytest.approx(alone, rel=1e-5, abs=1e-4)
@@ -148,7 +156,7 @@ def test_any_lengths_side_by_side(network: Seq2Seq) -> None:
 def test_a_line_longer_than_a_batch(checkpoint: Checkpoint) -> None:
     """Probabilities of a stretch of 2,048 pieces at a time add up to that of the whole."""
     network, long = checkpoint.network, [5, 6, 7] * 700
-    (score,) = score_pairs(network, [[7, 8]], [long])
+    (score,) = totals(network, [[7, 8]], [long])
     with torch.no_grad():
         memory = network.encode(torch.tensor([[7, 8, EOS_ID]]), torch.tensor([3]))
         tgt_in = torch.tensor([[BOS_ID, *long]])
@@ -159,7 +167,7 @@ def test_a_line_longer_than_a_batch(checkpoint: Checkpoint) -> None:
 
 
 def test_no_pairs(checkpoint: Checkpoint) -> None:
-    assert score_pairs(checkpoint.network, [], []) == []
+    assert totals(checkpoint.network, [], []) == []
 
 
 # The command

@@ -16,6 +16,7 @@ from model.decoding.request import Finished, Request
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.text.segmentation import split_long
 from model.text.sentences import sentence_ends
+from model.translation.assemble import Translation
 from model.translator import WINDOW, Translator, windows
 
 TEXTS = [
@@ -170,9 +171,91 @@ def test_windows_are_read_one_at_a_time() -> None:
     assert list(parts) == [[2, 3], [4]]
 
 
+def test_one_text_has_one_translation(translator: Translator) -> None:
+    assert [translator.translate(text) for text in TEXTS] == translator.translate(TEXTS)
+
+
 def test_one_text_in_place_of_a_list_is_refused(translator: Translator) -> None:
-    with pytest.raises(RequestError, match=r"Use \[text\]"):
-        translator.translate("der Hund")
+    for call in (translator.search, translator.mbr):
+        with pytest.raises(RequestError, match=r"Use \[text\]"):
+            call("der Hund")
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_stream_grows_into_the_translation(translator: Translator, beam_size: int) -> None:
+    options = SearchOptions(
+        beam_size=beam_size, n_best=beam_size, min_length=40, max_length_a=0, max_length_b=50
+    )
+    grown = 0
+    for text in TEXTS:
+        *prefixes, last = translator.stream(text, options)
+        assert [last] == translator.search([text], options)
+        assert isinstance(last, Translation)
+        before = ""
+        for prefix in prefixes:
+            assert isinstance(prefix, str)
+            assert prefix.startswith(before) and len(prefix) > len(before)
+            assert last.text.startswith(prefix)
+            before = prefix
+        grown += len(prefixes)
+    assert grown > 1
+
+
+def test_a_stream_that_is_closed_leaves_nothing_behind(translator: Translator) -> None:
+    expected = translator.translate(TEXTS)
+    stream = translator.stream(TEXTS[4] * 50)
+    assert isinstance(next(stream), str)
+    stream.close()
+    assert translator.translate(TEXTS) == expected
+
+
+def test_what_a_stream_cannot_translate_is_refused_by_the_call(translator: Translator) -> None:
+    with pytest.raises(RequestError, match="max_length_b: they allow 1024 pieces"):
+        translator.stream("der Hund", dataclasses.replace(translator.options, max_length_b=1000))
+    text: Any = None
+    with pytest.raises(RequestError, match=r"text\[0\]: .* but this is NoneType"):
+        translator.stream(text)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int8])
+def test_scores_are_those_of_the_search(checkpoint: Checkpoint, dtype: torch.dtype) -> None:
+    """Where the text of a translation is cut into the same pieces again; in fp32 always."""
+    options = SearchOptions(beam_size=64, n_best=64, max_length_a=0, max_length_b=1)
+    sources = [" der Hund läuft. ", "rot"]
+    found = [
+        (source, hypothesis)
+        for source, translation in zip(
+            sources, make_translator(checkpoint).search(sources, options), strict=True
+        )
+        for hypothesis in translation.hypotheses
+    ]
+    scores = make_translator(checkpoint, dtype).score(
+        [source for source, _ in found], [hypothesis.translation for _, hypothesis in found]
+    )
+    alike = [
+        (score, hypothesis)
+        for score, (_, hypothesis) in zip(scores, found, strict=True)
+        if score.pieces == hypothesis.pieces
+    ]
+    assert len(alike) > 3
+    for score, hypothesis in alike:
+        assert score.log_prob == pytest.approx(hypothesis.log_prob, abs=1e-4)
+        assert score.token_log_probs == pytest.approx(hypothesis.token_log_probs, abs=1e-4)
+
+
+def test_scores_keep_the_order_of_the_pairs(translator: Translator) -> None:
+    alone = [translator.score([text], ["the dog"])[0].log_prob for text in TEXTS]
+    together = [score.log_prob for score in translator.score(TEXTS, ["the dog"] * len(TEXTS))]
+    assert together == pytest.approx(alone, abs=1e-4)
+    assert len(set(alone)) > 3
+    assert translator.score([], []) == []
+
+
+def test_pairs_that_do_not_match_are_refused(translator: Translator) -> None:
+    with pytest.raises(RequestError, match="sources, targets: 2 and 1 were given"):
+        translator.score(["a", "b"], ["a"])
+    with pytest.raises(RequestError, match=r"targets: str was given, .* Use \[text\]"):
+        translator.score(["a"], "a")
 
 
 def test_what_is_no_text_is_refused(translator: Translator) -> None:

@@ -50,7 +50,7 @@ def test_scores_are_those_of_the_command(worker: Worker, checkpoint: Checkpoint)
         [tokenizer.encode(source.strip()) for source in SOURCES],
         [tokenizer.encode(target.strip()) for target in TARGETS],
     )
-    assert [each.log_prob for each in scored] == pytest.approx(expected, abs=1e-4)
+    assert [each.log_prob for each in scored] == pytest.approx(list(map(sum, expected)), abs=1e-4)
     for each, target in zip(scored, TARGETS, strict=True):
         assert "".join(each.pieces).replace("▁", " ").strip() == target.strip()
         assert len(each.token_log_probs) == len(each.pieces)

@@ -1,0 +1,42 @@
+"""Dragoman's public interface: the names in docs/library.md, which alone are kept stable."""
+
+import importlib.metadata
+
+from dragoman.hidden_model import what_hides_model
+
+# Before the imports below, which would run that other `model`.
+if _message := what_hides_model():
+    raise ImportError(_message, name="model")
+
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.decoding.options import SearchOptions
+from model.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DragomanError,
+    InputTooLong,
+    RequestError,
+)
+from model.translation.assemble import TextHypothesis, Translation
+from model.translation.pair_scores import PairScore
+from model.translator import Translator
+
+__version__ = importlib.metadata.version("dragoman")
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DragomanError",
+    "InputTooLong",
+    "PairScore",
+    "RequestError",
+    "SearchOptions",
+    "TextHypothesis",
+    "Translation",
+    "Translator",
+    "__version__",
+    "load_checkpoint",
+]
