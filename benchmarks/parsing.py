@@ -51,6 +51,8 @@ BODIES = [
     listed(filled("hallo ")),
     listed(filled("a ")),
     listed(filled("a\n")),
+    listed(filled("\n")),
+    listed("a" * 5_001 + " a" * 10_000),
     listed(filled("äöü ")),
     listed(filled("中文字\u3000")),
     listed(filled("a" * 9_999 + "\t")),

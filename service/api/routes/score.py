@@ -1,17 +1,25 @@
 """POST /v1/score."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
 
 from service.api.intake import Intake, while_connected
 from service.api.openapi import WORK, reads, responses
 from service.api.request_bodies import ScoreRequest
-from service.api.responses import ScoreResponse, json_response, pair_answers
+from service.api.responses import RoomHoldingResponse, ScoreResponse, pair_answers
 from service.engine.request_params import RequestParams
+from service.engine.scorer import Scored
+from service.engine.worker import Worker
 from service.observability.request_record import record_of
 from service.registry.model_registry import ModelRegistry
+
+FEW_PAIRS = 16
+"""Pairs whose scores are written as JSON on the event loop."""
 
 
 def score_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
@@ -28,7 +36,8 @@ def score_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
         arrived = time.monotonic()
         (key, client), record = intake.client(request), record_of(request.scope)
         with ExitStack() as stack:
-            body, reservation = await intake.body(request, ScoreRequest, client, stack)
+            room = stack.enter_context(ExitStack())
+            body, reservation = await intake.body(request, ScoreRequest, client, room)
             worker = stack.enter_context(registry.use(body.task, body.model))
             record.set_work(key, worker.name, [*body.sources, *body.targets])
             params = RequestParams(
@@ -40,11 +49,20 @@ def score_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
             )
             work = worker.score(body.sources, body.targets, params)
             found = await while_connected(request, work, params.deadline)
-        answer: ScoreResponse = {
-            "scores": pair_answers(found),
-            "model": worker.name,
-            "digest": worker.digest,
-        }
-        return json_response(answer)
+            if len(found) > FEW_PAIRS:
+                answer = await asyncio.to_thread(_json, found, worker)
+            else:
+                answer = _json(found, worker)
+            reservation.weigh(len(answer))
+            return RoomHoldingResponse(answer, room.pop_all())
 
     return router
+
+
+def _json(found: Sequence[Scored], worker: Worker) -> bytes:
+    answer: ScoreResponse = {
+        "scores": pair_answers(found),
+        "model": worker.name,
+        "digest": worker.digest,
+    }
+    return to_json(answer)
