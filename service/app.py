@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.metadata
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -73,13 +73,7 @@ def create_app(
     work_routers = [router(registry, intake) for router in WORK_ROUTERS]
     app.add_middleware(FastPath, routers=work_routers)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
-            expose_headers=["Retry-After", REQUEST_ID],
-        )
+        _allow_origins(app, settings.cors_origins)
     if hosts is not None:
         app.add_middleware(HostCheck, names=hosts)
     # Added last, so it is the outermost.
@@ -96,3 +90,14 @@ def create_app(
     describe(app, settings.max_body_bytes, keys_needed=keys.needed)
     app.state.admission = admission  # for programs that embed the application
     return app
+
+
+def _allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let pages of these origins call the application from a browser."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+        expose_headers=["Retry-After", REQUEST_ID],
+    )

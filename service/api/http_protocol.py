@@ -42,9 +42,9 @@ that is still sending would lose the answer if the connection were closed at onc
 LINGER_BYTES = 16_777_216
 """The most input that is discarded so."""
 
-MALFORMED = Kind(400, "malformed_request", "This is not HTTP/1.1. The connection is closed.")
+MALFORMED = Kind(400, "malformed_request", "This is not HTTP/1.1. Send a request of that form.")
 HEAD_TOO_SLOW = Kind(
-    408, "request_timeout", f"The head of the request was not complete after {HEAD_S:g} seconds."
+    408, "request_timeout", f"The head was not complete after {HEAD_S:g} seconds. Send it at once."
 )
 TOO_MANY_PIPELINED = Kind(
     429,
@@ -54,7 +54,7 @@ TOO_MANY_PIPELINED = Kind(
 HEAD_TOO_LARGE = Kind(
     431,
     "headers_too_large",
-    f"The head of a request has at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers.",
+    f"A head may have {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers. Send less than that.",
 )
 UNREAD = Kind(499, "answer_not_read", "The client did not read its answer.")
 TOO_MANY_CONNECTIONS = Kind(

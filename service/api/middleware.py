@@ -136,15 +136,14 @@ class _Exchange:
         uvicorn waits for a client that does not read before it writes, not while it does: written
         in one piece, a long answer would be in the write buffer whole, for as long as that takes.
         """
-        body = memoryview(message.get("body", b""))
-        while len(body) > SLICE:
-            await self._send(
-                {"type": "http.response.body", "body": bytes(body[:SLICE]), "more_body": True}
-            )
-            body = body[SLICE:]
-        return (
-            {**message, "body": bytes(body)} if len(message.get("body", b"")) > SLICE else message
-        )
+        body: bytes = message.get("body", b"")
+        if len(body) <= SLICE:
+            return message
+        last = (len(body) - 1) // SLICE * SLICE
+        for begin in range(0, last, SLICE):
+            part = body[begin : begin + SLICE]
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        return {**message, "body": body[last:]}
 
 
 def route_of(scope: Scope) -> str:

@@ -106,21 +106,20 @@ class Worker:
         check_room(self.options, self.limit, self._max_length)
         self._phrases.check(self.options)
         check_languages(self.options, self.profile)
-        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer)
         self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
-        rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
+        make_engine = _maker(
+            self._network,
+            max_source=self.limit,
+            max_length=self._max_length,
+            continues=self._phrases.spelling.continues,
+            shortlist=shortlist,
+        )
         self._engine_loop = EngineLoop(
-            _maker(
-                self._network,
-                max_source=self.limit,
-                max_length=self._max_length,
-                continues=self._phrases.spelling.continues,
-                shortlist=shortlist,
-            ),
+            make_engine,
             checkpoint.tokenizer,
             self._preprocessor,
-            scorer,
-            rows,
+            Scorer(checkpoint.network, device, checkpoint.tokenizer),
+            max_rows or ROWS.get(device.type, ROWS["cpu"]),
             (metrics or Metrics()).engine(name),
         )
         self._notifier = LoopNotifier()

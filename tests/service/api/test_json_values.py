@@ -8,7 +8,14 @@ from pydantic import ValidationError
 
 from model.errors import RequestError
 from service.api.json_values import MAX_VALUES, SLICE, check_values
-from service.api.request_bodies import MAX_WORD, TranslateRequest
+from service.api.request_bodies import (
+    MAX_PHRASES,
+    MAX_TEXTS,
+    MAX_WORD,
+    Options,
+    TranslateRequest,
+)
+from service.engine.request_params import DETAILS
 
 
 def values(body: bytes) -> bool:
@@ -38,6 +45,24 @@ def test_more_values_than_are_allowed(part: str) -> None:
     for count, fits in ((MAX_VALUES // 2 - 10, True), (MAX_VALUES, False)):
         body = part * count + '"' + "x" * SLICE + '"'
         assert values(body.encode()) == fits
+
+
+def test_the_largest_requests_are_let_through() -> None:
+    """As many texts, phrases and options as the schemas allow."""
+    phrases = {name: ["ab"] * MAX_PHRASES for name in ("constraints", "avoid")}
+    numbers = {name: 1 for name, field in Options.model_fields.items() if name not in phrases}
+    texts = ["x" * 300] * MAX_TEXTS
+    translate = {
+        "text": texts,
+        "options": phrases | numbers,
+        "return": list(DETAILS),
+        **dict.fromkeys(("model", "source", "target"), "de"),
+        **dict.fromkeys(("deadline_ms", "priority", "stream"), 1),
+    }
+    for body in (translate, {"source": texts, "target": texts, "task": "translate"}):
+        content = json.dumps(body).encode()
+        assert len(content) > SLICE
+        assert values(content)
 
 
 @pytest.mark.parametrize("begin", [0, 1, 4_999, 5_000, 7_777])
