@@ -47,7 +47,7 @@ def serve(name: str, port: int) -> None:
     """Serve with a protocol until the process is ended."""
     ours = partial(
         HTTPProtocol,
-        open_connections=Connections(512, TrustedProxies(())),
+        open_connections=Connections(2_048, TrustedProxies(())),
         refusals=Refusals(Metrics()),
     )
     protocol: object = ours if name == "ours" else name

@@ -124,15 +124,14 @@ class Server(uvicorn.Server):
             ready: called when the models are warm and the server accepts requests.
 
         Raises:
-            ConfigError: a trusted proxy is neither an address nor a network, or the process may not
-                open as many files as it may have connections.
+            ConfigError: a trusted proxy is neither an address nor a network.
         """
         self._in_flight = InFlight(app)
-        allow_descriptors(settings.max_connections)
+        max_connections = allow_descriptors(settings.max_connections)
         proxies = TrustedProxies(settings.trusted_proxies)
         protocol = partial(
             HTTPProtocol,
-            open_connections=Connections(settings.max_connections, proxies),
+            open_connections=Connections(max_connections, proxies),
             refusals=Refusals(registry.metrics),
         )
         config = uvicorn.Config(

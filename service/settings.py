@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     """Maximum number of requests accepted and not yet answered, of short and of long ones each."""
     max_queued_pieces: Positive = 1_000_000
     """Maximum number of source pieces in those requests; until they are known, bytes count."""
-    max_connections: Positive = 512
+    max_connections: Positive = 2048
     """Maximum number of open connections; one address may hold half of them."""
     trusted_proxies: Names = ()
     """Comma-separated addresses or networks of proxies whose `X-Forwarded-For` names the client."""

@@ -1,35 +1,40 @@
 """Connections: how many may be open at a time, in total and from one address."""
 
+import logging
 import sys
 from typing import Protocol
 
-from model.errors import ConfigError
 from service.limits.clients import TrustedProxies, client_address
+
+log = logging.getLogger(__name__)
 
 OTHER_FILES = 128
 """Descriptors that a server needs in addition to those of its connections."""
 
 
-def allow_descriptors(max_connections: int) -> None:
+def allow_descriptors(max_connections: int) -> int:
     """Let the process open as many files as it may have connections, and its own.
 
-    Raises:
-        ConfigError: the hard limit of the process is too low.
+    Returns:
+        `max_connections`, or how many there can be if the hard limit of the process is too low.
     """
     if sys.platform == "win32":
-        return
+        return max_connections
     import resource
 
     needed = max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
+        return max_connections
     if resource.RLIM_INFINITY != hard < needed:
-        raise ConfigError(
-            f"max_connections: {max_connections}, but this process may open {hard} files. Use at "
-            f"most {max(hard - OTHER_FILES, 1)}, or raise the limit (ulimit -Hn {needed})."
+        log.warning(
+            "this process may open %d files: at most %d connections instead of %d. Raise the limit "
+            "(ulimit -Hn %d), or lower DRAGOMAN_MAX_CONNECTIONS.",
+            *(hard, max(hard - OTHER_FILES, 1), max_connections, needed),
         )
+        needed = hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return max(needed - OTHER_FILES, 1)
 
 
 class Connection(Protocol):

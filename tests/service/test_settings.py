@@ -165,3 +165,10 @@ def _shown(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return f"{default:,}" if isinstance(default, int) and default > 9999 else str(default)
+
+
+def test_connections_do_not_limit_what_requests_may() -> None:
+    """Clients with keys of their own may share an address, and are told 429 there, not 503."""
+    settings = Settings()
+    accepted = 2 * settings.max_requests  # short and long ones
+    assert settings.max_connections // 2 >= 2 * accepted
