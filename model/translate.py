@@ -31,6 +31,7 @@ from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.translate_parser import NAME, translate_parser
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
+from model.io.compression import open_binary
 from model.io.lines import atomic_output, decode_line
 from model.io.progress import line_progress
 from model.jobs.columns import parse_columns, with_columns
@@ -198,9 +199,7 @@ def _translate_stream(
         return decode_line(first[0].raws[0] if first else b"")
 
     form = _form(arguments, form_name, translator, first_line)
-    total = None
-    if not any(map(is_stream, inputs)):
-        total = sum(count_records(Path(name), form_name) for name in inputs)
+    total = _total(inputs, form_name)
     number, truncations = 1, Truncations()
     with (
         open_output(arguments.output) as output,
@@ -275,6 +274,20 @@ def _translate_file(arguments: argparse.Namespace, form_name: FormatName) -> int
         say=_say,
     )
     return OK
+
+
+def _total(inputs: Sequence[str], form: FormatName) -> int | None:
+    """Count the records of all inputs; None if one is a stream.
+
+    Raises:
+        DataError: a file cannot be read, which is said before work is done for another.
+    """
+    files = [Path(name) for name in inputs if not is_stream(name)]
+    if len(files) == len(inputs):
+        return sum(count_records(file, form) for file in files)
+    for file in files:
+        open_binary(file).close()
+    return None
 
 
 def _manifest(

@@ -182,14 +182,14 @@ def signalled(command: str, number: signal.Signals, moment: int, modules: int) -
     arguments[1:1] = ["-X", "importtime"]
     with subprocess.Popen(
         arguments,
-        stdin=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as process:
         assert process.stderr is not None
-        messages, seen = [], -1  # imports within `start`
+        messages, seen, sent = [], -1, False  # imports within `start`
         for message in process.stderr:
             if seen >= 0 or message.endswith(".commands\n"):
                 seen += 1
@@ -197,6 +197,8 @@ def signalled(command: str, number: signal.Signals, moment: int, modules: int) -
                 messages.append(message)
             if seen == 1 + (modules - 1) * moment // MOMENTS:
                 os.killpg(process.pid, number)
+                sent = True
+        assert sent
         return process.wait(timeout=PATIENCE_S), "".join(messages)
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,9 @@ run: {max_steps: 1}
 optimizer: {warmup_steps: 1}
 """
 
+REASON = r": (the same file as|the folder of|within|exists)"
+"""How a message begins to say why a file would be lost."""
+
 
 @pytest.fixture
 def here(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -182,6 +186,7 @@ def test_nothing_is_overwritten(
     assert status == 2
     message = capsys.readouterr().err.splitlines()
     assert len(message) == 1 and ": error: " in message[0]
+    assert re.search(REASON, message[0])
 
 
 @pytest.mark.parametrize(
@@ -216,6 +221,7 @@ def test_what_the_shell_has_redirected(line: str, here: Path) -> None:
     assert contents(here) == before
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert re.search(REASON, done.stderr)
 
 
 def test_one_device_may_be_read_and_written(here: Path, tiny_checkpoint: Path) -> None:

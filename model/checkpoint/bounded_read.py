@@ -26,8 +26,8 @@ def read_bounded(path: Path, most: int) -> bytes:
     """
     try:
         # Opening a FIFO would otherwise wait for somebody to write into it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise CheckpointError(f"{path}: not a regular file. Copy the checkpoint again.")
@@ -36,18 +36,23 @@ def read_bounded(path: Path, most: int) -> bytes:
                     f"{path}: {status.st_size:,} bytes, but at most {most:,} are read. Use files "
                     "of one checkpoint, as Dragoman wrote them."
                 )
-            return file.read(status.st_size)
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(status.st_size)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: missing. Copy the whole checkpoint again.") from error
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}.") from error
+        raise CheckpointError(
+            f"{path}: cannot be read: {error.strerror}. Make it readable, or copy it again."
+        ) from error
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:
     """Parse the JSON object that `path` holds.
 
     Raises:
-        CheckpointError: it is none, has a key twice or is nested too deeply.
+        CheckpointError: it is not an object, repeats a key or is nested too deeply.
     """
     try:
         value = json.loads(content, object_pairs_hook=_without_repetition)

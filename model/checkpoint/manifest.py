@@ -52,7 +52,7 @@ def read_manifest(directory: Path) -> Manifest:
     """Read the manifest of a checkpoint directory.
 
     Raises:
-        CheckpointError: it is missing, damaged or too new, or says what no checkpoint says.
+        CheckpointError: it is missing, damaged or too new, or has a value that no checkpoint has.
     """
     path = directory / MANIFEST
     values = parse_json(read_bounded(path, JSON_BYTES), path)
@@ -70,8 +70,8 @@ def read_manifest(directory: Path) -> Manifest:
     for key, is_right in (("step", _is_step), ("dragoman", _is_version), ("files", _are_files)):
         if not is_right(values.get(key)):
             raise CheckpointError(
-                f"{path}: {key}: {shortened(repr(values.get(key)), 100)} is not what a checkpoint "
-                "says there. Get it from where it was made."
+                f"{path}: {key}: {shortened(repr(values.get(key)), 100)} is not allowed. Copy "
+                "the checkpoint again, from where it was made."
             )
     return Manifest(
         format=number,

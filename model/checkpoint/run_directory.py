@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from model.errors import CheckpointError
+from model.io.lines import sync_directory
 
 Link = Literal["best", "last"]
 LINKS: tuple[Link, ...] = ("best", "last")
@@ -43,7 +44,7 @@ def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
         _sweep(checkpoints)
         _write(temporary, files)
         directory = temporary.rename(checkpoints / _free_name(checkpoints, step))
-        _sync(checkpoints)
+        sync_directory(checkpoints)
     except OSError as error:
         raise CheckpointError(
             f"{run}: cannot save step {step}: {error.strerror}. Earlier checkpoints are intact. "
@@ -68,7 +69,7 @@ def publish_as(directory: Path, files: Mapping[str, bytes]) -> None:
         directory.parent.mkdir(parents=True, exist_ok=True)
         _write(temporary, files)
         temporary.rename(directory)
-        _sync(directory.parent)
+        sync_directory(directory.parent)
     except OSError as error:
         raise CheckpointError(
             f"{directory}: cannot be written: {error.strerror}. Make room or choose another place."
@@ -94,7 +95,7 @@ def point(run: Path, link: Link, step_dir: Path) -> None:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(Path("checkpoints", step_dir.name))
         temporary.replace(run / link)
-        _sync(run)
+        sync_directory(run)
     except OSError as error:
         raise CheckpointError(
             f"{run / link}: cannot be pointed to {step_dir.name}: {error.strerror}. "
@@ -273,12 +274,4 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
     for folder in {(directory / name).parent for name in files} | {directory}:
-        _sync(folder)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(folder)

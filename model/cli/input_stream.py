@@ -38,7 +38,7 @@ def stream_windows(names: Sequence[str], size: int) -> Iterator[StreamWindow]:
 
 
 def is_stream(name: str) -> bool:
-    """Whether a file can be read or written only once, as pipes and devices."""
+    """Whether a file can be read or written only once, as pipes and devices can."""
     path = Path(name)
     return name == STREAM or (path.exists() and not path.is_file() and not path.is_dir())
 

@@ -21,7 +21,7 @@ MAX_CANDIDATES = 1000
 """The most translations of a source piece."""
 
 MISREAD = (safetensors.SafetensorError, KeyError, RuntimeError, ValueError, TypeError)
-"""What reading safetensors of foreign making raises besides its own error: number formats and sizes
+"""What reading safetensors written by others raises besides its own error: number formats and sizes
 that the file may have, but NumPy or torch do not know."""
 
 

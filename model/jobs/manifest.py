@@ -46,6 +46,10 @@ class Manifest:
     """Kind of device, cpu or cuda: another shard may use another GPU."""
     threads: int
 
+    def __post_init__(self) -> None:
+        if min(self.threads, self.part_records) < 1 or self.records < 0:
+            raise ConfigError("threads, part_records or records are too small")
+
     @property
     def parts(self) -> int:
         """The number of parts of the job."""
@@ -82,15 +86,13 @@ def load_manifest(path: Path) -> Manifest | None:
         DataError: it is damaged, or another version of Dragoman wrote it.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        values = json.loads(content)
+        values = json.loads(path.read_bytes())
         if not isinstance(values, dict):
             raise ValueError("not an object")
         return from_dict(Manifest, values)
-    except (ValueError, RecursionError, ConfigError) as error:
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
         raise DataError(
             f"{path}: cannot be used ({error}). Go on with the version of Dragoman that wrote it, "
             f"or remove {path.parent} to begin anew."

@@ -12,7 +12,7 @@ from model.network.seq2seq import Seq2Seq
 
 
 class _WithoutRandomNumbers(TorchFunctionMode):
-    """Draws none: tensors without content need none, and to torch they are a second of imports."""
+    """Skips random initialisation: meta tensors have no values, and it imports for a second."""
 
     def __torch_function__(
         self,

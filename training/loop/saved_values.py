@@ -5,7 +5,7 @@ A run may come from a stranger, and its numbers count loops and index data.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,11 @@ class MonitorValues:
         _check_number("trainer.guard.in_vain", self.in_vain, MOST_ROLLBACKS)
 
 
+def _no_monitor() -> MonitorValues:
+    """Stand for the state that older checkpoints lack; none may have null in its place."""
+    return MonitorValues(good=(), bad=0, rollbacks=0, learning_rate=0.0)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainerValues:
     """The values of `Trainer.state`."""
@@ -44,7 +49,7 @@ class TrainerValues:
     steps: int
     position: tuple[int, ...]
     skipped: int
-    guard: MonitorValues | None = None
+    guard: MonitorValues = field(default_factory=_no_monitor)
 
     def __post_init__(self) -> None:
         _check_number("trainer.steps", self.steps, MOST)
@@ -60,8 +65,8 @@ class SavedValues:
     """All values of a training state; older checkpoints lack those that have a default."""
 
     trainer: TrainerValues
-    best_score: float | None = None
-    without_better: int = 0
+    best_score: float | None
+    without_better: int
     data_digest: str = ""
     dev_digest: str = ""
     teacher_digest: str = ""
@@ -75,7 +80,7 @@ def load_values(path: Path) -> dict[str, Any]:
     """Load the values of the training state of a checkpoint, or of a run's last one.
 
     Raises:
-        CheckpointError: there is none, or it is damaged; or a value is none that training saves.
+        CheckpointError: there is none, it is damaged, or a value is one that training never saves.
     """
     values = load_training_meta(path)
     check_values(values, path)
@@ -86,12 +91,14 @@ def check_values(values: Mapping[str, Any], path: Path) -> None:
     """Check the values of the training state that was loaded from `path`.
 
     Raises:
-        CheckpointError: one is none that training saves.
+        CheckpointError: a value is one that training never saves.
     """
     try:
         from_dict(SavedValues, values)
     except ConfigError as error:
-        raise CheckpointError(f"{path}: training_state/state.json: {error}") from error
+        raise CheckpointError(
+            f"{path}: training_state/state.json: {error} Go on from another checkpoint."
+        ) from error
 
 
 def _check_number(name: str, value: int, most: int) -> None:

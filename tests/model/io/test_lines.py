@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from model.errors import DataError
@@ -36,6 +36,7 @@ def test_lines_come_back(lines: list[str], ending: str, marked: bool, ended: boo
         data += ending
     elif lines and lines[-1] == "":
         expected.pop()  # nothing after the last ending is no line
+    assume(data.count("\0") < 2)  # what has more may be taken for UTF-16, see test_charset.py
     assert lines_of(data.encode()) == expected
 
 

@@ -45,7 +45,7 @@ def save(running: Trainer, run: Path, tokenizer: Tokenizer, *links: Link) -> dic
         search=running.config.search,
         card="",
         training_state=tensors,
-        training_meta={"trainer": values},
+        training_meta={"trainer": values, "best_score": None, "without_better": 0},
     )
     for link in links:
         point(run, link, directory)

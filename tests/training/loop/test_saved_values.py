@@ -62,6 +62,8 @@ ATTACKS: dict[str, Attack] = {
     **{f"tensors: {w}": partial(becomes, file=TENSORS, make=make) for w, make in NO_FILE.items()},
     "values: trainer null": says(trainer=None),
     "values: trainer absent": says(trainer=...),
+    "values: trainer guard null": trainer_says(guard=None),
+    "values: without_better absent": says(without_better=...),
     "values: without_better text": says(without_better="1"),
     "values: without_better 10^400": says(without_better=10**400),
     "values: best_score text": says(best_score="1"),
