@@ -177,6 +177,10 @@ class ModelConfig:
     """More than one only with `general`: the heads divide the decoder and encoder widths."""
     input_feeding: bool = True
     """Feed the attentional vector back into the first layer (Luong 2015, 3.3)."""
+    copy: bool = False
+    """Mix the output with the attention over the source's pieces (See et al. 2017, eq. 9)."""
+    coverage: bool = False
+    """Let the attention read the sum of its past weights (See et al. 2017, eq. 10 and 11)."""
     tie_embeddings: bool = True
     """One matrix for source, target and output embeddings; three matrices if false."""
     dropout: float = 0.3

@@ -39,6 +39,7 @@ WIRINGS = (
     replace(TINY, attention="dot"),
     replace(TINY, attention="additive"),
     replace(TINY, attention_heads=2),
+    replace(TINY, copy=True, coverage=True),
 )
 SEARCHES = (
     SearchOptions(beam_size=1),

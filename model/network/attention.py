@@ -2,6 +2,10 @@
 
 `general`: q W h (Luong 2015, eq. 8), in heads and scaled as in Vaswani et al. 2017, eq. 1;
 `dot`: q h (Luong 2015, eq. 8); `additive`: v tanh(W q + U h) (Bahdanau 2015, A.1.2).
+
+With `coverage`, w c is added to every score, where c is the sum of the past weights of the position
+(See et al. 2017, eq. 10) and w a learned number. In eq. 11 it stands within the tanh; outside, it
+serves all kinds of score alike.
 """
 
 # Shapes: N sentences, Q queries per sentence (T in training, K hypotheses in search), S source
@@ -33,6 +37,7 @@ class Attention(nn.Module):
         if self.kind != "dot":
             self.key = nn.Linear(config.encoder_size, size, bias=False)
             nn.init.xavier_uniform_(self.key.weight)
+        self.coverage = nn.Parameter(torch.zeros(1)) if config.coverage else None
         if self.kind == "additive":
             self.query = nn.Linear(size, size)
             self.energy = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
@@ -43,8 +48,12 @@ class Attention(nn.Module):
         """Keys (N, S, A) for encoder outputs (N, S, H)."""
         return values if self.kind == "dot" else torch.as_tensor(self.key(values))
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, query: Tensor, memory: Memory, attended: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Context (N, Q, H) and weights (N, Q, S), the mean over the heads, for query (N, Q, D).
+
+        `attended` (N, Q, S), the sums of the past weights, is needed with coverage.
 
         The softmax is at least in fp32. Weights of padding are exactly 0. Queries are filled up
         as in `linear`, without gradients: the bits of one must not depend on N or on padding.
@@ -54,10 +63,15 @@ class Attention(nn.Module):
         if on_cpu and count == 1 and not torch.is_grad_enabled() and torch.get_num_threads() > 1:
             # Threads divide a single product in another way than several products.
             query, memory = query.expand(2, -1, -1), Memory(*(x[[0, 0]] for x in memory))
+            attended = None if attended is None else attended.expand(2, -1, -1)
         if not torch.is_grad_enabled():
             query = F.pad(query, (0, 0, 0, self._filled(queries, query.dtype) - queries))
         scores = self._scores(query, memory.keys)  # (N, G, Q, S)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if self.coverage is not None:
+            assert attended is not None, "with coverage, attention needs its past"
+            attended = F.pad(attended, (0, 0, 0, query.shape[1] - queries))
+            scores = scores + (self.coverage * attended).unsqueeze(1)
         scores = scores.masked_fill(~memory.mask[:, None, None, :], -math.inf)
         weights = scores.softmax(dim=-1)
         context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)

@@ -30,9 +30,7 @@ class DecoderState(NamedTuple):
     hidden: Tensor  # (R, L, D)
     cell: Tensor  # (R, L, D), at least fp32; (R, L, 0) if the cells have none
     attentional: Tensor  # (R, D) with input feeding, else (R, 0)
-    coverage: (
-        Tensor  # (R, S) sum of the past attention weights where a network reads it, else (R, 0)
-    )
+    coverage: Tensor  # (R, S) sum of the past attention weights with `coverage`, else (R, 0)
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The states of `rows` (R',), in that order, possibly repeated."""
@@ -47,6 +45,11 @@ def mean_values(memory: Memory) -> Tensor:
     return (total / mask.sum(dim=1)).to(memory.values.dtype)
 
 
+def with_weights(coverage: Tensor, weights: Tensor) -> Tensor:
+    """`coverage` (R, S) after a step with `weights` (N, K, S); (R, 0) if nothing reads it."""
+    return coverage + weights.flatten(0, 1) if coverage.shape[1] else coverage
+
+
 class Decoder(nn.Module):
     """Maps embedded target pieces to features for the output layer, which predicts the next."""
 
@@ -54,6 +57,7 @@ class Decoder(nn.Module):
         super().__init__()
         size, context = config.decoder_size, config.encoder_size
         self.input_feeding = config.input_feeding
+        self.coverage = config.coverage
         self.kind = config.cell
         first = config.embedding_size + (size if self.input_feeding else 0)
         upper = size + (0 if self.input_feeding else context)
@@ -90,7 +94,9 @@ class Decoder(nn.Module):
             hidden=hidden,
             cell=cell.to(wide) if self.kind == "lstm" else cell[..., :0],
             attentional=hidden.new_zeros(len(hidden), width if self.input_feeding else 0),
-            coverage=hidden.new_zeros(len(hidden), 0),
+            coverage=mean.new_zeros(
+                len(hidden), memory.src.shape[1] if self.coverage else 0, dtype=wide
+            ),
         )
 
     def step(
@@ -122,8 +128,9 @@ class Decoder(nn.Module):
         top, cell = self.layers[0].step(x, state.hidden[:, 0], state.cell[:, 0])
         hidden, cells = [top], [cell]
         context: Tensor | None = None
+        attended = state.coverage[:rows].view(sentences, queries, state.coverage.shape[1])
         if not self.input_feeding:
-            context, weights = self._attend(top, memory, sentences, queries)
+            context, weights = self._attend(top, memory, attended)
         for number, layer in enumerate(self.layers[1:], start=1):
             below = top if context is None else torch.cat([top, context], dim=-1)
             output, cell = layer.step(
@@ -135,7 +142,7 @@ class Decoder(nn.Module):
             cells.append(cell)
             top = top + output
         if context is None:
-            context, weights = self._attend(top, memory, sentences, queries)
+            context, weights = self._attend(top, memory, attended)
         combined = torch.cat([top, context], dim=-1)
         vector = linear(combined, self.combine.weight, self.combine.bias).tanh()
         vector = self._dropped(vector, len(self.layers) - 1, masks)
@@ -143,7 +150,7 @@ class Decoder(nn.Module):
             hidden=torch.stack(hidden, dim=1)[:rows],
             cell=torch.stack(cells, dim=1)[:rows],
             attentional=(vector if self.input_feeding else state.attentional)[:rows],
-            coverage=state.coverage[:rows],
+            coverage=with_weights(state.coverage[:rows], weights),
         )
         features = self._features(vector)[:rows]
         return state, features.reshape(sentences, queries, -1), weights
@@ -158,7 +165,7 @@ class Decoder(nn.Module):
         if self.input_feeding:
             return self._unroll_by_steps(embedded, state, memory)
         top = self.layers[0].sequence(embedded, state.hidden[:, 0], state.cell[:, 0])
-        context, weights = self.attention(top, memory)
+        context, weights = self._attend_in_order(top, memory, state.coverage)
         for number, layer in enumerate(self.layers[1:], start=1):
             below = self.dropout(torch.cat([top, context], dim=-1))
             top = top + layer.sequence(below, state.hidden[:, number], state.cell[:, number])
@@ -182,12 +189,34 @@ class Decoder(nn.Module):
     def _dropped(self, x: Tensor, number: int, masks: Sequence[Tensor] | None) -> Tensor:
         return self.dropout(x) if masks is None else x * masks[number].to(x.dtype)
 
-    def _attend(
-        self, query: Tensor, memory: Memory, sentences: int, queries: int
+    def _attend_in_order(
+        self, query: Tensor, memory: Memory, attended: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Context (R, H) and weights (N, K, S) for queries (R, D), which may be filled up."""
+        """Context (N, T, H) and weights (N, T, S) for queries (N, T, D) of one hypothesis each.
+
+        With coverage one after another, starting from `attended` (N, S), else all at once.
+        """
+        if not self.coverage:
+            context, weights = self.attention(query, memory)
+            return context, weights
+        contexts, all_weights = [], []
+        for one in torch.split(query, 1, dim=1):
+            context, weights = self.attention(one, memory, attended.unsqueeze(1))
+            attended = attended + weights.squeeze(1)
+            contexts.append(context)
+            all_weights.append(weights)
+        return torch.cat(contexts, dim=1), torch.cat(all_weights, dim=1)
+
+    def _attend(self, query: Tensor, memory: Memory, attended: Tensor) -> tuple[Tensor, Tensor]:
+        """Context (R, H) and weights (N, K, S) for queries (R, D), which may be filled up.
+
+        `attended` is (N, K, S) with coverage, else (N, K, 0).
+        """
+        sentences, queries, _ = attended.shape
         rows = sentences * queries
-        context, weights = self.attention(query[:rows].view(sentences, queries, -1), memory)
+        context, weights = self.attention(
+            query[:rows].view(sentences, queries, -1), memory, attended
+        )
         context = context.flatten(0, 1)
         return F.pad(context, (0, 0, 0, len(query) - rows)), weights
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from model.config import ModelConfig
 from model.network.cells import linear
+from model.network.copying import gate_logits, with_copies
 from model.network.decoder import Decoder, DecoderState
 from model.network.dropout import Dropout
 from model.network.encoder import Encoder
@@ -42,6 +43,11 @@ class Seq2Seq(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.embedding_dropout = Dropout(config.embedding_dropout)
+        self.copy_gate: nn.Linear | None = None
+        if config.copy:
+            self.copy_gate = nn.Linear(features, 1)
+            nn.init.normal_(self.copy_gate.weight, std=features**-0.5)
+            nn.init.zeros_(self.copy_gate.bias)
 
     @property
     def device(self) -> torch.device:
@@ -72,10 +78,14 @@ class Seq2Seq(nn.Module):
     def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
         """Logits (N, K, V) for features (N, K, F): log-probabilities up to a constant per row.
 
-        `weights` and `memory` are for networks that copy from the source; this one does not.
+        `weights` (N, K, S) and `memory` are read with `copy`: see `model.network.copying`.
         """
         rows = linear(features.flatten(0, 1), self.output.weight, self.output.bias)
-        return rows.view(*features.shape[:2], -1)
+        logits = rows.view(*features.shape[:2], -1)
+        if self.copy_gate is None:
+            return logits
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return with_copies(wide, gate_logits(features, self.copy_gate), weights, memory.src)
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
         return torch.as_tensor(self.embedding_dropout(embedding(ids) * self.input_scale))

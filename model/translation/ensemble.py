@@ -67,7 +67,7 @@ class Ensemble(Seq2Seq):
     def step(
         self, token: Tensor, state: DecoderState, memory: Memory
     ) -> tuple[DecoderState, Tensor, Tensor]:
-        """Next state, features of all members (N, K, sum of F), mean weights (N, K, S)."""
+        """Next state, features of all members (N, K, ...), mean weights (N, K, S)."""
         steps = [
             member.step(token, own_state, own_memory)
             for member, own_state, own_memory in zip(
@@ -75,10 +75,10 @@ class Ensemble(Seq2Seq):
             )
         ]
         states, features, weights = zip(*steps, strict=True)
-        return _packed(states), torch.cat(features, dim=2), _mean(weights)
+        return _packed(states), self._features(features, weights), _mean(weights)
 
     def unroll(self, tgt_in: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Features (N, T, sum of F) and mean weights (N, T, S) under teacher forcing."""
+        """Features (N, T, ...) and mean weights (N, T, S) under teacher forcing."""
         pairs = [
             member.unroll(tgt_in, own_state, own_memory)
             for member, own_state, own_memory in zip(
@@ -86,17 +86,27 @@ class Ensemble(Seq2Seq):
             )
         ]
         features, weights = zip(*pairs, strict=True)
-        return torch.cat(features, dim=2), _mean(weights)
+        return self._features(features, weights), _mean(weights)
 
     def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
         """The mean (N, K, V) fp32 of the members' log-probabilities, not normalised."""
-        widths = [member.output.in_features for member in self.members]
-        parts = [part.contiguous() for part in torch.split(features, widths, dim=2)]
-        scores = [
-            member.log_scores(part, weights, own).float().log_softmax(dim=2)
-            for member, part, own in zip(self.members, parts, self._memories(memory), strict=True)
-        ]
+        length = weights.shape[2]
+        scores = []
+        for member, own in zip(self.members, self._memories(memory), strict=True):
+            width = member.output.in_features
+            part, features = features[:, :, :width].contiguous(), features[:, :, width:]
+            attention = weights
+            if member.config.copy:  # it copies by its own attention
+                attention, features = features[:, :, :length], features[:, :, length:]
+            scores.append(member.log_scores(part, attention, own).float().log_softmax(dim=2))
         return _mean(scores)
+
+    def _features(self, features: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+        """The features (N, K, F) of all members, each followed by its weights if it copies."""
+        parts: list[Tensor] = []
+        for member, own, attention in zip(self.members, features, weights, strict=True):
+            parts += [own, attention.to(own.dtype)] if member.config.copy else [own]
+        return torch.cat(parts, dim=2)
 
     def _memories(self, memory: Memory) -> list[Memory]:
         """The memory of each member."""
@@ -111,10 +121,12 @@ class Ensemble(Seq2Seq):
 
     def _states(self, state: DecoderState) -> list[DecoderState]:
         configs = [member.config for member in self.members]
-        widths = [[_widths(config)[field] for config in configs] for field in range(4)]
-        fields = [torch.split(x, width, dim=1) for x, width in zip(state, widths, strict=True)]
+        widths = [[_widths(config)[field] for config in configs] for field in range(3)]
+        fields = [torch.split(x, width, dim=1) for x, width in zip(state[:3], widths, strict=True)]
+        coverages = iter(state.coverage.unbind(1))
         states = []
-        for config, hidden, cell, attentional, coverage in zip(configs, *fields, strict=True):
+        for config, hidden, cell, attentional in zip(configs, *fields, strict=True):
+            coverage = next(coverages) if config.coverage else hidden[:, :0].float()
             layers = (len(hidden), config.decoder_layers, -1)
             wide = cell.shape[1] // config.decoder_layers
             states.append(
@@ -178,16 +190,28 @@ def shortlist_of(checkpoints: Sequence[Checkpoint], wanted: bool) -> Shortlist |
 
 
 def _packed(states: Iterable[DecoderState]) -> DecoderState:
-    """One state with the fields (R, ...) of all `states`, flat and side by side."""
-    fields = zip(*states, strict=True)
-    return DecoderState(*(torch.cat([x.flatten(1) for x in field], dim=1) for field in fields))
+    """One state with the fields (R, ...) of all `states`, flat and side by side.
+
+    Coverage is (R, M, S), for the M members that read it.
+    """
+    *fields, coverages = zip(*states, strict=True)
+    read = [coverage for coverage in coverages if coverage.shape[1]]
+    hidden, cell, attentional = (
+        torch.cat([x.flatten(1) for x in field], dim=1) for field in fields
+    )
+    return DecoderState(
+        hidden=hidden,
+        cell=cell,
+        attentional=attentional,
+        coverage=torch.stack(read, dim=1) if read else coverages[0].unsqueeze(1)[:, :0],
+    )
 
 
-def _widths(config: ModelConfig) -> tuple[int, int, int, int]:
+def _widths(config: ModelConfig) -> tuple[int, int, int]:
     """The width of each flat field of a member's state."""
     size = config.decoder_layers * config.decoder_size
     cell = size if config.cell == "lstm" else 0
-    return size, cell, config.decoder_size if config.input_feeding else 0, 0
+    return size, cell, config.decoder_size if config.input_feeding else 0
 
 
 def _mean(parts: Sequence[Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ from model.decoding.native.network import NativeNetwork
 from model.decoding.native.product import Bytes, Floats, Int8Weights, Ints, multiply
 from model.decoding.native.vector import BLOCK
 from model.decoding.request import Request
+from model.text.tokenizer import EOS_ID
 
 FIRST_WIDTH = 512
 
@@ -90,7 +91,8 @@ class NativeShortlistOutput:
         self._output = network.output
         self._shortlist = shortlist
         self._slots = slots
-        self._widest = network.config.vocab_size
+        self._gate_column = network.config.vocab_size
+        self._copies = network.copies
         self._make(FIRST_WIDTH)
         row, x = np.zeros((1, 1), np.int32), np.zeros((1, network.features), np.uint8)
         self._list_logits = bound(list_logits, 0, 0, row, 0, x, self._lists, self._logits)
@@ -109,20 +111,23 @@ class NativeShortlistOutput:
         self._logits = np.zeros((0, width), np.float32)
 
     def admit(self, slot: int, request: Request) -> int:
-        """Give `slot` the list of a new sentence, including the pieces that it demands.
+        """Give `slot` the list of a new sentence, including the pieces that it demands or can copy.
 
         Returns:
-            The number of pieces in it.
+            The number of pieces in it. If the network copies, the column of its gate follows.
         """
         demanded = [*request.prefix, *(id for phrase in request.constraints for id in phrase)]
+        if self._copies:
+            demanded += [id for id in request.src if id >= EOS_ID]
         ids = self._shortlist.of(request.src)
         if demanded:
             ids = np.union1d(ids, np.array(demanded, dtype=np.int64))
-        blocks = -(-len(ids) // BLOCK)
+        blocks = -(-(len(ids) + self._copies) // BLOCK)
         if blocks * BLOCK > self.ids.shape[1]:
             self._widen(2 * blocks * BLOCK)
         filled = np.full(blocks * BLOCK, ids[-1])
         filled[: len(ids)] = ids
+        filled[len(ids) : len(ids) + self._copies] = self._gate_column  # the column of the gate
         lists, weights = self._lists, self._output.weights
         lists.blocks[slot] = blocks
         self.ids[slot, : len(filled)] = filled
@@ -134,6 +139,14 @@ class NativeShortlistOutput:
         ):
             held[slot, : len(filled)] = all_[filled]
         return len(ids)
+
+    def columns_of(self, slot: int, count: int, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the column of each of `pieces` (S,) in the list of `slot`, of `count` pieces.
+
+        It is -1 for UNK. All others are in the list.
+        """
+        held = self.ids[slot, :count]
+        return np.where(pieces < EOS_ID, -1, np.searchsorted(held, pieces))
 
     def move(self, source: int, target: int) -> None:
         """Move the list of slot `source` to slot `target`."""

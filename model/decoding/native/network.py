@@ -26,6 +26,7 @@ from model.decoding.native.attention import (
 )
 from model.decoding.native.cells import Gates, LayerState, Target, add_table
 from model.decoding.native.compiled import bound
+from model.decoding.native.coverage import add_coverage, follow_coverage
 from model.decoding.native.encoder import NativeEncoder
 from model.decoding.native.layer import Layer, Parts
 from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product
@@ -56,6 +57,8 @@ class NativeState:
     layers: list[LayerState]
     attentional: Bytes
     """(M, F) the features of the step, which input feeding reads."""
+    coverage: Floats
+    """(M, S) the sums of the past attention weights with coverage, else (M, 0)."""
 
 
 def has_int8(config: ModelConfig) -> bool:
@@ -117,6 +120,7 @@ class NativeNetwork:
             if attention.kind == "additive":
                 self._query = _product(attention.query, [(size, self._query_bound)])
                 self._energy = attention.energy.numpy()
+            self._coverage = None if attention.coverage is None else float(attention.coverage)
             self.key_width = config.encoder_size if self._keys is None else self._keys.outputs
             self.query_width = size if self._query is None else self._query.width
             self._bridge = _product(decoder.bridge, [context], 2.0)
@@ -126,6 +130,13 @@ class NativeNetwork:
             if decoder.narrow is not None:  # a linear layer in between is folded into the output
                 bias = bias + weight @ decoder.narrow.bias
                 weight = weight @ decoder.narrow.weight
+            self.copies = network.copy_gate is not None
+            if network.copy_gate is not None:  # one more column of the output
+                gate, gate_bias = network.copy_gate.weight.detach(), network.copy_gate.bias.detach()
+                if decoder.narrow is not None:
+                    gate_bias = gate_bias + gate @ decoder.narrow.bias
+                    gate = gate @ decoder.narrow.weight
+                weight, bias = torch.cat([weight, gate]), torch.cat([bias, gate_bias])
             self.output = Int8Product(weight.numpy(), bias.numpy())
             self.features = weight.shape[1]
         self._bind()
@@ -144,6 +155,9 @@ class NativeNetwork:
                 scores_by_sum, 1, query, step.sentence, memory, self._energy, scores
             )
         self._attend = bound(attend, 1, step, memory, 1.0, buffers.attention, scores)
+        if self._coverage is not None:
+            self._add_coverage = bound(add_coverage, 1, step, memory, 1.0, scores, scores)
+            self._follow_coverage = bound(follow_coverage, 1, step, memory, scores, scores, scores)
 
     @property
     def _query_bound(self) -> float:
@@ -186,11 +200,12 @@ class NativeNetwork:
         carry = {"lstm": cell, "gru": hidden, "rnn": cell[..., :0]}[self.config.cell]
         return narrow.reshape(hidden[:, 0].shape), carry[:, 0].astype(np.float32)
 
-    def state(self, rows: int) -> NativeState:
-        """Return a state of zeros for `rows` rows."""
+    def state(self, rows: int, source: int) -> NativeState:
+        """Return a state of zeros for `rows` rows and sources of up to `source` pieces with EOS."""
         return NativeState(
             [layer.state(rows) for layer in self.layers],
             np.full((rows, self.features), 128, np.uint8),
+            np.zeros((rows, 0 if self._coverage is None else source), np.float32),
         )
 
     def memory(self, slots: int, source: int) -> NativeMemory:
@@ -237,9 +252,9 @@ class NativeNetwork:
                     column += context.shape[1]
             self._layer(number, rows, step, column, old, new, buffers)
             if number == 0 and not feeding:
-                self._attention(rows, step, memory, weights, buffers)
+                self._attention(rows, step, old, new, memory, weights, buffers)
         if feeding:
-            self._attention(rows, step, memory, weights, buffers)
+            self._attention(rows, step, old, new, memory, weights, buffers)
         place_narrow(combined, 0, buffers.top, rows, STEPS / len(self.layers))
         self.combine(combined, rows, buffers.vector)
         place_tanh(new.attentional, buffers.vector, rows, float(STEPS))
@@ -276,6 +291,8 @@ class NativeNetwork:
         self,
         rows: int,
         step: StepRows,
+        old: NativeState,
+        new: NativeState,
         memory: NativeMemory,
         weights: Floats,
         buffers: Buffers,
@@ -289,7 +306,11 @@ class NativeNetwork:
             query = buffers.query
             self._query(buffers.below, rows, query)
             self._by_sum(rows, query, step.sentence, memory, self._energy, scores)
+        if self._coverage is not None:
+            self._add_coverage(rows, step, memory, self._coverage, old.coverage, scores)
         self._attend(rows, step, memory, self._context_steps, buffers.attention, weights)
+        if self._coverage is not None:
+            self._follow_coverage(rows, step, memory, old.coverage, new.coverage, weights)
 
 
 def _product(linear: nn.Linear, bounds: Parts, factor: float = 1.0) -> Int8Product:

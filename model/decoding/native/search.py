@@ -17,6 +17,7 @@ from model.decoding.beam_search import Candidates
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.native.beams import keep, list_rows
 from model.decoding.native.compiled import bound
+from model.decoding.native.copying import NativeCopying
 from model.decoding.native.extensions import best_extensions
 from model.decoding.native.native_shortlist_output import NativeShortlistOutput
 from model.decoding.native.network import Buffers, NativeEncoded, NativeNetwork
@@ -55,11 +56,12 @@ class NativeSearch:
         rows, config = count * beam, network.config
         self._memory = network.memory(count, source)
         # After the rows of hypotheses there is one for the first state of each slot.
-        self._old, self._new = network.state(rows + count), network.state(rows + count)
+        self._old, self._new = (network.state(rows + count, source) for _ in range(2))
         self._buffers = Buffers(network, rows, source)
         self._shortlist_output = (
             None if shortlist is None else NativeShortlistOutput(network, shortlist, count)
         )
+        self._copying = NativeCopying(count, source) if network.copies else None
         self._logits = np.empty((CHUNK * beam, network.output.width), np.float32)
         self._scan = ScanArrays(
             columns=np.full(count, config.vocab_size, np.int32),
@@ -96,6 +98,8 @@ class NativeSearch:
         self._best_extensions = bound(
             best_extensions, 0, 0, self._logits, 0, 0, rows.row, scan, beam, limits, chosen
         )
+        if self._copying is not None:
+            self._copying.bind(self._logits, rows.row, scan, self._step.place, self._weights)
         self._keep = bound(
             keep, 0, chosen, self._rules, rows, beam, best, self._history, self._over
         )
@@ -120,11 +124,19 @@ class NativeSearch:
         first = self.slots.count * self.slots.beam_size + slot
         self._rows.source[slot] = first
         self._old.attentional[first] = 128
+        self._old.coverage[first] = 0
         for number, layer in enumerate(self._old.layers):
             layer.hidden[first] = encoded.hidden[number]
             layer.carry[first] = encoded.carry[number]
         if self._shortlist_output is not None:
             self._scan.columns[slot] = self._shortlist_output.admit(slot, sentence.request)
+        if self._copying is not None:
+            source = np.array([*sentence.request.src, EOS_ID], np.int64)
+            if self._shortlist_output is not None:
+                source = self._shortlist_output.columns_of(
+                    slot, int(self._scan.columns[slot]), source
+                )
+            self._copying.admit(slot, source)
 
     def move(self, source: int, target: int, sentence: Sentence) -> None:
         """Move `sentence` from slot `source` to slot `target`."""
@@ -137,6 +149,8 @@ class NativeSearch:
         self._rules.extra[target], self._rules.most[target] = 0, 0
         if self._shortlist_output is not None:
             self._shortlist_output.move(source, target)
+        if self._copying is not None:
+            self._copying.move(source, target)
 
     def extend(self, active: list[Sentence]) -> list[bool]:
         """Extend the hypotheses of the active sentences by one piece; tell which are over."""
@@ -180,6 +194,8 @@ class NativeSearch:
                 self._network.output(features[offset : offset + rows], rows, logits)
             else:
                 logits = self._shortlist_output.logits(first, some, alive, offset, features)
+            if self._copying is not None:
+                self._copying.add(first, some, logits, offset, row)
             own += [
                 self._log_probs(slot, logits, offset)
                 for slot in ruled.slots

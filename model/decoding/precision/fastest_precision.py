@@ -76,7 +76,11 @@ def _native_step(network: NativeNetwork, sentences: int) -> Callable[[], object]
     memory.length[:] = SOURCE
     own = np.arange(rows, dtype=np.int32)
     now = StepRows(np.full(rows, EOS_ID, np.int32), own, own // BEAM, own)
-    old, new, buffers = network.state(rows), network.state(rows), Buffers(network, rows, SOURCE)
+    old, new, buffers = (
+        network.state(rows, SOURCE),
+        network.state(rows, SOURCE),
+        Buffers(network, rows, SOURCE),
+    )
     weights = np.zeros((rows, SOURCE), np.float32)
     logits = np.zeros((rows, network.output.width), np.float32)
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from model.decoding.torch.inference_layer import FloatProduct, InferenceLayer, gate_table
 from model.network.attention import Attention
 from model.network.cells import fill_rows
-from model.network.decoder import DecoderState, mean_values
+from model.network.copying import with_copies
+from model.network.decoder import DecoderState, mean_values, with_weights
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 
@@ -63,6 +64,13 @@ class InferenceNetwork:
         if decoder.narrow is not None:
             bias = bias + weight @ decoder.narrow.bias
             weight = weight @ decoder.narrow.weight
+        self.copies = network.copy_gate is not None
+        if network.copy_gate is not None:  # one more row of the output layer
+            gate, gate_bias = network.copy_gate.weight.detach(), network.copy_gate.bias.detach()
+            if decoder.narrow is not None:
+                gate_bias = gate_bias + gate @ decoder.narrow.bias
+                gate = gate @ decoder.narrow.weight
+            weight, bias = torch.cat([weight, gate]), torch.cat([bias, gate_bias])
         self._output = FloatProduct(weight, bias, dtype)
         # Rows from which shortlists pick.
         self._rows = weight.to(dtype)
@@ -89,7 +97,9 @@ class InferenceNetwork:
             hidden=hidden.to(self.dtype),
             cell=carry[self.config.cell],
             attentional=hidden.new_zeros(len(hidden), width).to(self.dtype),
-            coverage=hidden.new_zeros(len(hidden), 0),
+            coverage=hidden.new_zeros(
+                len(hidden), memory.src.shape[1] if self.config.coverage else 0
+            ),
         )
 
     def step(
@@ -107,8 +117,9 @@ class InferenceNetwork:
         top, carry = self._layers[0].step(inputs, state.hidden[:, 0], state.cell[:, 0], given)
         hidden, carried = [top.to(self.dtype)], [carry]
         below = hidden[0]
+        attended = state.coverage[:rows].view(sentences, queries, state.coverage.shape[1])
         if not feeding:
-            context, weights = self._attend(top, memory, sentences, queries)
+            context, weights = self._attend(top, memory, attended)
         for number, layer in enumerate(self._layers[1:], start=1):
             inputs = [below] if feeding else [below, context]
             output, carry = layer.step(
@@ -119,23 +130,29 @@ class InferenceNetwork:
             top = top + output
             below = top.to(self.dtype)
         if feeding:
-            context, weights = self._attend(top, memory, sentences, queries)
+            context, weights = self._attend(top, memory, attended)
         vector = self._combine(torch.cat([below, context], dim=-1)).sigmoid_().mul_(2).sub_(1)
         features = vector.to(self.dtype)
         following = DecoderState(
             hidden=torch.stack(hidden, dim=1)[:rows],
             cell=torch.stack(carried, dim=1)[:rows],
             attentional=(features if feeding else state.attentional)[:rows],
-            coverage=state.coverage[:rows],
+            coverage=with_weights(state.coverage[:rows], weights),
         )
         return following, features[:rows].view(sentences, queries, -1), weights
 
     def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
         """Logits (N, K, V), fp32; see `Seq2Seq.log_scores`."""
-        return self._output(features.flatten(0, 1)).view(*features.shape[:2], -1)
+        logits = self._output(features.flatten(0, 1)).view(*features.shape[:2], -1)
+        if not self.copies:
+            return logits
+        return with_copies(logits[:, :, :-1], logits[:, :, -1], weights, memory.src)
 
     def output_rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights (C, F) and biases (C,) of the output layer for the pieces `ids` (C,)."""
+        """Weights (C, F) and biases (C,) of the output layer for the pieces `ids` (C,).
+
+        With `copies`, piece V stands for the gate.
+        """
         return self._rows.index_select(0, ids), self._row_bias.index_select(0, ids)
 
     def listed_scores(self, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -146,11 +163,12 @@ class InferenceNetwork:
             features, weight = features[[0, 0]], weight[[0, 0]]
         return (features @ weight.transpose(1, 2))[:count].float().add_(bias.unsqueeze(1))
 
-    def _attend(
-        self, query: Tensor, memory: Memory, sentences: int, queries: int
-    ) -> tuple[Tensor, Tensor]:
-        """Context (R, H), narrow, and weights (N, K, S)."""
+    def _attend(self, query: Tensor, memory: Memory, attended: Tensor) -> tuple[Tensor, Tensor]:
+        """Context (R, H), narrow, and weights (N, K, S); see `Decoder._attend`."""
+        sentences, queries, _ = attended.shape
         rows = sentences * queries
-        context, weights = self._attention(query[:rows].view(sentences, queries, -1), memory)
+        context, weights = self._attention(
+            query[:rows].view(sentences, queries, -1), memory, attended
+        )
         context = F.pad(context.flatten(0, 1), (0, 0, 0, len(query) - rows))
         return context.to(self.dtype), weights

@@ -1,10 +1,12 @@
 """Shortlist output: the output layer of a lane with shortlists, with rows of its own for each slot.
 
 Each sentence has its own list. Sentences share only the width of the buffers, and the columns that
-fill them up have a score of -inf, which does not change any bit of a sum.
+fill them up have a score of -inf, which does not change any bit of a sum. A network that copies can
+copy every piece of the source; the last column then belongs to its gate.
 """
 
-# Shapes: N active sentences, K hypotheses, C width of the lists, F feature size, V vocabulary.
+# Shapes: N active sentences, K hypotheses, C width of the lists, S source length with EOS,
+# F feature size, V vocabulary.
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ from torch import Tensor
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.request import Request
 from model.decoding.torch.inference_network import InferenceNetwork
+from model.network.copying import with_copies
+from model.text.tokenizer import EOS_ID
 
 WIDTH_MULTIPLE = 64
 FIRST_WIDTH = 256
@@ -25,7 +29,10 @@ END = 0
 class ShortlistOutput:
     """Ids, weights and biases of each slot's list, in buffers as wide as the longest so far."""
 
-    def __init__(self, network: InferenceNetwork, shortlist: Shortlist, slots: int) -> None:
+    def __init__(
+        self, network: InferenceNetwork, shortlist: Shortlist, slots: int, source: int
+    ) -> None:
+        """For `slots` sentences of up to `source` pieces with EOS."""
         self._network = network
         self._shortlist = shortlist
         self._slots = slots
@@ -34,14 +41,28 @@ class ShortlistOutput:
         self._weight = weight.new_zeros(slots, FIRST_WIDTH, weight.shape[1])
         self._bias = bias.new_full((slots, FIRST_WIDTH), -torch.inf)
         self._sizes = [0] * slots
+        self._copies = network.copies
+        # For networks that copy: (slots, S) the column of each source piece, if it has one. UNK has
+        # none.
+        self._column = self.ids.new_zeros(slots, source)
+        self._listed = self._column.bool()
+        if self._copies:
+            self._gate = network.output_rows(self.ids.new_tensor([network.config.vocab_size]))
 
     def admit(self, slot: int, request: Request) -> None:
         """Set the list of `slot` for a new sentence, including the pieces that it demands."""
         demanded = [*request.prefix, *(id for phrase in request.constraints for id in phrase)]
+        source = np.array([*request.src, EOS_ID], dtype=np.int64)
+        if self._copies:
+            demanded += source[source >= EOS_ID].tolist()
         allowed = np.union1d(self._shortlist.of(request.src), np.array(demanded, dtype=np.int64))
         ids = torch.from_numpy(allowed)
-        self._sizes[slot] = len(ids)
-        self._resize(max(len(ids), self.ids.shape[1]))
+        self._sizes[slot] = len(ids) + self._copies
+        self._resize(max(self._sizes[slot], self.ids.shape[1]))
+        if self._copies:
+            column = torch.from_numpy(np.searchsorted(allowed, source))
+            self._column[slot, : len(column)] = column
+            self._listed[slot, : len(column)] = torch.from_numpy(source >= EOS_ID)
         weight, bias = self._network.output_rows(ids.to(self.ids.device))
         self.ids[slot, : len(ids)] = ids
         self.ids[slot, len(ids) :] = 0
@@ -49,20 +70,31 @@ class ShortlistOutput:
         self._weight[slot, len(ids) :] = 0
         self._bias[slot, : len(ids)] = bias
         self._bias[slot, len(ids) :] = -torch.inf
+        self._place_gate()
 
     def move(self, source: int, target: int) -> None:
         """Move the list of slot `source` to slot `target`."""
         self._sizes[target] = self._sizes[source]
-        for held in (self.ids, self._weight, self._bias):
+        for held in (self.ids, self._weight, self._bias, self._column, self._listed):
             held[target] = held[source]
 
-    def log_scores(self, features: Tensor) -> Tensor:
-        """Logits (N, K, C), fp32, for features (N, K, F); -inf in the columns that fill up."""
+    def log_scores(self, features: Tensor, weights: Tensor) -> Tensor:
+        """Logits (N, K, C), fp32, for features (N, K, F); -inf in the columns that fill up.
+
+        `weights` (N, K, S) is the attention.
+        """
         count = len(features)
         longest = max(self._sizes[:count])
         if longest * MUCH_TOO_WIDE < self.ids.shape[1]:
             self._resize(longest)
-        return self._network.listed_scores(features, self._weight[:count], self._bias[:count])
+        scores = self._network.listed_scores(features, self._weight[:count], self._bias[:count])
+        if not self._copies:
+            return scores
+        gate = scores[:, :, -1].clone()
+        scores[:, :, -1] = -torch.inf
+        length = weights.shape[2]
+        listed = weights.masked_fill(~self._listed[:count, None, :length], 0)
+        return with_copies(scores, gate, listed, self._column[:count, :length])
 
     def scatter(self, listed: Tensor, slots: list[int]) -> Tensor:
         """(M, K, V) from `listed` (M, K, C), the columns of `slots`; -inf for all other pieces."""
@@ -75,6 +107,14 @@ class ShortlistOutput:
         """Make the buffers just wide enough for lists of `size`: products must have no gaps."""
         more = -(-size // WIDTH_MULTIPLE) * WIDTH_MULTIPLE - self.ids.shape[1]
         if more:
+            if self._copies:
+                self._weight[:, -1], self._bias[:, -1] = 0, -torch.inf
             self.ids = F.pad(self.ids, (0, more)).contiguous()
             self._weight = F.pad(self._weight, (0, 0, 0, more)).contiguous()
             self._bias = F.pad(self._bias, (0, more), value=-torch.inf).contiguous()
+            self._place_gate()
+
+    def _place_gate(self) -> None:
+        if self._copies:
+            weight, bias = self._gate
+            self._weight[:, -1], self._bias[:, -1] = weight[0], bias[0]

@@ -65,7 +65,7 @@ class TorchSearch:
         self._shortlist_output = None
         if shortlist is not None:
             assert isinstance(network, InferenceNetwork), "refused by the engine"
-            self._shortlist_output = ShortlistOutput(network, shortlist, slots.count)
+            self._shortlist_output = ShortlistOutput(network, shortlist, slots.count, slots.source)
 
     def _allocate(self, shown: Encoded, device: torch.device) -> None:
         """Allocate memory and state of all slots, in the shapes of an encoded sentence."""
@@ -80,9 +80,12 @@ class TorchSearch:
             *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
         )
         self._memory.mask[:, 0] = True
-        self._state = DecoderState(
-            *(zeros(slots * self._beam_size, *x.shape, dtype=x.dtype) for x in shown.state)
-        )
+        rows = slots * self._beam_size
+        self._state = DecoderState(*(zeros(rows, *x.shape, dtype=x.dtype) for x in shown.state))
+        coverage = shown.state.coverage
+        if coverage.numel():  # as wide as the longest source
+            wide = zeros(rows, *coverage.shape[:-1], source, dtype=coverage.dtype)
+            self._state = self._state._replace(coverage=wide)
 
     @staticmethod
     def group(src: tuple[int, ...]) -> int:
@@ -103,7 +106,8 @@ class TorchSearch:
         for held, new in zip(self._memory, encoded.memory, strict=True):
             held[slot, : len(new)] = new
         for held, new in zip(self._state, encoded.state, strict=True):
-            held[slot * self._beam_size : (slot + 1) * self._beam_size] = new
+            rows = held[slot * self._beam_size : (slot + 1) * self._beam_size]
+            rows[..., : new.shape[-1]] = new
         if self._shortlist_output is not None:
             self._shortlist_output.admit(slot, sentence.request)
 
@@ -183,13 +187,19 @@ class TorchSearch:
     def _run_network(self, count: int, source: int) -> tuple[DecoderState, Tensor, Tensor]:
         """The next state, logits (N, K, V) or those of listed pieces, and weights (N, K, S)."""
         memory = Memory(*(held[:count, :source] for held in self._memory))
-        state = DecoderState(*(held[: count * self._beam_size] for held in self._state))
+        state = self._state_of(count * self._beam_size, source)
         following, features, weights = self._network.step(
             self.slots.beam.token[:count], state, memory
         )
         if self._shortlist_output is not None:
-            return following, self._shortlist_output.log_scores(features), weights
+            logits = self._shortlist_output.log_scores(features, weights)
+            return following, logits, weights
         return following, self._network.log_scores(features, weights, memory), weights
+
+    def _state_of(self, rows: int, source: int) -> DecoderState:
+        """Views of the first `rows` rows, where coverage has `source` positions."""
+        state = DecoderState(*(held[:rows] for held in self._state))
+        return state._replace(coverage=state.coverage[..., :source])
 
     def _choose(self, beam: Beam, log_probs: Tensor) -> Candidates:
         """The best candidates of each sentence, -inf where the beam has no place left.
@@ -250,6 +260,7 @@ class TorchSearch:
     def _reorder(self, following: DecoderState, chosen: Candidates) -> None:
         """Replace the state by that of the chosen hypotheses."""
         rows = (self._first_row[: len(chosen.parent)] + chosen.parent).flatten()
-        for held, new in zip(self._state, following, strict=True):
+        state = self._state_of(len(rows), following.coverage.shape[-1])
+        for held, new in zip(state, following, strict=True):
             if held.numel():  # a field that this network does not use comes back unchanged
-                torch.index_select(new, 0, rows, out=held[: len(rows)])
+                torch.index_select(new, 0, rows, out=held)

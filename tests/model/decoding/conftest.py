@@ -37,6 +37,8 @@ def make_network() -> MakeNetwork:
         cell: Literal["lstm", "gru", "rnn"] = "lstm",
         attention: Literal["general", "dot", "additive"] = "general",
         attention_heads: int = 1,
+        copy: bool = False,
+        coverage: bool = False,
         size: int = 32,
         seed: int = 1,
     ) -> Seq2Seq:
@@ -53,11 +55,17 @@ def make_network() -> MakeNetwork:
                 attention=attention,
                 attention_heads=attention_heads,
                 input_feeding=input_feeding,
+                copy=copy,
+                coverage=coverage,
             )
         ).eval()
         with torch.no_grad():  # decided opinions, and sentences of many lengths
             network.output.weight *= 4
             network.output.bias[EOS_ID] += 1.0
+            if network.copy_gate is not None:
+                network.copy_gate.weight *= 4
+            if network.decoder.attention.coverage is not None:
+                network.decoder.attention.coverage.fill_(-0.7)
         return network
 
     return make

@@ -124,13 +124,13 @@ SEARCHES = [
 ]
 
 
-@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize(("input_feeding", "copy"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("options", SEARCHES, ids=range(len(SEARCHES)))
 def test_equals_a_plain_beam_search_that_never_stops_early(
-    make_network: MakeNetwork, options: SearchOptions, input_feeding: bool
+    make_network: MakeNetwork, options: SearchOptions, input_feeding: bool, copy: bool
 ) -> None:
     for seed, src in ((1, (5, 9, 20)), (2, (7,) * 5)):
-        network = make_network(input_feeding=input_feeding, seed=seed)
+        network = make_network(input_feeding=input_feeding, copy=copy, coverage=copy, seed=seed)
         found = search(network, src, options)
         expected = plain_beam_search(network, src, options)
         assert [h.pieces for h in found] == [pieces for _, pieces, _ in expected]
@@ -204,11 +204,13 @@ def test_greedy_is_argmax_by_step(make_network: MakeNetwork, input_feeding: bool
     assert pieces
 
 
+@pytest.mark.parametrize("pointer", [False, True])
 @pytest.mark.parametrize("input_feeding", [False, True])
 def test_log_prob_and_weights_are_those_of_forced_decoding(
-    make_network: MakeNetwork, input_feeding: bool
+    make_network: MakeNetwork, input_feeding: bool, pointer: bool
 ) -> None:
-    network, src = make_network(input_feeding=input_feeding), (5, 6, 7, 8, 9, 10, 11)
+    network = make_network(input_feeding=input_feeding, copy=pointer, coverage=pointer)
+    src = (5, 6, 7, 8, 6, 10, 11)
     found = search(network, src, SearchOptions(beam_size=6, n_best=6))
     assert len(found) == 6
     for hypothesis in found:
@@ -229,14 +231,17 @@ SETTINGS = [
     SearchOptions(beam_size=3, min_length=6, length_penalty="none", max_length_a=0.5),
 ]
 KINDS = [
-    (dtype, feeding, attention, heads)
+    (dtype, feeding, attention, heads, pointer)
     for dtype in ("float32", "bfloat16", "int8")
-    for feeding, attention, heads in (
-        (False, "general", 1),
-        (True, "general", 1),
-        (False, "general", 4),
-        (False, "additive", 1),
-        (False, "dot", 1),
+    for feeding, attention, heads, pointer in (
+        (False, "general", 1, ""),
+        (True, "general", 1, ""),
+        (False, "general", 4, ""),
+        (False, "additive", 1, ""),
+        (False, "dot", 1, ""),
+        (False, "general", 1, "copy"),
+        (False, "general", 4, "copy coverage"),
+        (True, "additive", 1, "copy coverage"),
     )
 ]
 
@@ -274,11 +279,13 @@ class Alone:
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: "-".join(map(str, kind)))
 def alone(request: pytest.FixtureRequest, make_network: MakeNetwork) -> Alone:
-    dtype, feeding, attention, heads = request.param
+    dtype, feeding, attention, heads, pointer = request.param
     network = make_network(
         input_feeding=feeding,
         attention=attention,
         attention_heads=heads,
+        copy="copy" in pointer,
+        coverage="coverage" in pointer,
         seed=6 if attention == "dot" else 1,  # another one says much the same about all sentences
     )
     return Alone(network, getattr(torch, dtype))

@@ -9,7 +9,12 @@ from model.network.seq2seq import Seq2Seq
 
 
 def network(
-    *, cell: str = "lstm", input_feeding: bool = False, heads: int = 1, tied: bool = True
+    *,
+    cell: str = "lstm",
+    input_feeding: bool = False,
+    heads: int = 1,
+    tied: bool = True,
+    coverage: bool = False,
 ) -> Seq2Seq:
     torch.manual_seed(0)
     built = Seq2Seq(
@@ -22,8 +27,11 @@ def network(
             attention_heads=heads,
             input_feeding=input_feeding,
             tie_embeddings=tied,
+            coverage=coverage,
         )
     )
+    if built.decoder.attention.coverage is not None:
+        built.decoder.attention.coverage.data.fill_(-0.8)
     return built.double().eval()
 
 
@@ -35,10 +43,13 @@ TGT_IN = torch.tensor([[2, 7, 8, 9], [2, 12, 11, 10]])
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize(("input_feeding", "heads"), [(False, 1), (False, 4), (True, 1)])
+@pytest.mark.parametrize("coverage", [False, True])
 def test_unroll_equals_repeated_step(
-    input_feeding: bool, heads: int, cell: str, tied: bool
+    coverage: bool, input_feeding: bool, heads: int, cell: str, tied: bool
 ) -> None:
-    model = network(cell=cell, input_feeding=input_feeding, heads=heads, tied=tied)
+    model = network(
+        cell=cell, input_feeding=input_feeding, heads=heads, tied=tied, coverage=coverage
+    )
     memory = model.encode(SRC, LENGTHS)
     features, weights = model.unroll(TGT_IN, model.start(memory), memory)
     state = model.start(memory)
@@ -48,9 +59,10 @@ def test_unroll_equals_repeated_step(
         torch.testing.assert_close(weight, weights[:, t : t + 1], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("coverage", [False, True])
 @pytest.mark.parametrize("input_feeding", [False, True])
-def test_padding_and_company_change_nothing(input_feeding: bool) -> None:
-    model = network(input_feeding=input_feeding)
+def test_padding_and_company_change_nothing(input_feeding: bool, coverage: bool) -> None:
+    model = network(input_feeding=input_feeding, coverage=coverage)
     memory = model.encode(SRC, LENGTHS)
     features, _ = model.unroll(TGT_IN, model.start(memory), memory)
     alone = model.encode(SRC[:1, :4], LENGTHS[:1])

@@ -82,7 +82,7 @@ def search_native(network: NativeNetwork, chosen: list[int]) -> Found:
     rows = count * BEAM
     memory = network.memory(count, source)
     memory.length[:] = [LENGTHS[number] for number in chosen]
-    states = network.state(rows), network.state(rows)
+    states = network.state(rows, source), network.state(rows, source)
     for n, one in enumerate(encoded):
         memory.values[n, : len(one.values)] = one.values
         memory.keys[n, : len(one.keys)] = one.keys
