@@ -19,6 +19,10 @@ class ObjectiveConfig:
     """One dropout mask for all positions of a sentence (Gal & Ghahramani 2016)."""
     guided_alignment: float = 0.0
     """Weight of the attention's cross entropy against a learned alignment (Chen et al. 2016)."""
+    coverage: float = 0.0
+    """Weight of the overlap of the attention with its past (See et al. 2017, eq. 12 and 13)."""
+    coverage_start: float = 0.8
+    """Share of the run after which that counts."""
     teacher: tuple[Path, ...] = ()
     """Runs or checkpoints whose distribution is learned; several are an ensemble."""
     distillation: float = 0.0
@@ -37,10 +41,10 @@ class ObjectiveConfig:
     """Exponent of their probabilities: the higher, the more the most probable ones count."""
 
     def __post_init__(self) -> None:
-        for name in ("rdrop", "guided_alignment"):
+        for name in ("rdrop", "guided_alignment", "coverage"):
             if not 0 <= getattr(self, name) <= 100:
                 raise ConfigError(f"objective.{name}: {getattr(self, name)} is not in 0 to 100.")
-        for name in ("distillation", "scheduled_sampling", "risk_weight"):
+        for name in ("distillation", "scheduled_sampling", "risk_weight", "coverage_start"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"objective.{name}: {getattr(self, name)} is not in 0 to 1.")
         if bool(self.teacher) != bool(self.distillation):
@@ -57,6 +61,19 @@ class ObjectiveConfig:
                 "objective.risk_weight: 1 leaves nothing to rdrop, guided_alignment and "
                 "distillation. Lower it, or leave them out."
             )
+
+    def check_copying(self, copies: bool) -> None:
+        """Check that a network that copies is asked for nothing that reads its output layer alone.
+
+        Raises:
+            ConfigError: `copies`, and there is a teacher's distribution, sampling or risk.
+        """
+        for name in ("distillation", "scheduled_sampling", "risk_weight"):
+            if copies and getattr(self, name):
+                raise ConfigError(
+                    f"objective.{name}: it is not there for a network that copies. Leave it out, "
+                    "or set model.copy to false."
+                )
 
     def check_dropout(self, *rates: float) -> None:
         """Check that there is dropout where an objective needs it.

@@ -148,6 +148,7 @@ class TrainConfig:
     shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
+        self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
         if self.optimizer.warmup_steps > self.run.max_steps:
             raise ConfigError(

@@ -13,10 +13,12 @@ from model.network.seq2seq import Seq2Seq
 from training.config.objective_config import ObjectiveConfig
 from training.data.batching import Batch
 from training.lexical.aligner import Aligner
+from training.losses.coverage_loss import coverage_overlap
 from training.losses.distillation import teacher_cross_entropy, teacher_distribution
 from training.losses.guided_alignment import alignment_cross_entropy
+from training.losses.likelihood import likelihood
 from training.losses.minimum_risk import RiskMeasure, risk_loss
-from training.losses.output_loss import Loss, chunked_loss, output_loss
+from training.losses.output_loss import Loss, chunked_loss
 from training.losses.rdrop import doubled, symmetric_divergence
 from training.losses.scheduled_sampling import own_share, with_own_pieces
 
@@ -44,10 +46,13 @@ def batch_loss(
 
     With r the terms' weights, s the smoothed likelihood's loss and d = `distillation`,
 
-        (1 - risk_weight) ((1 - d) s + d L_WORD-KD + rdrop L_KL / 2 + guided_alignment G)
+        (1 - risk_weight) ((1 - d) s + d L_WORD-KD + rdrop L_KL / 2 + guided_alignment G
+                           + coverage C)
             + risk_weight R
 
-    where each term is a sum over the target pieces. `step` is that of scheduled sampling.
+    where each term is a sum over the target pieces. `step` is that of scheduled sampling, and C
+    counts from `coverage_start` on. The divergence of R-Drop is that of the output layer, also in a
+    network that copies.
     """
     config = objective.config
     with torch.autocast(network.device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -57,15 +62,7 @@ def batch_loss(
         memory = network.encode(passes.src, passes.src_lengths)
         features, attention = network.unroll(passes.tgt_in, network.start(memory), memory)
         real = features.flatten(0, 1).index_select(0, passes.real)  # (B * M, F)
-        output = network.output
-        smoothed, nll = output_loss(
-            real,
-            output.weight,
-            output.bias,
-            passes.tgt_out,
-            passes.weights,
-            smoothing=objective.smoothing,
-        )
+        smoothed, nll = likelihood(network, passes, real, attention, objective.smoothing)
         if config.rdrop or objective.teacher is not None:
             of_logits = _loss_of_logits(network, batch, objective, real)
             smoothed = (1 - config.distillation) * smoothed + of_logits
@@ -74,6 +71,9 @@ def batch_loss(
             positions = objective.aligner.positions(passes)
             guided = alignment_cross_entropy(at, positions, passes.weights)
             smoothed = smoothed + config.guided_alignment * guided
+        if config.coverage and step >= config.coverage_start * objective.max_steps:
+            overlap = coverage_overlap(attention).flatten().index_select(0, passes.real)
+            smoothed = smoothed + config.coverage * (overlap * passes.weights).sum()
         if objective.measure is not None:
             first = Memory(*(field[: len(batch.src)] for field in memory))
             risk = risk_loss(network, batch, first, objective.measure)

@@ -16,7 +16,7 @@ from model.translator import Translator
 from training.config.validation_config import ValidationConfig
 from training.data.batching import Rows, collate
 from training.data.text_corpus import Corpus
-from training.losses.output_loss import output_loss
+from training.losses.likelihood import likelihood
 from training.metrics.names import LABELS
 from training.validation.corpus_scores import Score, score_corpus
 
@@ -111,14 +111,10 @@ def corpus_loss(network: Seq2Seq, corpus: Corpus) -> float:
     for start in range(0, len(order), ROWS):
         rows = order[start : start + ROWS]
         pairs = [corpus.sources[r] for r in rows], [corpus.targets[r] for r in rows]
-        batch = collate(Rows.unweighted(*pairs))
-        memory = network.encode(batch.src.to(device), batch.src_lengths.to(device))
-        features, _ = network.unroll(batch.tgt_in.to(device), network.start(memory), memory)
-        real = features.flatten(0, 1).index_select(0, batch.real.to(device))
-        output = network.output
-        gold = batch.tgt_out.to(device)
-        weights = batch.weights.to(device)
-        loss = output_loss(real, output.weight, output.bias, gold, weights, smoothing=0.0)
-        total += loss.nll.item()
-        pieces += len(gold)
+        batch = collate(Rows.unweighted(*pairs)).to(device)
+        memory = network.encode(batch.src, batch.src_lengths)
+        features, attention = network.unroll(batch.tgt_in, network.start(memory), memory)
+        real = features.flatten(0, 1).index_select(0, batch.real)
+        total += likelihood(network, batch, real, attention, smoothing=0.0).nll.item()
+        pieces += len(batch.tgt_out)
     return total / pieces
