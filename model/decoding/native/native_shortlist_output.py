@@ -111,14 +111,12 @@ class NativeShortlistOutput:
         self._logits = np.zeros((0, width), np.float32)
 
     def admit(self, slot: int, request: Request) -> int:
-        """Give `slot` the list of a new sentence, including the pieces that it demands or can copy.
+        """Give `slot` the list of a new sentence, including the pieces that it demands.
 
         Returns:
             The number of pieces in it. If the network copies, the column of its gate follows.
         """
         demanded = [*request.prefix, *(id for phrase in request.constraints for id in phrase)]
-        if self._copies:
-            demanded += [id for id in request.src if id >= EOS_ID]
         ids = self._shortlist.of(request.src)
         if demanded:
             ids = np.union1d(ids, np.array(demanded, dtype=np.int64))
@@ -143,7 +141,7 @@ class NativeShortlistOutput:
     def columns_of(self, slot: int, count: int, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the column of each of `pieces` (S,) in the list of `slot`, of `count` pieces.
 
-        It is -1 for UNK. All others are in the list.
+        It is -1 for UNK. All other pieces of the source are in the list.
         """
         held = self.ids[slot, :count]
         return np.where(pieces < EOS_ID, -1, np.searchsorted(held, pieces))

@@ -1,8 +1,8 @@
 """Shortlist output: the output layer of a lane with shortlists, with rows of its own for each slot.
 
 Each sentence has its own list. Sentences share only the width of the buffers, and the columns that
-fill them up have a score of -inf, which does not change any bit of a sum. A network that copies can
-copy every piece of the source; the last column then belongs to its gate.
+fill them up have a score of -inf, which does not change any bit of a sum. If the
+network copies, the last column belongs to its gate; a list contains all pieces of its source.
 """
 
 # Shapes: N active sentences, K hypotheses, C width of the lists, S source length with EOS,
@@ -52,14 +52,12 @@ class ShortlistOutput:
     def admit(self, slot: int, request: Request) -> None:
         """Set the list of `slot` for a new sentence, including the pieces that it demands."""
         demanded = [*request.prefix, *(id for phrase in request.constraints for id in phrase)]
-        source = np.array([*request.src, EOS_ID], dtype=np.int64)
-        if self._copies:
-            demanded += source[source >= EOS_ID].tolist()
         allowed = np.union1d(self._shortlist.of(request.src), np.array(demanded, dtype=np.int64))
         ids = torch.from_numpy(allowed)
         self._sizes[slot] = len(ids) + self._copies
         self._resize(max(self._sizes[slot], self.ids.shape[1]))
         if self._copies:
+            source = np.array([*request.src, EOS_ID], dtype=np.int64)
             column = torch.from_numpy(np.searchsorted(allowed, source))
             self._column[slot, : len(column)] = column
             self._listed[slot, : len(column)] = torch.from_numpy(source >= EOS_ID)

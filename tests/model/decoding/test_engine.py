@@ -222,6 +222,20 @@ def test_log_prob_and_weights_are_those_of_forced_decoding(
         torch.testing.assert_close(hypothesis.weights, weights, atol=1e-5, rtol=0)
 
 
+def test_int8_copies_what_the_network_copies(make_network: MakeNetwork) -> None:
+    """The probabilities of its outputs are those of the network, but for int8."""
+    network = make_network(copy=True, coverage=True)
+    src = (5, 6, 7, 8, 6, 10, 11)
+    options = SearchOptions(beam_size=6, n_best=6)
+    request = Request(src=src, options=options)
+    for hypothesis in only(Engine(network, dtype=torch.int8), request):
+        _, weights = teacher_forced(network, src, hypothesis.pieces)
+        torch.testing.assert_close(hypothesis.weights, weights, atol=0.1, rtol=0)
+        assert hypothesis.log_prob == pytest.approx(
+            log_prob_of(network, src, hypothesis.pieces), abs=0.1 * (len(hypothesis.pieces) + 1)
+        )
+
+
 # Sentence independence: alone = in company = shuffled = joining late, to the bit.
 
 SETTINGS = [

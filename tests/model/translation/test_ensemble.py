@@ -26,6 +26,8 @@ def member(seed: int, **settings: object) -> Seq2Seq:
     network = Seq2Seq(ModelConfig(vocab_size=VOCAB, **sizes)).eval()  # type: ignore[arg-type]
     with torch.no_grad():
         network.output.weight *= 4
+        if network.decoder.attention.coverage is not None:
+            network.decoder.attention.coverage.fill_(-0.7)
     return network
 
 
@@ -36,6 +38,8 @@ def members() -> list[Seq2Seq]:
         member(1),
         member(2, decoder_size=12, cell="gru", decoder_layers=3),
         member(3, input_feeding=True, encoder_size=6, attention="additive"),
+        member(4, copy=True, coverage=True),
+        member(5, copy=True, input_feeding=True, coverage=True, embedding_size=12),
     ]
 
 
@@ -59,13 +63,13 @@ def test_equals_averaging_by_hand(members: list[Seq2Seq]) -> None:
         features, weights = network.unroll(tgt_in, network.start(memory), memory)
         parts.append(network.log_scores(features, weights, memory).log_softmax(dim=2))
         attention.append(weights)
-    expected = ((parts[0] + parts[1] + parts[2]) / 3).log_softmax(dim=2)
+    expected = torch.stack(parts).mean(dim=0).log_softmax(dim=2)
     together = Ensemble(members)
     memory = together.encode(src, lengths)
     features, weights = together.unroll(tgt_in, together.start(memory), memory)
     found = together.log_scores(features, weights, memory).double().log_softmax(dim=2)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
-    torch.testing.assert_close(weights, sum(attention) / 3, atol=1e-12, rtol=0)
+    torch.testing.assert_close(weights, torch.stack(attention).mean(0), atol=1e-12, rtol=0)
 
 
 def test_steps_equal_the_unrolled_target(members: list[Seq2Seq]) -> None:

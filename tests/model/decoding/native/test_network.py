@@ -39,6 +39,8 @@ WIRINGS = {
     "gru feeding": replace(BASE, cell="gru", input_feeding=True),
     "rnn": replace(BASE, cell="rnn"),
     "deep": replace(BASE, encoder_layers=3, decoder_layers=4),
+    "coverage": replace(BASE, coverage=True, attention_heads=4),
+    "coverage feeding": replace(BASE, coverage=True, attention="additive", input_feeding=True),
     "shallow": replace(BASE, encoder_layers=1, decoder_layers=1, input_feeding=True),
 }
 LENGTHS = [7, 3, 16, 1, 9]  # with EOS
@@ -49,7 +51,10 @@ Found = list[NDArray[np.float32]]
 
 def network_of(config: ModelConfig) -> Seq2Seq:
     torch.manual_seed(0)
-    return Seq2Seq(config).eval()
+    network = Seq2Seq(config).eval()
+    if network.decoder.attention.coverage is not None:
+        network.decoder.attention.coverage.data.fill_(-0.7)
+    return network
 
 
 def inputs() -> tuple[list[tuple[int, ...]], NDArray[np.int64]]:

@@ -32,6 +32,8 @@ WIRINGS = {
     "gru feeding": replace(BASE, cell="gru", input_feeding=True),
     "rnn": replace(BASE, cell="rnn"),
     "deep": replace(BASE, encoder_layers=3, decoder_layers=4),
+    "copy": replace(BASE, copy=True, coverage=True, attention_heads=4),
+    "copy feeding": replace(BASE, copy=True, coverage=True, input_feeding=True, decoder_size=48),
     "shallow": replace(BASE, encoder_layers=1, decoder_layers=1, input_feeding=True),
 }
 LENGTHS = torch.tensor([7, 3, 16, 1] * 4)
@@ -42,7 +44,10 @@ ERROR = {torch.float32: 1e-5, torch.bfloat16: 0.05}
 
 def network_of(config: ModelConfig) -> Seq2Seq:
     torch.manual_seed(0)
-    return Seq2Seq(config).eval()
+    network = Seq2Seq(config).eval()
+    if network.decoder.attention.coverage is not None:
+        network.decoder.attention.coverage.data.fill_(-0.7)
+    return network
 
 
 def search(

@@ -20,10 +20,15 @@ OPTIONS = SearchOptions(beam_size=4, n_best=4, max_length_a=1.0, max_length_b=5)
 DTYPES = [torch.float32, torch.bfloat16, torch.int8]
 
 
-def network() -> Seq2Seq:
+def network(copy: bool = False) -> Seq2Seq:
     torch.manual_seed(0)
     config = ModelConfig(
-        vocab_size=VOCAB, embedding_size=64, encoder_size=128, decoder_size=64, max_length=40
+        vocab_size=VOCAB,
+        embedding_size=64,
+        encoder_size=128,
+        decoder_size=64,
+        copy=copy,
+        max_length=40,
     )
     return Seq2Seq(config).eval()
 
@@ -63,9 +68,10 @@ def requests(count: int) -> list[Request]:
     return [Request(src=src, options=OPTIONS) for src in sources]
 
 
-def test_a_list_of_all_pieces_changes_nothing() -> None:
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_list_of_all_pieces_changes_nothing(copy: bool) -> None:
     """But PAD, UNK and BOS, which no list has: here they have no probability."""
-    model = network()
+    model = network(copy)
     with torch.no_grad():
         model.output.bias[:EOS_ID] = -1e4
     full = search(Engine(model), requests(6))
@@ -75,10 +81,13 @@ def test_a_list_of_all_pieces_changes_nothing() -> None:
         assert [h.log_prob for h in ours] == pytest.approx([h.log_prob for h in theirs], abs=1e-4)
 
 
+@pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_only_listed_pieces_and_the_same_bits_in_any_company(dtype: torch.dtype) -> None:
+def test_only_listed_pieces_and_the_same_bits_in_any_company(
+    dtype: torch.dtype, copy: bool
+) -> None:
     """Sources of up to 35 pieces have lists of up to 300: the buffers widen on the way."""
-    model, table, asked = network(), shortlist(9), requests(12)
+    model, table, asked = network(copy), shortlist(9), requests(12)
     together = search(Engine(model, dtype=dtype, shortlist=table, max_rows=20), asked)
     for request, found in zip(asked, together, strict=True):
         (alone,) = search(Engine(model, dtype=dtype, shortlist=table), [request])
@@ -112,6 +121,34 @@ def test_log_probabilities_are_over_the_list() -> None:
             total += float(listed[(ids == piece).nonzero()[0, 0]])
             token = piece
     assert best.log_prob == pytest.approx(total, abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int8])
+def test_what_is_copied_is_mixed_with_the_listed_pieces(dtype: torch.dtype) -> None:
+    """One step by hand: the gate divides the probability between the list and the source.
+
+    UNK in the source is not copied: its share goes to all others.
+    """
+    model, table = network(copy=True), shortlist(3)
+    assert model.copy_gate is not None
+    src = (100, 200, 1, 100)
+    options = SearchOptions(beam_size=1, max_length_a=0, max_length_b=1)
+    engine = Engine(model, dtype=dtype, shortlist=table)
+    ((best,),) = search(engine, [Request(src=src, options=options)])
+    ids = torch.from_numpy(table.of(src))
+    with torch.inference_mode():
+        memory = model.encode(torch.tensor([[*src, EOS_ID]]), torch.tensor([5]))
+        token, state, total = 2, model.start(memory), 0.0
+        for piece in (*best.pieces, EOS_ID):
+            state, features, weights = model.step(torch.tensor([[token]]), state, memory)
+            copied = float(model.copy_gate(features).sigmoid())
+            listed = (1 - copied) * model.output(features)[0, 0, ids].softmax(0)
+            for position, id in enumerate((*src, EOS_ID)):
+                if id >= EOS_ID:
+                    listed[ids == id] += copied * weights[0, 0, position]
+            total += float((listed[ids == piece] / listed.sum()).log())
+            token = piece
+    assert best.log_prob == pytest.approx(total, abs=1e-4 if dtype == torch.float32 else 0.05)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

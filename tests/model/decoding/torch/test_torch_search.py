@@ -56,15 +56,20 @@ def search_on(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("input_feeding", [False, True])
 @pytest.mark.parametrize("vocab", [24, 700])
+@pytest.mark.parametrize("pointer", [False, True])
 @torch.inference_mode()
 def test_a_step_stays_on_its_device(
-    make_network: Callable[..., Seq2Seq], vocab: int, input_feeding: bool, dtype: torch.dtype
+    make_network: Callable[..., Seq2Seq],
+    pointer: bool,
+    vocab: int,
+    input_feeding: bool,
+    dtype: torch.dtype,
 ) -> None:
     """On the device `meta` there are no values: whatever the host asked for would raise.
 
     And no tensor of the host takes part: on a GPU each would be a transfer.
     """
-    network = make_network(vocab, input_feeding=input_feeding)
+    network = make_network(vocab, input_feeding=input_feeding, copy=pointer, coverage=pointer)
     search = search_on(torch.device("meta"), network, dtype, StepLaunch())
     with Watch() as watch:
         search._step(4, 32, NONE_RULED)
