@@ -8,6 +8,9 @@ import torch
 
 from model.decoding.freed_memory import release_unused
 from model.decoding.precision.precision import precision_of
+from training.data.batching import Rows
+from training.loop.explain_spike import explain_spike
+from training.loop.loss_spikes import SpikeDetector
 from training.loop.session import Session
 from training.loop.trainer import Update
 from training.metrics.names import LABELS
@@ -15,7 +18,14 @@ from training.system.environment import environment, git_state
 from training.system.memory_use import resident_bytes
 from training.tracking.metrics_log import MetricsLog
 from training.tracking.progress_bar import TrainingProgress
-from training.tracking.run_record import corpus_row, record_start
+from training.tracking.run_record import (
+    corpus_row,
+    read_record,
+    record_saved,
+    record_spike,
+    record_start,
+    stands_out,
+)
 from training.tracking.samples import show_samples
 from training.validation.evaluation import Evaluation
 
@@ -33,6 +43,9 @@ class RunLogger:
         self.metrics = metrics
         self.progress = progress
         self.skipped_shown = 0
+        self.spikes = SpikeDetector(
+            self.trainer.divergence.good, clip_norm=self.config.optimizer.clip_norm
+        )
 
     def say(self, line: str) -> None:
         """Show a line on the terminal, above the progress bar."""
@@ -64,8 +77,12 @@ class RunLogger:
             git=git_state(Path(__file__)),
         )
 
-    def updated(self, update: Update) -> None:
-        """Show an update; write every `log_every`-th to the metrics."""
+    def updated(self, update: Update, rows: Rows) -> None:
+        """Show the update by `rows`; write every `log_every`-th to the metrics, record a spike.
+
+        Raises:
+            CheckpointError, DataError: the file system refused.
+        """
         steps = self.trainer.steps
         self.progress.update(
             steps,
@@ -80,8 +97,10 @@ class RunLogger:
                 f"step {steps:,}: loss or gradient not finite, update skipped "
                 f"({self.skipped_shown} so far)"
             )
+        self._watch(update, rows)
         if steps % self.config.run.log_every:
             return
+        mean_loss, mean_nll = self.trainer.window.means
         release_unused()
         rates = self.progress.recent
         self.metrics.log(
@@ -89,6 +108,8 @@ class RunLogger:
             {
                 "loss": update.loss,
                 "nll": update.nll,
+                "mean_loss": mean_loss,
+                "mean_nll": mean_nll,
                 "learning_rate": update.learning_rate,
                 "gradient_norm": update.gradient_norm,
                 "source_tokens_per_s": rates.source_tokens_per_s,
@@ -99,10 +120,34 @@ class RunLogger:
             },
         )
 
+    def _watch(self, update: Update, rows: Rows) -> None:
+        """Record the batch of an update that stands out."""
+        spike = self.spikes.watch(update.nll, update.gradient_norm)
+        if spike and stands_out(read_record(self.session.run), spike.excess):
+            explained = explain_spike(
+                spike,
+                update,
+                rows,
+                step=self.trainer.steps,
+                network=self.trainer.network,
+                loader=self.trainer.loader,
+                tokenizer=self.session.tokenizer,
+                names=self.session.data.names,
+            )
+            record_spike(self.session.run, explained)
+
+    def saved(self) -> None:
+        """Record that a checkpoint was saved, and when.
+
+        Raises:
+            CheckpointError, DataError: see `record_saved`.
+        """
+        record_saved(self.session.run, self.trainer.steps)
+
     def validated(self, result: Evaluation, *, better: bool, seconds: float) -> None:
         """Write and show the scores of a validation, and some of its translations."""
         steps = self.trainer.steps
-        self.metrics.log(steps, result.figures())
+        self.metrics.log(steps, result.figures() | {"dev_seconds": seconds})
         self.say(
             f"step {steps:,}  {result.describe()}{'  best so far' if better else ''}  "
             f"({seconds:.0f} s)"

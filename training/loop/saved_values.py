@@ -50,6 +50,7 @@ class TrainerValues:
     position: tuple[int, ...]
     skipped: int
     guard: MonitorValues = field(default_factory=_no_monitor)
+    window: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         _check_number("trainer.steps", self.steps, MOST)
@@ -58,6 +59,8 @@ class TrainerValues:
             raise ConfigError("trainer.position: not epoch, window and batches.")
         for number in self.position:
             _check_number("trainer.position", number, MOST)
+        if len(self.window) != 3 or not all(map(math.isfinite, self.window)):
+            raise ConfigError("trainer.window: not three finite numbers.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

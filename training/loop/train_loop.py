@@ -48,9 +48,10 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
     trainer, best, run, world = session.trainer, session.best, session.config.run, session.world
     batches = trainer.batches()
     while not session.finished:
-        update = trainer.update(next(batches))
+        rows = next(batches)
+        update = trainer.update(rows)
         if logger:
-            logger.updated(update)
+            logger.updated(update, rows)
 
         if trainer.divergence.diverged:
             message = session.rollback.roll_back()
@@ -68,6 +69,7 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
         if stop and not session.finished:
             if logger and not due:
                 session.save(evaluation=None)
+                logger.saved()
             raise Interrupted(stop)
 
 
@@ -79,3 +81,4 @@ def validate(session: Session, logger: RunLogger) -> None:
         better = session.best.offer(result.value(session.best.metric))
         logger.validated(result, better=better, seconds=time.perf_counter() - started)
         session.save(evaluation=result, best=better)
+        logger.saved()
