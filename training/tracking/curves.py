@@ -174,7 +174,7 @@ def _frame(
     up = _axis(*values, ticks=TICKS, whole=False)
     for count in range(TICKS, 0, -1):
         across = _axis(*steps, ticks=count, whole=True)
-        times = [rough(elapsed.at(step)) for step in across.ticks] if elapsed else []
+        times = _times(across, elapsed) if elapsed else []
         halves = [text_width(text) / 2 for text in (*across.labels, *times)]
         half = max(halves, default=0.0)
         left = max(GAP + max(map(text_width, up.labels), default=0.0), half)
@@ -186,6 +186,12 @@ def _frame(
             break
     rows = 2 if elapsed else 1
     return _Frame(across, up, times, left, right, HEIGHT - GAP - rows * ROW)
+
+
+def _times(across: _Axis, elapsed: Elapsed) -> list[str]:
+    """The time at each step of the axis; nothing at those that were not reached."""
+    reached = max(step for step, _ in elapsed.points)
+    return [rough(elapsed.at(step)) if step <= reached else "" for step in across.ticks]
 
 
 def _axis(low: float, high: float, *, ticks: int, whole: bool) -> _Axis:
@@ -226,8 +232,9 @@ def _grid(frame: _Frame) -> str:
     for row, labels in enumerate((frame.across.labels, frame.times), 1):
         y = f"{frame.bottom + row * ROW:.1f}"
         for step, label in zip(frame.across.ticks, labels, strict=False):  # there may be no times
-            x = f"{frame.x(step):.1f}"
-            parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{label}</text>')
+            if label:
+                x = f"{frame.x(step):.1f}"
+                parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{label}</text>')
     return "".join(parts)
 
 

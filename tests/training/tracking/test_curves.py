@@ -159,6 +159,14 @@ def test_time_stands_below_its_step() -> None:
     ]
 
 
+def test_steps_that_were_not_reached_have_no_time() -> None:
+    time = Elapsed(points=[(50, 30.0)], total=30.0, validation=None, started=0.0, ended=1.0)
+    figure = ElementTree.fromstring(draw(LOSSES, [{"step": 50, "nll": 1.0}], elapsed=time))
+
+    texts = [e.text for e in figure.iter("text") if e.get("text-anchor") == "middle"]
+    assert texts == ["30", "40", "50", "60", "70", "18 s", "24 s", "30 s"]
+
+
 def test_single_updates_are_thin_beside_their_mean_and_the_key_says_so() -> None:
     lines: list[Line] = [
         {"step": 50, "nll": 4.25, "mean_nll": 4.5},
