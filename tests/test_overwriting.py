@@ -50,13 +50,18 @@ ROWS = [
     ("training.evaluate", "--hypotheses a.txt --reference b.txt --json ALIAS", "b.txt"),
     (
         "training.evaluate",
-        "--hypotheses a.txt --reference b.txt --baseline c.txt --json ALIAS",
+        "--hypotheses a.txt --reference b.txt --against c.txt --json ALIAS",
         "c.txt",
     ),
     (
         "training.evaluate",
         "RUN --source a.txt --reference b.txt --baseline c.txt --output ALIAS",
         "c.txt",
+    ),
+    (
+        "training.evaluate",
+        "RUN --against OTHER --source a.txt --reference b.txt --output ALIAS",
+        "OTHER_WEIGHTS",
     ),
     ("training.evaluate", "--lead 1 --source a.txt --reference b.txt --output ALIAS", "a.txt"),
     (
