@@ -55,14 +55,23 @@ def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
     return directory
 
 
+def refuse_existing(directory: Path) -> None:
+    """Check that `publish_as` can create `directory`, before long work.
+
+    Raises:
+        CheckpointError: it exists.
+    """
+    if directory.exists():
+        raise CheckpointError(f"{directory}: exists. Choose another --output, or remove it.")
+
+
 def publish_as(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write `files` as a checkpoint `directory` that belongs to no run, atomically.
 
     Raises:
         CheckpointError: it exists or cannot be written. Nothing is left behind.
     """
-    if directory.exists():
-        raise CheckpointError(f"{directory}: exists. Choose another --output, or remove it.")
+    refuse_existing(directory)
     temporary = _temporary(directory)
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process
