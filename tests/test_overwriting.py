@@ -78,7 +78,7 @@ ROWS = [
     ("training.average", "CHECKPOINT OTHER_CHECKPOINT --output CHECKPOINT", None),
     ("training.shortlist", "RUN --source RUN/checkpoints/a.txt --target b.txt", None),
     ("training.shortlist", "RUN --source a.txt --target RUN/checkpoints/b.txt", None),
-    ("training.shortlist", "CHECKPOINT --files CHECKPOINT/card.md", None),
+    ("training.shortlist", "CHECKPOINT --files run/checkpoints/step-000001/card.md", None),
     ("training.shortlist", "RUN --source a.txt --target b.txt --output ALIAS", "a.txt"),
     ("training.train", "config.yaml --output .", None),
     ("training.train", "c.yaml --output . data.train=[{files: metrics.jsonl}]", None),
