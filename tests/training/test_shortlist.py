@@ -285,21 +285,22 @@ def test_what_the_model_writes_is_measured(
 ) -> None:
     """With the whole vocabulary, counted here once more by what is in the list of each source."""
     shutil.copytree(tiny_checkpoint / "best", tmp_path / "alone")
-    for name in ("train.de", "train.en"):
-        text = (tmp_path / name).read_text(encoding="utf-8")
-        (tmp_path / name).write_text(10 * text, encoding="utf-8")
+    translator = Translator.load(tmp_path / "alone", precision="fp32", device="cpu")
+    lines = (tmp_path / "train.de").read_text(encoding="utf-8").splitlines()
+    found = translator.translate(lines)
+    (tmp_path / "train.de").write_text(10 * ("\n".join(lines) + "\n"), encoding="utf-8")
+    (tmp_path / "train.en").write_text(10 * ("\n".join(found) + "\n"), encoding="utf-8")
     files = ["--source", str(tmp_path / "train.de"), "--target", str(tmp_path / "train.en")]
-    assert main([str(tmp_path / "alone"), *files, "--candidates", "60", "--frequent", "99"]) == 0
+    assert main([str(tmp_path / "alone"), *files, "--candidates", "1", "--frequent", "2"]) == 0
     shown = capsys.readouterr().out.splitlines()[-1]
     model = load_checkpoint(tmp_path / "alone")
     assert model.shortlist is not None
     lines = (tmp_path / "train.de").read_text(encoding="utf-8").splitlines()[::50]  # held out
-    translator = Translator.load(tmp_path / "alone", precision="fp32", device="cpu")
     known = []
-    for line, found in zip(lines, translator.search(lines), strict=True):
+    for line, one in zip(lines, translator.search(lines), strict=True):
         ids = model.shortlist.of(model.tokenizer.encode(line)).tolist()
         allowed = {model.tokenizer.piece(number) for number in ids}
-        known.append([piece in allowed for piece in found.hypotheses[0].pieces])
+        known.append([piece in allowed for piece in one.hypotheses[0].pieces])
     share = sum(map(sum, known)) / sum(map(len, known))
     whole = sum(map(all, known)) / len(known)
     assert 0 < share < 1
