@@ -35,36 +35,41 @@ class Collector:
         self, cls: type[T], values: Mapping[str, object], where: str = ""
     ) -> tuple[T | None, list[str]]:
         """Build `cls`; return None in its place if there are mistakes, and a line for each."""
-        built, lines = self._convert_all(cls, values, where)
+        built, lines, meant = self._convert_all(cls, values, where)
         missing = [name for name, value in built.items() if value is _WRONG]
         if all(_with_default(cls, name) or f"{where}{name}" in self.stand_ins for name in missing):
-            made, more = self._construct(cls, built, where)
+            made, more = self._construct(cls, built, where, meant)
             lines += more
             return (None if lines else made), lines
         return None, lines
 
     def _convert_all(
         self, cls: type, values: Mapping[str, object], where: str
-    ) -> tuple[dict[str, object], list[str]]:
-        """Convert each value that is given; a wrong one, and a missing one, is `_WRONG`."""
+    ) -> tuple[dict[str, object], list[str], list[str]]:
+        """Convert each value that is given; a wrong one, and a missing one, is `_WRONG`.
+
+        Returns:
+            The values, a line for each mistake, and the keys that unknown ones may stand for.
+        """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         hints = get_type_hints(cls)
         built: dict[str, object] = {}
-        lines, meant = [], ""
+        lines, hinted = [], ""
         for key in map(str, values):
             if key in fields:
                 built[key], more = self._convert(hints[key], values[key], f"{where}{key}")
                 lines += more
             else:
                 hint = self.hint(where, key, list(fields))
-                meant += hint
+                hinted += hint
                 lines.append(unknown_key(where, key, list(fields), hint))
+        meant = [name for name in fields if re.search(rf"['.]{name}'", hinted)]
         for name, field in fields.items():
             if name not in values and is_required(field):
                 built[name] = _WRONG
-                if f"{name}'" not in meant:  # else it is there, under a wrong name
+                if name not in meant:
                     lines.append(missing_key(where, name))
-        return built, lines
+        return built, lines, meant
 
     def _convert(self, hint: Any, value: object, path: str) -> tuple[object, list[str]]:
         if dataclasses.is_dataclass(hint):
@@ -85,11 +90,11 @@ class Collector:
             return _WRONG, [str(error)]
 
     def _construct(
-        self, cls: type[T], built: Mapping[str, object], where: str
+        self, cls: type[T], built: Mapping[str, object], where: str, meant: Sequence[str]
     ) -> tuple[T | None, list[str]]:
         """Call `cls`; leave out one value after another that it refuses, until it refuses none.
 
-        What it says of, or in view of, a value that is left out is not told.
+        What it says of, or in view of, a value that is left out or `meant` is not told.
         """
         known = {name: value for name, value in built.items() if value is not _WRONG}
         left_out = [name for name in built if name not in known]
@@ -104,7 +109,7 @@ class Collector:
                 return cls(**known, **standing_in), lines
             except ConfigError as error:
                 line = str(error).removeprefix(where)
-            if not any(re.search(rf"\b{name}\b", line) for name in left_out):
+            if not any(re.search(rf"\b{name}\b", line) for name in (*left_out, *meant)):
                 lines.append(_with_path(cls, line, where))
             key = _key(line)
             if key not in known or not (
