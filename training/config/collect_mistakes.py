@@ -94,7 +94,8 @@ class Collector:
     ) -> tuple[T | None, list[str]]:
         """Call `cls`; leave out one value after another that it refuses, until it refuses none.
 
-        What it says of, or in view of, a value that is left out or `meant` is not told.
+        What it says in view of a value that is left out, or that `meant` tells is there under an
+        unknown key, is not told.
         """
         known = {name: value for name, value in built.items() if value is not _WRONG}
         left_out = [name for name in built if name not in known]
@@ -109,9 +110,10 @@ class Collector:
                 return cls(**known, **standing_in), lines
             except ConfigError as error:
                 line = str(error).removeprefix(where)
-            if not any(re.search(rf"\b{name}\b", line) for name in (*left_out, *meant)):
-                lines.append(_with_path(cls, line, where))
             key = _key(line)
+            unsure = left_out if key in known else [*left_out, *meant]
+            if not any(re.search(rf"\b{name}\b", line) for name in unsure):
+                lines.append(_with_path(cls, line, where))
             if key not in known or not (
                 _with_default(cls, key) or f"{where}{key}" in self.stand_ins
             ):

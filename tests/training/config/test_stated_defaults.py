@@ -120,3 +120,8 @@ def test_the_warm_up_follows_the_length(steps: int, warmup: int) -> None:
     asked = [f"run.max_steps={steps}"]
     assert parse_config(BARE, asked).optimizer.warmup_steps == warmup
     assert parse_config(BARE, [*asked, "optimizer.warmup_steps=2"]).optimizer.warmup_steps == 2
+
+
+def test_the_least_config_of_the_page_is_one() -> None:
+    (snippet,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert parse_config(snippet).run.max_steps == 20_000
