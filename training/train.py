@@ -192,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = line.parse_intermixed_args(argv)
         if arguments.output is None and not arguments.check_data:
             line.error("--output RUN is missing")
-        config = load_config(arguments.config, arguments.overrides)
+        config = load_config(arguments.config, arguments.overrides, check_files=True)
         if arguments.check_data:
             from training.loop.dry_run import check_data
 

@@ -76,6 +76,8 @@ def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
     free |= {"data.data_dir", "data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
         free |= {"run.batch_tokens"}  # it continues with the size that was found
+    if given.tokenizer.vocab_size == "auto":
+        free |= {"tokenizer.vocab_size"}  # it continues with the tokenizer that was learned
     if "auto" in (given.validation.tokenize, stored.validation.tokenize):
         free |= {"validation.tokenize"}  # follows from the data, which are compared
     differences = []
