@@ -30,7 +30,7 @@ from training.demo.demo_corpus import generate
 ROOT = Path(__file__).parents[1]
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 MODULES = [
-    *(script.replace(".commands:", ".") for script in SCRIPTS.values()),
+    *(script.partition(":")[2].replace(".commands.", ".") for script in SCRIPTS.values()),
     "model.cli.translate_parser",
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
