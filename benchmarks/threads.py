@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--texts", type=int, default=400)
-    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--threads", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     translator = Translator.load(arguments.run)
@@ -45,14 +45,11 @@ def main() -> int:
 
     ways: dict[str, Callable[[], list[str]]] = {
         "one thread": partial(in_threads, translator.translate, texts, threads=1),
-        f"{arguments.threads} threads": partial(
-            in_threads, translator.translate, texts, threads=arguments.threads
-        ),
-        f"{arguments.threads} threads, a lock": partial(
-            in_threads, locked, texts, threads=arguments.threads
-        ),
         "one call": lambda: translator.translate(texts),
     }
+    for count in arguments.threads:
+        ways[f"{count} threads"] = partial(in_threads, translator.translate, texts, threads=count)
+        ways[f"{count} threads, a lock"] = partial(in_threads, locked, texts, threads=count)
     expected = translator.translate(texts)
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for name, way in list(ways.items()) * arguments.rounds:
@@ -60,8 +57,12 @@ def main() -> int:
         found = way()
         rates[name].append(len(texts) / (time.perf_counter() - start))
         assert found == expected, f"{name}: other translations than those of one call"
-    for name, rounds in rates.items():
-        print(f"{name:20} {statistics.median(rounds):8.1f} texts/s, median of {len(rounds)}")
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    for name, rate in medians.items():
+        print(
+            f"{name:20} {rate:8.1f} texts/s, median of {arguments.rounds}, "
+            f"{rate / medians['one thread']:.2f} x one thread"
+        )
     return 0
 
 
