@@ -136,6 +136,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "demo",
         "train average evaluate distill shortlist",
         "commands",
+        "from_files",
         "loop",
         "tracking",
         "validation",
