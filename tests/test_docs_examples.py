@@ -150,6 +150,7 @@ def test_examples_are_found() -> None:
     assert {example.place.split(":")[0] for example in python_lists()} == {
         "README.md",
         "docs/library.md",
+        "docs/tutorial.md",
         "model.translator",
     }
 
