@@ -3,7 +3,8 @@
 import time
 from collections.abc import Sequence
 
-from training.config.train_config import save_config
+from model.config import to_dict
+from training.config.train_config import load_config, save_config
 from training.loop.run_logger import RunLogger, open_logger
 from training.loop.session import Session
 from training.loop.signals import Interrupted, stop_signals
@@ -24,18 +25,33 @@ def train(session: Session) -> None:
         with stop_signals() as received:
             loop(session, None, received)
         return
-    save_config(session.config, session.run / "config.yaml")
+    write_config(session)
     if session.config.shortlist.candidates:
         session.learn_shortlist()
     with open_logger(session) as logger, stop_signals() as received:
         logger.begin()
-        session.evaluate(session.dev_corpus.first(REHEARSED))
+        rehearse(session)
         loop(session, logger, received)
         logger.end()
 
 
+def write_config(session: Session) -> None:
+    """Write the config of the run, unless it stands there: perhaps with comments of its own."""
+    path = session.run / "config.yaml"
+    if not path.exists() or to_dict(load_config(path)) != to_dict(session.config):
+        save_config(session.config, path)
+
+
+def rehearse(session: Session) -> None:
+    """Translate the first dev sentences; see `REHEARSED`."""
+    first, started = session.dev_corpus.first(REHEARSED), time.perf_counter()
+    session.evaluate(first)
+    share = len(session.dev_corpus.sources) / len(first.sources)
+    session.planner.rehearsed((time.perf_counter() - started) * share)
+
+
 def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) -> None:
-    """Train up to `max_steps`, or until patience runs out; validate and save on the way.
+    """Train to the end of the plan, or until patience runs out; validate and save on the way.
 
     Args:
         logger: of the first process, which also validates and saves; None in the others.
@@ -45,11 +61,13 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
         Interrupted: after a stop signal to any process, when the state is saved.
         TrainingDiverged: see `Rollback.roll_back`.
     """
-    trainer, best, run, world = session.trainer, session.best, session.config.run, session.world
+    trainer, best, world, planner = session.trainer, session.best, session.world, session.planner
     batches = trainer.batches()
+    planner.begin(trainer.steps)
     while not session.finished:
         rows = next(batches)
         update = trainer.update(rows)
+        trainer.plan = planner.updated(trainer.steps)
         if logger:
             logger.updated(update, rows)
 
@@ -58,10 +76,11 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
             if logger:
                 logger.say(message)
 
-        due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
+        due = planner.due(trainer.steps)
         if due:
-            if logger:
-                validate(session, logger)
+            with planner.validation(trainer.steps):
+                if logger:
+                    validate(session, logger)
             best.without_better = world.shared(lambda: best.without_better)
             session.rollback.saved()
 
