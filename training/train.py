@@ -6,8 +6,10 @@ if __name__ == "__main__":  # before the imports, which take seconds
     commands.train()
 
 import argparse
+import math
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -66,8 +68,11 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
+def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
     """Train into `run`; return 0, or 128 + the number of the signal that stopped it.
+
+    Args:
+        started: when the command was started, by `time.monotonic`, for `run.max_minutes`.
 
     Raises:
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
@@ -84,7 +89,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
         return 0
     with lock_run(run) if world.leads else nullcontext():
         with named_shortage("the network and its optimizer", SMALLER):
-            session = build_session(config, run, resume=resume, world=world)
+            session = build_session(config, run, resume=resume, world=world, started=started)
         try:
             with named_shortage("a validation or a save", LATER):
                 if world.leads:  # the report of an earlier end
@@ -136,14 +141,15 @@ def places_written(run: Path) -> list[Place]:
     return [("--output", run / name) for name in (*names, html_report.NAME, run_record.NAME)]
 
 
-def preview(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
+def preview(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
     """Make a few updates and print the sizes, memory and time of the training into `run`."""
     from training.loop.build_session import build_session
     from training.loop.dry_run import dry_run
     from training.system.memory_use import named_shortage
 
     with named_shortage("the network, its optimizer and a validation", SMALLER):
-        lines = dry_run(build_session(config, run, resume=resume, world=world))
+        session = build_session(config, run, resume=resume, world=world, started=started)
+        lines = dry_run(session)
     if world.leads:
         print("\n".join(lines))
     return 0
@@ -167,11 +173,17 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
         return False
     meta = load_values(run)
     done = meta["trainer"]["steps"]
-    if is_finished(config, done, meta["without_better"]):
+    without_better = meta["without_better"]
+    planned = meta.get("plan")
+    if is_finished(config.run, steps=done, without_better=without_better, planned=planned):
         check_same_config(config, load_config(run / "config.yaml"))
         if not (run / NAME).exists():  # killed between the last save and the report
             save_report(run)
-        setting = "run.max_steps" if done >= config.run.max_steps else "run.patience"
+        if 0 < config.run.patience <= without_better:
+            setting = "run.patience"
+        else:
+            ended = done >= (config.run.max_steps or math.inf)
+            setting = "run.max_steps" if ended else "run.max_minutes"
         print(f"{run} is finished at step {done:,}. Raise {setting} to go on.")
         return True
     if not resume:
@@ -187,6 +199,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         from training.system.distributed import joined
+        from training.system.process_age import process_age_s
+
+        # The minutes of a run count from the start of the process, if this is its command.
+        started = time.monotonic() - (process_age_s() if argv is None else 0.0)
 
         line = parser()
         arguments = line.parse_intermixed_args(argv)
@@ -205,7 +221,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         with joined(config.run.device) as world:
             if arguments.dry_run:
-                return preview(config, arguments.output, resume=arguments.resume, world=world)
-            return train(config, arguments.output, resume=arguments.resume, world=world)
+                return preview(
+                    config, arguments.output, resume=arguments.resume, world=world, started=started
+                )
+            return train(
+                config, arguments.output, resume=arguments.resume, world=world, started=started
+            )
 
     return run_command("dragoman-train", command)

@@ -19,6 +19,7 @@ from training.config.data_config import DataConfig, as_corpora
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
 from training.config.validation_config import ValidationConfig, with_metrics_of
 
+MOST_MINUTES = 10_000_000  # nineteen years
 _SHOWN = 200  # characters of a wrong section or override
 
 
@@ -94,13 +95,15 @@ class ShortlistConfig:
 class RunConfig:
     """Length, intervals and hardware of the run."""
 
-    max_steps: int
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    """Minutes of the whole command; with both, the run ends at whichever comes first."""
     batch_tokens: int | Literal["auto"] = 2000
     """Source and target pieces in a batch, padding included; auto = as many as the memory holds."""
     accumulate: int = 1
     """Parts of a batch that a process computes one after another, to need less memory."""
-    eval_every: int = 500
-    """Steps between validations, each of which also saves a checkpoint."""
+    eval_every: int | Literal["auto"] = 500
+    """Steps between validations, each of which also saves a checkpoint; auto = about eight."""
     log_every: int = 50
     keep: int = 0
     """Latest checkpoints that stay, besides the best and the last one: for `dragoman-average`."""
@@ -115,8 +118,16 @@ class RunConfig:
     """Dev sentences whose translations each validation logs."""
 
     def __post_init__(self) -> None:
+        if self.max_steps is None and self.max_minutes is None:
+            raise ConfigError(
+                "run: no max_steps and no max_minutes. Set one: how many updates, or how long."
+            )
+        if self.max_minutes is not None and not 0 < self.max_minutes <= MOST_MINUTES:
+            raise ConfigError(
+                f"run.max_minutes: {self.max_minutes} must be above 0 and at most {MOST_MINUTES:,}."
+            )
         for name in ("max_steps", "batch_tokens", "accumulate", "eval_every", "log_every"):
-            if getattr(self, name) != "auto" and getattr(self, name) < 1:
+            if getattr(self, name) not in ("auto", None) and getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
         for name in ("keep", "patience", "seed", "threads", "sample_lines"):
             if getattr(self, name) < 0:
@@ -149,7 +160,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
-        if self.optimizer.warmup_steps > self.run.max_steps:
+        if self.run.max_steps is None and self.objective.scheduled_sampling:
+            raise ConfigError(
+                "objective.scheduled_sampling: its share rises up to run.max_steps. Set that, with "
+                "or without run.max_minutes."
+            )
+        if self.optimizer.warmup_steps > (self.run.max_steps or math.inf):
             raise ConfigError(
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "
                 f"{self.run.max_steps}, so the learning rate would never reach its peak. Lower it."

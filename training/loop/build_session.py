@@ -14,6 +14,7 @@ from training.config.train_config import TrainConfig
 from training.data.text_corpus import TextPairs, digest_of, encode_corpus, read_pairs
 from training.data.training_set import TrainingSet, even_pairs, load_training_set, make_loader
 from training.loop.initialize import new_origin, starting_weights
+from training.loop.planner import Planner
 from training.loop.resolve_config import resolve_config
 from training.loop.resume import (
     SavedState,
@@ -32,10 +33,15 @@ from training.system.memory_use import bound_kernel_cache
 from training.validation.best import Best
 
 
-def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) -> Session:
+def build_session(
+    given: TrainConfig, run: Path, *, resume: bool, world: World, started: float
+) -> Session:
     """Read the data, learn or load the tokenizer, build the trainer, and load what `resume` finds.
 
     Every process must call this. Nothing is written yet.
+
+    Args:
+        started: when the command was started, by `time.monotonic`, for `run.max_minutes`.
 
     Raises:
         ConfigError, DataError, CheckpointError: as their names say.
@@ -75,8 +81,9 @@ def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) 
         origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
     best = Best(config.validation.best)
     rollback = Rollback(trainer, run, world)
+    planner = Planner(config.run, world, started=started)
     if saved:
-        _restore(saved, trainer, best)
+        _restore(saved, trainer, best, planner)
     return Session(
         run=run,
         resume=resume,
@@ -90,6 +97,7 @@ def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) 
         trainer=trainer,
         best=best,
         rollback=rollback,
+        planner=planner,
     )
 
 
@@ -117,11 +125,14 @@ def _trainer(
     )
 
 
-def _restore(saved: SavedState, trainer: Trainer, best: Best) -> None:
+def _restore(saved: SavedState, trainer: Trainer, best: Best, planner: Planner) -> None:
     """Continue where the saved run stopped."""
     trainer.load_state(saved.tensors, saved.values["trainer"])
     best.score = saved.values["best_score"]
     best.without_better = saved.values["without_better"]
+    if planned := saved.values.get("plan"):  # a run by steps has none
+        planner.load_state(planned)
+    trainer.plan = planner.plan
 
 
 def _digests(config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs) -> dict[str, str]:

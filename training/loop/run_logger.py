@@ -67,6 +67,8 @@ class RunLogger:
     def updated(self, update: Update) -> None:
         """Show an update; write every `log_every`-th to the metrics."""
         steps = self.trainer.steps
+        planner = self.session.planner
+        self.progress.plan(planner.plan.steps, ends_at=planner.ends_at)
         self.progress.update(
             steps,
             loss=update.loss,
@@ -123,7 +125,7 @@ class RunLogger:
             f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
             "average, validation apart"
         )
-        if steps < run.max_steps:
+        if steps < self.session.planner.plan.steps:
             self.say(
                 f"no better {LABELS[self.config.validation.best]} in {run.patience} validations: "
                 f"stopped at step {steps}"
@@ -141,7 +143,7 @@ def open_logger(session: Session) -> Iterator[RunLogger]:
     with (
         MetricsLog(session.run, resume_step=start or None) as metrics,
         TrainingProgress(
-            max_steps=run.max_steps, start_step=start, log_every=run.log_every
+            max_steps=run.max_steps or 0, start_step=start, log_every=run.log_every
         ) as progress,
     ):
         yield RunLogger(session, metrics=metrics, progress=progress)

@@ -14,7 +14,7 @@ from training.config.train_config import TrainConfig
 from training.data.text_corpus import Corpus
 from training.data.training_set import TrainingSet, even_pairs
 from training.lexical.learn_shortlist import LearnedShortlist, learn_measured
-from training.loop.resume import is_finished
+from training.loop.planner import Planner
 from training.loop.rollback import Rollback, good_checkpoints
 from training.loop.trainer import Trainer
 from training.system.distributed import World
@@ -43,13 +43,16 @@ class Session:
     trainer: Trainer
     best: Best
     rollback: Rollback
+    planner: Planner
     shortlist: LearnedShortlist | None = None
     """Saved with every checkpoint; learned by the first process, if the config wants one."""
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return is_finished(self.config, self.trainer.steps, self.best.without_better)
+        patience = self.config.run.patience
+        done = self.trainer.steps >= self.planner.plan.steps
+        return done or 0 < patience <= self.best.without_better
 
     @property
     def profile(self) -> TextProfile:
@@ -92,6 +95,7 @@ class Session:
             CheckpointError: the file system refused.
         """
         tensors, values = self.trainer.state()
+        planned = self.planner.state()
         card = model_card(self.config, self.trainer.steps, self.data.report, evaluation)
         learned = self.shortlist
         directory = save_checkpoint(
@@ -110,6 +114,7 @@ class Session:
                 "trainer": values,
                 "best_score": self.best.score,
                 "without_better": self.best.without_better,
+                **({"plan": planned} if planned else {}),
                 **self.digests,
                 "precision": precision_of(self.trainer.dtype),
             },

@@ -29,13 +29,21 @@ def train(session: Session) -> None:
         session.learn_shortlist()
     with open_logger(session) as logger, stop_signals() as received:
         logger.begin()
-        session.evaluate(session.dev_corpus.first(REHEARSED))
+        rehearse(session)
         loop(session, logger, received)
         logger.end()
 
 
+def rehearse(session: Session) -> None:
+    """Translate the first dev sentences; see `REHEARSED`."""
+    first, started = session.dev_corpus.first(REHEARSED), time.perf_counter()
+    session.evaluate(first)
+    share = len(session.dev_corpus.sources) / len(first.sources)
+    session.planner.rehearsed((time.perf_counter() - started) * share)
+
+
 def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) -> None:
-    """Train up to `max_steps`, or until patience runs out; validate and save on the way.
+    """Train to the end of the plan, or until patience runs out; validate and save on the way.
 
     Args:
         logger: of the first process, which also validates and saves; None in the others.
@@ -45,10 +53,12 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
         Interrupted: after a stop signal to any process, when the state is saved.
         TrainingDiverged: see `Rollback.roll_back`.
     """
-    trainer, best, run, world = session.trainer, session.best, session.config.run, session.world
+    trainer, best, world, planner = session.trainer, session.best, session.world, session.planner
     batches = trainer.batches()
+    planner.begin(trainer.steps)
     while not session.finished:
         update = trainer.update(next(batches))
+        trainer.plan = planner.updated(trainer.steps)
         if logger:
             logger.updated(update)
 
@@ -57,10 +67,11 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
             if logger:
                 logger.say(message)
 
-        due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
+        due = planner.due(trainer.steps)
         if due:
-            if logger:
-                validate(session, logger)
+            with planner.validation(trainer.steps):
+                if logger:
+                    validate(session, logger)
             best.without_better = world.shared(lambda: best.without_better)
             session.rollback.saved()
 

@@ -17,6 +17,7 @@ from training.loop.divergence import DivergenceMonitor
 from training.loop.gradient_accumulation import GradientAccumulation
 from training.loop.initialize import build_network
 from training.loop.lr_schedule import learning_rate
+from training.loop.step_plan import fixed_plan
 from training.losses.batch_loss import BatchLoss, Objective
 from training.system.distributed import World
 from training.system.memory_use import OutOfMemory
@@ -86,6 +87,7 @@ class Trainer:
             device=device,
         )
         self.divergence = DivergenceMonitor(config.optimizer.learning_rate)
+        self.plan = fixed_plan(config.run)  # a run by minutes replaces it again and again
         self.steps = 0
         self.skipped = 0
 
@@ -113,8 +115,8 @@ class Trainer:
             self.steps,
             kind=settings.schedule,
             peak=settings.learning_rate,
-            warmup_steps=settings.warmup_steps,
-            max_steps=self.config.run.max_steps,
+            warmup_steps=self.plan.warm_up(settings.warmup_steps),
+            max_steps=self.plan.steps,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate

@@ -105,7 +105,11 @@ def _number(line: Line, name: str) -> float:
 def _summary(config: TrainConfig, lines: Sequence[Line]) -> str:
     """Describe progress, best validation and mean speed of the run."""
     steps, _ = series(lines, "step")
-    words = [f"{max(steps, default=0):,} of {config.run.max_steps:,} steps"]
+    done = f"{max(steps, default=0):,}"
+    if config.run.max_steps is not None:
+        words = [f"{done} of {config.run.max_steps:,} steps"]
+    else:
+        words = [f"{done} steps within {config.run.max_minutes:g} minutes"]
     metric = config.validation.best
     if best := best_line(lines, metric):
         value = _figure(best, f"dev_{metric}")
