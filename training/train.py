@@ -104,8 +104,24 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
         if not world.leads:
             return 0
         save_report(run)
+    for line in fine_tuning_lines(config, run):
+        print(line)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
     return 0
+
+
+def fine_tuning_lines(config: TrainConfig, run: Path) -> list[str]:
+    """What a fine-tuning has gained and lost, as far as it was measured; else nothing."""
+    from training.tracking.fine_tuning import changes, finite, recorded_before, table
+    from training.tracking.html_report import best_line
+    from training.tracking.metrics_log import read_metrics
+
+    lines = read_metrics(run / "metrics.jsonl")
+    best = best_line(lines, config.validation.best)
+    before = recorded_before(lines)
+    if best is None or not before:
+        return []
+    return table(changes(config.validation.metrics, before, finite(best)))
 
 
 def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]:

@@ -10,6 +10,7 @@ from model.text.printable import printable
 from training.config.train_config import TrainConfig, load_config
 from training.metrics.names import LABELS
 from training.tracking.curves import PANELS, draw
+from training.tracking.fine_tuning import advice, changes, finite, recorded_before
 from training.tracking.metrics_log import Line, read_metrics, series
 from training.tracking.run_record import CorpusRow, RunRecord, Visit, read_record
 from training.validation.best import rank
@@ -75,6 +76,7 @@ def report_page(
     parts = [
         f"<h1>{escape(name)}</h1><p class=soft>{escape(_summary(config, lines))}</p>",
         f'<div class="curves">{"".join(draw(panel, lines) for panel in PANELS)}</div>',
+        _section("Fine-tuning", _fine_tuning(config, lines)),
         _section("Validations", _validations(lines, metric)),
         _section(f"Samples, step {record['sample_step']:,}", _samples(record)),
         _section("Data", _corpora(record["corpora"])),
@@ -146,6 +148,21 @@ def _validations(lines: Sequence[Line], metric: str) -> str:
     }
     codes = "".join(f"<br><code>{escape(text)}</code>" for text in signatures)
     return _table(head, rows) + f"<p class=soft>Best by {LABELS[metric]}: in bold.{codes}</p>"
+
+
+def _fine_tuning(config: TrainConfig, lines: Sequence[Line]) -> str:
+    """Make a table of what the best validation has changed; nothing if it was none."""
+    best = best_line(lines, config.validation.best)
+    found = recorded_before(lines)
+    if best is None or not found:
+        return ""
+    rows = changes(config.validation.metrics, found, finite(best))
+    cells = [
+        ([row.label, f"{row.before:.2f}", f"{row.after:.2f}", f"{row.change:+.2f}"], False)
+        for row in rows
+    ]
+    told = "".join(f"<p>{escape(line)}</p>" for line in advice(rows))
+    return _table(["", "before", "after", "change"], cells) + told
 
 
 def _figure(line: Line, name: str) -> str:

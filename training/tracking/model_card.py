@@ -9,6 +9,7 @@ from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.lexical.learn_shortlist import Coverage
 from training.metrics.names import LABELS
+from training.tracking.fine_tuning import Change, table
 from training.validation.evaluation import Evaluation
 
 
@@ -56,9 +57,15 @@ def with_coverage(card: str, coverage: Coverage) -> str:
     return f"{_without(card, 'Shortlist')}\n\n## Shortlist\n\n- {coverage.describe()}\n"
 
 
+def with_fine_tuning(card: str, rows: Sequence[Change]) -> str:
+    """Add a section on what a fine-tuning has changed."""
+    return "\n".join([card.rstrip(), "", "## Fine-tuning", "", *table(rows, bullet="- "), ""])
+
+
 def with_average(card: str, averaged: Sequence[str]) -> str:
     """Turn `card` into that of an average of checkpoints, which does not have their scores."""
-    lines = [_without(card, "Metrics on the dev set"), "", "## Average", ""]
+    unmeasured = _without(_without(card, "Metrics on the dev set"), "Fine-tuning")
+    lines = [unmeasured, "", "## Average", ""]
     lines.append("Not measured. The mean of the weights of these checkpoints:")
     lines += ["", *(f"- {one}" for one in averaged)]
     return "\n".join(lines) + "\n"
