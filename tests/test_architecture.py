@@ -133,6 +133,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "demo",
         "train average evaluate distill shortlist public_data",
         "commands",
+        "from_files",
         "loop",
         "tracking",
         "validation",

@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from model.cli.command import command_parser, run_command
@@ -21,11 +23,13 @@ from model.errors import CheckpointError
 from training.config.train_config import TrainConfig, load_config
 
 if TYPE_CHECKING:
+    from training.from_files.prepare import GivenFiles
     from training.system.distributed import World
 
 DESCRIPTION = """\
 Train a translation model from parallel text: files of which line i of one translates line i of the
-other, or files with columns.
+other, or files with columns. With --source and --target, or --tsv, and no CONFIG, a dev set is split
+off, every setting is found, and written with its reason to RUN/config.yaml.
 
 RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.html. Ctrl-C saves;
 the same command with --resume goes on. Translate with: dragoman-translate RUN
@@ -33,6 +37,8 @@ the same command with --resume goes on. Translate with: dragoman-translate RUN
 
 EXAMPLE = """\
 examples:
+  dragoman-train --source train.de --target train.en --output runs/first --minutes 30
+  dragoman-train --source own.de --target own.en --from runs/first --output runs/own --minutes 5
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en --dry-run
@@ -49,7 +55,7 @@ LATER = (
 def parser() -> argparse.ArgumentParser:
     """Build the command line; every other setting is a key of the config."""
     command = command_parser("dragoman-train", DESCRIPTION, EXAMPLE)
-    command.add_argument("config", metavar="CONFIG", type=Path, help="YAML file, see configs/")
+    command.add_argument("config", metavar="CONFIG", nargs="?", help="YAML file, see configs/")
     command.add_argument("--output", metavar="RUN", type=Path, help="run directory")
     command.add_argument("--resume", action="store_true", help="go on from the last save")
     command.add_argument(
@@ -65,7 +71,45 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "overrides", metavar="section.key=value", nargs="*", help="change a key of the config"
     )
+    add_file_arguments(command)
     return command
+
+
+def add_file_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the flags of a training without a config."""
+    group = command.add_argument_group(
+        "without CONFIG", "The same command goes on with a run that was stopped."
+    )
+    for flag, metavar, text in (
+        ("--source", "FILE", "text to translate, a sentence a line; plain, .gz or .zst"),
+        ("--target", "FILE", "its translation: line i of one belongs to line i of the other"),
+        ("--tsv", "FILE", "both in one: source, tab, target in each line"),
+        ("--dev-source", "FILE", "a dev set of your own (default: up to 1,000 pairs split off)"),
+        ("--dev-target", "FILE", "its other side"),
+    ):
+        group.add_argument(flag, metavar=metavar, type=Path, help=text)
+    group.add_argument(
+        "--minutes",
+        metavar="M",
+        type=float,
+        help="time for everything (default: enough for ten passes over the data, 10 to 120)",
+    )
+    group.add_argument(
+        "--from",
+        metavar="RUN",
+        type=Path,
+        dest="begun_from",
+        help="fine-tune: go on from this run or checkpoint, with its tokenizer and sizes; what is "
+        "gained on the dev set and lost on the old one is shown",
+    )
+    for flag, text in (
+        ("--old-dev-source", "with --from: the dev set on which to measure what is forgotten"),
+        ("--old-dev-target", "its other side (default: up to 500 pairs of that of RUN)"),
+    ):
+        group.add_argument(flag, metavar="FILE", type=Path, help=text)
+    group.add_argument("--task", choices=["translate", "summarize"], help="default: translate")
+    group.add_argument("--source-language", metavar="TAG", help="de, pt-BR or German")
+    group.add_argument("--target-language", metavar="TAG", help="likewise")
 
 
 def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
@@ -210,6 +254,68 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
     return False
 
 
+def given_files(
+    line: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> "GivenFiles | None":
+    """Return the files of a training without a config; None if there is a config.
+
+    Raises:
+        ConfigError: there is neither, or both, or a flag that goes with the other.
+        DataError: a file is missing.
+    """
+    from training.from_files.prepare import GivenFiles
+
+    values = {field.name: getattr(arguments, field.name) for field in fields(GivenFiles)}
+    said = [name for name, value in {**values, "minutes": arguments.minutes}.items() if value]
+    if arguments.config is not None and "=" in arguments.config and said:  # an override
+        arguments.overrides.insert(0, arguments.config)
+        arguments.config = None
+    if arguments.config is not None:
+        if said:
+            flag = f"--{said[0].replace('_', '-')}"
+            line.error(f"{flag} is for a training without CONFIG, in which it is a key")
+        return None
+    if not said:
+        line.error("name a CONFIG, or give --source and --target, or --tsv")
+    return GivenFiles(**values)
+
+
+def from_files(given: "GivenFiles", arguments: argparse.Namespace, started: float) -> int:
+    """Prepare and run a training without a config, or go on with it.
+
+    Args:
+        started: when the command was started, by `time.monotonic`.
+    """
+    from model.checkpoint.run_directory import is_begun
+    from training.from_files.prepare import prepare
+    from training.loop.dry_run import check_data
+    from training.system.distributed import joined
+
+    run = arguments.output
+    inputs: list[Place] = [(f"--{name.replace('_', '-')}", path) for name, path in given.files()]
+    refuse_overwriting(inputs, [*places_written(run), ("--output", run / "data")])
+
+    def settings(folder: Path) -> TrainConfig:
+        return prepare(
+            given,
+            folder,
+            minutes=arguments.minutes,
+            overrides=arguments.overrides,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+
+    with joined("auto") as world:
+        if arguments.dry_run or arguments.check_data:
+            with TemporaryDirectory(prefix="dragoman-") as folder:
+                config = world.shared(lambda: settings(Path(folder)))
+                if arguments.check_data:
+                    print(check_data(config))
+                    return 0
+                return preview(config, Path(folder), resume=False, world=world, started=started)
+        config = world.shared(lambda: settings(run))
+        return train(config, run, resume=is_begun(run), world=world, started=started)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
 
@@ -222,9 +328,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         line = parser()
         arguments = line.parse_intermixed_args(argv)
-        if arguments.output is None and not arguments.check_data:
+        given = given_files(line, arguments)
+        if arguments.output is None and (given or not arguments.check_data):
             line.error("--output RUN is missing")
-        config = load_config(arguments.config, arguments.overrides)
+        if given is not None:
+            return from_files(given, arguments, started)
+        config = load_config(Path(arguments.config), arguments.overrides)
         if arguments.check_data:
             from training.loop.dry_run import check_data
 
@@ -232,7 +341,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if not arguments.dry_run:
             refuse_overwriting(
-                places_read(arguments.config, config, resume=arguments.resume),
+                places_read(Path(arguments.config), config, resume=arguments.resume),
                 places_written(arguments.output),
             )
         with joined(config.run.device) as world:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.checkpoint.checkpoint import Checkpoint
+from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.config import to_dict
 from model.decoding.options import SearchOptions
 from model.errors import DataError
@@ -39,6 +39,16 @@ class Base:
     """The config of its run; None for a checkpoint without one."""
 
 
+def load_base(path: Path) -> Base:
+    """Load the model at `path`, a run or a checkpoint.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+        ConfigError: the config of its run is damaged.
+    """
+    return Base(path=path, checkpoint=load_checkpoint(path), trained_by=find_config(path))
+
+
 def find_config(path: Path) -> TrainConfig | None:
     """Load the config of the run that `path` is, or a checkpoint of; None if there is none.
 
@@ -52,7 +62,11 @@ def find_config(path: Path) -> TrainConfig | None:
 
 
 def old_dev_settings(
-    base: Base, given: CorpusConfig | None, data: DataConfig, folder: Path, say: Callable[[str], None]
+    base: Base,
+    given: CorpusConfig | None,
+    data: DataConfig,
+    folder: Path,
+    say: Callable[[str], None],
 ) -> list[Setting]:
     """Copy some of the old dev set, the one that is given or that of the old run, to `folder`.
 

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Sequence
 
-from training.config.train_config import save_config
+from model.config import to_dict
+from training.config.train_config import load_config, save_config
 from training.loop.run_logger import RunLogger, open_logger
 from training.loop.session import Session
 from training.loop.signals import Interrupted, stop_signals
@@ -26,7 +27,7 @@ def train(session: Session) -> None:
         with stop_signals() as received:
             loop(session, None, received)
         return
-    save_config(session.config, session.run / "config.yaml")
+    write_config(session)
     if session.config.shortlist.candidates:
         session.learn_shortlist()
     with open_logger(session) as logger, stop_signals() as received:
@@ -35,6 +36,13 @@ def train(session: Session) -> None:
         measure_before(session, logger)
         loop(session, logger, received)
         logger.end()
+
+
+def write_config(session: Session) -> None:
+    """Write the config of the run, unless it stands there: perhaps with comments of its own."""
+    path = session.run / "config.yaml"
+    if not path.exists() or to_dict(load_config(path)) != to_dict(session.config):
+        save_config(session.config, path)
 
 
 def rehearse(session: Session) -> None:
