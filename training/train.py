@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Train a translation model from parallel text: files of which line i of one translates line i of the
-other, or files with columns. With --source and --target, or --tsv, and no CONFIG, a dev set is split
-off, every setting is found, and written with its reason to RUN/config.yaml.
+other, or files with columns. Without a CONFIG, --source and --target (or --tsv) suffice: a dev set
+is split off, every setting is found, and written with its reason to RUN/config.yaml.
 
 RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.html. Ctrl-C saves;
 the same command with --resume goes on. Translate with: dragoman-translate RUN

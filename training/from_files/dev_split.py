@@ -1,7 +1,7 @@
 """Dev split: pairs that are held out for validation, none of whose sides is in the training text.
 
-Texts count as equal if their letters and digits are, whatever the case. The pairs are those with the
-lowest hashes, so that the same pairs in another order, or in other files, give the same dev set.
+Texts count as equal if their letters and digits are, whatever the case. The pairs are those with
+the lowest hashes, so that the same pairs in another order or other files give the same dev set.
 """
 
 # Shapes: N pairs, K held out.

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from model.config import ModelConfig
-from model.decoding.precision.dtypes import BY_NAME
+from model.decoding.precision.dtypes import BY_NAME, Precision
 from model.network.cells import cpu_computes_bf16
 from model.network.seq2seq import Seq2Seq
 from training.data.batching import Rows, collate
@@ -24,7 +24,7 @@ class Speed:
 
     pieces_per_s: float
     threads: int
-    precision: str
+    precision: Precision
     """fp32 or bf16."""
 
 
@@ -43,7 +43,7 @@ def measure_speed(
         source_pieces: mean length; the batch has sentences of that length only.
         cores: threads that may be used.
     """
-    precisions = ["fp32"]
+    precisions: list[Precision] = ["fp32"]
     if device.type == "cuda":
         precisions = ["bf16"]
     elif cpu_computes_bf16():
@@ -55,7 +55,7 @@ def measure_speed(
     network = Seq2Seq(model).train().to(device)
     pieces = rows * sum(lengths) / OVERHEAD
 
-    def rate(precision: str) -> float:
+    def rate(precision: Precision) -> float:
         taken = []
         for _ in range(WARM_UP + REPEATS):
             network.zero_grad(set_to_none=True)

@@ -149,6 +149,10 @@ def prepare(
     folder = run / "data"
     changes = [*overrides, *([f"run.max_minutes={minutes}"] if minutes is not None else [])]
     with lock_run(run):
+        begins = not (run / "config.yaml").exists()
+        base = load_base(given.begun_from) if given.begun_from and begins else None
+        if base is not None:
+            given = as_trained(given, base)
         survey = take_survey(given.corpus(), _plain(given), any_ratio=given.task == "summarize")
         origin = {"pairs": survey.digest, "dev": _dev_digest(given)}
         if (run / "config.yaml").exists():
@@ -160,10 +164,9 @@ def prepare(
         data = _divide(given, survey, folder, say)
         with atomic_output(folder / ORIGIN) as file:
             file.write(json.dumps(origin).encode())
-        if given.begun_from is None:
+        if base is None:
             text = _configure(given, survey, data, minutes=minutes, say=say)
         else:
-            base = load_base(given.begun_from)
             data += old_dev_settings(base, given.old_dev(), _plain(given), folder, say)
             text = _go_on(base, given, survey, data, minutes=minutes, say=say)
         config = parse_config(text, changes)
@@ -220,7 +223,10 @@ def _check_origin(folder: Path, origin: dict[str, str], run: Path) -> None:
 def _said(given: GivenFiles) -> list[str]:
     """The keys that were said on the command line, as overrides; other values are refused later."""
     names = ("task", "source_language", "target_language")
-    return [f"data.{name}={json.dumps(v)}" for name in names if (v := getattr(given, name))]
+    said = [f"data.{name}={json.dumps(v)}" for name in names if (v := getattr(given, name))]
+    if given.begun_from is not None:
+        said.append(f"finetune.init_from={json.dumps(str(given.begun_from.resolve()))}")
+    return said
 
 
 def _divide(
@@ -337,17 +343,11 @@ def _go_on(
     )
     wanted = minutes or fine_tuning_minutes(statistics, speed.pieces_per_s)
     why = "--minutes" if minutes else "for about ten passes over the data, 5 to 60; see --minutes"
-    profile = checkpoint.profile
-    of_model = replace(
-        given,
-        task=profile.task,
-        source_language=given.source_language or profile.source_language or None,
-        target_language=given.target_language or profile.target_language or None,
-    )
+    files = [one for one in data if one.key.startswith("data.")]
     settings = [
-        *(one for one in data if one.key.startswith("data.")),
-        *_profile(of_model, [one for one in data if one.key.startswith("data.")]),
-        *(one for one in data if not one.key.startswith("data.")),
+        *files,
+        *_profile(given, files),
+        *(one for one in data if one not in files),
         *network_settings(base),
         *training_settings(
             base,
@@ -364,6 +364,23 @@ def _go_on(
     _tell(settings, say)
     head = ["Written by dragoman-train --from, from the model, the data and this machine."]
     return commented_config(head, settings)
+
+
+def as_trained(given: GivenFiles, base: Base) -> GivenFiles:
+    """Add the task of the model, and its languages unless others are given.
+
+    Raises:
+        ConfigError: another task is given.
+    """
+    profile = base.checkpoint.profile
+    if given.task not in (None, profile.task):
+        raise ConfigError(f"--task {given.task}: the model of --from is for {profile.task}.")
+    return replace(
+        given,
+        task=profile.task,
+        source_language=given.source_language or profile.source_language or None,
+        target_language=given.target_language or profile.target_language or None,
+    )
 
 
 def _tell(settings: Sequence[Setting], say: Callable[[str], None]) -> None:
@@ -383,7 +400,7 @@ def _profile(given: GivenFiles, data: list[Setting]) -> list[Setting]:
         Setting("data.license", "not stated", "of the data; shown on the model's card"),
     ]
     config = parse_config(
-        commented_config([], [*data, *settings, Setting("run.max_steps", 1, "")]) + "model: {}\n"
+        commented_config([], [*data, *settings, Setting("run.max_minutes", 1, "")]) + "model: {}\n"
     )
     references = read_pairs(config.data.dev, config.data).targets
     resolved = config.validation.resolved(config.data.target_language, references)

@@ -1,4 +1,4 @@
-"""Survey: one pass over the pairs of a corpus, for the split, and for the choice of the settings."""
+"""Survey: one pass over the pairs of a corpus, for the split and for the choice of settings."""
 
 # Shapes: N pairs.
 

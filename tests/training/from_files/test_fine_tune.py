@@ -67,6 +67,14 @@ def test_it_goes_on_by_the_same_command(tuned: Path, capsys: pytest.CaptureFixtu
     assert "BLEU, old dev set" in capsys.readouterr().out
 
 
+def test_it_does_not_go_on_from_another_model(
+    tuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [flag.replace(str(tuned / "run"), str(tuned / "other")) for flag in arguments(tuned)]
+    assert main(command) == 2
+    assert "finetune.init_from was" in capsys.readouterr().err
+
+
 def test_without_the_old_dev_set_it_says_so(
     tuned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
