@@ -4,14 +4,20 @@ import random
 from pathlib import Path
 
 import pytest
-import yaml
 
 from model.checkpoint.checkpoint import load_checkpoint
 from training.config.train_config import TrainConfig, load_config
-from training.from_files.fine_tune import SLOWER, find_config
+from training.from_files.choose_settings import Statistics
+from training.from_files.fine_tune import (
+    Base,
+    find_config,
+    fine_tuning_minutes,
+    training_settings,
+)
 from training.tracking.metrics_log import read_metrics
 from training.train import main
 
+STEPS = ("run.max_steps=1", "optimizer.warmup_steps=1")
 SPANISH = {"ein": "uno", "zwei": "dos", "rot": "rojo", "blau": "azul", "Haus": "casa"}
 
 
@@ -30,7 +36,7 @@ def tuned(begun_run: Path) -> Path:
 def arguments(folder: Path, *more: str) -> list[str]:
     files = ["--source", str(folder / "own.de"), "--target", str(folder / "own.es")]
     places = ["--from", str(folder / "run"), "--output", str(folder / "new")]
-    return [*files, *places, "--minutes", "10", *more]
+    return [*files, *places, "--minutes", "10", "optimizer.warmup_steps=1", *more]
 
 
 def configs(folder: Path) -> tuple[TrainConfig, TrainConfig]:
@@ -47,11 +53,32 @@ def test_the_model_gives_tokenizer_sizes_languages_and_search(tuned: Path) -> No
     assert after.origin == before.origin
 
 
-def test_the_learning_rate_is_lower_and_the_warm_up_short(tuned: Path) -> None:
+def test_the_learning_rate_is_a_fifth(tuned: Path) -> None:
     old, new = configs(tuned)
-    assert new.optimizer.learning_rate == pytest.approx(SLOWER * old.optimizer.learning_rate)
-    assert new.optimizer.warmup_steps <= 50
+    assert new.optimizer.learning_rate == pytest.approx(old.optimizer.learning_rate / 5)
     assert new.run.max_minutes == 10
+
+
+@pytest.mark.parametrize(
+    ("minutes", "warm_up", "average"), [(0.1, 1, 0.9), (1.0, 6, 0.9), (10.0, 50, 0.983)]
+)
+def test_warm_up_and_average_suit_the_number_of_updates(
+    tiny_checkpoint: Path, minutes: float, warm_up: int, average: float
+) -> None:
+    """One update a second: 6, 60 and 600 of them, of which a tenth at most is warm-up."""
+    base = Base(path=tiny_checkpoint, checkpoint=load_checkpoint(tiny_checkpoint), trained_by=None)
+    pairs = Statistics(pairs=1000, source_pieces=10, target_pieces=10, longest=20)
+    found = training_settings(base, pairs, minutes=minutes, pieces_per_s=1000, batch_tokens=1000)
+    values = {one.key: one.value for one in found}
+    assert values["optimizer.warmup_steps"] == warm_up
+    assert values["optimizer.ema"] == pytest.approx(average)
+    assert values["optimizer.learning_rate"] == pytest.approx(0.001)  # a fifth of the usual one
+
+
+@pytest.mark.parametrize(("pairs", "minutes"), [(100, 5), (100_000, 35), (10_000_000, 60)])
+def test_the_minutes_are_for_ten_passes(pairs: int, minutes: int) -> None:
+    statistics = Statistics(pairs=pairs, source_pieces=10, target_pieces=10, longest=20)
+    assert fine_tuning_minutes(statistics, pieces_per_s=10_000) == minutes
 
 
 def test_the_dev_set_of_the_old_run_is_measured(tuned: Path) -> None:
@@ -85,7 +112,7 @@ def test_without_the_old_dev_set_it_says_so(
     moved = best.rename(tuned / "moved")
     try:
         assert find_config(moved) is None
-        more = ["--from", str(moved), "--output", str(run), "--minutes", "5", "run.max_steps=2"]
+        more = ["--from", str(moved), "--output", str(run), "--minutes", "5", *STEPS]
         assert main([*source, *more]) == 0
     finally:
         moved.rename(best)
@@ -96,11 +123,11 @@ def test_without_the_old_dev_set_it_says_so(
 
 def test_a_given_old_dev_set_is_used(tuned: Path) -> None:
     given = ["--old-dev-source", str(tuned / "train.de"), "--old-dev-target"]
-    text = ["--dry-run", "--minutes", "5", "--from", str(tuned / "run")]
+    text = ["--minutes", "5", "--from", str(tuned / "run")]
     source = ["--source", str(tuned / "own.de"), "--target", str(tuned / "own.es")]
     run = tuned / "given"
-    command = [*source, *given, str(tuned / "train.en"), *text[1:], "--output", str(run)]
-    assert main([*command, "run.max_steps=1"]) == 0
+    command = [*source, *given, str(tuned / "train.en"), *text, "--output", str(run)]
+    assert main([*command, *STEPS]) == 0
     copied = (run / "data" / "old_dev.target").read_text(encoding="utf-8")
     assert copied == (tuned / "train.en").read_text(encoding="utf-8")
 
@@ -124,9 +151,3 @@ def test_a_mistake_is_one_line(
     assert main(command) == 2
     error = capsys.readouterr().err
     assert message in error.splitlines()[-1]
-
-
-def test_the_config_says_why(tuned: Path) -> None:
-    text = (tuned / "new" / "config.yaml").read_text(encoding="utf-8")
-    assert yaml.safe_load(text)["finetune"]["init_from"] == str((tuned / "run").resolve())
-    assert "a fifth of that of the first training" in text
