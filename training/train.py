@@ -266,7 +266,11 @@ def given_files(
     from training.from_files.prepare import GivenFiles
 
     values = {field.name: getattr(arguments, field.name) for field in fields(GivenFiles)}
-    said = [name for name, value in {**values, "minutes": arguments.minutes}.items() if value]
+    said = [
+        name
+        for name, value in {**values, "minutes": arguments.minutes}.items()
+        if value is not None
+    ]
     if arguments.config is not None and "=" in arguments.config and said:  # an override
         arguments.overrides.insert(0, arguments.config)
         arguments.config = None

@@ -22,6 +22,7 @@ from training.data.readers import file_kind
 from training.data.text_corpus import TextPairs, all_lines, read_pairs
 from training.from_files.choose_settings import (
     KEPT,
+    MOST_MINUTES,
     Setting,
     Statistics,
     choose_batch,
@@ -49,8 +50,8 @@ from training.system.distributed import usable_cores
 
 ORIGIN = "origin.json"
 """In the folder of the split: what it was made of."""
-CACHE_SHARE = 0.9999  # of the characters of the text; the rest are byte pieces
-FEWEST_PIECES = 300  # what a tokenizer for hardly any text is given at last
+COVERAGE = 0.9999  # of the characters of the text; the rest are byte pieces
+LEAST = 261  # pieces besides characters: 256 bytes, 4 for control, the space mark
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +149,7 @@ def prepare(
     """
     folder = run / "data"
     changes = [*overrides, *([f"run.max_minutes={minutes}"] if minutes is not None else [])]
+    _check(given, changes)
     with lock_run(run):
         begins = not (run / "config.yaml").exists()
         base = load_base(given.begun_from) if given.begun_from and begins else None
@@ -161,19 +163,36 @@ def prepare(
         if is_begun(run):
             raise CheckpointError(f"{run}: its config.yaml is missing. Choose another --output.")
         folder.mkdir(exist_ok=True)
-        data = _divide(given, survey, folder, say)
+        data, pairs, sample = _divide(given, survey, folder, say)
         with atomic_output(folder / ORIGIN) as file:
             file.write(json.dumps(origin).encode())
         if base is None:
-            text = _configure(given, survey, data, minutes=minutes, say=say)
+            text = _configure(given, data, pairs, sample, minutes=minutes, say=say)
         else:
             data += old_dev_settings(base, given.old_dev(), _plain(given), folder, say)
-            text = _go_on(base, given, survey, data, minutes=minutes, say=say)
+            text = _go_on(base, given, data, pairs, sample, minutes=minutes, say=say)
         config = parse_config(text, changes)
         with atomic_output(run / "config.yaml") as file:
             file.write(text.encode())
         say(f"settings and reasons: {run / 'config.yaml'}")
         return config
+
+
+def _check(given: GivenFiles, changes: Sequence[str]) -> None:
+    """Check what was said on the command line before anything is read or written.
+
+    Raises:
+        ConfigError: see `parse_config`.
+    """
+    settings = [
+        Setting("data.train", [{"source": "a", "target": "b"}], ""),
+        Setting("data.dev", {"source": "a", "target": "b"}, ""),
+        Setting("data.source_language", "", ""),
+        Setting("data.target_language", "", ""),
+        Setting("data.license", "", ""),
+        Setting("run.max_minutes", MOST_MINUTES, ""),
+    ]
+    parse_config(commented_config([], settings) + "model: {}\n", [*_said(given), *changes])
 
 
 def _plain(given: GivenFiles) -> DataConfig:
@@ -231,8 +250,12 @@ def _said(given: GivenFiles) -> list[str]:
 
 def _divide(
     given: GivenFiles, survey: Survey, folder: Path, say: Callable[[str], None]
-) -> list[Setting]:
-    """Write the split of the pairs to `folder`, or find the dev set that was given."""
+) -> tuple[list[Setting], int, TextPairs]:
+    """Write the split of the pairs to `folder`, or find the dev set that was given.
+
+    Returns:
+        Where the data are, how many pairs the training has, and a sample of them.
+    """
     dev = given.dev()
     if dev is not None:
         shared = overlap(survey, take_survey(dev, _plain(given)))
@@ -242,10 +265,11 @@ def _divide(
                 f"warning: {shared:,} of them share a side with the dev set, so its scores are "
                 "better than those on new text will be"
             )
-        return [
+        settings = [
             Setting("data.train", [_files(given.corpus())], "as given"),
             Setting("data.dev", _files(dev), "as given"),
         ]
+        return settings, survey.pairs, survey.sample
     split = choose_dev(survey)
     write_split(folder, given.corpus(), _plain(given), split)
     held, lost = int(split.dev.sum()), int(split.lost.sum())
@@ -255,7 +279,7 @@ def _divide(
         + (f", {lost:,} left out because they share a side with it" if lost else "")
     )
     train_source, train_target, dev_source, dev_target = FILES
-    return [
+    settings = [
         Setting("data.data_dir", str(folder.resolve()), "where the split was written"),
         Setting(
             "data.train", [{"source": train_source, "target": train_target}], f"{kept:,} pairs"
@@ -266,6 +290,7 @@ def _divide(
             f"{held:,} pairs, none of whose sides is in the training",
         ),
     ]
+    return settings, kept, survey.sampled(split.train)
 
 
 def _files(corpus: CorpusConfig) -> dict[str, str]:
@@ -276,17 +301,18 @@ def _files(corpus: CorpusConfig) -> dict[str, str]:
 
 def _configure(
     given: GivenFiles,
-    survey: Survey,
     data: list[Setting],
+    pairs: int,
+    sample: TextPairs,
     *,
     minutes: float | None,
     say: Callable[[str], None],
 ) -> str:
     """Choose every setting; return the text of the config."""
     summary = given.task == "summarize"
-    vocabulary, tokenizer = _tokenizer(survey.pairs, survey.sample)
-    statistics = measure_lengths(survey.pairs, survey.sample, tokenizer)
-    network, batch = choose_network(survey.pairs), choose_batch(survey.pairs)
+    vocabulary, tokenizer = _tokenizer(pairs, sample)
+    statistics = measure_lengths(pairs, sample, tokenizer)
+    network, batch = choose_network(pairs), choose_batch(pairs)
     assert isinstance(batch.value, int)
     speed = measure_speed(
         network_of(network, tokenizer.vocab_size),
@@ -296,8 +322,11 @@ def _configure(
         device=resolve_device("auto"),
         cores=usable_cores(),
     )
-    wanted = minutes or default_minutes(statistics, speed.pieces_per_s)
-    why = "--minutes" if minutes else "for about ten passes over the data, 10 to 120; see --minutes"
+    if minutes is None:
+        wanted: float = default_minutes(statistics, speed.pieces_per_s)
+        why = "for about ten passes over the data, 10 to 120; see --minutes"
+    else:
+        wanted, why = minutes, "--minutes"
     training = choose_training(
         statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s, batch_tokens=batch.value
     )
@@ -322,16 +351,17 @@ def _configure(
 def _go_on(
     base: Base,
     given: GivenFiles,
-    survey: Survey,
     data: list[Setting],
+    pairs: int,
+    sample: TextPairs,
     *,
     minutes: float | None,
     say: Callable[[str], None],
 ) -> str:
     """Choose every setting of a fine-tuning; return the text of the config."""
     checkpoint = base.checkpoint
-    statistics = measure_lengths(survey.pairs, survey.sample, checkpoint.tokenizer)
-    batch = choose_batch(survey.pairs)
+    statistics = measure_lengths(pairs, sample, checkpoint.tokenizer)
+    batch = choose_batch(pairs)
     assert isinstance(batch.value, int)
     speed = measure_speed(
         checkpoint.config,
@@ -443,7 +473,7 @@ def _tokenizer(pairs: int, sample: TextPairs) -> tuple[Setting, Tokenizer]:
     counts = Counter(character for line in lines for character in line)
     total, seen, characters = counts.total(), 0, 0
     for _, count in counts.most_common():
-        if seen >= CACHE_SHARE * total:
+        if seen >= COVERAGE * total:
             break
         seen, characters = seen + count, characters + 1
     setting = choose_vocabulary(pairs, characters)
@@ -452,14 +482,11 @@ def _tokenizer(pairs: int, sample: TextPairs) -> tuple[Setting, Tokenizer]:
         try:
             learned = learn_tokenizer(lines, kind="bpe", vocab_size=setting.value)
         except ConfigError:
-            smaller = setting.value * 3 // 4
-            if smaller < FEWEST_PIECES:
+            smaller = setting.value * 9 // 10
+            if smaller < LEAST + characters:
                 raise
-            setting = replace_size(setting, smaller)
+            setting = setting._replace(
+                value=smaller, reason="the text repeats itself: it has no more pieces"
+            )
             continue
         return setting, Tokenizer(learned)
-
-
-def replace_size(setting: Setting, size: int) -> Setting:
-    """A smaller vocabulary."""
-    return setting._replace(value=size, reason="the text repeats itself: it has no more pieces")
