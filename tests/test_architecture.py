@@ -134,7 +134,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "training": (
         "demo",
-        "train average evaluate distill shortlist",
+        "train average evaluate distill shortlist public_data",
         "commands",
         "from_files",
         "loop",
@@ -142,7 +142,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "validation",
         "losses",
         "lexical",
-        "data",
+        "data corpora",
         "system",
         "config",
         "metrics",

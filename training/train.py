@@ -38,6 +38,7 @@ the same command with --resume goes on. Translate with: dragoman-translate RUN
 EXAMPLE = """\
 examples:
   dragoman-train --source train.de --target train.en --output runs/first --minutes 30
+  dragoman-train --source own.de --target own.en --from runs/first --output runs/own --minutes 5
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en --dry-run
@@ -93,6 +94,19 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
         type=float,
         help="time for everything (default: enough for ten passes over the data, 10 to 120)",
     )
+    group.add_argument(
+        "--from",
+        metavar="RUN",
+        type=Path,
+        dest="begun_from",
+        help="fine-tune: go on from this run or checkpoint, with its tokenizer and sizes; what is "
+        "gained on the dev set and lost on the old one is shown",
+    )
+    for flag, text in (
+        ("--old-dev-source", "with --from: the dev set on which to measure what is forgotten"),
+        ("--old-dev-target", "its other side (default: up to 500 pairs of that of RUN)"),
+    ):
+        group.add_argument(flag, metavar="FILE", type=Path, help=text)
     group.add_argument("--task", choices=["translate", "summarize"], help="default: translate")
     group.add_argument("--source-language", metavar="TAG", help="de, pt-BR or German")
     group.add_argument("--target-language", metavar="TAG", help="likewise")
@@ -134,8 +148,24 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
         if not world.leads:
             return 0
         save_report(run)
+    for line in fine_tuning_lines(config, run):
+        print(line)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
     return 0
+
+
+def fine_tuning_lines(config: TrainConfig, run: Path) -> list[str]:
+    """What a fine-tuning has gained and lost, as far as it was measured; else nothing."""
+    from training.tracking.fine_tuning import changes, finite, recorded_before, table
+    from training.tracking.html_report import best_line
+    from training.tracking.metrics_log import read_metrics
+
+    lines = read_metrics(run / "metrics.jsonl")
+    best = best_line(lines, config.validation.best)
+    before = recorded_before(lines)
+    if best is None or not before:
+        return []
+    return table(changes(config.validation.metrics, before, finite(best)))
 
 
 def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]:
@@ -236,7 +266,11 @@ def given_files(
     from training.from_files.prepare import GivenFiles
 
     values = {field.name: getattr(arguments, field.name) for field in fields(GivenFiles)}
-    said = [name for name, value in {**values, "minutes": arguments.minutes}.items() if value]
+    said = [
+        name
+        for name, value in {**values, "minutes": arguments.minutes}.items()
+        if value is not None
+    ]
     if arguments.config is not None and "=" in arguments.config and said:  # an override
         arguments.overrides.insert(0, arguments.config)
         arguments.config = None

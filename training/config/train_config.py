@@ -178,7 +178,8 @@ class TrainConfig:
                 "objective.scheduled_sampling: its share rises up to run.max_steps. Set that, with "
                 "or without run.max_minutes."
             )
-        if self.optimizer.warmup_steps > (self.run.max_steps or math.inf):
+        steps = math.inf if self.run.max_minutes else self.run.max_steps
+        if self.optimizer.warmup_steps > (steps or math.inf):
             raise ConfigError(
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "
                 f"{self.run.max_steps}, so the learning rate would never reach its peak. Lower it."

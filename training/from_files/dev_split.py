@@ -33,6 +33,11 @@ class Split(NamedTuple):
     dev: NDArray[np.bool_]  # (N,)
     lost: NDArray[np.bool_]  # (N,) left out of the training: the dev set has one of their sides
 
+    @property
+    def train(self) -> NDArray[np.bool_]:
+        """(N,) what is left for the training."""
+        return ~(self.dev | self.lost)
+
 
 def dev_size(pairs: int) -> int:
     """Choose how many of so many pairs are held out: 5 %, between 100 and 1,000.
@@ -93,6 +98,8 @@ def write_split(folder: Path, corpus: CorpusConfig, data: DataConfig, split: Spl
         atomic_output(dev_target) as dev_tgt,
     ):
         for row, pair in enumerate(read_all(corpus, data)):
+            if row == len(split.dev):
+                raise DataError("the files grew while they were read. Start again.")
             if split.lost[row]:
                 continue
             src, tgt = (dev_src, dev_tgt) if split.dev[row] else (train_src, train_tgt)

@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from training.data.readers import file_kind
 from training.data.text_corpus import TextPairs, all_lines, read_pairs
 from training.from_files.choose_settings import (
     KEPT,
+    MOST_MINUTES,
     Setting,
     Statistics,
     choose_batch,
@@ -34,14 +35,23 @@ from training.from_files.choose_settings import (
 )
 from training.from_files.commented_config import commented_config
 from training.from_files.dev_split import FILES, choose_dev, overlap, write_split
+from training.from_files.fine_tune import (
+    Base,
+    fine_tuning_minutes,
+    load_base,
+    network_settings,
+    old_dev_settings,
+    search_settings,
+    training_settings,
+)
 from training.from_files.machine_speed import Speed, measure_speed
 from training.from_files.survey import Survey, take_survey
 from training.system.distributed import usable_cores
 
 ORIGIN = "origin.json"
 """In the folder of the split: what it was made of."""
-CACHE_SHARE = 0.9999  # of the characters of the text; the rest are byte pieces
-FEWEST_PIECES = 300  # what a tokenizer for hardly any text is given at last
+COVERAGE = 0.9999  # of the characters of the text; the rest are byte pieces
+LEAST = 261  # pieces besides characters: 256 bytes, 4 for control, the space mark
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +66,10 @@ class GivenFiles:
     task: str | None
     source_language: str | None
     target_language: str | None
+    begun_from: Path | None = None
+    """A trained model to go on from."""
+    old_dev_source: Path | None = None
+    old_dev_target: Path | None = None
 
     def __post_init__(self) -> None:
         if self.tsv is not None and (self.source is not None or self.target is not None):
@@ -70,6 +84,11 @@ class GivenFiles:
             raise ConfigError(
                 f"{missing} is missing. Give both sides, or neither: then a dev set is split off."
             )
+        if (self.old_dev_source is None) != (self.old_dev_target is None):
+            missing = "--old-dev-source" if self.old_dev_source is None else "--old-dev-target"
+            raise ConfigError(f"{missing} is missing. Give both sides, or neither.")
+        if self.old_dev_source is not None and self.begun_from is None:
+            raise ConfigError("--old-dev-source: without --from there is nothing to forget.")
         if self.tsv is not None and file_kind(self.tsv) != "tsv":
             raise ConfigError(f"--tsv {self.tsv}: not named .tsv, .tsv.gz or .tsv.zst. Rename it.")
         self._check_different()
@@ -89,7 +108,8 @@ class GivenFiles:
 
     def files(self) -> list[tuple[str, Path]]:
         """List what was given, by the name of the field."""
-        names = ("tsv", "source", "target", "dev_source", "dev_target")
+        own = ("tsv", "source", "target", "dev_source", "dev_target")
+        names = (*own, "old_dev_source", "old_dev_target")
         return [(name, path) for name in names if (path := getattr(self, name)) is not None]
 
     def corpus(self) -> CorpusConfig:
@@ -104,6 +124,13 @@ class GivenFiles:
         if self.dev_source is None or self.dev_target is None:
             return None
         return CorpusConfig(source=_literal(self.dev_source), target=_literal(self.dev_target))
+
+    def old_dev(self) -> CorpusConfig | None:
+        """The dev set of the model to go on from, if it is given."""
+        if self.old_dev_source is None or self.old_dev_target is None:
+            return None
+        source, target = map(_literal, (self.old_dev_source, self.old_dev_target))
+        return CorpusConfig(source=source, target=target)
 
 
 def prepare(
@@ -122,7 +149,12 @@ def prepare(
     """
     folder = run / "data"
     changes = [*overrides, *([f"run.max_minutes={minutes}"] if minutes is not None else [])]
+    _check(given, changes)
     with lock_run(run):
+        begins = not (run / "config.yaml").exists()
+        base = load_base(given.begun_from) if given.begun_from and begins else None
+        if base is not None:
+            given = as_trained(given, base)
         survey = take_survey(given.corpus(), _plain(given), any_ratio=given.task == "summarize")
         origin = {"pairs": survey.digest, "dev": _dev_digest(given)}
         if (run / "config.yaml").exists():
@@ -131,15 +163,36 @@ def prepare(
         if is_begun(run):
             raise CheckpointError(f"{run}: its config.yaml is missing. Choose another --output.")
         folder.mkdir(exist_ok=True)
-        data = _divide(given, survey, folder, say)
+        data, pairs, sample = _divide(given, survey, folder, say)
         with atomic_output(folder / ORIGIN) as file:
             file.write(json.dumps(origin).encode())
-        text = _configure(given, survey, data, minutes=minutes, say=say)
+        if base is None:
+            text = _configure(given, data, pairs, sample, minutes=minutes, say=say)
+        else:
+            data += old_dev_settings(base, given.old_dev(), _plain(given), folder, say)
+            text = _go_on(base, given, data, pairs, sample, minutes=minutes, say=say)
         config = parse_config(text, changes)
         with atomic_output(run / "config.yaml") as file:
             file.write(text.encode())
         say(f"settings and reasons: {run / 'config.yaml'}")
         return config
+
+
+def _check(given: GivenFiles, changes: Sequence[str]) -> None:
+    """Check what was said on the command line before anything is read or written.
+
+    Raises:
+        ConfigError: see `parse_config`.
+    """
+    settings = [
+        Setting("data.train", [{"source": "a", "target": "b"}], ""),
+        Setting("data.dev", {"source": "a", "target": "b"}, ""),
+        Setting("data.source_language", "", ""),
+        Setting("data.target_language", "", ""),
+        Setting("data.license", "", ""),
+        Setting("run.max_minutes", MOST_MINUTES, ""),
+    ]
+    parse_config(commented_config([], settings) + "model: {}\n", [*_said(given), *changes])
 
 
 def _plain(given: GivenFiles) -> DataConfig:
@@ -189,13 +242,20 @@ def _check_origin(folder: Path, origin: dict[str, str], run: Path) -> None:
 def _said(given: GivenFiles) -> list[str]:
     """The keys that were said on the command line, as overrides; other values are refused later."""
     names = ("task", "source_language", "target_language")
-    return [f"data.{name}={json.dumps(v)}" for name in names if (v := getattr(given, name))]
+    said = [f"data.{name}={json.dumps(v)}" for name in names if (v := getattr(given, name))]
+    if given.begun_from is not None:
+        said.append(f"finetune.init_from={json.dumps(str(given.begun_from.resolve()))}")
+    return said
 
 
 def _divide(
     given: GivenFiles, survey: Survey, folder: Path, say: Callable[[str], None]
-) -> list[Setting]:
-    """Write the split of the pairs to `folder`, or find the dev set that was given."""
+) -> tuple[list[Setting], int, TextPairs]:
+    """Write the split of the pairs to `folder`, or find the dev set that was given.
+
+    Returns:
+        Where the data are, how many pairs the training has, and a sample of them.
+    """
     dev = given.dev()
     if dev is not None:
         shared = overlap(survey, take_survey(dev, _plain(given)))
@@ -205,10 +265,11 @@ def _divide(
                 f"warning: {shared:,} of them share a side with the dev set, so its scores are "
                 "better than those on new text will be"
             )
-        return [
+        settings = [
             Setting("data.train", [_files(given.corpus())], "as given"),
             Setting("data.dev", _files(dev), "as given"),
         ]
+        return settings, survey.pairs, survey.sample
     split = choose_dev(survey)
     write_split(folder, given.corpus(), _plain(given), split)
     held, lost = int(split.dev.sum()), int(split.lost.sum())
@@ -218,7 +279,7 @@ def _divide(
         + (f", {lost:,} left out because they share a side with it" if lost else "")
     )
     train_source, train_target, dev_source, dev_target = FILES
-    return [
+    settings = [
         Setting("data.data_dir", str(folder.resolve()), "where the split was written"),
         Setting(
             "data.train", [{"source": train_source, "target": train_target}], f"{kept:,} pairs"
@@ -229,6 +290,7 @@ def _divide(
             f"{held:,} pairs, none of whose sides is in the training",
         ),
     ]
+    return settings, kept, survey.sampled(split.train)
 
 
 def _files(corpus: CorpusConfig) -> dict[str, str]:
@@ -239,17 +301,18 @@ def _files(corpus: CorpusConfig) -> dict[str, str]:
 
 def _configure(
     given: GivenFiles,
-    survey: Survey,
     data: list[Setting],
+    pairs: int,
+    sample: TextPairs,
     *,
     minutes: float | None,
     say: Callable[[str], None],
 ) -> str:
     """Choose every setting; return the text of the config."""
     summary = given.task == "summarize"
-    vocabulary, tokenizer = _tokenizer(survey.pairs, survey.sample)
-    statistics = measure_lengths(survey.pairs, survey.sample, tokenizer)
-    network, batch = choose_network(survey.pairs), choose_batch(survey.pairs)
+    vocabulary, tokenizer = _tokenizer(pairs, sample)
+    statistics = measure_lengths(pairs, sample, tokenizer)
+    network, batch = choose_network(pairs), choose_batch(pairs)
     assert isinstance(batch.value, int)
     speed = measure_speed(
         network_of(network, tokenizer.vocab_size),
@@ -259,8 +322,11 @@ def _configure(
         device=resolve_device("auto"),
         cores=usable_cores(),
     )
-    wanted = minutes or default_minutes(statistics, speed.pieces_per_s)
-    why = "--minutes" if minutes else "for about ten passes over the data, 10 to 120; see --minutes"
+    if minutes is None:
+        wanted: float = default_minutes(statistics, speed.pieces_per_s)
+        why = "for about ten passes over the data, 10 to 120; see --minutes"
+    else:
+        wanted, why = minutes, "--minutes"
     training = choose_training(
         statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s, batch_tokens=batch.value
     )
@@ -277,11 +343,81 @@ def _configure(
         *_machine(speed),
         Setting("search.beam_size", 5, "hypotheses kept in parallel; 1 is greedy and faster"),
     ]
+    _tell(settings, say)
+    head = ["Written by dragoman-train, which chose the values from the data and this machine."]
+    return commented_config(head, settings)
+
+
+def _go_on(
+    base: Base,
+    given: GivenFiles,
+    data: list[Setting],
+    pairs: int,
+    sample: TextPairs,
+    *,
+    minutes: float | None,
+    say: Callable[[str], None],
+) -> str:
+    """Choose every setting of a fine-tuning; return the text of the config."""
+    checkpoint = base.checkpoint
+    statistics = measure_lengths(pairs, sample, checkpoint.tokenizer)
+    batch = choose_batch(pairs)
+    assert isinstance(batch.value, int)
+    speed = measure_speed(
+        checkpoint.config,
+        batch_tokens=batch.value,
+        source_pieces=statistics.source_pieces,
+        target_pieces=statistics.target_pieces,
+        device=resolve_device("auto"),
+        cores=usable_cores(),
+    )
+    wanted = minutes or fine_tuning_minutes(statistics, speed.pieces_per_s)
+    why = "--minutes" if minutes else "for about ten passes over the data, 5 to 60; see --minutes"
+    files = [one for one in data if one.key.startswith("data.")]
+    settings = [
+        *files,
+        *_profile(given, files),
+        *(one for one in data if one not in files),
+        *network_settings(base),
+        *training_settings(
+            base,
+            statistics,
+            minutes=wanted,
+            pieces_per_s=speed.pieces_per_s,
+            batch_tokens=batch.value,
+        ),
+        Setting("run.max_minutes", wanted, why),
+        batch,
+        *_machine(speed),
+        *search_settings(base),
+    ]
+    _tell(settings, say)
+    head = ["Written by dragoman-train --from, from the model, the data and this machine."]
+    return commented_config(head, settings)
+
+
+def as_trained(given: GivenFiles, base: Base) -> GivenFiles:
+    """Add the task of the model, and its languages unless others are given.
+
+    Raises:
+        ConfigError: another task is given.
+    """
+    profile = base.checkpoint.profile
+    if given.task not in (None, profile.task):
+        raise ConfigError(f"--task {given.task}: the model of --from is for {profile.task}.")
+    return replace(
+        given,
+        task=profile.task,
+        source_language=given.source_language or profile.source_language or None,
+        target_language=given.target_language or profile.target_language or None,
+    )
+
+
+def _tell(settings: Sequence[Setting], say: Callable[[str], None]) -> None:
+    """Say what was chosen and why."""
     for one in settings:
         if one.key.split(".")[0] != "data" and one.reason != "likewise":
             say(f"  {one.key}: {one.value}  ({one.reason})")
-    head = ["Written by dragoman-train, which chose the values from the data and this machine."]
-    return commented_config(head, settings)
 
 
 def _profile(given: GivenFiles, data: list[Setting]) -> list[Setting]:
@@ -337,7 +473,7 @@ def _tokenizer(pairs: int, sample: TextPairs) -> tuple[Setting, Tokenizer]:
     counts = Counter(character for line in lines for character in line)
     total, seen, characters = counts.total(), 0, 0
     for _, count in counts.most_common():
-        if seen >= CACHE_SHARE * total:
+        if seen >= COVERAGE * total:
             break
         seen, characters = seen + count, characters + 1
     setting = choose_vocabulary(pairs, characters)
@@ -346,14 +482,11 @@ def _tokenizer(pairs: int, sample: TextPairs) -> tuple[Setting, Tokenizer]:
         try:
             learned = learn_tokenizer(lines, kind="bpe", vocab_size=setting.value)
         except ConfigError:
-            smaller = setting.value * 3 // 4
-            if smaller < FEWEST_PIECES:
+            smaller = setting.value * 9 // 10
+            if smaller < LEAST + characters:
                 raise
-            setting = replace_size(setting, smaller)
+            setting = setting._replace(
+                value=smaller, reason="the text repeats itself: it has no more pieces"
+            )
             continue
         return setting, Tokenizer(learned)
-
-
-def replace_size(setting: Setting, size: int) -> Setting:
-    """A smaller vocabulary."""
-    return setting._replace(value=size, reason="the text repeats itself: it has no more pieces")

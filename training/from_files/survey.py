@@ -38,8 +38,16 @@ class Survey:
     fit: NDArray[np.bool_]
     """(N,) whether a pair may be held out: neither blank nor a copy, nor probably misaligned."""
     sample: TextPairs
+    sample_rows: NDArray[np.int64]
+    """Where the pairs of the sample stand."""
     digest: str
     """SHA-256 of all pairs."""
+
+    def sampled(self, kept: NDArray[np.bool_]) -> TextPairs:
+        """Return the pairs of the sample that are among the `kept` (N,)."""
+        sides = zip(self.sample.sources, self.sample.targets, self.sample_rows, strict=True)
+        pairs = [(source, target) for source, target, row in sides if kept[row]]
+        return TextPairs(sources=[s for s, _ in pairs], targets=[t for _, t in pairs])
 
     @property
     def pairs(self) -> int:
@@ -77,6 +85,7 @@ def take_survey(corpus: CorpusConfig, data: DataConfig, *, any_ratio: bool = Fal
     total = count_pairs(corpus, data)
     kept = min(total, SAMPLED)
     sources, targets, pairs, fit = array("Q"), array("Q"), array("Q"), array("B")
+    rows: list[int] = []
     sample, digest = TextPairs(sources=[], targets=[]), hashlib.sha256()
     for row, pair in enumerate(read_all(corpus, data)):
         source_key, target_key = text_key(pair.source), text_key(pair.target)
@@ -91,6 +100,7 @@ def take_survey(corpus: CorpusConfig, data: DataConfig, *, any_ratio: bool = Fal
             and (any_ratio or _aligned(pair))
         )
         if (row + 1) * kept // total > row * kept // total:
+            rows.append(row)
             sample.sources.append(pair.source)
             sample.targets.append(pair.target)
     return Survey(
@@ -99,6 +109,7 @@ def take_survey(corpus: CorpusConfig, data: DataConfig, *, any_ratio: bool = Fal
         pair_keys=np.array(pairs, np.uint64),
         fit=np.array(fit, np.bool_),
         sample=sample,
+        sample_rows=np.array(rows, np.int64),
         digest=digest.hexdigest(),
     )
 

@@ -70,7 +70,9 @@ def build_session(
 
     data = load_training_set(config.data, tokenizer, max_length=length)
     dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
-    digests = _digests(config, data, dev_pairs)
+    old_pairs = read_pairs(old_dev, config.data) if (old_dev := config.finetune.old_dev) else None
+    old_corpus = encode_corpus(old_pairs, tokenizer, max_length=None) if old_pairs else None
+    digests = _digests(config, data, dev_pairs, old_pairs)
     check_shared_data(digests, world)
     if saved:
         check_same_data(digests, saved.values)
@@ -92,6 +94,7 @@ def build_session(
         tokenizer=tokenizer,
         data=data,
         dev_corpus=dev_corpus,
+        old_dev_corpus=old_corpus,
         digests=digests,
         origin=origin,
         trainer=trainer,
@@ -135,10 +138,13 @@ def _restore(saved: SavedState, trainer: Trainer, best: Best, planner: Planner) 
     trainer.plan = planner.plan
 
 
-def _digests(config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs) -> dict[str, str]:
+def _digests(
+    config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs, old_pairs: TextPairs | None
+) -> dict[str, str]:
     """The values that must agree between a run and its resumption, and between all processes."""
     return {
         "data_digest": data.digest(),
         "dev_digest": digest_of(dev_pairs),
+        "old_dev_digest": digest_of(old_pairs) if old_pairs else "",
         "teacher_digest": teacher_digest(config.objective.teacher),
     }

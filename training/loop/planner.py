@@ -68,6 +68,10 @@ class Planner:
         if self.run.max_minutes is not None:
             self._validation_s = min(seconds, REHEARSED_SHARE * 60 * self.run.max_minutes)
 
+    def measured(self, seconds: float) -> None:
+        """Take `seconds` as what a validation needs."""
+        self._validation_s = seconds
+
     def updated(self, step: int) -> StepPlan:
         """Count update number `step`; return the plan, perhaps a new one.
 

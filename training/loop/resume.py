@@ -118,6 +118,7 @@ def _differences(path: str, before: object, now: object) -> list[str]:
 DATA = {
     "data_digest": "the training files",
     "dev_digest": "the dev files",
+    "old_dev_digest": "the files of finetune.old_dev",
     "teacher_digest": "the models of objective.teacher",
 }
 """The files that each digest in a checkpoint covers."""

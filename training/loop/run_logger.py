@@ -16,6 +16,7 @@ from training.loop.trainer import Update
 from training.metrics.names import LABELS
 from training.system.environment import environment, git_state
 from training.system.memory_use import resident_bytes
+from training.tracking.fine_tuning import before_figures, old_figures
 from training.tracking.metrics_log import MetricsLog
 from training.tracking.progress_bar import TrainingProgress
 from training.tracking.run_record import (
@@ -146,14 +147,26 @@ class RunLogger:
         """
         record_saved(self.session.run, self.trainer.steps)
 
-    def validated(self, result: Evaluation, *, better: bool, seconds: float) -> None:
+    def begun_with(self, result: Evaluation, old: Evaluation | None) -> None:
+        """Write and show the scores of the model that a fine-tuning begins with."""
+        self.metrics.log(0, before_figures(result, old))
+        self.say(f"before fine-tuning  {result.describe()}")
+        if old:
+            self.say(f"on the old dev set  {old.describe()}")
+
+    def validated(
+        self, result: Evaluation, old: Evaluation | None, *, better: bool, seconds: float
+    ) -> None:
         """Write and show the scores of a validation, and some of its translations."""
         steps = self.trainer.steps
-        self.metrics.log(steps, result.figures() | {"dev_seconds": seconds})
+        figures = result.figures() | {"dev_seconds": seconds}
+        self.metrics.log(steps, figures | (old_figures(old) if old else {}))
         self.say(
             f"step {steps:,}  {result.describe()}{'  best so far' if better else ''}  "
             f"({seconds:.0f} s)"
         )
+        if old:
+            self.say(f"on the old dev set  {old.describe()}")
         show_samples(
             result.samples,
             step=steps,

@@ -91,6 +91,7 @@ class SavedValues:
     without_better: int
     data_digest: str = ""
     dev_digest: str = ""
+    old_dev_digest: str = ""
     teacher_digest: str = ""
     precision: Literal["fp32", "bf16"] = "fp32"
     plan: PlanValues | None = None

@@ -8,6 +8,8 @@ from training.config.train_config import load_config, save_config
 from training.loop.run_logger import RunLogger, open_logger
 from training.loop.session import Session
 from training.loop.signals import Interrupted, stop_signals
+from training.tracking.fine_tuning import recorded_before
+from training.tracking.metrics_log import read_metrics
 
 REHEARSED = 64
 """Dev sentences that are translated before the first update: a validation that cannot work fails
@@ -31,6 +33,7 @@ def train(session: Session) -> None:
     with open_logger(session) as logger, stop_signals() as received:
         logger.begin()
         rehearse(session)
+        measure_before(session, logger)
         loop(session, logger, received)
         logger.end()
 
@@ -48,6 +51,20 @@ def rehearse(session: Session) -> None:
     session.evaluate(first)
     share = len(session.dev_corpus.sources) / len(first.sources)
     session.planner.rehearsed((time.perf_counter() - started) * share)
+
+
+def measure_before(session: Session, logger: RunLogger) -> None:
+    """Evaluate the model that a fine-tuning begins with; a resumed one has that in its metrics."""
+    if session.config.finetune.init_from is None:
+        return
+    if not session.trainer.steps:
+        old, started = session.old_dev_corpus, time.perf_counter()
+        with logger.progress.paused():
+            logger.begun_with(
+                session.evaluate(session.dev_corpus), session.evaluate(old) if old else None
+            )
+        session.planner.measured(time.perf_counter() - started)
+    session.before = recorded_before(read_metrics(session.run / "metrics.jsonl"))
 
 
 def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) -> None:
@@ -96,8 +113,10 @@ def validate(session: Session, logger: RunLogger) -> None:
     """Evaluate the averaged weights on the dev set, log, save, and move the links."""
     with logger.progress.paused():
         started = time.perf_counter()
-        result = session.evaluate(session.dev_corpus)
+        result, old = session.evaluate(session.dev_corpus), session.old_dev_corpus
+        old_result = session.evaluate(old) if old else None
         better = session.best.offer(result.value(session.best.metric))
-        logger.validated(result, better=better, seconds=time.perf_counter() - started)
-        session.save(evaluation=result, best=better)
+        seconds = time.perf_counter() - started
+        logger.validated(result, old_result, better=better, seconds=seconds)
+        session.save(evaluation=result, old_evaluation=old_result, best=better)
         logger.saved()

@@ -12,6 +12,7 @@ from training.metrics.names import LABELS
 from training.tracking.attention_svg import attention_svg
 from training.tracking.curves import PANELS, Mark, draw
 from training.tracking.elapsed import Elapsed, clock, elapsed
+from training.tracking.fine_tuning import advice, changes, finite, recorded_before
 from training.tracking.html_parts import facts, folded, section, shown, table
 from training.tracking.metrics_log import Line, read_metrics, series
 from training.tracking.run_record import CorpusRow, RunRecord, SampleRow, Visit, read_record
@@ -87,6 +88,7 @@ def report_page(
         f"<h1>{escape(name)}</h1><p class=soft>{escape(_summary(config, lines))}</p>",
         f'<div class="curves">{curves}</div>',
         _below_curves(time, marks),
+        section("Fine-tuning", _fine_tuning(config, lines)),
         section("Validations", _validations(lines, metric, time)),
         section("Updates that stand out", spike_list(record["spikes"])),
         section(f"Samples, step {record['sample_step']:,}", _samples(record["samples"])),
@@ -176,6 +178,21 @@ def _validations(lines: Sequence[Line], metric: str, time: Elapsed | None) -> st
     }
     codes = "".join(f"<br><code>{escape(text)}</code>" for text in signatures)
     return table(head, rows) + f"<p class=soft>Best by {LABELS[metric]}: in bold.{codes}</p>"
+
+
+def _fine_tuning(config: TrainConfig, lines: Sequence[Line]) -> str:
+    """Make a table of what the best validation has changed; nothing if it was none."""
+    best = best_line(lines, config.validation.best)
+    found = recorded_before(lines)
+    if best is None or not found:
+        return ""
+    rows = changes(config.validation.metrics, found, finite(best))
+    cells = [
+        ([row.label, f"{row.before:.2f}", f"{row.after:.2f}", f"{row.change:+.2f}"], False)
+        for row in rows
+    ]
+    told = "".join(f"<p>{escape(line)}</p>" for line in advice(rows))
+    return table(["", "before", "after", "change"], cells) + told
 
 
 def _figure(line: Line, name: str) -> str:

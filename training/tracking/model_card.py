@@ -9,6 +9,7 @@ from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.lexical.learn_shortlist import Coverage
 from training.metrics.names import LABELS
+from training.tracking.fine_tuning import Change, table
 from training.validation.evaluation import Evaluation
 
 
@@ -52,13 +53,18 @@ def with_coverage(card: str, coverage: Coverage) -> str:
     return f"{_without(card, 'Shortlist')}\n\n## Shortlist\n\n- {coverage.describe()}\n"
 
 
+def with_fine_tuning(card: str, rows: Sequence[Change]) -> str:
+    """Add a section on what a fine-tuning has changed."""
+    return "\n".join([card.rstrip(), "", "## Fine-tuning", "", *table(rows, bullet="- "), ""])
+
+
 def with_average(card: str, averaged: Sequence[str], evaluation: Evaluation | None) -> str:
     """Turn `card` into that of an average of checkpoints, whose scores are its own.
 
     Args:
         evaluation: of the average; None if it was not measured.
     """
-    lines = [_without(card, "Metrics on the dev set"), ""]
+    lines = [_without(_without(card, "Metrics on the dev set"), "Fine-tuning"), ""]
     if evaluation is not None:
         lines += ["## Metrics on the dev set", "", *_metrics(evaluation), ""]
     unmeasured = "Not measured. " if evaluation is None else ""

@@ -178,6 +178,8 @@ def test_one_config_shows_every_key() -> None:
     optional = {
         "model.vocab_size",
         "finetune.init_from",
+        "finetune.old_dev",
+        "run.max_minutes",
         "data.data_dir",
         "data.cache_dir",
         "tokenizer.model",
