@@ -13,6 +13,7 @@ from typing import NamedTuple
 from model.config import ModelConfig
 
 FEW, SOME = 5_000, 15_000  # pairs
+BATCH_TOKENS = 3_000
 SEEN_OFTEN, SEEN_SELDOM = 12, 5  # passes over the data
 COST_OF_RDROP = 2.0  # it computes each pair twice
 KEPT = 0.995
@@ -54,10 +55,8 @@ def choose_vocabulary(pairs: int, characters: int) -> Setting:
     Args:
         characters: how many different ones the text has; they and 260 others must find room.
     """
-    if pairs < FEW:
-        size, why = 1_500, "few pairs: short pieces, each of which is seen often"
-    elif pairs < SOME:
-        size, why = 4_000, "not many pairs: pieces that are seen often"
+    if pairs < SOME:
+        size, why = 4_000, "not many pairs: shorter pieces, which are seen more often"
     else:
         size, why = 8_000, "enough pairs for whole words"
     needed = 500 * math.ceil((260 + 1.5 * characters) / 500)
@@ -68,10 +67,7 @@ def choose_vocabulary(pairs: int, characters: int) -> Setting:
 
 def choose_network(pairs: int) -> list[Setting]:
     """Choose the sizes of the network, which do not depend on the time."""
-    if pairs < FEW:
-        sizes = (128, 1, 256, 1, 256)
-        why = "few pairs cannot fill more"
-    elif pairs < SOME:
+    if pairs < SOME:
         sizes = (256, 2, 512, 2, 256)
         why = "the smaller of the two that suit such data"
     else:
@@ -85,13 +81,6 @@ def choose_network(pairs: int) -> list[Setting]:
     return [*chosen, Setting("model.input_feeding", False, "faster: more passes in the time")]
 
 
-def choose_batch(pairs: int) -> Setting:
-    """Choose the size of a batch, so that a pass has many updates."""
-    if pairs < FEW:
-        return Setting("run.batch_tokens", 1_000, "small: few pairs need many updates")
-    return Setting("run.batch_tokens", 3_000, "source and target pieces of an update")
-
-
 def default_minutes(statistics: Statistics, pieces_per_s: float) -> int:
     """Choose the minutes, for about ten passes: 10 at least, 120 at the most."""
     wanted = PASSES_WANTED * statistics.pieces / pieces_per_s / 60
@@ -99,7 +88,7 @@ def default_minutes(statistics: Statistics, pieces_per_s: float) -> int:
 
 
 def choose_training(
-    statistics: Statistics, *, minutes: float, pieces_per_s: float, batch_tokens: int
+    statistics: Statistics, *, minutes: float, pieces_per_s: float
 ) -> list[Setting]:
     """Choose what depends on the time.
 
@@ -109,12 +98,14 @@ def choose_training(
     passes = 60 * minutes * pieces_per_s / statistics.pieces
     rdrop = passes > SEEN_OFTEN
     seen = passes / COST_OF_RDROP if rdrop else passes
-    updates = max(int(seen * statistics.pieces / batch_tokens), 1)
+    updates = max(int(seen * statistics.pieces / BATCH_TOKENS), 1)
     told = f"about {seen:,.{0 if seen >= 10 else 1}f} passes over the data"
     chosen = [_dropout(statistics.pairs, passes, told)]
     chosen.append(
         Setting("model.embedding_dropout", 0.2 if statistics.pairs < FEW else 0.1, "likewise")
     )
+    if statistics.pairs < FEW:
+        chosen.append(Setting("model.word_dropout", 0.1, "likewise"))
     if rdrop:
         chosen.append(
             Setting("objective.rdrop", 3.0, f"{told}, each pair twice in each: enough for R-Drop")
@@ -124,7 +115,8 @@ def choose_training(
         *chosen,
         Setting("optimizer.learning_rate", 0.005, "peak; high, as runs by minutes are short"),
         Setting("optimizer.warmup_steps", warm_up, f"of about {updates:,} updates"),
-        Setting("optimizer.ema", _average(updates), "a share of the updates is averaged"),
+        Setting("optimizer.ema", _average(updates), "averages about a quarter of the updates"),
+        Setting("run.batch_tokens", BATCH_TOKENS, "source and target pieces of an update"),
     ]
 
 
@@ -139,8 +131,8 @@ def _dropout(pairs: int, passes: float, told: str) -> Setting:
 
 
 def _average(updates: int) -> float:
-    """Choose the decay of the averaged weights: a twentieth of the updates at the most."""
-    return min(0.999, max(0.9, math.floor(1000 * (1 - 20 / max(updates, 20))) / 1000))
+    """Choose the decay of the averaged weights, whose memory is 1 / (1 - decay) updates."""
+    return min(0.999, max(0.9, math.floor(1000 * (1 - 4 / updates)) / 1000))
 
 
 def choose_length(statistics: Statistics, *, summary: bool) -> Setting:

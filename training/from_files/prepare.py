@@ -21,11 +21,11 @@ from training.data.learn_tokenizer import learn_tokenizer
 from training.data.readers import file_kind
 from training.data.text_corpus import TextPairs, all_lines, read_pairs
 from training.from_files.choose_settings import (
+    BATCH_TOKENS,
     KEPT,
     MOST_MINUTES,
     Setting,
     Statistics,
-    choose_batch,
     choose_length,
     choose_network,
     choose_training,
@@ -312,11 +312,10 @@ def _configure(
     summary = given.task == "summarize"
     vocabulary, tokenizer = _tokenizer(pairs, sample)
     statistics = measure_lengths(pairs, sample, tokenizer)
-    network, batch = choose_network(pairs), choose_batch(pairs)
-    assert isinstance(batch.value, int)
+    network = choose_network(pairs)
     speed = measure_speed(
         network_of(network, tokenizer.vocab_size),
-        batch_tokens=batch.value,
+        batch_tokens=BATCH_TOKENS,
         source_pieces=statistics.source_pieces,
         target_pieces=statistics.target_pieces,
         device=resolve_device("auto"),
@@ -327,9 +326,7 @@ def _configure(
         why = "for about ten passes over the data, 10 to 120; see --minutes"
     else:
         wanted, why = minutes, "--minutes"
-    training = choose_training(
-        statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s, batch_tokens=batch.value
-    )
+    training = choose_training(statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s)
     settings = [
         *data,
         *_profile(given, data),
@@ -339,7 +336,6 @@ def _configure(
         choose_length(statistics, summary=summary),
         *(one for one in training if not one.key.startswith("model.")),
         Setting("run.max_minutes", wanted, why),
-        batch,
         *_machine(speed),
         Setting("search.beam_size", 5, "hypotheses kept in parallel; 1 is greedy and faster"),
     ]

@@ -5,7 +5,6 @@ import pytest
 from training.from_files.choose_settings import (
     Setting,
     Statistics,
-    choose_batch,
     choose_length,
     choose_network,
     choose_training,
@@ -22,11 +21,7 @@ def statistics(pairs: int, *, pieces: float = 20.0, longest: int = 40) -> Statis
 
 
 def chosen(pairs: int, *, minutes: float, pieces: float = 20.0) -> dict[str, object]:
-    batch = choose_batch(pairs).value
-    assert isinstance(batch, int)
-    found = choose_training(
-        statistics(pairs, pieces=pieces), minutes=minutes, pieces_per_s=5000.0, batch_tokens=batch
-    )
+    found = choose_training(statistics(pairs, pieces=pieces), minutes=minutes, pieces_per_s=5000.0)
     assert all(setting.reason for setting in found)
     return {setting.key: setting.value for setting in found}
 
@@ -37,7 +32,7 @@ def test_few_passes_over_many_pairs_need_little_dropout() -> None:
     assert found["model.dropout"] == 0.2
     assert "objective.rdrop" not in found
     assert found["optimizer.warmup_steps"] == 400
-    assert found["optimizer.ema"] == 0.995  # 1 - 20 / 4000
+    assert found["optimizer.ema"] == 0.999  # 1 - 4 / 4000
 
 
 def test_many_passes_have_rdrop_and_are_half_as_many() -> None:
@@ -46,22 +41,24 @@ def test_many_passes_have_rdrop_and_are_half_as_many() -> None:
     assert found["objective.rdrop"] == 3.0
     assert found["model.dropout"] == 0.3
     assert found["optimizer.warmup_steps"] == 250
-    assert found["optimizer.ema"] == 0.99
+    assert found["optimizer.ema"] == 0.998
     assert "objective.rdrop" not in chosen(29_000, minutes=30, pieces=30)
 
 
 def test_few_pairs_get_a_small_network_and_much_dropout() -> None:
-    assert chosen(2_000, minutes=10)["model.dropout"] == 0.4
+    found = chosen(2_000, minutes=10)
+    assert (found["model.dropout"], found["model.word_dropout"]) == (0.4, 0.1)
+    assert "model.word_dropout" not in chosen(29_000, minutes=40)
     sizes = {setting.key: setting.value for setting in choose_network(2_000)}
     assert sizes["model.decoder_size"] == 256
-    assert network_of(choose_network(2_000), 1_500).embedding_size == 128
+    assert network_of(choose_network(2_000), 4_000).embedding_size == 256
     large = network_of(choose_network(29_000), 8_000)
     assert (large.encoder_layers, large.decoder_size) == (2, 512)
 
 
 @pytest.mark.parametrize(
     ("pairs", "characters", "size"),
-    [(2_000, 80, 1_500), (10_000, 80, 4_000), (29_000, 80, 8_000), (2_000, 3_000, 5_000)],
+    [(2_000, 80, 4_000), (10_000, 80, 4_000), (29_000, 80, 8_000), (2_000, 3_000, 5_000)],
 )
 def test_the_vocabulary_grows_with_the_pairs_and_holds_all_characters(
     pairs: int, characters: int, size: int
@@ -87,6 +84,5 @@ def test_the_length_keeps_nearly_all_pairs(longest: int, summary: bool, length: 
 
 
 def test_a_single_update_is_planned_without_a_division_by_zero() -> None:
-    assert choose_training(statistics(100), minutes=0.001, pieces_per_s=1.0, batch_tokens=1000)[
-        -1
-    ] == Setting("optimizer.ema", 0.9, "a share of the updates is averaged")
+    found = choose_training(statistics(100), minutes=0.001, pieces_per_s=1.0)
+    assert found[-2] == Setting("optimizer.ema", 0.9, "averages about a quarter of the updates")
