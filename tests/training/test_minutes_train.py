@@ -83,7 +83,7 @@ def test_a_killed_run_goes_on_with_the_minutes_that_are_left(
     ("change", "message"),
     [
         ("run.max_minutes=0", "must be above 0"),
-        ("run.max_minutes=null", "no max_steps and no max_minutes"),
+        ("run.max_minutes=null", "run.max_steps: missing, and so is run.max_minutes"),
         ("objective.scheduled_sampling=0.5", "rises up to run.max_steps"),
     ],
 )

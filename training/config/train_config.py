@@ -133,7 +133,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_minutes is None:
             raise ConfigError(
-                "run: no max_steps and no max_minutes. Set one: how many updates, or how long."
+                "run.max_steps: missing, and so is run.max_minutes. Set one: how many updates, or "
+                "how long."
             )
         if self.max_minutes is not None and not 0 < self.max_minutes <= MOST_MINUTES:
             raise ConfigError(

@@ -183,7 +183,6 @@ def test_one_config_shows_every_key() -> None:
         "data.data_dir",
         "data.cache_dir",
         "tokenizer.model",
-        "run.max_minutes",
     }
     assert {key for key in known - optional if not key.startswith("data.dev.")} <= shown
 
