@@ -9,6 +9,7 @@ import { Links, Thread } from "./links.js";
 import { Models } from "./models.js";
 import { Notice, words } from "./notice.js";
 import { Options } from "./options.js";
+import { Partial } from "./partial.js";
 import { INCOMPLETE, Remarks, remarksOn } from "./remarks.js";
 import { Together } from "./scrolling.js";
 import { SentenceAlternatives } from "./sentence_alternatives.js";
@@ -22,7 +23,6 @@ const LONG = 2000;
 const MEASURE_MS = 100; // that a long text may wait to be measured
 const HUGE = 100_000; // characters beyond which the text field scrolls by itself, without a mirror
 const SIZES = [[250, "large"], [1000, "medium"], [Infinity, "small"]]; // of type, by characters
-const PARTIAL_MS = 60; // between two partial results that are shown
 const MOST_SPOKEN = 1000; // characters of an answer that a screen reader is told by itself
 
 const $ = (id) => document.getElementById(id);
@@ -211,34 +211,6 @@ async function translate() {
       running = null;
       busy(false);
     }
-  }
-}
-
-/** Shows partial results with `show`, not more of them than there is time for. */
-class Partial {
-  constructor(show) {
-    this.show = show;
-    this.last = 0;
-    this.text = null;
-  }
-
-  add(text) {
-    this.text = text;
-    const wait = this.last + PARTIAL_MS - performance.now();
-    if (wait <= 0) this.#tell();
-    else this.timer ??= setTimeout(() => this.#tell(), wait);
-  }
-
-  /** Show no more; returns the longest partial result, or null if there was none. */
-  end() {
-    clearTimeout(this.timer);
-    return this.text;
-  }
-
-  #tell() {
-    this.timer = null;
-    this.last = performance.now();
-    this.show(this.text);
   }
 }
 

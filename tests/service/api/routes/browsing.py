@@ -26,6 +26,7 @@ SENTENCES = ["Der Hund schläft unter der Straße.", "Die Frau läuft!", "Das Ha
 SEVERAL = f"{SENTENCES[0]} {SENTENCES[1]}\n{SENTENCES[2]}"
 TOO_LONG = "der Hund läuft auf der Straße. " * 5
 PATIENCE_MS = 60_000  # of a busy machine
+expect.set_options(timeout=PATIENCE_MS)
 
 NEEDS_BROWSER = [
     pytest.mark.browser,

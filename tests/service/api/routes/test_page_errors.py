@@ -97,6 +97,7 @@ def test_an_error_is_in_view_beside_a_long_text(
 ) -> None:
     with opened(browser, url, complaints, size) as page:
         translate(page, LONG)
+        ways_are_there(page)
         refuse(page, 500, "internal", "oops")
         page.locator("#source").press("End")
         page.keyboard.type("!")
@@ -104,11 +105,17 @@ def test_an_error_is_in_view_beside_a_long_text(
         assert in_view(page, "#notice")
         # And where one has scrolled away from it, here to an option.
         settled_after_retry(page)
+        ways_are_there(page)
         page.locator("#options > summary").click()
         refuse(page, 500, "internal", "oops")
         page.get_by_label("Beam").fill("1")
         expect(page.locator("#notice")).to_be_visible()
         expect(page.locator("#notice")).to_be_in_viewport(ratio=1)
+
+
+def ways_are_there(page: Page) -> None:
+    """Wait until the request for the sentence of the cursor is over, which would be refused."""
+    expect(page.locator("#alternatives-list button").first).to_be_visible()
 
 
 def settled_after_retry(page: Page) -> None:
