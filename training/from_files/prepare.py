@@ -357,11 +357,10 @@ def _go_on(
     """Choose every setting of a fine-tuning; return the text of the config."""
     checkpoint = base.checkpoint
     statistics = measure_lengths(pairs, sample, checkpoint.tokenizer)
-    batch = choose_batch(pairs)
-    assert isinstance(batch.value, int)
+    batch = Setting("run.batch_tokens", BATCH_TOKENS, "source and target pieces of an update")
     speed = measure_speed(
         checkpoint.config,
-        batch_tokens=batch.value,
+        batch_tokens=BATCH_TOKENS,
         source_pieces=statistics.source_pieces,
         target_pieces=statistics.target_pieces,
         device=resolve_device("auto"),
@@ -380,7 +379,7 @@ def _go_on(
             statistics,
             minutes=wanted,
             pieces_per_s=speed.pieces_per_s,
-            batch_tokens=batch.value,
+            batch_tokens=BATCH_TOKENS,
         ),
         Setting("run.max_minutes", wanted, why),
         batch,

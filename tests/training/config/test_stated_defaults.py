@@ -114,7 +114,7 @@ def test_only_the_corpora_and_the_length_are_required() -> None:
         if field.default is MISSING and field.default_factory is MISSING
     }
     assert required == {"data.train", "data.dev", "model.vocab_size"}  # the last is not written
-    with pytest.raises(ConfigErrors, match="run.max_steps: missing, and so is run.max_minutes"):
+    with pytest.raises(ConfigErrors, match=r"run\.max_steps: missing, and so is run\.max_minutes"):
         parse_config(BARE.partition("run:")[0])
 
 
