@@ -38,10 +38,8 @@ def build_session(
 ) -> Session:
     """Read the data, learn or load the tokenizer, build the trainer, and load what `resume` finds.
 
-    Every process must call this. Nothing is written yet.
-
-    Args:
-        started: when the command was started, by `time.monotonic`, for `run.max_minutes`.
+    Every process must call this. Nothing is written yet. `started` is the time of
+    `time.monotonic` from which `run.max_minutes` count.
 
     Raises:
         ConfigError, DataError, CheckpointError: as their names say.
@@ -64,10 +62,7 @@ def build_session(
     )
     length = config.model.max_length
     check_room(config.search, length, room_for(config.search, length))  # before any validation
-    # A rollback may need the beginning until there is a good checkpoint.
-    replaced = saved is not None and next(good_checkpoints(run), None) is not None
-    weights = None if replaced else starting_weights(config.finetune, config.model, tokenizer)
-
+    weights = _weights(saved, run, config, tokenizer)
     data = load_training_set(config.data, tokenizer, max_length=length)
     dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
     old_pairs = read_pairs(old_dev, config.data) if (old_dev := config.finetune.old_dev) else None
@@ -78,14 +73,13 @@ def build_session(
         check_same_data(digests, saved.values)
 
     trainer = _trainer(config, data, tokenizer, device=device, world=world, weights=weights)
-    origin = saved.origin if saved else None
-    if saved is None:
-        origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
-    best = Best(config.validation.best)
-    rollback = Rollback(trainer, run, world)
+    best, rollback = Best(config.validation.best), Rollback(trainer, run, world)
     planner = Planner(config.run, world, started=started)
     if saved:
+        origin = saved.origin
         _restore(saved, trainer, best, planner)
+    else:
+        origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
     return Session(
         run=run,
         resume=resume,
@@ -102,6 +96,14 @@ def build_session(
         rollback=rollback,
         planner=planner,
     )
+
+
+def _weights(
+    saved: SavedState | None, run: Path, config: TrainConfig, tokenizer: Tokenizer
+) -> dict[str, Tensor] | None:
+    """Initial weights; a rollback may need the beginning until there is a good checkpoint."""
+    replaced = saved is not None and next(good_checkpoints(run), None) is not None
+    return None if replaced else starting_weights(config.finetune, config.model, tokenizer)
 
 
 def _trainer(
