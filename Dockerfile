@@ -21,7 +21,7 @@ CMD ["dragoman-serve", "/models/run"]
 
 
 FROM base AS package
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml LICENSE dragoman_commands.py ./
 COPY dragoman dragoman
 COPY model model
 COPY training training

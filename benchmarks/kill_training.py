@@ -52,7 +52,13 @@ SETTINGS = (
 COMPARED = ("weights.safetensors", "training_state/state.safetensors")
 WAITING_S = 0.005
 """Waits for the disk take no processor time; they are hit by a pause of up to this after it."""
-NOT_COMPARED = {"time", "memory_bytes", "source_tokens_per_s", "target_tokens_per_s"}
+NOT_COMPARED = {
+    "time",
+    "memory_bytes",
+    "source_tokens_per_s",
+    "target_tokens_per_s",
+    "dev_seconds",
+}
 
 Line = dict[str, object]
 

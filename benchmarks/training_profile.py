@@ -35,7 +35,11 @@ def main() -> int:
     overrides = ["model.input_feeding=false", "objective.rdrop=0.0", "run.threads=1", *sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
         trainer = build_session(
-            load_config(CONFIG, overrides), Path(folder), resume=False, world=World()
+            load_config(CONFIG, overrides),
+            Path(folder),
+            resume=False,
+            world=World(),
+            started=time.monotonic(),
         ).trainer
         batches = trainer.batches()
         for batch in itertools.islice(batches, WARM_UP):

@@ -1,7 +1,6 @@
 """Configuration: frozen dataclasses, built from plain mappings and checked at the edge."""
 
 import dataclasses
-import difflib
 import types
 import typing
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from model.errors import ConfigError
 from model.text.charset import half_character
+from model.text.nearest import nearest
 from model.text.printable import shortened
 
 T = TypeVar("T")
@@ -37,9 +37,9 @@ def from_dict(cls: type[T], values: Mapping[str, object], where: str = "") -> T:
     built: dict[str, object] = {}
     for name, field in fields.items():
         if name in values:
-            built[name] = _convert(hints[name], values[name], f"{where}{name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ConfigError(f"{where}{name}: missing. Add it: it has no default.")
+            built[name] = convert(hints[name], values[name], f"{where}{name}")
+        elif is_required(field):
+            raise ConfigError(missing_key(where, name))
     return cls(**built)
 
 
@@ -57,15 +57,34 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def unknown_key(where: str, key: str, known: list[str]) -> str:
-    """A one-line message about the unknown `key` of the mapping at the dotted path `where`."""
-    nearest = difflib.get_close_matches(key[:_SHOWN], known, n=1, cutoff=0.5)
-    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known keys: {', '.join(known)}."
+def unknown_key(where: str, key: str, known: list[str], hint: str = "") -> str:
+    """A one-line message about the unknown `key` of the mapping at the dotted path `where`.
+
+    `hint` is what to write in its place; by default the most similar of the `known` keys, or all.
+    """
+    if not hint:
+        names = nearest(key, known)
+        guess = " or ".join(map(repr, names))
+        hint = f"Did you mean {guess}?" if names else f"Known keys: {', '.join(known)}."
     return f"{where}{shortened(key, _SHOWN)}: unknown key. {hint}"
 
 
-def _convert(hint: Any, value: object, path: str) -> object:
-    """Convert `value` to the type `hint`; a whole number is accepted for a float."""
+def missing_key(where: str, key: str) -> str:
+    """A one-line message about a `key` that the mapping at the dotted path `where` lacks."""
+    return f"{where}{key}: missing. Add it: it has no default."
+
+
+def is_required(field: "dataclasses.Field[Any]") -> bool:
+    """Whether a dataclass cannot be built without this field."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def convert(hint: Any, value: object, path: str) -> object:
+    """Convert `value` to the type `hint`; a whole number is accepted for a float.
+
+    Raises:
+        ConfigError: it is of another type; the message begins with `path`.
+    """
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return _one_of(get_args(hint), value, path)
@@ -76,13 +95,13 @@ def _convert(hint: Any, value: object, path: str) -> object:
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ConfigError(_wrong_type(path, value, "a list"))
+            raise ConfigError(wrong_type(path, value, "a list"))
         return tuple(
-            _convert(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)
+            convert(get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value)
         )
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise ConfigError(_wrong_type(path, value, "a mapping of keys to values"))
+            raise ConfigError(wrong_type(path, value, "a mapping of keys to values"))
         return from_dict(typing.cast(type[object], hint), value, f"{path}.")
     return _scalar(hint, value, path)
 
@@ -94,9 +113,9 @@ def _one_of(hints: tuple[Any, ...], value: object, path: str) -> object:
     choices = [hint for hint in hints if hint is not type(None)]
     fitting = next((hint for hint in choices[1:] if _fits(hint, value)), None)
     if fitting is not None:
-        return _convert(fitting, value, path)
+        return convert(fitting, value, path)
     try:
-        return _convert(choices[0], value, path)
+        return convert(choices[0], value, path)
     except ConfigError as error:
         words = [w for hint in choices[1:] if get_origin(hint) is Literal for w in get_args(hint)]
         raise ConfigError(str(error) + "".join(f" Or write {word}." for word in words)) from None
@@ -120,7 +139,7 @@ def _scalar(hint: Any, value: object, path: str) -> object:
         return Path(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-        message = _wrong_type(path, value, names.get(hint, "a path"))
+        message = wrong_type(path, value, names.get(hint, "a path"))
         if hint is float and isinstance(value, str) and value[:1].isdigit():
             message += " YAML reads 1e-3 as text: write 0.001."
         raise ConfigError(message)
@@ -134,7 +153,8 @@ def _float(value: int, path: str) -> float:
         raise ConfigError(f"{path}: {_repr(value)} is too large.") from None
 
 
-def _wrong_type(path: str, value: object, wanted: str) -> str:
+def wrong_type(path: str, value: object, wanted: str) -> str:
+    """A one-line message about a value at the dotted path `path` that should be `wanted`."""
     return f"{path}: {_repr(value)} is not allowed, it must be {wanted}."
 
 
@@ -185,7 +205,8 @@ class ModelConfig:
     """One matrix for source, target and output embeddings; three matrices if false."""
     dropout: float = 0.3
     """Rate on the outputs between layers and on the attentional vector."""
-    embedding_dropout: float = 0.3
+    embedding_dropout: float = 0.1
+    """Rate on embedded pieces."""
     word_dropout: float = 0.0
     """Probability that training replaces an input piece by UNK, on both sides. It happens when data
     is read; the network itself is not involved."""

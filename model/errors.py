@@ -1,8 +1,11 @@
 """The errors that a user can cause, one class for each kind of cause.
 
 A message says what was given, what is allowed and what to do, in one line: commands print it as it
-is and exit with status 2. Internal errors are ordinary Python exceptions and keep their traceback.
+is, each of several on its own line, and exit with status 2. Internal errors are ordinary Python
+exceptions and keep their traceback.
 """
+
+from collections.abc import Sequence
 
 
 class DragomanError(Exception):
@@ -27,6 +30,11 @@ class DragomanError(Exception):
         """The message without the user's input, where that must not be repeated."""
         return self._format(("one",) * len(self.quoted))
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, or one for each mistake if there are several."""
+        return (str(self),)
+
     def _format(self, quoted: tuple[str, ...]) -> str:
         message = str(self.args[0])
         if quoted:
@@ -36,6 +44,26 @@ class DragomanError(Exception):
 
 class ConfigError(DragomanError):
     """A configuration, a flag or a combination of options is wrong."""
+
+
+class ConfigErrors(ConfigError):
+    """Several mistakes in one configuration."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        """
+        Args:
+            lines: a message for each mistake.
+        """
+        super().__init__("\n".join(lines))
+        self._lines = tuple(lines)
+
+    def __reduce__(self) -> tuple[type["ConfigErrors"], tuple[tuple[str, ...]]]:
+        return type(self), (self._lines,)  # to another process
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A message for each mistake."""
+        return self._lines
 
 
 class CheckpointError(DragomanError):

@@ -30,7 +30,7 @@ from training.demo.demo_corpus import generate
 ROOT = Path(__file__).parents[1]
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 MODULES = [
-    *(script.replace(".commands:", ".") for script in SCRIPTS.values()),
+    *(script.partition(":")[2].replace(".commands.", ".") for script in SCRIPTS.values()),
     "model.cli.translate_parser",
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -150,6 +150,7 @@ def test_examples_are_found() -> None:
     assert {example.place.split(":")[0] for example in python_lists()} == {
         "README.md",
         "docs/library.md",
+        "docs/tutorial.md",
         "model.translator",
     }
 

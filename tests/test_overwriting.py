@@ -50,13 +50,18 @@ ROWS = [
     ("training.evaluate", "--hypotheses a.txt --reference b.txt --json ALIAS", "b.txt"),
     (
         "training.evaluate",
-        "--hypotheses a.txt --reference b.txt --baseline c.txt --json ALIAS",
+        "--hypotheses a.txt --reference b.txt --against c.txt --json ALIAS",
         "c.txt",
     ),
     (
         "training.evaluate",
         "RUN --source a.txt --reference b.txt --baseline c.txt --output ALIAS",
         "c.txt",
+    ),
+    (
+        "training.evaluate",
+        "RUN --against OTHER --source a.txt --reference b.txt --output ALIAS",
+        "OTHER_WEIGHTS",
     ),
     ("training.evaluate", "--lead 1 --source a.txt --reference b.txt --output ALIAS", "a.txt"),
     (
@@ -73,6 +78,8 @@ ROWS = [
     ("training.average", "CHECKPOINT OTHER_CHECKPOINT --output CHECKPOINT", None),
     ("training.shortlist", "RUN --source RUN/checkpoints/a.txt --target b.txt", None),
     ("training.shortlist", "RUN --source a.txt --target RUN/checkpoints/b.txt", None),
+    ("training.shortlist", "CHECKPOINT --files run/checkpoints/step-000001/card.md", None),
+    ("training.shortlist", "RUN --source a.txt --target b.txt --output ALIAS", "a.txt"),
     ("training.train", "config.yaml --output .", None),
     ("training.train", "c.yaml --output . data.train=[{files: metrics.jsonl}]", None),
     ("training.train", "c.yaml --output . data.train=[{files: tensorboard/a.tsv}]", None),

@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_torch_is_pinned_without_a_build_tag() -> None:
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS))
 def test_every_command_has_a_main(script: str) -> None:
-    entry, _, function = SCRIPTS[script].partition(":")
-    assert callable(getattr(importlib.import_module(entry), function))
-    module = importlib.import_module(f"{entry.removesuffix('.commands')}.{function}")
+    entry = EntryPoint(script, SCRIPTS[script], "console_scripts")
+    assert callable(entry.load())
+    module = importlib.import_module(entry.attr.replace(".commands.", "."))
     assert callable(module.main)

@@ -6,16 +6,27 @@ if __name__ == "__main__":  # before the imports, which take seconds
     commands.average()
 
 import argparse
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from model.cli.command import OK, command_parser, positive, run_command
-from model.errors import CheckpointError, ConfigError
+import torch
+
+from model.checkpoint.checkpoint import Checkpoint, derive_checkpoint, load_checkpoint
+from model.checkpoint.run_directory import checkpoints_of, refuse_existing, resolve
+from model.cli.command import OK, add_machine_arguments, command_parser, positive, run_command
+from model.decoding.precision.precision import resolve_device
+from model.errors import CheckpointError, ConfigError, DragomanError
+from model.text.printable import printable
+from model.translation.ensemble import check_alike
+from training.config.train_config import load_config
+from training.loop.initialize import check_same_architecture
+from training.tracking.metrics_log import read_metrics, series
+from training.tracking.model_card import with_average
+from training.validation.average_comparison import compare_with_best
 from training.validation.best import rank
-
-if TYPE_CHECKING:
-    from model.checkpoint.checkpoint import Checkpoint
+from training.validation.evaluation import Evaluation
 
 NAME = "dragoman-average"
 
@@ -24,6 +35,9 @@ Write the checkpoint whose weights are the mean of those of several checkpoints 
 (Sennrich et al. 2016, section 3.2), or of several that were fine-tuned from one model. Of a RUN
 these are all that it kept (run.keep in its config), or those that --last or --best chooses. The
 rest of the checkpoint comes from the last one.
+
+The average need not be better than the best checkpoint of RUN, so both are measured on the dev set
+of its config, as a validation does it.
 """
 
 EXAMPLE = """\
@@ -51,28 +65,53 @@ def parser() -> argparse.ArgumentParser:
     choice.add_argument(
         "--best", metavar="N", type=positive, help="the N best on the dev set that RUN kept"
     )
+    command.add_argument(
+        "--no-compare",
+        dest="compare",
+        action="store_false",
+        help="write the average without two translations of the dev set to measure it",
+    )
+    add_machine_arguments(command)
     return command
 
 
-def average(directories: Sequence[Path], output: Path) -> str:
-    """Write the mean of the checkpoints `directories` as `output`; return a line for the user.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mean:
+    """The mean of the weights of several checkpoints of one training, not written yet."""
+
+    checkpoint: Checkpoint
+    """The last of them, with the mean in its network."""
+    steps: list[int]
+    digests: list[str]
+
+    def write(self, output: Path, evaluation: Evaluation | None) -> str:
+        """Write it as the checkpoint `output`, measured or not; return a line for the user.
+
+        Raises:
+            CheckpointError: `output` exists or cannot be written.
+        """
+        averaged = zip(self.steps, self.digests, strict=True)
+        names = [f"step {step:,}, digest {digest}" for step, digest in averaged]
+        last = self.checkpoint
+        weights = {name: p.detach().cpu() for name, p in last.network.named_parameters()}
+        card = with_average(last.card, names, evaluation)
+        derive_checkpoint(last.path, output, weights=weights, card=card)
+        numbers = ", ".join(f"{step:,}" for step in self.steps)
+        return f"{output}: the mean of {len(self.steps)} checkpoints, of steps {numbers}"
+
+
+def mean_of(directories: Sequence[Path]) -> Mean:
+    """Compute the mean of the checkpoints `directories`.
 
         mean = 1/n sum_i theta_i
 
     summed in float64. Only one of them is in memory at a time.
 
     Raises:
-        CheckpointError: one is damaged, `output` exists or cannot be written.
+        CheckpointError: one is damaged.
         ConfigError: there are fewer than two, or not all have one tokenizer, architecture and
             origin.
     """
-    import torch
-
-    from model.checkpoint.checkpoint import derive_checkpoint, load_checkpoint
-    from model.translation.ensemble import check_alike
-    from training.loop.initialize import check_same_architecture
-    from training.tracking.model_card import with_average
-
     if len(directories) < 2:
         raise ConfigError(
             f"{len(directories)} checkpoint: a mean needs two or more. Name them, or let the "
@@ -95,14 +134,13 @@ def average(directories: Sequence[Path], output: Path) -> str:
             sums[name] += parameter.detach()
         steps.insert(0, other.step)
         digests.insert(0, other.digest)
-    weights = {name: (value / len(steps)).to(torch.float32) for name, value in sums.items()}
-    averaged = [f"step {step:,}, digest {one}" for step, one in zip(steps, digests, strict=True)]
-    derive_checkpoint(last.path, output, weights=weights, card=with_average(last.card, averaged))
-    numbers = ", ".join(f"{step:,}" for step in steps)
-    return f"{output}: the mean of {len(steps)} checkpoints, of steps {numbers}"
+    with torch.no_grad():
+        for name, parameter in last.network.named_parameters():
+            parameter.copy_(sums[name] / len(steps))
+    return Mean(checkpoint=last, steps=steps, digests=digests)
 
 
-def _check_same_origin(one: "Checkpoint", other: "Checkpoint") -> None:
+def _check_same_origin(one: Checkpoint, other: Checkpoint) -> None:
     """Check that a mean of the weights makes sense.
 
     Networks that began with other random weights have their units in another order, and those that
@@ -121,6 +159,31 @@ def _check_same_origin(one: "Checkpoint", other: "Checkpoint") -> None:
         )
 
 
+def average(directories: Sequence[Path], output: Path, *, compares: bool, device: str) -> None:
+    """Write the mean of `directories` as `output`; tell whether it is better than the best of them.
+
+    Raises:
+        CheckpointError: one is damaged, `output` exists or cannot be written.
+        ConfigError: there is no such device, or see `mean_of`.
+    """
+    refuse_existing(output)
+    place = resolve_device(device)
+    mean = mean_of(directories)
+    comparison = measured = missing = None
+    if compares:
+        print(f"{NAME}: measuring on the dev set; --no-compare leaves it out", file=sys.stderr)
+        try:
+            comparison = compare_with_best(mean.checkpoint, directories, place)
+            measured = comparison.average
+        except DragomanError as error:
+            missing = f"not compared with the best checkpoint: {printable(str(error))}"
+    print(mean.write(output, measured))
+    if comparison is not None:
+        print(comparison.describe())
+    for message in filter(None, (missing, comparison and comparison.warning())):
+        print(f"{NAME}: warning: {message}", file=sys.stderr)
+
+
 def choose_checkpoints(paths: Sequence[Path], last: int | None, best: int | None) -> list[Path]:
     """Find the checkpoint directories of the command line, oldest first where RUN is one.
 
@@ -128,8 +191,6 @@ def choose_checkpoints(paths: Sequence[Path], last: int | None, best: int | None
         ConfigError: `last` or `best` of what is not one run, or more than there are.
         CheckpointError: a path is neither a run nor a checkpoint.
     """
-    from model.checkpoint.run_directory import checkpoints_of, resolve
-
     if len(paths) > 1 or not (paths[0] / "checkpoints").is_dir():
         if last or best:
             raise ConfigError("--last, --best: they choose among the checkpoints of one RUN.")
@@ -157,9 +218,6 @@ def _by_quality(run: Path, kept: Sequence[Path]) -> list[Path]:
     Raises:
         CheckpointError: no validation shows which is the best.
     """
-    from training.config.train_config import load_config
-    from training.tracking.metrics_log import read_metrics, series
-
     metrics = run / "metrics.jsonl"
     if not metrics.exists():
         raise CheckpointError(f"{metrics}: missing, so nobody knows the best. Use --last.")
@@ -175,7 +233,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> int:
         arguments = parser().parse_args(argv)
         directories = choose_checkpoints(arguments.paths, arguments.last, arguments.best)
-        print(average(directories, arguments.output))
+        if arguments.threads is not None:
+            torch.set_num_threads(arguments.threads)
+        average(directories, arguments.output, compares=arguments.compare, device=arguments.device)
         return OK
 
     return run_command(NAME, command)

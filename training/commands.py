@@ -28,3 +28,8 @@ def average() -> NoReturn:
 def distill() -> NoReturn:
     """Run dragoman-distill."""
     start("training.distill")
+
+
+def public_data() -> NoReturn:
+    """Run dragoman-data."""
+    start("training.public_data")

@@ -8,9 +8,10 @@ if __name__ == "__main__":  # before the imports, which take seconds
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from model.checkpoint.checkpoint import Checkpoint
 from model.cli.command import (
     OK,
     LoadedModel,
@@ -31,11 +32,13 @@ from model.io.lines import read_lines
 from model.io.progress import line_progress
 from model.jobs.formats import one_line
 from model.jobs.truncation import Truncations
-from model.text.languages import language_tag
+from model.text.languages import UNKNOWN, language_tag
+from model.translation.ensemble import check_same_task
 from model.translator import WINDOW, Translator, windows
 from training.metrics.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
 from training.metrics.names import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
 from training.validation.corpus_scores import Score, length_ratio, score_corpus
+from training.validation.sentence_changes import SENTENCE_METRIC_OF_TASK, compare_sentences
 
 NAME = "dragoman-evaluate"
 
@@ -45,17 +48,20 @@ Translate or summarize a test set and score what comes out against one or more r
 by BLEU and chrF, by sacrebleu, summaries by ROUGE-1, ROUGE-2 and ROUGE-L, both with the ratio of
 the lengths. RUN knows which of the two it writes. With --hypotheses, score translations that are
 already there, and give no RUN. With --lead, score the first words of each source, which is the
-usual baseline for summaries. --rouge shows all metrics. With --baseline, compare with the outputs
-of another system by a paired bootstrap."""
+usual baseline for summaries. --rouge shows all metrics. With --against, compare with another run,
+or with a file of its translations: scores side by side with a paired bootstrap, and the lines that
+gain and lose most."""
 
 EXAMPLE = """\
 examples:
   dragoman-evaluate runs/demo --source test.de --reference test.en --output out.en
-  dragoman-evaluate --hypotheses out.en --reference test.en --baseline other.en
+  dragoman-evaluate runs/new --against runs/old --source test.de --reference test.en --show 10
+  dragoman-evaluate --hypotheses out.en --reference test.en --against other.en
   dragoman-evaluate --hypotheses out.en --reference test.en.0 test.en.1 test.en.2
   dragoman-evaluate --lead 10 --source test.abstract --reference test.title"""
 
 DRAWS = 1000
+SHOWN = 5
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,7 +77,6 @@ def _parser() -> argparse.ArgumentParser:
     texts = {
         "source": "lines to translate",
         "hypotheses": "translations to score, in place of those of a RUN",
-        "baseline": "translations of another system, to compare with",
     }
     for name, what in texts.items():
         parser.add_argument(f"--{name}", metavar="FILE", type=Path, help=f"{what}; {files}")
@@ -88,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", metavar="FILE", help="write the translations, one line for each"
     )
+    _add_comparison(parser, files)
     parser.add_argument(
         "--bootstrap",
         metavar="N",
@@ -118,64 +124,155 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_comparison(parser: argparse.ArgumentParser, files: str) -> None:
+    parser.add_argument(
+        "--against",
+        "--baseline",
+        metavar="RUN2",
+        type=Path,
+        help="compare with another run or checkpoint, which translates the same source with the "
+        f"same flags, or with a file of another system's translations; {files}",
+    )
+    parser.add_argument(
+        "--show",
+        metavar="N",
+        type=_count,
+        help="with --against: the N lines that gain most and the N that lose most, by chrF, or "
+        f"ROUGE-L of summaries (default: {SHOWN})",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines, use 0 or more")
+    return int(text)
+
+
 def _draws(text: str) -> int:
     if not text.isdecimal() or int(text) == 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of draws, use 0 or 2 and more")
     return int(text)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _System:
+    """What is scored: outputs, one for each line, and where they are from."""
+
+    outputs: list[str]
+    figures: dict[str, object]
+    task: str | None = None
+    """None for a file, which does not tell."""
+    language: str = UNKNOWN
+    """That of the outputs."""
+
+
 def _evaluate(arguments: argparse.Namespace) -> int:
     _check(arguments)
+    _check_comparison(arguments)
     _refuse_overwriting(arguments)
     paths, draws = arguments.reference, arguments.bootstrap
     references = [_lines(paths[0])]
     references += [_lines_beside(path, paths[0], len(references[0])) for path in paths[1:]]
-    figures: dict[str, object] = {
-        "references": [str(path) for path in paths],
-        "lines": len(references[0]),
-    }
-    baseline = other = None
-    if arguments.baseline is not None:
-        baseline = _lines_beside(arguments.baseline, paths[0], len(references[0]))
-    task, language = "translate", language_tag(arguments.target_language or "")
-    if arguments.hypotheses is not None:
-        hypotheses = _lines_beside(arguments.hypotheses, paths[0], len(references[0]))
-        figures["hypotheses"] = str(arguments.hypotheses)
-    else:
+    sources = None
+    if arguments.source is not None:
         sources = _lines_beside(arguments.source, paths[0], len(references[0]))
-        if arguments.lead is not None:
-            task = "summarize"
-            hypotheses = [" ".join(text.split()[: arguments.lead]) for text in sources]
-            figures |= {"lead": arguments.lead}
-        else:
-            model = load_model(NAME, arguments)
-            profile = model.checkpoint.profile
-            task, language = profile.task, language or profile.target_language
-            hypotheses = _translate(model, arguments, sources)
-            figures |= {"checkpoint": str(model.checkpoint.path), "digest": model.checkpoint.digest}
-        if arguments.output is not None:
-            with open_output(arguments.output) as output:
-                output.writelines(f"{line}\n".encode() for line in hypotheses)
+    systems = _systems(arguments, sources, paths[0], len(references[0]))
+    system, other = systems[0], systems[1] if len(systems) > 1 else None
+    if arguments.output is not None:
+        with open_output(arguments.output) as output:
+            output.writelines(f"{line}\n".encode() for line in system.outputs)
+    task = next((one.task for one in systems if one.task), "translate")
     metrics = TRANSLATION + SUMMARY if arguments.rouge else OF_TASK[task]
+    languages = [language_tag(arguments.target_language or ""), *(one.language for one in systems)]
     lines = (line for reference in references for line in reference)
-    tokenizer = bleu_tokenizer(arguments.tokenize, language, lines)
-    scores = _scores(hypotheses, references, metrics, tokenizer, draws, baseline)
-    figures |= {name: asdict(score) for name, score in scores.items()}
-    if baseline is not None:
-        other = _scores(baseline, references, metrics, tokenizer, draws)
-        figures["baseline"] = {"file": str(arguments.baseline)} | {
-            name: asdict(score) for name, score in other.items()
-        }
-    write_report(_text(scores, other), figures, arguments.json)
+    tokenizer = bleu_tokenizer(arguments.tokenize, next(filter(None, languages), UNKNOWN), lines)
+    compared = None if other is None else other.outputs
+    scores = _scores(system.outputs, references, metrics, tokenizer, draws, compared)
+    figures = {"references": [str(path) for path in paths], "lines": len(references[0])}
+    figures |= system.figures | {name: asdict(score) for name, score in scores.items()}
+    text = _text(scores, None)
+    if other is not None:
+        theirs = _scores(other.outputs, references, metrics, tokenizer, draws)
+        changes = compare_sentences(
+            system.outputs,
+            other.outputs,
+            references,
+            sources,
+            metric=SENTENCE_METRIC_OF_TASK[task],
+            show=SHOWN if arguments.show is None else arguments.show,
+        )
+        figures["baseline"] = other.figures | {name: asdict(one) for name, one in theirs.items()}
+        figures["changes"] = asdict(changes)
+        text = _text(scores, theirs) + "\n" + changes.describe()
+    write_report(text, figures, arguments.json)
     return OK
+
+
+def _systems(
+    arguments: argparse.Namespace, sources: list[str] | None, reference: Path, count: int
+) -> list[_System]:
+    """Get the outputs of what is scored, and then of what it is compared with, if anything.
+
+    Files are read, and both models loaded and checked, before one of them translates.
+    """
+    against = arguments.against
+    runs = {"RUN": arguments.run, "--against": against if _is_run(against) else None}
+    files = {"hypotheses": arguments.hypotheses, "file": None if _is_run(against) else against}
+    read = {
+        name: _System(outputs=_lines_beside(path, reference, count), figures={name: str(path)})
+        for name, path in files.items()
+        if path is not None
+    }
+    models = {
+        flag: load_model(NAME, argparse.Namespace(**{**vars(arguments), "run": run}))
+        for flag, run in runs.items()
+        if run is not None
+    }
+    _check_comparable(list(models.values()), arguments.lead is not None)
+    translators = {flag: _translator(model, arguments) for flag, model in models.items()}
+    translated = {
+        flag: _translated(models[flag].checkpoint, one, arguments.source, sources or [])
+        for flag, one in translators.items()
+    }
+    lead = []
+    if arguments.lead is not None:
+        words = [" ".join(text.split()[: arguments.lead]) for text in sources or []]
+        lead = [_System(outputs=words, figures={"lead": arguments.lead}, task="summarize")]
+    first = [translated.get("RUN"), read.get("hypotheses"), *lead]
+    second = [translated.get("--against"), read.get("file")]
+    return [system for system in (*first, *second) if system is not None]
+
+
+def _is_run(against: Path | None) -> bool:
+    return against is not None and against.is_dir()
+
+
+def _check_comparable(models: list[LoadedModel], is_lead: bool) -> None:
+    """Check that the outputs of what is compared are meant to be the same.
+
+    Raises:
+        ConfigError: they differ in task or languages.
+    """
+    if len(models) == 2:
+        check_same_task(models[0].checkpoint, models[1].checkpoint)
+    for model in models:
+        if is_lead and model.checkpoint.profile.task != "summarize":
+            raise ConfigError(
+                f"{model.checkpoint.path}: it translates, but --lead is a summary. Compare it "
+                "with a summarizer."
+            )
 
 
 def _refuse_overwriting(arguments: argparse.Namespace) -> None:
     reads: list[Place] = [
-        (f"--{name}", getattr(arguments, name)) for name in ("source", "hypotheses", "baseline")
+        (f"--{name}", getattr(arguments, name)) for name in ("source", "hypotheses")
     ]
     reads += [("--reference", path) for path in arguments.reference]
     reads += checkpoint_places("RUN", [arguments.run])
+    if _is_run(arguments.against):
+        reads += checkpoint_places("--against", [arguments.against])
+    else:
+        reads.append(("--against", arguments.against))
     refuse_overwriting(reads, [("--output", arguments.output), *report_places(arguments.json)])
 
 
@@ -208,7 +305,10 @@ def _check(arguments: argparse.Namespace) -> None:
             tokenizer cannot be had.
     """
     if arguments.hypotheses is not None:
-        for name in ("run", "source", "output", "lead"):
+        unused = ["run", "output", "lead"]
+        if arguments.against is None:
+            unused.append("source")
+        for name in unused:
             if getattr(arguments, name) is not None:
                 flag = "RUN" if name == "run" else f"--{name}"
                 raise ConfigError(
@@ -226,8 +326,22 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.tokenize != "auto":
         make_bleu(arguments.tokenize)  # fail before translating
-    if arguments.baseline is not None and not arguments.bootstrap:
-        raise ConfigError("--bootstrap 0: --baseline is compared by draws. Use 2 or more.")
+
+
+def _check_comparison(arguments: argparse.Namespace) -> None:
+    """Check that the flags of the comparison have a meaning.
+
+    Raises:
+        ConfigError: they have none without others, which are missing.
+    """
+    if arguments.against is None:
+        if arguments.show is not None:
+            raise ConfigError("--show: lines that changed from what? Give --against.")
+        return
+    if not arguments.bootstrap:
+        raise ConfigError("--bootstrap 0: --against is compared by draws. Use 2 or more.")
+    if _is_run(arguments.against) and arguments.source is None:
+        raise ConfigError(f"--against {arguments.against}: translates what? Give --source.")
 
 
 def _lines(path: Path) -> list[str]:
@@ -252,32 +366,42 @@ def _lines_beside(path: Path, reference: Path, count: int) -> list[str]:
     return lines
 
 
-def _translate(model: LoadedModel, arguments: argparse.Namespace, sources: list[str]) -> list[str]:
-    """Translate `sources` as dragoman-translate would."""
+def _translator(model: LoadedModel, arguments: argparse.Namespace) -> Translator:
     checkpoint = model.checkpoint
-    options = search_options(arguments, checkpoint.search)
-    translator = Translator(
+    return Translator(
         checkpoint.network,
         checkpoint.tokenizer,
-        options,
+        search_options(arguments, checkpoint.search),
         device=model.device,
         dtype=model.dtype,
         profile=checkpoint.profile,
         shortlist=model.shortlist,
     )
-    hypotheses: list[str] = []
+
+
+def _translated(
+    checkpoint: Checkpoint, translator: Translator, path: Path, sources: list[str]
+) -> _System:
+    """Translate `sources`, the lines of `path`, as dragoman-translate would."""
+    outputs: list[str] = []
     truncations = Truncations()
     with line_progress(NAME, len(sources)) as advance:
         for window in windows(sources, WINDOW):
-            for translation in translator.search_each([(t, options) for t in window], advance):
+            texts = [(text, translator.options) for text in window]
+            for translation in translator.search_each(texts, advance):
                 if isinstance(translation, RequestError):
-                    where = f"{arguments.source}, line {len(hypotheses) + 1}"
+                    where = f"{path}, line {len(outputs) + 1}"
                     raise DataError(f"{where}: {translation}") from translation
-                hypotheses.append(one_line(translation.text))
-                truncations.look_at(len(hypotheses), translation)
+                outputs.append(one_line(translation.text))
+                truncations.look_at(len(outputs), translation)
     for line in truncations.describe("line"):
-        print(f"{NAME}: {line}", file=sys.stderr)
-    return hypotheses
+        print(f"{NAME}: {checkpoint.path}: {line}", file=sys.stderr)
+    return _System(
+        outputs=outputs,
+        figures={"checkpoint": str(checkpoint.path), "digest": checkpoint.digest},
+        task=checkpoint.profile.task,
+        language=checkpoint.profile.target_language,
+    )
 
 
 def _text(scores: dict[str, Score], baseline: dict[str, Score] | None) -> str:

@@ -6,26 +6,67 @@ if __name__ == "__main__":  # before the imports, which take seconds
     commands.shortlist()
 
 import argparse
+import glob
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from model.checkpoint.checkpoint import (
+    Checkpoint,
+    add_shortlist,
+    derive_with_shortlist,
+    load_checkpoint,
+    replace_shortlist,
+)
+from model.checkpoint.run_directory import (
+    LINKS,
+    checkpoints_of,
+    lock_run,
+    point,
+    prune,
+    refuse_existing,
+    resolve,
+)
 from model.cli.command import OK, command_parser, positive, run_command
-from model.cli.paths import refuse_overwriting
-from model.errors import CheckpointError
-from training.config.train_config import ShortlistConfig, load_config
+from model.cli.paths import Place, refuse_overwriting
+from model.decoding.precision.precision import resolve_device
+from model.errors import ConfigError, DataError
+from training.config.data_config import CorpusConfig, DataConfig
+from training.config.train_config import ShortlistConfig, TokenizerConfig, TrainConfig, load_config
+from training.data.batching import Ids
+from training.data.counter_rng import line_keys
+from training.data.indexed_corpus import Side
+from training.data.subword_sampler import SubwordSampler
+from training.data.text_corpus import Corpus, encode_corpus, hold_out, read_pairs
+from training.data.training_set import even_pairs, load_training_set, make_loader
+from training.lexical.learn_shortlist import LearnedShortlist, learn_measured
+from training.lexical.output_coverage import output_coverage
+from training.tracking.model_card import with_coverage
+from training.validation.dev_set import run_of
 
 NAME = "dragoman-shortlist"
 
 DESCRIPTION = """\
-Learn from parallel text which target pieces a source piece may become, and save that with the best
-and the last checkpoint of RUN. dragoman-train does it by itself: this is for models that were
-trained without. Line i of one file translates line i of the other; text or .gz. One line in fifty,
-at most a thousand, is kept out, to measure the shortlist on.
+Learn from parallel text which target pieces a source piece may become, and save that with a model.
+dragoman-train does it by itself: this is for models that were trained without, or that need another
+one, such as a model fine-tuned on other text.
+
+RUN is a run, whose best and last checkpoint get it, or any checkpoint, which is replaced in one
+step, or copied to --output. The text is what the run was trained on, by its config.yaml, or what is
+given: two files of which line i of one translates line i of the other, or files with columns (.tsv,
+.jsonl, .parquet); each plain, .gz or .zst. Of given text one line in fifty, at most a thousand, is
+kept out to measure the shortlist on; with the text of the run, its dev set is for that.
 """
 
 EXAMPLE = """\
-example:
-  dragoman-shortlist runs/de-en --source train.de.gz --target train.en.gz
+examples:
+  dragoman-shortlist runs/de-en
+  dragoman-shortlist runs/averaged --source train.de.gz --target train.en.gz
+  dragoman-shortlist runs/de-en --files train.jsonl --source-column de --target-column en
 """
 
 SIZES_HELP = {
@@ -38,9 +79,36 @@ SIZES_HELP = {
 def parser() -> argparse.ArgumentParser:
     """Build the command line."""
     command = command_parser(NAME, DESCRIPTION, EXAMPLE)
-    command.add_argument("run", metavar="RUN", type=Path, help="output directory of dragoman-train")
-    for name, text in (("source", "text to learn from"), ("target", "its translation")):
-        command.add_argument(f"--{name}", metavar="F", type=Path, required=True, help=text)
+    command.add_argument(
+        "run",
+        metavar="RUN",
+        type=Path,
+        help="output directory of dragoman-train, or a checkpoint, also of dragoman-average",
+    )
+    for name, text in (
+        ("source", "text to learn from"),
+        ("target", "its translation"),
+        ("files", "in place of both: files with columns"),
+    ):
+        command.add_argument(f"--{name}", metavar="F", type=Path, nargs="+", help=text)
+    for side, left_out in (("source", "1"), ("target", "2")):
+        command.add_argument(
+            f"--{side}-column",
+            metavar="COLUMN",
+            default="",
+            help=f"of --files: number of the TSV column, from 1, or the name of the column (left "
+            f'out: {left_out}, or "{side}")',
+        )
+    command.add_argument(
+        "--sampling",
+        metavar="X",
+        type=float,
+        help="tokenizer.sampling of the training, which the model's outputs depend on (default: "
+        "what the config.yaml of the run says, 0 without)",
+    )
+    command.add_argument(
+        "--output", metavar="DIR", type=Path, help="write a copy with the shortlist, change nothing"
+    )
     for name, text in SIZES_HELP.items():
         command.add_argument(
             f"--{name.replace('_', '-')}",
@@ -52,58 +120,211 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def make_shortlist(run: Path, source: Path, target: Path, config: ShortlistConfig) -> str:
-    """Learn a shortlist from the two files, and save it with the checkpoints of `run`.
+def given_corpus(arguments: argparse.Namespace) -> CorpusConfig | None:
+    """Return the parallel text of the command line; None if none is given.
+
+    Raises:
+        ConfigError: half of it is missing, or flags do not go together.
+    """
+    source, target, files = arguments.source, arguments.target, arguments.files
+    columns = arguments.source_column, arguments.target_column
+    if files is None and any(columns):
+        raise ConfigError("--source-column, --target-column: they are for --files. Give it too.")
+    if files is None and source is None and target is None:
+        return None
+    if files is not None and (source or target):
+        raise ConfigError("--files: it has both sides. Leave out --source and --target.")
+    if files is None and not (source and target):
+        missing = "--target" if source else "--source"
+        raise ConfigError(f"{missing} is missing: line i of one file translates line i of another.")
+
+    def literal(paths: list[Path] | None) -> tuple[Path, ...]:
+        return tuple(Path(glob.escape(str(path))) for path in paths or ())
+
+    return CorpusConfig(
+        source=literal(source),
+        target=literal(target),
+        files=literal(files),
+        source_column=columns[0],
+        target_column=columns[1],
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearningText:
+    """What a shortlist is learned from, and what it is measured on."""
+
+    sources: Sequence[Ids]
+    """As decoding segments them."""
+    targets: Sequence[Ids]
+    """As the training segmented them."""
+    held_out: Corpus
+
+
+def text_of_config(config: TrainConfig, model: Checkpoint, sizes: ShortlistConfig) -> LearningText:
+    """Read the training text of a run and its dev set, as the training does.
+
+    Raises:
+        DataError: the text is not there, or damaged.
+    """
+    try:
+        data = load_training_set(config.data, model.tokenizer, max_length=model.config.max_length)
+        dev = encode_corpus(
+            read_pairs(config.data.dev, config.data),
+            model.tokenizer,
+            max_length=None,
+            normalization=model.profile.normalization,
+        )
+    except DataError as error:
+        raise DataError(f"{error} Or give parallel text with --source and --target.") from None
+    config = replace(config, run=replace(config.run, batch_tokens=2000))  # no batch is made
+    loader = make_loader(config, data, model.tokenizer)
+    sources, targets = even_pairs(loader, most_links=sizes.max_links, sampled=True)
+    return LearningText(sources=sources, targets=targets, held_out=dev)
+
+
+def given_text(corpus: CorpusConfig, model: Checkpoint, sampling: float) -> LearningText:
+    """Read the parallel text of the command line; relative paths begin at the working folder.
+
+    Raises:
+        DataError: a file cannot be read or does not fit its counterpart.
+        ConfigError: the tokenizer cannot sample.
+    """
+    data = DataConfig(
+        train=(corpus,),
+        dev=corpus,
+        data_dir=Path(),
+        source_language="",
+        target_language="",
+        license="",
+    )
+    train, held_out = (
+        encode_corpus(
+            part,
+            model.tokenizer,
+            max_length=model.config.max_length,
+            normalization=model.profile.normalization,
+        )
+        for part in hold_out(read_pairs(corpus, data))
+    )
+    targets = train.targets
+    if sampling:
+        rows = np.arange(len(targets), dtype=np.uint64)
+        keys = line_keys(0, 0, 0, np.zeros_like(rows), rows)
+        sampler = SubwordSampler(model.tokenizer, alpha=sampling, seed=0)
+        targets = sampler.sample(Side.joined(targets), keys).split()
+    return LearningText(sources=train.sources, targets=targets, held_out=held_out)
+
+
+def learning_text(
+    run: Path | None,
+    model: Checkpoint,
+    corpus: CorpusConfig | None,
+    sampling: float | None,
+    sizes: ShortlistConfig,
+) -> LearningText:
+    """Read the given text, else that of the config of `run`.
+
+    Raises:
+        ConfigError: there is neither.
+        DataError: as `text_of_config` and `given_text`.
+    """
+    config = None if run is None else load_config(run / "config.yaml")
+    if config is not None and sampling is not None:
+        config = replace(config, tokenizer=replace(config.tokenizer, sampling=sampling))
+    if corpus is not None:
+        known = config.tokenizer.sampling if config is not None else sampling
+        return given_text(corpus, model, known or 0.0)
+    if config is None:
+        raise ConfigError(
+            f"{model.path}: no config.yaml beside it says what it was trained on. Give parallel "
+            "text with --source and --target, or --files."
+        )
+    return text_of_config(config, model, sizes)
+
+
+def make_shortlist(
+    path: Path,
+    corpus: CorpusConfig | None,
+    sizes: ShortlistConfig,
+    *,
+    sampling: float | None,
+    output: Path | None,
+) -> str:
+    """Learn a shortlist, and save it with the run or checkpoint `path`, or as the copy `output`.
 
     Whoever loads meanwhile gets a checkpoint as it was or as it is now. Return lines for the user.
 
     Raises:
-        CheckpointError: `run` has no checkpoints, is in use, damaged, or cannot be written.
-        ConfigError: its config.yaml is missing or damaged.
+        CheckpointError: `path` is neither, is in use, damaged, or cannot be written.
+        ConfigError: there is no text to learn from, or the config.yaml is damaged.
         DataError: a file cannot be read or does not fit its counterpart.
     """
-    import numpy as np
+    if output is not None:
+        refuse_existing(output)
+    directory = resolve(path)
+    run = path if (path / "config.yaml").is_file() else run_of(directory.resolve())
+    written_run = None if output is not None else run_to_write(path)
+    with nullcontext() if written_run is None else lock_run(written_run):
+        model = load_checkpoint(path)
+        text = learning_text(run, model, corpus, sampling, sizes)
+        learned = learn_measured(text.sources, text.targets, text.held_out, model.tokenizer, sizes)
+        print(f"{NAME}: translating with the whole vocabulary, to compare", file=sys.stderr)
+        sources = text.held_out.pairs.sources
+        outputs = output_coverage(model, learned.shortlist, sources, resolve_device("auto"))
+        if output is not None:
+            card = with_coverage(model.card, learned.coverage)
+            derive_with_shortlist(model.path, output, learned.shortlist, card=card)
+        else:
+            save(path, learned)
+    lines = [learned.describe()]
+    if outputs is not None:
+        lines.append(f"of translations with the whole vocabulary, they hold {outputs.held()}")
+    return "\n".join(lines)
 
-    from model.checkpoint.checkpoint import add_shortlist, load_checkpoint
-    from model.checkpoint.run_directory import LINKS, lock_run, point, prune, resolve
-    from training.data.counter_rng import line_keys
-    from training.data.indexed_corpus import Side
-    from training.data.subword_sampler import SubwordSampler
-    from training.data.text_corpus import aligned_lines, encode_corpus, hold_out
-    from training.lexical.learn_shortlist import learn_measured
-    from training.tracking.model_card import with_coverage
 
-    links = [link for link in LINKS if (run / link).is_symlink()]
-    if not links:
-        raise CheckpointError(
-            f"{run}: not a run, it has no links best and last. Give the output directory of "
-            "dragoman-train; copy one with its links (cp -a)."
-        )
-    trained = load_config(run / "config.yaml")
-    pairs = hold_out(aligned_lines(source, target))
-    with lock_run(run):
-        checkpoints = {link: load_checkpoint(resolve(run, (link,))) for link in links}
-        model = checkpoints[links[0]]  # the tokenizer is that of all
-        tokenizer, length = model.tokenizer, model.config.max_length
-        rules = model.profile.normalization
-        train, dev = (
-            encode_corpus(part, tokenizer, max_length=length, normalization=rules) for part in pairs
-        )
-        targets = train.targets
-        if alpha := trained.tokenizer.sampling:
-            rows = np.arange(len(targets), dtype=np.uint64)
-            keys = line_keys(0, 0, 0, np.zeros_like(rows), rows)
-            sampler = SubwordSampler(tokenizer, alpha=alpha, seed=0)
-            targets = sampler.sample(Side.joined(targets), keys).split()
-        learned = learn_measured(train.sources, targets, dev, tokenizer, config)
-        published: dict[Path, Path] = {}
-        for link, old in checkpoints.items():
-            if old.path not in published:
-                card = with_coverage(old.card, learned.coverage)
-                published[old.path] = add_shortlist(run, old.path, learned.shortlist, card=card)
-            point(run, link, published[old.path])
-        prune(run, trained.run.keep)
-    return learned.describe()
+def run_to_write(path: Path) -> Path | None:
+    """Find the run that `path` is or that the checkpoint `path` is of; None if it is of none."""
+    if not is_checkpoint(path):
+        return path
+    folder = path.resolve().parent
+    return folder.parent if folder.name == "checkpoints" else None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether `path` is a checkpoint directory, or a link to one; else it is a run."""
+    return (path / "manifest.json").is_file()
+
+
+def save(path: Path, learned: LearnedShortlist) -> None:
+    """Save a shortlist with the checkpoint `path`, or the best and last ones of the run `path`.
+
+    What links point to is copied and the links are moved, which works on every file system; a
+    checkpoint that is given itself keeps its name.
+
+    Raises:
+        CheckpointError: one is damaged or cannot be written.
+    """
+
+    def card_of(directory: Path) -> str:
+        return with_coverage(load_checkpoint(directory).card, learned.coverage)
+
+    if is_checkpoint(path):
+        directory = path.resolve()
+        replace_shortlist(directory, learned.shortlist, card=card_of(directory))
+        return
+    published: dict[Path, Path] = {}
+    for link in LINKS:
+        if (path / link).is_symlink():
+            old = resolve(path, (link,))
+            if old not in published:
+                card = card_of(old)
+                published[old] = add_shortlist(path, old, learned.shortlist, card=card)
+            point(path, link, published[old])
+        elif (path / link).is_dir():  # of a copy that followed the links
+            replace_shortlist(path / link, learned.shortlist, card=card_of(path / link))
+    if published:
+        prune(path, also=set(checkpoints_of(path)) - published.keys())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,12 +332,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         arguments = parser().parse_args(argv)
-        refuse_overwriting(
-            [("--source", arguments.source), ("--target", arguments.target)],
-            [("the checkpoints", arguments.run / "checkpoints")],
-        )
-        config = ShortlistConfig(**{name: getattr(arguments, name) for name in SIZES_HELP})
-        print(make_shortlist(arguments.run, arguments.source, arguments.target, config))
+        corpus = given_corpus(arguments)
+        TokenizerConfig(sampling=arguments.sampling or 0.0)  # checks it
+        reads: list[Place] = [
+            (f"--{name}", file)
+            for name in ("source", "target", "files")
+            for file in getattr(arguments, name) or ()
+        ]
+        path, output = arguments.run, arguments.output
+        if output is not None:
+            writes = ("--output", output)
+        elif is_checkpoint(path):
+            writes = ("the checkpoint", path)
+        else:
+            writes = ("the checkpoints", path / "checkpoints")
+        refuse_overwriting(reads, [writes])
+        sizes = ShortlistConfig(**{name: getattr(arguments, name) for name in SIZES_HELP})
+        print(make_shortlist(path, corpus, sizes, sampling=arguments.sampling, output=output))
         return OK
 
     return run_command(NAME, command)

@@ -6,11 +6,15 @@ if __name__ == "__main__":  # before the imports, which take seconds
     commands.train()
 
 import argparse
+import math
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from model.cli.command import command_parser, run_command
@@ -19,11 +23,13 @@ from model.errors import CheckpointError
 from training.config.train_config import TrainConfig, load_config
 
 if TYPE_CHECKING:
+    from training.from_files.prepare import GivenFiles
     from training.system.distributed import World
 
 DESCRIPTION = """\
 Train a translation model from parallel text: files of which line i of one translates line i of the
-other, or files with columns.
+other, or files with columns. Without a CONFIG, --source and --target (or --tsv) suffice: a dev set
+is split off, every setting is found, and written with its reason to RUN/config.yaml.
 
 RUN then holds checkpoints, config.yaml, metrics.jsonl, tensorboard/ and report.html. Ctrl-C saves;
 the same command with --resume goes on. Translate with: dragoman-translate RUN
@@ -31,6 +37,8 @@ the same command with --resume goes on. Translate with: dragoman-translate RUN
 
 EXAMPLE = """\
 examples:
+  dragoman-train --source train.de --target train.en --output runs/first --minutes 30
+  dragoman-train --source own.de --target own.en --from runs/first --output runs/own --minutes 5
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en run.max_steps=2000
   dragoman-train configs/tatoeba_de_en.yaml --output runs/de-en --dry-run
@@ -47,7 +55,7 @@ LATER = (
 def parser() -> argparse.ArgumentParser:
     """Build the command line; every other setting is a key of the config."""
     command = command_parser("dragoman-train", DESCRIPTION, EXAMPLE)
-    command.add_argument("config", metavar="CONFIG", type=Path, help="YAML file, see configs/")
+    command.add_argument("config", metavar="CONFIG", nargs="?", help="YAML file, see configs/")
     command.add_argument("--output", metavar="RUN", type=Path, help="run directory")
     command.add_argument("--resume", action="store_true", help="go on from the last save")
     command.add_argument(
@@ -63,11 +71,52 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "overrides", metavar="section.key=value", nargs="*", help="change a key of the config"
     )
+    add_file_arguments(command)
     return command
 
 
-def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
+def add_file_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the flags of a training without a config."""
+    group = command.add_argument_group(
+        "without CONFIG", "The same command goes on with a run that was stopped."
+    )
+    for flag, metavar, text in (
+        ("--source", "FILE", "text to translate, a sentence a line; plain, .gz or .zst"),
+        ("--target", "FILE", "its translation: line i of one belongs to line i of the other"),
+        ("--tsv", "FILE", "both in one: source, tab, target in each line"),
+        ("--dev-source", "FILE", "a dev set of your own (default: up to 1,000 pairs split off)"),
+        ("--dev-target", "FILE", "its other side"),
+    ):
+        group.add_argument(flag, metavar=metavar, type=Path, help=text)
+    group.add_argument(
+        "--minutes",
+        metavar="M",
+        type=float,
+        help="time for everything (default: enough for ten passes over the data, 10 to 120)",
+    )
+    group.add_argument(
+        "--from",
+        metavar="RUN",
+        type=Path,
+        dest="begun_from",
+        help="fine-tune: go on from this run or checkpoint, with its tokenizer and sizes; what is "
+        "gained on the dev set and lost on the old one is shown",
+    )
+    for flag, text in (
+        ("--old-dev-source", "with --from: the dev set on which to measure what is forgotten"),
+        ("--old-dev-target", "its other side (default: up to 500 pairs of that of RUN)"),
+    ):
+        group.add_argument(flag, metavar="FILE", type=Path, help=text)
+    group.add_argument("--task", choices=["translate", "summarize"], help="default: translate")
+    group.add_argument("--source-language", metavar="TAG", help="de, pt-BR or German")
+    group.add_argument("--target-language", metavar="TAG", help="likewise")
+
+
+def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
     """Train into `run`; return 0, or 128 + the number of the signal that stopped it.
+
+    Args:
+        started: when the command was started, by `time.monotonic`, for `run.max_minutes`.
 
     Raises:
         CheckpointError: the run exists and is neither finished nor resumed, or is in use.
@@ -84,7 +133,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
         return 0
     with lock_run(run) if world.leads else nullcontext():
         with named_shortage("the network and its optimizer", SMALLER):
-            session = build_session(config, run, resume=resume, world=world)
+            session = build_session(config, run, resume=resume, world=world, started=started)
         try:
             with named_shortage("a validation or a save", LATER):
                 if world.leads:  # the report of an earlier end
@@ -99,8 +148,24 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> in
         if not world.leads:
             return 0
         save_report(run)
+    for line in fine_tuning_lines(config, run):
+        print(line)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
     return 0
+
+
+def fine_tuning_lines(config: TrainConfig, run: Path) -> list[str]:
+    """What a fine-tuning has gained and lost, as far as it was measured; else nothing."""
+    from training.tracking.fine_tuning import changes, finite, recorded_before, table
+    from training.tracking.html_report import best_line
+    from training.tracking.metrics_log import read_metrics
+
+    lines = read_metrics(run / "metrics.jsonl")
+    best = best_line(lines, config.validation.best)
+    before = recorded_before(lines)
+    if best is None or not before:
+        return []
+    return table(changes(config.validation.metrics, before, finite(best)))
 
 
 def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]:
@@ -136,14 +201,15 @@ def places_written(run: Path) -> list[Place]:
     return [("--output", run / name) for name in (*names, html_report.NAME, run_record.NAME)]
 
 
-def preview(config: TrainConfig, run: Path, *, resume: bool, world: "World") -> int:
+def preview(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
     """Make a few updates and print the sizes, memory and time of the training into `run`."""
     from training.loop.build_session import build_session
     from training.loop.dry_run import dry_run
     from training.system.memory_use import named_shortage
 
     with named_shortage("the network, its optimizer and a validation", SMALLER):
-        lines = dry_run(build_session(config, run, resume=resume, world=world))
+        session = build_session(config, run, resume=resume, world=world, started=started)
+        lines = dry_run(session)
     if world.leads:
         print("\n".join(lines))
     return 0
@@ -167,11 +233,17 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
         return False
     meta = load_values(run)
     done = meta["trainer"]["steps"]
-    if is_finished(config, done, meta["without_better"]):
+    without_better = meta["without_better"]
+    planned = meta.get("plan")
+    if is_finished(config.run, steps=done, without_better=without_better, planned=planned):
         check_same_config(config, load_config(run / "config.yaml"))
         if not (run / NAME).exists():  # killed between the last save and the report
             save_report(run)
-        setting = "run.max_steps" if done >= config.run.max_steps else "run.patience"
+        if 0 < config.run.patience <= without_better:
+            setting = "run.patience"
+        else:
+            ended = done >= (config.run.max_steps or math.inf)
+            setting = "run.max_steps" if ended else "run.max_minutes"
         print(f"{run} is finished at step {done:,}. Raise {setting} to go on.")
         return True
     if not resume:
@@ -182,17 +254,90 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
     return False
 
 
+def given_files(
+    line: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> "GivenFiles | None":
+    """Return the files of a training without a config; None if there is a config.
+
+    Raises:
+        ConfigError: there is neither, or both, or a flag that goes with the other.
+        DataError: a file is missing.
+    """
+    from training.from_files.prepare import GivenFiles
+
+    values = {field.name: getattr(arguments, field.name) for field in fields(GivenFiles)}
+    said = [
+        name
+        for name, value in {**values, "minutes": arguments.minutes}.items()
+        if value is not None
+    ]
+    if arguments.config is not None and "=" in arguments.config and said:  # an override
+        arguments.overrides.insert(0, arguments.config)
+        arguments.config = None
+    if arguments.config is not None:
+        if said:
+            flag = f"--{said[0].replace('_', '-')}"
+            line.error(f"{flag} is for a training without CONFIG, in which it is a key")
+        return None
+    if not said:
+        line.error("name a CONFIG, or give --source and --target, or --tsv")
+    return GivenFiles(**values)
+
+
+def from_files(given: "GivenFiles", arguments: argparse.Namespace, started: float) -> int:
+    """Prepare and run a training without a config, or go on with it.
+
+    Args:
+        started: when the command was started, by `time.monotonic`.
+    """
+    from model.checkpoint.run_directory import is_begun
+    from training.from_files.prepare import prepare
+    from training.loop.dry_run import check_data
+    from training.system.distributed import joined
+
+    run = arguments.output
+    inputs: list[Place] = [(f"--{name.replace('_', '-')}", path) for name, path in given.files()]
+    refuse_overwriting(inputs, [*places_written(run), ("--output", run / "data")])
+
+    def settings(folder: Path) -> TrainConfig:
+        return prepare(
+            given,
+            folder,
+            minutes=arguments.minutes,
+            overrides=arguments.overrides,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+
+    with joined("auto") as world:
+        if arguments.dry_run or arguments.check_data:
+            with TemporaryDirectory(prefix="dragoman-") as folder:
+                config = world.shared(lambda: settings(Path(folder)))
+                if arguments.check_data:
+                    print(check_data(config))
+                    return 0
+                return preview(config, Path(folder), resume=False, world=world, started=started)
+        config = world.shared(lambda: settings(run))
+        return train(config, run, resume=is_begun(run), world=world, started=started)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
 
     def command() -> int:
         from training.system.distributed import joined
+        from training.system.process_age import process_age_s
+
+        # The minutes of a run count from the start of the process, if this is its command.
+        started = time.monotonic() - (process_age_s() if argv is None else 0.0)
 
         line = parser()
         arguments = line.parse_intermixed_args(argv)
-        if arguments.output is None and not arguments.check_data:
+        given = given_files(line, arguments)
+        if arguments.output is None and (given or not arguments.check_data):
             line.error("--output RUN is missing")
-        config = load_config(arguments.config, arguments.overrides)
+        if given is not None:
+            return from_files(given, arguments, started)
+        config = load_config(Path(arguments.config), arguments.overrides, check_files=True)
         if arguments.check_data:
             from training.loop.dry_run import check_data
 
@@ -200,12 +345,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if not arguments.dry_run:
             refuse_overwriting(
-                places_read(arguments.config, config, resume=arguments.resume),
+                places_read(Path(arguments.config), config, resume=arguments.resume),
                 places_written(arguments.output),
             )
         with joined(config.run.device) as world:
             if arguments.dry_run:
-                return preview(config, arguments.output, resume=arguments.resume, world=world)
-            return train(config, arguments.output, resume=arguments.resume, world=world)
+                return preview(
+                    config, arguments.output, resume=arguments.resume, world=world, started=started
+                )
+            return train(
+                config, arguments.output, resume=arguments.resume, world=world, started=started
+            )
 
     return run_command("dragoman-train", command)

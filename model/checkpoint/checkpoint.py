@@ -34,7 +34,7 @@ from model.checkpoint.files import (
     to_safetensors,
 )
 from model.checkpoint.manifest import signed, to_json
-from model.checkpoint.run_directory import publish, publish_as, resolve
+from model.checkpoint.run_directory import publish, publish_as, publish_over, resolve
 from model.config import ModelConfig, to_dict
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
@@ -143,9 +143,33 @@ def add_shortlist(run: Path, directory: Path, shortlist: Shortlist, *, card: str
         CheckpointError: a file is missing or damaged, or the directory cannot be written.
     """
     old = CheckpointFiles(directory)
+    return publish(run, old.manifest.step, _with_shortlist(old, shortlist, card))
+
+
+def replace_shortlist(directory: Path, shortlist: Shortlist, *, card: str) -> None:
+    """Give the checkpoint `directory` itself this shortlist and this card, in one atomic step.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or the directory cannot be replaced.
+    """
+    publish_over(directory, _with_shortlist(CheckpointFiles(directory), shortlist, card))
+
+
+def derive_with_shortlist(
+    directory: Path, output: Path, shortlist: Shortlist, *, card: str
+) -> None:
+    """Publish as `output` a copy of the checkpoint `directory` with this shortlist and this card.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or `output` exists or cannot be written.
+    """
+    publish_as(output, _with_shortlist(CheckpointFiles(directory), shortlist, card))
+
+
+def _with_shortlist(old: CheckpointFiles, shortlist: Shortlist, card: str) -> dict[str, bytes]:
     files = {name: old.read(name) for name in old.names()}
     files |= {CARD: card.encode(), SHORTLIST: shortlist.to_bytes()}
-    return publish(run, old.manifest.step, signed(files, old.manifest.step))
+    return signed(files, old.manifest.step)
 
 
 def derive_checkpoint(
@@ -171,11 +195,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: there is none, a file is missing or damaged, or the format is too new.
     """
     directory = resolve(path)
+    digest = None
     try:
-        return _load(directory)
+        files = CheckpointFiles(directory)
+        digest = files.manifest.digest
+        return _load(files)
     except CheckpointError:
-        # Training may have moved the link and deleted its old target while it was being read.
-        if resolve(path) == directory:
+        # While it was being read, training may have moved the link and deleted its old target, or
+        # dragoman-shortlist may have put another in its place.
+        now = resolve(path)
+        if now == directory and digest in (None, CheckpointFiles(now).manifest.digest):
             raise
         return load_checkpoint(path)
 
@@ -218,14 +247,14 @@ def load_origin(path: Path) -> str | None:
     return CheckpointFiles(resolve(path)).origin()
 
 
-def _load(directory: Path) -> Checkpoint:
+def _load(files: CheckpointFiles) -> Checkpoint:
     try:
-        return _load_files(CheckpointFiles(directory))
+        return _load_files(files)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         raise CheckpointError(
-            f"{directory}: no memory left to load it. Free some, or use a smaller model."
+            f"{files.directory}: no memory left to load it. Free some, or use a smaller model."
         ) from error
 
 

@@ -8,6 +8,8 @@ Both links always point to a complete checkpoint, no matter when a process is ki
 written under a temporary name and then renamed, and links to it are removed before it is deleted.
 """
 
+import ctypes
+import errno
 import fcntl
 import os
 import re
@@ -55,14 +57,23 @@ def publish(run: Path, step: int, files: Mapping[str, bytes]) -> Path:
     return directory
 
 
+def refuse_existing(directory: Path) -> None:
+    """Check that `publish_as` can create `directory`, before long work.
+
+    Raises:
+        CheckpointError: it exists.
+    """
+    if directory.exists():
+        raise CheckpointError(f"{directory}: exists. Choose another --output, or remove it.")
+
+
 def publish_as(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write `files` as a checkpoint `directory` that belongs to no run, atomically.
 
     Raises:
         CheckpointError: it exists or cannot be written. Nothing is left behind.
     """
-    if directory.exists():
-        raise CheckpointError(f"{directory}: exists. Choose another --output, or remove it.")
+    refuse_existing(directory)
     temporary = _temporary(directory)
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process
@@ -73,6 +84,31 @@ def publish_as(directory: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         raise CheckpointError(
             f"{directory}: cannot be written: {error.strerror}. Make room or choose another place."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def publish_over(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` as a checkpoint in place of `directory`, in one atomic step.
+
+    Args:
+        directory: a checkpoint without links in its path.
+
+    Raises:
+        CheckpointError: it cannot be written, or the file system cannot exchange two directories.
+            The checkpoint is as it was.
+    """
+    temporary = _temporary(directory)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process
+        _write(temporary, files)
+        _exchange(temporary, directory)
+        sync_directory(directory.parent)
+    except OSError as error:
+        raise CheckpointError(
+            f"{directory}: cannot be replaced: {error.strerror}. Make room or mend the directory, "
+            "or write a copy with --output."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -255,6 +291,22 @@ def _free_name(checkpoints: Path, step: int) -> str:
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two directories change their names with each other, in one atomic step.
+
+    Raises:
+        OSError: this system or this file system cannot do it (NFS cannot), or not with these.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # not Linux, or a C library from before 2018
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename(here, os.fsencode(one), here, os.fsencode(other), exchange):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _sweep(checkpoints: Path) -> None:

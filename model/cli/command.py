@@ -228,12 +228,13 @@ def open_output(name: str) -> Iterator[BinaryIO]:
 def run_command(name: str, command: Callable[[], int]) -> int:
     """Run `command` and return its exit status.
 
-    A mistake of the user becomes one line on stderr and status 2, and so does output that cannot
-    be written, because the disk is full or standard output is closed. Ctrl-C is 130. If the reader
-    of the output closes it, as `head` does, the command ends silently with 141. SIGTERM unwinds the
-    command as Ctrl-C does, so that no half-written file stays behind, and ends the process with
-    143. Characters that standard output cannot encode, such as bytes of a path that are not text,
-    are escaped, as they are on stderr.
+    A mistake of the user becomes one line on stderr and status 2, as does each of several in a
+    config, and output that cannot be written, because the disk is full or standard output is
+    closed. Ctrl-C is 130. If the reader of the output closes it, as `head` does, the command ends
+    silently with 141. SIGTERM unwinds the command as Ctrl-C does, so that no half-written file
+    silently with 141. SIGTERM unwinds the command as Ctrl-C does, so that no half-written file
+    stays behind, and ends the process with 143. Characters that standard output cannot encode, such
+    as bytes of a path that are not text, are escaped, as they are on stderr.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -242,7 +243,8 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         with _complete_stdout():
             return command()
     except DragomanError as error:
-        print(f"{name}: error: {printable(str(error))}", file=sys.stderr)
+        for line in error.lines:
+            print(f"{name}: error: {printable(line)}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -160,20 +160,39 @@ def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
 
 
 def check_alike(one: Checkpoint, other: Checkpoint) -> None:
-    """Check that two models do the same with text.
+    """Check that two models do the same with text, and read it in the same form.
 
     Raises:
         ConfigError: they differ in task, languages or normalisation.
     """
+    check_same_task(one, other)
+    _check_equal(
+        one, other, "normalization", one.profile.normalization, other.profile.normalization
+    )
+
+
+def check_same_task(one: Checkpoint, other: Checkpoint) -> None:
+    """Check that the outputs of two models for a text are meant to be the same.
+
+    Raises:
+        ConfigError: they differ in task or languages; those that are unknown suit any.
+    """
     ours, theirs = one.profile, other.profile
-    for name in ("task", "normalization", "source_language", "target_language"):
+    _check_equal(one, other, "task", ours.task, theirs.task)
+    for name in ("source_language", "target_language"):
         first, second = getattr(ours, name), getattr(theirs, name)
-        agree = languages_agree(first, second) if name.endswith("language") else first == second
-        if not agree:
-            raise ConfigError(
-                f"{one.path}, {other.path}: {name} {first} and {second} do not go together. Use "
-                "models that do the same with text."
-            )
+        if not languages_agree(first, second):
+            _check_equal(one, other, name, first, second)
+
+
+def _check_equal(
+    one: Checkpoint, other: Checkpoint, name: str, first: str | int, second: str | int
+) -> None:
+    if first != second:
+        raise ConfigError(
+            f"{one.path}, {other.path}: {name} {first} and {second} do not go together. Use "
+            "models that do the same with text."
+        )
 
 
 def shortlist_of(checkpoints: Sequence[Checkpoint], wanted: bool) -> Shortlist | None:

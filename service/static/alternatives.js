@@ -7,9 +7,9 @@ const MOST_WORDS = 400; // beyond that, differences are not marked
 
 /** A list of buttons, one for each hypothesis. `onChoose` gets the number of the chosen one. */
 export class Alternatives {
-  constructor({ section, list, onChoose }) {
-    this.section = section;
-    this.list = list;
+  constructor({ section, list, of, status, error, again, onChoose, onAgain }) {
+    Object.assign(this, { section, list, of, status, error, again });
+    again.addEventListener("click", onAgain);
     list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
@@ -18,14 +18,46 @@ export class Alternatives {
     });
   }
 
-  /** Show `hypotheses`, the best first, or hide the section if there is only one. */
-  show(hypotheses) {
-    this.section.hidden = hypotheses.length < 2;
+  /** Hide the section. */
+  hide() {
+    this.section.hidden = true;
+    this.#say({});
+    this.list.replaceChildren();
+  }
+
+  /**
+   * Show `hypotheses`, the best first, of which number `place` is in the answer (-1: none).
+   * `sentence` is what they translate, if not the whole text, of which a single one is no choice.
+   */
+  show(hypotheses, place = 0, sentence = "") {
+    this.section.hidden = !sentence && hypotheses.length < 2;
     const best = hypotheses[0];
     this.list.replaceChildren(
       ...(this.section.hidden ? [] : hypotheses.map((each, i) => item(each, i, best))),
     );
-    this.#mark(0);
+    this.#say({ sentence });
+    this.#mark(place);
+  }
+
+  /** Say that those of `sentence` are on their way. */
+  expect(sentence) {
+    this.section.hidden = false;
+    this.list.replaceChildren();
+    this.#say({ sentence, status: "Looking for other ways\u2026" });
+  }
+
+  /** Say that there was an error instead of those of `sentence`. */
+  fail(sentence, error) {
+    this.list.replaceChildren();
+    this.#say({ sentence, error: `There are none to show. ${error}` });
+  }
+
+  #say({ sentence = "", status = "", error = "" }) {
+    this.of.textContent = sentence;
+    this.of.parentElement.hidden = !sentence;
+    this.status.textContent = status;
+    this.error.textContent = error;
+    this.again.hidden = !error;
   }
 
   #mark(place) {

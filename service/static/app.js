@@ -1,17 +1,29 @@
 // The page: translates what is typed and shows the result.
 
+import { describe } from "./about.js";
 import { Alternatives } from "./alternatives.js";
 import { generate, listModels, Refused, Unreachable } from "./api.js";
-import { language, Models, Options } from "./choices.js";
 import { HeatMap } from "./heatmap.js";
+import { language } from "./languages.js";
 import { Links, Thread } from "./links.js";
-import { Notice } from "./notice.js";
-import { Remarks, remarksOn } from "./remarks.js";
+import { Models } from "./models.js";
+import { Notice, words } from "./notice.js";
+import { Options } from "./options.js";
+import { Partial } from "./partial.js";
+import { INCOMPLETE, Remarks, remarksOn } from "./remarks.js";
+import { Together } from "./scrolling.js";
+import { SentenceAlternatives } from "./sentence_alternatives.js";
+import { paired, part, replaced, sentencesOf } from "./sentences.js";
+import { keep, recall } from "./session.js";
+import { split } from "./words.js";
 
 const PAUSE_MS = 280; // pause in typing after which a text is sent
 const LONG_PAUSE_MS = 900; // the same for a text with more characters than this:
 const LONG = 2000;
-const HUGE = 20_000; // characters beyond which the text field scrolls instead of growing
+const MEASURE_MS = 100; // that a long text may wait to be measured
+const HUGE = 100_000; // characters beyond which the text field scrolls by itself, without a mirror
+const SIZES = [[250, "large"], [1000, "medium"], [Infinity, "small"]]; // of type, by characters
+const MOST_SPOKEN = 1000; // characters of an answer that a screen reader is told by itself
 
 const $ = (id) => document.getElementById(id);
 const source = $("source");
@@ -19,13 +31,25 @@ const output = $("output");
 
 let key = ""; // kept only here, so a page reload forgets it
 let timer = 0;
+let measuring = null; // the timer of `measure`
 let onLong = null; // "cut" once the user chose to have only the beginning of a long text read
 let running = null; // the AbortController of the request in flight
-let hypotheses = [];
-let shownText = ""; // the text that `hypotheses` belong to
+let hypotheses = []; // of the text, or of the sentence of the cursor if it has several
+let shown = empty(""); // the answer on the page, and the text that it belongs to
+let current = -1; // the number of the sentence of the cursor; -1 if the text is a single one
 
-const thread = new Thread($("threads"));
-const links = new Links({ source, mirror: $("mirror"), output, caption: $("caption"), thread });
+const thread = new Thread($("threads"), [$("source-sheet"), $("target-sheet")]);
+const links = new Links({
+  source,
+  mirror: $("mirror"),
+  output,
+  caption: $("caption"),
+  thread,
+  onSentence: (place) => {
+    if (current >= 0 && place !== current) attend(place);
+  },
+});
+const together = new Together($("source-sheet"), $("target-sheet"));
 const heat = new HeatMap({
   empty: $("attention-empty"),
   body: $("attention-body"),
@@ -37,16 +61,46 @@ const remarks = new Remarks($("remarks"));
 const alternatives = new Alternatives({
   section: $("alternatives"),
   list: $("alternatives-list"),
-  onChoose: look,
+  of: $("alternatives-of"),
+  status: $("alternatives-status"),
+  error: $("alternatives-error"),
+  again: $("alternatives-again"),
+  onChoose: (place) => {
+    if (shown.text !== source.value) return; // another translation is on its way
+    if (current < 0) look(place);
+    else exchange(place);
+  },
+  onAgain: () => attend(current),
+});
+const sentenceAlternatives = new SentenceAlternatives({
+  ask: askForSentence,
+  onWait: (sentence) => alternatives.expect(sentence),
+  onFound: (sentence, found) => {
+    hypotheses = found;
+    const now = part(shown.translation, shown.pairs[current].to);
+    const place = found.findIndex(({ text }) => text === now);
+    alternatives.show(found, place, sentence);
+    showAttention(found[Math.max(place, 0)]);
+  },
+  onFailed: (sentence, error) => alternatives.fail(sentence, words(understood(error))),
 });
 const models = new Models({
-  select: $("model"),
-  facts: $("about-facts"),
-  card: $("about-card"),
+  lists: $("languages"),
+  fixed: $("fixed"),
+  from: $("from"),
+  to: $("to"),
+  swap: $("swap"),
+  model: $("model"),
   onChange: () => {
     onLong = null;
+    keep("model", models.chosen.name);
     adoptModel();
     later(0);
+  },
+  onSwap: () => {
+    if (!shown.translation || shown.text !== source.value) return;
+    source.value = shown.translation;
+    typed();
   },
 });
 const options = new Options({
@@ -56,10 +110,14 @@ const options = new Options({
   sentences: $("sentences"),
   sentencesField: $("sentences-field"),
   reset: $("reset"),
-  onChange: () => later(PAUSE_MS),
+  onChange: (state) => {
+    keep("options", state);
+    later(PAUSE_MS);
+  },
 });
 const notice = new Notice({
   box: $("notice"),
+  places: { source: $("source-notice"), target: $("target-notice"), options: $("options-notice") },
   text: $("notice-text"),
   wait: $("notice-wait"),
   button: $("notice-button"),
@@ -76,19 +134,36 @@ const notice = new Notice({
 function typed() {
   const { value } = source;
   notice.clear();
-  measure();
+  links.forget();
+  // Each takes a while with a long text, which may come as hundreds of events.
+  if (value.length <= LONG) measure();
+  else measuring ??= setTimeout(measure, MEASURE_MS);
   if (!value) onLong = null;
   $("clear").hidden = !value;
   $("count").textContent = value ? `${value.length.toLocaleString("en")} characters` : "";
   later(value.length > LONG ? LONG_PAUSE_MS : PAUSE_MS);
 }
 
-/** Copy the text into the mirror, whose height determines that of the field. */
+/** Keep the text, and copy it into the mirror, whose height determines that of the field. */
 function measure() {
+  clearTimeout(measuring);
+  measuring = null;
+  keep("text", source.value || null);
   const huge = source.value.length > HUGE;
-  source.parentElement.classList.toggle("huge", huge);
+  $("source-sheet").classList.toggle("huge", huge);
   links.forget();
   $("mirror").textContent = huge ? "" : `${source.value}\n`;
+  resize($("source-sheet"), source.value);
+}
+
+/** Set the type of `sheet` in a size for `text`. */
+function resize(sheet, text) {
+  sheet.dataset.size = SIZES.find(([most]) => text.length <= most)[1];
+}
+
+/** Set the type of `answer` in its size: a translation in that of its text, to be read beside it. */
+function resizeAnswer(answer, text) {
+  resize($("target-sheet"), models.chosen?.task === "summarize" ? answer : text);
 }
 
 /** Translate after `pause` ms without another call, and cancel the request in flight. */
@@ -96,6 +171,7 @@ function later(pause) {
   clearTimeout(timer);
   running?.abort();
   running = null;
+  sentenceAlternatives.forget();
   notice.pause();
   busy(false);
   stale(true);
@@ -105,6 +181,7 @@ function later(pause) {
 // Translating
 
 async function translate() {
+  if (measuring) measure();
   const text = source.value;
   const model = models.chosen;
   if (!text.trim() || !model) {
@@ -115,15 +192,21 @@ async function translate() {
   const controller = new AbortController();
   running = controller;
   const began = performance.now();
+  const partial = new Partial(partly);
   busy(true);
   try {
-    const { path, body } = asked(model, text);
-    const answer = await generate(path, body, { key, signal: controller.signal, onText: partly });
-    done(text, answer, performance.now() - began);
+    const sentences = model.task === "summarize" ? [] : sentencesOf(text, model.source);
+    const { path, body } = asked(model, text, sentences.length > 1);
+    const onText = (found) => partial.add(found);
+    const answer = await generate(path, body, { key, signal: controller.signal, onText });
+    partial.end();
+    done(text, answer, sentences);
+    $("timing").textContent = `${((performance.now() - began) / 1000).toFixed(2)} s`;
   } catch (error) {
     if (controller.signal.aborted) return;
-    failed(error);
+    failed(error, partial.end());
   } finally {
+    partial.end();
     if (running === controller) {
       running = null;
       busy(false);
@@ -131,58 +214,144 @@ async function translate() {
   }
 }
 
-function asked(model, text) {
-  const wanted = ["scores", "tokens", "alignment"];
-  if ($("attention").open) wanted.push("attention");
-  const body = { text, model: model.name, options: options.values, return: wanted };
+/** The request for a text. Of several sentences, each has its alternatives asked for by itself. */
+function asked(model, text, several) {
+  const wanted = several ? ["alignment"] : ["scores", "tokens", "alignment"];
+  if ($("attention").open && !several) wanted.push("attention");
+  const search = several ? { ...options.values, n_best: 1 } : options.values;
+  const body = { text, model: model.name, options: search, return: wanted };
   if (model.task !== "summarize") return { path: "v1/translate", body };
   return { path: "v1/summarize", body: onLong ? { ...body, on_long: onLong } : body };
 }
 
-function partly(text) {
-  links.forget();
-  output.style.minHeight ||= `${output.offsetHeight}px`; // keeps what is below in place
-  output.classList.remove("stale");
-  output.classList.add("partial");
-  output.textContent = text;
-  remarks.show([]); // they belong to the previous answer
+async function askForSentence(sentence, signal) {
+  const { path, body } = asked(models.chosen, sentence, false);
+  body.options.split_sentences = "never"; // it was cut out already
+  return all(await generate(path, body, { key, signal, onText: () => {} }));
 }
 
-function done(text, answer, took) {
-  notice.clear();
+/** The hypotheses of an answer, the best first. */
+function all(answer) {
   const [best] = answer.translations ?? answer.summaries;
-  hypotheses = [best, ...(best.alternatives ?? [])].map((found) => ({
+  return [best, ...(best.alternatives ?? [])].map((found) => ({
     ...found,
     text: found.translation ?? found.summary,
     source_pieces: best.source_pieces,
     truncated_source: best.truncated_source,
   }));
-  shownText = text;
-  alternatives.show(hypotheses);
-  look(0);
-  $("timing").textContent = `${(took / 1000).toFixed(2)} s`;
-  $("spoken").textContent = hypotheses[0].text; // once, not with every partial result
 }
 
-function failed(error) {
-  stale(true);
-  output.classList.remove("partial");
-  if (error.status === 404) models.show([]); // the model is gone: a retry lists the models again
-  if (error instanceof Refused || error instanceof Unreachable) {
-    notice.show(error);
+function partly(text) {
+  links.forget();
+  resizeAnswer(text, source.value);
+  output.style.minHeight ||= `${output.offsetHeight}px`; // keeps what is below in place
+  output.classList.remove("stale");
+  output.classList.add("partial");
+  output.textContent = text;
+  remarks.show([]); // they belong to the previous answer
+  together.follow();
+}
+
+function done(text, answer, sentences) {
+  notice.clear();
+  hypotheses = all(answer);
+  current = -1;
+  const [best] = hypotheses;
+  shown = { ...empty(text), sentences };
+  if (sentences.length > 1) {
+    shown = { ...shown, ...linked(best) };
+    present(best.truncated, best);
+    if (shown.pairs.length) attend(links.sentenceAtCaret);
+    else alternatives.hide();
   } else {
-    console.error(error);
-    notice.show(new Unreachable("This page did not understand the answer of the server."));
+    alternatives.show(hypotheses);
+    look(0);
   }
+  const long = best.text.length > MOST_SPOKEN;
+  $("spoken").textContent = long ? "The answer is there." : best.text; // once, not each partial one
 }
 
-/** Show the hypothesis `place`, its links and its attention. */
+/** Keep what had come of the answer, and say what went wrong beside what caused it. */
+function failed(error, partial) {
+  stale(true);
+  if (partial !== null) broken(partial);
+  if (error.status === 404) models.show([]); // the model is gone: a retry lists the models again
+  const known = understood(error);
+  const ofOptions = known.message.startsWith("options");
+  if (ofOptions) $("options").open = true;
+  notice.show(known, partial !== null ? "target" : ofOptions ? "options" : "source");
+}
+
+/** Show the beginning of an answer whose end did not come. */
+function broken(partial) {
+  partly(partial);
+  fresh();
+  hypotheses = [];
+  current = -1;
+  shown = { ...empty(source.value), translation: partial };
+  alternatives.hide();
+  heat.clear("");
+  remarks.show([INCOMPLETE]);
+  $("copy").hidden = !partial;
+}
+
+function understood(error) {
+  if (error instanceof Refused || error instanceof Unreachable) return error;
+  console.error(error);
+  return new Unreachable("This page did not understand the answer of the server.");
+}
+
+// Showing
+
+function empty(text) {
+  return { text, translation: "", alignment: [], pairs: [], sentences: [] };
+}
+
+/** A hypothesis of the whole text with its links; without pairs if they do not fit. */
+function linked({ text, word_alignment: alignment = [] }) {
+  const count = split(text).words.length;
+  const last = split(shown.text).words.length;
+  const fits = alignment.length === count && alignment.every((place) => place < last);
+  const sentences = shown.sentences.length ? shown.sentences : [[0, last]];
+  return { translation: text, alignment, pairs: fits ? paired(sentences, alignment) : [] };
+}
+
+/** Bring what is `shown` onto the page. */
+function present(truncated, found) {
+  fresh();
+  resizeAnswer(shown.translation, shown.text);
+  links.show(shown.text, shown);
+  remarks.show(remarksOn({ ...found, truncated }, models.chosen?.task));
+  $("copy").hidden = !shown.translation;
+  together.follow();
+}
+
+/** Show hypothesis `place` of a text of one sentence, its links and its attention. */
 function look(place) {
   const found = hypotheses[place];
+  shown = { ...shown, ...linked(found) };
+  present(found.truncated, found);
+  showAttention(found);
+}
+
+/** Attend to sentence `place`: mark it, and find its alternatives. */
+function attend(place) {
+  current = place;
+  links.mark(place);
+  sentenceAlternatives.want(part(shown.text, shown.pairs[place].from));
+}
+
+/** Put hypothesis `place` into the translation, as its current sentence. */
+function exchange(place) {
+  const found = hypotheses[place];
+  shown = { ...shown, ...replaced(shown, current, found.text, found.word_alignment) };
   fresh();
-  links.show(shownText, found.text, found.word_alignment);
-  remarks.show(remarksOn(found, models.chosen?.task));
-  $("copy").hidden = !found.text;
+  links.show(shown.text, shown);
+  links.mark(current);
+  showAttention(found);
+}
+
+function showAttention(found) {
   if (found.attention?.length && found.pieces && found.source_pieces) {
     heat.show(found.attention, found.pieces, found.source_pieces);
   } else if (!$("attention").open) {
@@ -194,10 +363,13 @@ function look(place) {
 
 function nothing() {
   hypotheses = [];
+  current = -1;
+  shown = empty("");
   links.forget();
   output.replaceChildren();
+  resize($("target-sheet"), "");
   fresh();
-  alternatives.show([{ text: "" }]);
+  alternatives.hide();
   heat.clear("Type a text, and this shows where the model looked for each piece.");
   remarks.show([]);
   $("copy").hidden = true;
@@ -225,19 +397,21 @@ function busy(is) {
 
 // The server
 
+/** List the models and translate what is there. Returns the error, or null. */
 async function connect() {
   notice.pause();
   try {
     const before = models.chosen;
-    models.show(await listModels(key));
+    models.show(await listModels(key), before?.name ?? recall("model"));
     const same = ["name", "digest", "task", "source", "target"];
     if (same.some((name) => models.chosen?.[name] !== before?.[name])) adoptModel();
   } catch (error) {
-    failed(error);
-    return;
+    failed(error, null);
+    return error;
   }
   notice.clear();
   if (source.value.trim() && models.chosen) later(0);
+  return null;
 }
 
 function adoptModel() {
@@ -248,12 +422,13 @@ function adoptModel() {
   $("source-name").textContent = language(model.source) ?? "Text";
   $("target-name").textContent = summary ? answer : (language(model.target) ?? answer);
   $("n-best-name").textContent = summary ? "Summaries" : "Translations";
-  $("route").textContent = `POST /${asked(model, "").path}`;
+  $("route").textContent = `POST /${summary ? "v1/summarize" : "v1/translate"}`;
   output.dataset.empty = `The ${answer.toLowerCase()} appears here`;
   output.ariaLabel = `${answer}, word by word: arrow keys move, Enter holds the link`;
   source.lang = model.source ?? "";
   output.lang = model.target ?? "";
-  options.adopt(model);
+  options.adopt(model, recall("options"));
+  describe(model, { facts: $("about-facts"), defaults: $("about-defaults"), card: $("about-card") });
 }
 
 // Buttons
@@ -263,6 +438,9 @@ source.addEventListener("input", (event) => {
   else typed();
 });
 source.addEventListener("compositionend", typed);
+addEventListener("pagehide", () => {
+  if (measuring) measure();
+});
 
 $("clear").addEventListener("click", () => {
   source.value = "";
@@ -282,17 +460,26 @@ $("copy").addEventListener("click", async () => {
   setTimeout(() => (button.textContent = "Copy"), 1500);
 });
 
-$("key-panel").addEventListener("submit", (event) => {
+$("key-panel").addEventListener("submit", async (event) => {
   event.preventDefault();
   key = $("key").value.trim();
-  $("key-panel").hidePopover();
-  $("key-button").classList.toggle("given", Boolean(key));
-  connect();
+  $("key-error").textContent = "";
+  const error = await connect();
+  $("key-button").classList.toggle("given", Boolean(key) && error?.status !== 401);
+  if (error?.status === 401 && key) {
+    $("key-error").textContent = "The server does not know this key. Check it for typing errors.";
+  } else $("key-panel").hidePopover();
 });
 
 $("attention").addEventListener("toggle", () => {
-  if ($("attention").open && source.value.trim() && !hypotheses[0]?.attention) later(0);
+  if (!$("attention").open || !source.value.trim() || hypotheses[0]?.attention) return;
+  if (current < 0) later(0);
+  else {
+    sentenceAlternatives.forget();
+    attend(current);
+  }
 });
 
+source.value = recall("text") ?? source.value;
 typed();
 connect();

@@ -1,48 +1,74 @@
-// Links: show which source word a word of the translation comes from, on pointer, focus and caret.
+// Links: show which part of the text a part of the translation comes from, on pointer, focus and
+// caret. The parts are words, and sentences where there are too many words.
 
 import { fill, split } from "./words.js";
 
-const MOST_WORDS = 1500; // beyond that a text is shown without links, to stay quick
+const MOST_WORDS = 1500; // beyond that the parts are sentences, to stay quick
 
-/** The links between the text in `source` (behind which lies `mirror`) and the words of `output`. */
+/**
+ * The links between the text in `source` (behind which lies `mirror`) and its translation in
+ * `output`. `onSentence` is called with the number of the sentence that the cursor has come to.
+ */
 export class Links {
-  constructor({ source, mirror, output, caption, thread }) {
-    this.source = source;
-    this.mirror = mirror;
-    this.output = output;
-    this.caption = caption;
-    this.thread = thread;
+  constructor({ source, mirror, output, caption, thread, onSentence }) {
+    Object.assign(this, { source, mirror, output, caption, thread, onSentence });
     this.forget();
     this.#listen();
   }
 
-  /** Show `translation` of `text`; `alignment` has the index of the source word of each word. */
-  show(text, translation, alignment) {
+  /**
+   * Show `translation` of `text`. `alignment` has the index of the source word of each word, `pairs`
+   * the words of each sentence (see `paired`); without pairs, there are no links.
+   */
+  show(text, { translation, alignment, pairs }) {
     this.forget();
-    const theirs = split(text).words;
-    const ours = split(translation).words;
-    const linked =
-      alignment?.length === ours.length &&
-      alignment.every((place) => place < theirs.length) &&
-      theirs.length + ours.length <= MOST_WORDS;
-    if (!linked) {
+    if (!pairs.length) {
       this.output.textContent = translation;
       return;
     }
-    this.alignment = alignment;
-    this.starts = theirs.map(({ start, word }) => [start, start + word.length]);
-    this.from = fill(this.mirror, text);
+    const theirs = split(text).words;
+    const byWord = theirs.length + alignment.length <= MOST_WORDS;
+    const bounds = ({ start, word }) => [start, start + word.length];
+    const from = fill(this.mirror, text, pairs.map((pair) => pair.from), byWord);
     this.mirror.append("\n"); // a line that ends the text has height, as in the text field
-    this.to = fill(this.output, translation, (span, i) => {
+    const to = fill(this.output, translation, pairs.map((pair) => pair.to), byWord);
+    this.byWord = byWord;
+    this.pairs = pairs;
+    this.sentences = [from.sentences, to.sentences];
+    this.firsts = pairs.map((pair) => theirs[pair.from[0]].start);
+    this.from = byWord ? from.words : from.sentences;
+    this.to = byWord ? to.words : to.sentences;
+    this.alignment = byWord ? alignment : pairs.map((_, i) => i);
+    this.starts = byWord
+      ? theirs.map(bounds)
+      : pairs.map(({ from: [first, end] }) => [bounds(theirs[first])[0], bounds(theirs[end - 1])[1]]);
+    for (const [i, span] of this.to.entries()) {
       span.setAttribute("role", "button");
       span.setAttribute("aria-pressed", "false");
       span.tabIndex = i ? -1 : 0; // one stop for Tab; arrow keys go on from there
-    });
+    }
+  }
+
+  /** Mark sentence `place` as that of the cursor. */
+  mark(place) {
+    for (const spans of this.sentences) {
+      for (const [i, span] of spans.entries()) span.classList.toggle("current", i === place);
+    }
+  }
+
+  /** The number of the sentence that the caret is in or after; at least 0. */
+  get sentenceAtCaret() {
+    const caret = this.source.selectionStart;
+    return Math.max(this.firsts.findLastIndex((first) => first <= caret), 0);
   }
 
   /** Remove the links. What is on the page stays as plain text. */
   forget() {
     this.held = null;
+    this.byWord = false;
+    this.pairs = [];
+    this.sentences = [[], []];
+    this.firsts = [];
     this.alignment = [];
     this.starts = [];
     for (const span of this.to ?? []) {
@@ -58,10 +84,15 @@ export class Links {
     const index = (event) => this.to.indexOf(event.target);
     output.addEventListener("pointerover", (event) => this.#lightTarget(index(event)));
     output.addEventListener("pointerleave", () => this.#rest());
-    output.addEventListener("focusin", (event) => this.#lightTarget(index(event)));
+    output.addEventListener("focusin", (event) => {
+      this.#lightTarget(index(event));
+      this.#enter(index(event));
+    });
     output.addEventListener("focusout", () => this.#rest());
     output.addEventListener("click", (event) => {
-      if (getSelection().isCollapsed) this.#hold(index(event)); // not while selecting text
+      if (!getSelection().isCollapsed) return; // not while selecting text
+      this.#hold(index(event));
+      this.#enter(index(event));
     });
     output.addEventListener("keydown", (event) => this.#key(event, index(event)));
     let frame = 0;
@@ -74,10 +105,19 @@ export class Links {
       this.#rest();
     });
     document.addEventListener("selectionchange", () => {
-      if (document.activeElement === source) this.#lightSource(this.#atCaret());
+      if (document.activeElement !== source) return;
+      this.#lightSource(this.#atCaret());
+      if (this.pairs.length) this.onSentence(this.sentenceAtCaret);
     });
     source.addEventListener("blur", () => this.#rest());
     addEventListener("resize", () => this.thread.redraw());
+    addEventListener("scroll", () => this.thread.redraw(), { capture: true, passive: true });
+  }
+
+  /** The cursor has come to part `i` of the translation. */
+  #enter(i) {
+    if (i < 0) return;
+    this.onSentence(this.byWord ? this.pairs.findIndex(({ to }) => i < to[1]) : i);
   }
 
   #key(event, i) {
@@ -125,6 +165,7 @@ export class Links {
     this.#unlight();
     const lit = [...from.map((i) => this.from[i]), ...to.map((j) => this.to[j])];
     for (const span of lit) span.classList.add("lit");
+    if (!this.byWord) return; // a sentence is too long for a caption
     const text = (spans, places) => places.map((i) => spans[i].textContent).join(" … ");
     this.caption.textContent = to.length
       ? `${text(this.to, to)} ← ${text(this.from, from)}`
@@ -156,10 +197,11 @@ export class Links {
   }
 }
 
-/** The curve that hangs between two linked words. */
+/** The curve that hangs between two linked words, while both are in view in their panes. */
 export class Thread {
-  constructor(svg) {
+  constructor(svg, panes) {
     this.svg = svg;
+    this.panes = panes;
     this.pairs = [];
   }
 
@@ -177,12 +219,18 @@ export class Thread {
     const origin = this.svg.getBoundingClientRect();
     const stacked = matchMedia("(max-width: 46rem)").matches; // as in style.css
     this.svg.replaceChildren(
-      ...this.pairs.map(([from, to]) => {
+      ...this.pairs.filter((pair) => pair.every((word) => this.#inView(word))).map(([from, to]) => {
         const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
         path.setAttribute("d", hang(anchor(from, origin), anchor(to, origin), stacked));
         return path;
       }),
     );
+  }
+
+  #inView(word) {
+    const pane = this.panes.find((each) => each.contains(word)).getBoundingClientRect();
+    const { top, bottom } = word.getBoundingClientRect();
+    return top < pane.bottom && bottom > pane.top;
   }
 }
 

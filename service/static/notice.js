@@ -1,18 +1,20 @@
-// The notice: says what went wrong and offers a way to continue: wait, retry or enter a key.
+// The notice: says what went wrong, beside what caused it, and offers a way to go on.
 
 import { Refused } from "./api.js";
 
 const TOO_LONG = "input_too_long";
+const BUSY = ["overloaded", "rate_limited", "too_many_connections", "too_many_pipelined"];
 const MOST_REPEATS = 5; // automatic retries in a row; after that the user has to press the button
 const WAIT_S = 2; // if the server does not say how long
 
 /**
- * Shows one error at a time. `onRetry` is called to retry, `onKey` to ask for a key, and `onCut` to
- * read only the beginning of a text that is too long.
+ * Shows one error at a time, in one of the `places`, which are elements by name. `onRetry` is called
+ * to retry, `onKey` to ask for a key, and `onCut` to read only the beginning of a text that is too
+ * long.
  */
 export class Notice {
-  constructor({ box, text, wait, button, onRetry, onKey, onCut }) {
-    Object.assign(this, { box, text, wait, button, onRetry, onKey, onCut });
+  constructor({ box, places, text, wait, button, onRetry, onKey, onCut }) {
+    Object.assign(this, { box, places, text, wait, button, onRetry, onKey, onCut });
     this.repeats = 0;
     this.way = null; // what the button does
     button.addEventListener("click", () => this.way());
@@ -34,51 +36,33 @@ export class Notice {
     this.text.textContent = "";
   }
 
-  /** Say what `error` means. */
-  show(error) {
+  /** Say what `error` means in `place`, and scroll there if it is out of view. */
+  show(error, place) {
     this.pause();
-    const status = error instanceof Refused ? error.status : null;
-    const busy = status === 429 || ["overloaded", "rate_limited"].includes(error.type);
-    const leaving = status === 503 || error.type === "shutting_down";
-    this.unreachable = status === null;
-    this.text.textContent = this.#words(error, { status, busy, leaving });
-    this.#goOn(error, status);
+    this.places[place].append(this.box);
+    this.unreachable = !(error instanceof Refused);
+    this.#goOn(error);
     this.wait.hidden = true;
     this.box.hidden = false;
+    this.text.textContent = words(error);
     this.repeats += 1;
-    if ((busy || leaving) && this.repeats <= MOST_REPEATS) {
-      this.#countDown(error.retryAfter ?? WAIT_S);
-    }
+    if (passes(error) && this.repeats <= MOST_REPEATS) this.#countDown(error.retryAfter ?? WAIT_S);
+    this.box.scrollIntoView({ block: "nearest" });
   }
 
-  #goOn(error, status) {
+  #goOn(error) {
     this.way = () => this.#retry();
     this.button.textContent = "Try again";
     this.button.hidden = false;
-    if (status === 401 || status === 403) {
+    if (error.status === 401 || error.status === 403) {
       this.button.textContent = "Give a key";
       this.way = this.onKey;
     } else if (error.type === TOO_LONG) {
-      this.button.textContent = "Read its beginning";
+      this.button.textContent = "Summarize the first part";
       this.way = this.onCut;
-    } else if ([400, 413, 415, 422].includes(status)) {
+    } else if ([400, 413, 415, 422].includes(error.status)) {
       this.button.hidden = true; // would be refused again
     }
-  }
-
-  #words(error, { status, busy, leaving }) {
-    if (status === null) {
-      return navigator.onLine ? error.message : "You are offline. This goes on when you are not.";
-    }
-    if (status === 401) return "This server asks for an API key, and has not got a valid one.";
-    if (status === 403) return "This API key does not allow that.";
-    if (busy) return "The server has as much to do as it can.";
-    if (leaving) return "The server is about to restart.";
-    if (status === 404) return "This model is no longer there.";
-    if (error.type === TOO_LONG) return tooLong(error.message);
-    if (status === 504) return "The server did not come to this text in time.";
-    if (status >= 500) return "The server failed at this text.";
-    return error.message;
   }
 
   #countDown(seconds) {
@@ -102,7 +86,38 @@ export class Notice {
   }
 }
 
+/** Whether `error` passes by itself, so that a retry may succeed. */
+function passes({ status, type }) {
+  return status === 429 || status === 503 || BUSY.includes(type) || type === "shutting_down";
+}
+
+/** What `error` means, in a sentence or two. */
+export function words(error) {
+  const { status, type, message } = error;
+  if (!(error instanceof Refused)) {
+    return navigator.onLine ? message : "You are offline. This goes on when you are not.";
+  }
+  if (type === TOO_LONG) return tooLong(message);
+  if (type === "rate_limited") return "This server takes only so many requests a minute from you.";
+  if (status === 429 || BUSY.includes(type)) return "The server has as much to do as it can.";
+  if (type === "shutting_down") return "The server is about to restart.";
+  if (status === 401) return "This server asks for an API key.";
+  if (status === 403) return "This API key does not allow that.";
+  if (status === 404) return "This model is no longer there.";
+  if (status === 413) return "This text is larger than the server takes at once. Shorten it.";
+  if (status === 504) return "The server did not come to this text in time.";
+  if (type === "internal") return "The server failed at this text.";
+  return refused(message);
+}
+
+/** A message of the form "options.beam_size: It should be ...", or without such a beginning. */
+function refused(message) {
+  const [, field, reason] = /^(?:options\.)?([a-z_]+)(?:\.\d+)?: (.+)$/.exec(message) ?? [];
+  if (!field) return message;
+  return `The server refused ${field === "text" ? "the text" : `“${field}”`}: ${reason}`;
+}
+
 function tooLong(message) {
   const [pieces, limit] = message.match(/\d+/g).map((count) => Number(count).toLocaleString("en"));
-  return `This text is too long to be read whole: it has ${pieces} pieces, and the model reads ${limit}. Shorten it, or have only its beginning read.`;
+  return `This text is too long to be read whole: it has ${pieces} pieces, and the model reads ${limit}. Shorten it, or have only its first part summarized.`;
 }

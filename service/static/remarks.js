@@ -1,5 +1,8 @@
 // Remarks: notes on the answer that is shown, displayed next to it and read by screen readers.
 
+/** What is said of an answer whose connection broke. */
+export const INCOMPLETE = "This answer is incomplete: it broke off here.";
+
 /** The remarks on `found`, an answer of a model for `task`; none if nothing was cut. */
 export function remarksOn(found, task) {
   const remarks = [];

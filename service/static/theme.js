@@ -1,9 +1,8 @@
-// The theme: follows the system until the user chooses one with the button.
+// The theme: that of the system unless light or dark is chosen.
 // A classic script in the head, so that nothing is painted in the wrong colours first.
 
 (() => {
   const root = document.documentElement;
-  const system = matchMedia("(prefers-color-scheme: dark)");
 
   function stored() {
     try {
@@ -15,26 +14,27 @@
 
   function store(theme) {
     try {
-      localStorage.setItem("theme", theme);
+      if (theme === "system") localStorage.removeItem("theme");
+      else localStorage.setItem("theme", theme);
     } catch {
       // then it lasts as long as the page
     }
   }
 
-  const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+  function adopt(theme) {
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+  }
 
   const remembered = stored();
-  if (remembered === "light" || remembered === "dark") root.dataset.theme = remembered;
+  if (remembered === "light" || remembered === "dark") adopt(remembered);
 
   addEventListener("DOMContentLoaded", () => {
-    const button = document.getElementById("theme");
-    const show = () => button.setAttribute("aria-pressed", String(isDark()));
-    button.addEventListener("click", () => {
-      root.dataset.theme = isDark() ? "light" : "dark";
-      store(root.dataset.theme);
-      show();
+    const select = document.getElementById("theme");
+    select.value = root.dataset.theme ?? "system";
+    select.addEventListener("change", () => {
+      adopt(select.value);
+      store(select.value);
     });
-    system.addEventListener("change", show);
-    show();
   });
 })();

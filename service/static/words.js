@@ -11,18 +11,38 @@ export function split(text) {
   return { words, after: text.slice(end) };
 }
 
-/** Fill `element` with `text`, each word in a span; returns the spans. */
-export function fill(element, text, dress = () => {}) {
+/**
+ * Fill `element` with `text`: each range of words of `sentences` in a span, and in it each word if
+ * `byWord`. Returns the spans, { sentences, words }.
+ */
+export function fill(element, text, sentences, byWord) {
   const { words, after } = split(text);
-  const spans = words.map(({ word }, i) => {
-    const span = document.createElement("span");
-    span.className = "word";
-    span.textContent = word;
-    dress(span, i);
-    return span;
-  });
-  element.replaceChildren(...words.flatMap(({ before }, i) => [before, spans[i]]), after);
-  return spans;
+  const made = { sentences: [], words: [] };
+  const nodes = [];
+  for (const [first, end] of sentences) {
+    const own = words.slice(first, end);
+    const sentence = span("sentence");
+    if (byWord) {
+      for (const [i, { before, word }] of own.entries()) {
+        made.words.push(span("word", word));
+        sentence.append(i ? before : "", made.words.at(-1));
+      }
+    } else {
+      const last = own.at(-1);
+      sentence.textContent = text.slice(own[0].start, last.start + last.word.length);
+    }
+    nodes.push(own[0].before, sentence);
+    made.sentences.push(sentence);
+  }
+  element.replaceChildren(...nodes, after);
+  return made;
+}
+
+function span(name, text = "") {
+  const made = document.createElement("span");
+  made.className = name;
+  made.textContent = text;
+  return made;
 }
 
 /** For each word of `text` whether it is also, in the same order, in `other`. */

@@ -105,6 +105,7 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         source_language: str = "",
         target_language: str = "",
         eos_bias: float = 0.0,
+        card: str = "",
     ) -> Path:
         run = folder / name
         weights = {key: value.detach() for key, value in checkpoint.network.named_parameters()}
@@ -120,7 +121,7 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
             weights=weights,
             tokenizer=checkpoint.tokenizer,
             search=checkpoint.search,
-            card="",
+            card=card,
             training_state=None,
             training_meta=None,
             profile=profile,

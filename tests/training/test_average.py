@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from model.checkpoint.run_directory import point, prune
 from model.network.seq2seq import Seq2Seq
 from model.translator import Translator
 from training.average import main
+from training.config.train_config import load_config, save_config
+from training.tracking.metrics_log import read_metrics
 
 CARD = "# A card\n\n## Metrics on the dev set\n\n- BLEU 1.00\n\n## Architecture\n\n- cell: lstm\n"
 
@@ -51,7 +55,7 @@ def test_weights_are_the_mean_of_the_chosen(
     run: Path, tiny_checkpoint: Path, flags: list[str], added: float
 ) -> None:
     output = run.parent / "new" / "averaged"
-    assert main([str(run), *flags, "--output", str(output)]) == 0
+    assert main([str(run), *flags, "--no-compare", "--output", str(output)]) == 0
     first, averaged = load_checkpoint(tiny_checkpoint), load_checkpoint(output)
     found = dict(averaged.network.named_parameters())
     for name, parameter in first.network.named_parameters():
@@ -63,7 +67,8 @@ def test_weights_are_the_mean_of_the_chosen(
 def test_the_best_are_those_by_the_metric_of_the_run(run: Path, tiny_checkpoint: Path) -> None:
     with (run / "config.yaml").open("a", encoding="utf-8") as file:
         file.write("validation: {best: loss}\n")
-    assert main([str(run), "--best", "2", "--output", str(run.parent / "averaged")]) == 0
+    output = ["--output", str(run.parent / "averaged"), "--no-compare"]
+    assert main([str(run), "--best", "2", *output]) == 0
     first, averaged = load_checkpoint(tiny_checkpoint), load_checkpoint(run.parent / "averaged")
     for one, mean in zip(first.network.parameters(), averaged.network.parameters(), strict=True):
         torch.testing.assert_close(mean, one + 3)  # the means of steps 2 and 3
@@ -71,10 +76,11 @@ def test_the_best_are_those_by_the_metric_of_the_run(run: Path, tiny_checkpoint:
 
 def test_the_card_tells_what_was_averaged_and_no_foreign_score(run: Path, tmp_path: Path) -> None:
     names = [str(run / "checkpoints" / f"step-00000{step}") for step in (2, 4)]
-    assert main([*names, "--output", str(tmp_path / "averaged")]) == 0
+    assert main([*names, "--no-compare", "--output", str(tmp_path / "averaged")]) == 0
     averaged = load_checkpoint(tmp_path / "averaged")
     assert averaged.step == 4
     assert "BLEU" not in averaged.card
+    assert "Not measured." in averaged.card
     assert "cell: lstm" in averaged.card
     for name in names:
         assert load_checkpoint(Path(name)).digest in averaged.card
@@ -124,9 +130,10 @@ def test_unrelated_networks_are_refused_and_what_has_one_origin_or_tells_none_is
     message = refusal(capsys, one, sibling, other, "--output", tmp_path / "averaged")
     assert f"{sibling}, {other}: of trainings that began with other random weights" in message
     assert not (tmp_path / "averaged").exists()
-    assert main([*map(str, (one, sibling)), "--output", str(tmp_path / "averaged")]) == 0
+    flags = ["--no-compare", "--output"]
+    assert main([*map(str, (one, sibling)), *flags, str(tmp_path / "averaged")]) == 0
     assert load_checkpoint(tmp_path / "averaged").origin == "a"
-    assert main([*map(str, (one, older)), "--output", str(tmp_path / "mixed")]) == 0
+    assert main([*map(str, (one, older)), *flags, str(tmp_path / "mixed")]) == 0
     assert load_checkpoint(tmp_path / "mixed").origin is None
 
 
@@ -159,4 +166,108 @@ def test_another_architecture_is_refused_and_other_dropout_is_not(
     message = refusal(capsys, run / "last", wider, "--output", tmp_path / "averaged")
     assert "model.decoder_size is 8, not 12" in message
     same = saved("same", changed("dropout", 0.0))
-    assert main([str(run / "last"), str(same), "--output", str(tmp_path / "averaged")]) == 0
+    output = ["--output", str(tmp_path / "averaged"), "--no-compare"]
+    assert main([str(run / "last"), str(same), *output]) == 0
+
+
+def around(begun: Path, copy: Path, best_sign: float) -> tuple[Path, Path]:
+    """A copy of a trained run by the metric loss, and two checkpoints on both sides of its own.
+
+    The mean of both is what was trained. If `best_sign` is 0, the best of the run is that too.
+    """
+    run = copy / "run"
+    shutil.copytree(begun / "run", run, symlinks=True)
+    config = load_config(run / "config.yaml", ["validation.best=loss"])
+    save_config(config, run / "config.yaml")
+    trained = load_checkpoint(run)
+    torch.manual_seed(1)
+    noise = {n: 0.3 * torch.randn_like(p) for n, p in trained.network.named_parameters()}
+
+    def saved(step: int, sign: float) -> Path:
+        return save_checkpoint(
+            run,
+            step,
+            config=trained.config,
+            weights={n: p + sign * noise[n] for n, p in trained.network.named_parameters()},
+            tokenizer=trained.tokenizer,
+            search=trained.search,
+            profile=trained.profile,
+            card=trained.card,
+            training_state=None,
+            training_meta=None,
+        )
+
+    one, other = saved(11, 1), saved(12, -1 if best_sign else 0.5)
+    if best_sign:
+        point(run, "best", one)
+    return one, other
+
+
+def numbers(line: str) -> dict[str, float]:
+    found = re.findall(r"(loss|BLEU|chrF) (\d+\.\d+)", line)
+    return {name: float(value) for name, value in found}
+
+
+def test_an_average_is_measured_beside_the_best(
+    begun_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its figures are those of the validation, when these weights were trained."""
+    one, other = around(begun_run, tmp_path, 1)
+    output = tmp_path / "averaged"
+    capsys.readouterr()
+    assert main([str(one), str(other), "--output", str(output), "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    _, where, average, best = captured.out.splitlines()
+    assert where == f"on the dev set of {tmp_path / 'run'}, 8 lines:"
+    assert best.endswith(str(one))
+    lines = read_metrics(begun_run / "run" / "metrics.jsonl")
+    (validated,) = (line for line in lines if "dev_loss" in line)
+    found = numbers(average)
+    for label, name in (("loss", "dev_loss"), ("BLEU", "dev_bleu"), ("chrF", "dev_chrf")):
+        assert found[label] == pytest.approx(validated[name], abs=6e-3)
+    assert found["loss"] < numbers(best)["loss"]
+    assert "warning" not in captured.err
+    card = load_checkpoint(output).card
+    assert f"- Perplexity {validated['dev_ppl']:.2f} a piece" in card
+    assert "Not measured." not in card
+
+
+def test_a_worse_average_is_written_with_a_warning(
+    begun_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = around(begun_run, tmp_path, 0)
+    best = (tmp_path / "run" / "best").resolve()
+    output = tmp_path / "averaged"
+    capsys.readouterr()
+    assert main([str(one), str(other), "--output", str(output), "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    found = [numbers(line)["loss"] for line in captured.out.splitlines()[2:]]
+    assert found[0] > found[1]
+    warning = captured.err.splitlines()[-1]
+    assert warning.startswith(
+        f"dragoman-average: warning: the average is worse than {best} by loss, {found[0]:.3f} "
+        f"against {found[1]:.3f}. Use that checkpoint, or "
+    )
+    assert load_checkpoint(output).step == 12
+
+
+def test_an_average_without_a_dev_set_is_written_all_the_same(
+    begun_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = around(begun_run, tmp_path, 1)
+    config = load_config(tmp_path / "run" / "config.yaml", ["data.dev.source=moved.de"])
+    save_config(config, tmp_path / "run" / "config.yaml")
+
+    def warned(first: Path, second: Path, name: str) -> str:
+        capsys.readouterr()
+        assert main([str(first), str(second), "--output", str(tmp_path / name)]) == 0
+        assert "Not measured." in load_checkpoint(tmp_path / name).card
+        captured = capsys.readouterr()
+        assert captured.out.count("\n") == 1
+        return captured.err.splitlines()[-1]
+
+    message = "dragoman-average: warning: not compared with the best checkpoint: "
+    assert warned(one, other, "a").startswith(f"{message}{begun_run / 'moved.de'}: no such file.")
+    assert warned(one, tmp_path / "a", "b") == (
+        f"{message}{tmp_path / 'a'}: not in a run whose config.yaml names a dev set."
+    )

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -161,10 +162,13 @@ def test_the_task_of_a_run_tells_the_metrics(
     assert not found.keys() & {"bleu", "chrf"}
     assert {"bleu", "rouge_1"} <= figures([*files, "--rouge"], capsys).keys()
     lead = ["--lead", "3", "--source", "dev.de", "--reference", "dev.en"]
-    assert main([*lead, "--baseline", "dev.de"]) == 0
+    assert main([*lead, "--against", "dev.de"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in shown[1:5]] == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "length"]
-    assert shown[-1].startswith("ROUGE: nrefs:1|")
+    assert shown[6].startswith("ROUGE: nrefs:1|")
+    assert shown[8].startswith("lines by ROUGE-L: ")
+    changes = figures([*lead, "--against", run, *RUN_FLAGS], capsys)["changes"]
+    assert changes["metric"] == "rouge_l"
 
 
 def test_texts_without_spaces(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +182,100 @@ def test_texts_without_spaces(here: Path, capsys: pytest.CaptureFixture[str]) ->
     asked = figures([*files, "--tokenize", "13a"], capsys)
     assert (asked["bleu"]["value"], asked["length_ratio"]["value"]) == (0, 1)
     assert "tok:13a" in asked["bleu"]["signature"]
+
+
+@pytest.fixture
+def two_runs(tiny_config: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """A run, and one with another tokenizer that learned for longer."""
+    runs = [str(here / "short"), str(here / "long")]
+    for run, steps, size in zip(runs, ("30", "100"), ("290", "280"), strict=True):
+        changes = [f"run.max_steps={steps}", f"tokenizer.vocab_size={size}", "run.eval_every=100"]
+        assert train([str(tiny_config), "--output", run, *changes]) == 0
+    capsys.readouterr()
+    return runs
+
+
+def test_two_runs_side_by_side(
+    two_runs: list[str], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As if each were translated alone and sacrebleu compared the files."""
+    old, new = two_runs
+    files = ["--source", "dev.de", "--reference", "dev.en"]
+    both = [new, "--against", old, *RUN_FLAGS, *files]
+    found = figures([*both, "--output", "new.en", "--bootstrap", "200", "--show", "8"], capsys)
+    for run, out in ((old, "old.en"), (new, "new-alone.en")):
+        command = [run, *RUN_FLAGS, "--input", "dev.de", "--output", out]
+        assert translate(command) == 0
+    assert (here / "new.en").read_bytes() == (here / "new-alone.en").read_bytes()
+    assert found["baseline"]["checkpoint"].startswith(f"{old}/checkpoints/")
+    assert found["baseline"]["digest"] != found["digest"]
+    command = [sys.executable, "-m", "sacrebleu", "dev.en", "-i", "old.en", "new.en"]
+    flags = ["-m", "bleu", "chrf", "--paired-bs", "--paired-bs-n", "200", "-f", "text", "-w", "4"]
+    done = subprocess.run([*command, *flags], capture_output=True, check=True, text=True)
+    pattern = r"(\d+\.\d+) \((?:[^)]*)\)"
+    baseline, system = [
+        re.findall(pattern, row) for row in done.stdout.splitlines() if ".en" in row
+    ][:2]
+    p_values = re.findall(r"p = (\d\.\d+)", done.stdout)
+    for column, name in enumerate(("bleu", "chrf")):
+        assert found["baseline"][name]["value"] == pytest.approx(float(baseline[column]), abs=1e-4)
+        assert found[name]["value"] == pytest.approx(float(system[column]), abs=1e-4)
+        assert found[name]["p_value"] == pytest.approx(float(p_values[column]), abs=1e-4)
+    read = {name: (here / name).read_text().splitlines() for name in ("dev.de", "dev.en")}
+    shown = found["changes"]["gains"] + found["changes"]["losses"]
+    assert shown
+    for change in shown:
+        row = change["line"] - 1
+        assert change["source"] == read["dev.de"][row]
+        assert change["references"] == [read["dev.en"][row]]
+        assert change["output"] == (here / "new.en").read_text().splitlines()[row]
+        assert change["baseline_output"] == (here / "old.en").read_text().splitlines()[row]
+    # The same, where one of them or both are files.
+    for one, other in ((["--hypotheses", "new.en"], old), (["--hypotheses", "new.en"], "old.en")):
+        again = figures([*one, "--against", other, *both[3:], "--bootstrap", "200"], capsys)
+        for name in ("bleu", "chrf", "length_ratio"):
+            assert again[name] == found[name]
+            assert again["baseline"][name] == found["baseline"][name]
+        assert again["changes"]["better"] == found["changes"]["better"]
+
+
+def test_lines_that_changed_are_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "new.en").write_text("the dog runs.\n\na woman sees a man!\nten\tdogs\na red house\n")
+    files = ["--hypotheses", "new.en", "--against", "other.en", "--reference", "test.en.gz"]
+    assert main([*files, "--source", "test.de", "--show", "1"]) == 0
+    shown = capsys.readouterr().out.split("\n\n")[1:]
+    assert shown[1] == ("lines by chrF: 2 better, 1 worse, 2 equal (2 of them the same text)")
+    gain, loss = shown[2].splitlines(), shown[3].splitlines()
+    assert gain[0] == "lines that gain most"
+    assert gain[1].startswith("line 5: chrF ")
+    assert gain[2:] == [
+        "  source     ein rotes Haus",
+        "  reference  a red house",
+        "  baseline   the red house",
+        "  output     a red house",
+    ]
+    assert loss[:2] == ["lines that lose most", loss[1]]
+    assert loss[1].startswith("line 4: chrF 100.0 -> ")
+    assert loss[-1] == "  output     ten\\tdogs"
+    assert main([*files, "--show", "0"]) == 0
+    assert capsys.readouterr().out.endswith("the same text)\n")
+
+
+def test_runs_that_do_something_else_are_refused(
+    tiny_config: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(tiny_config), "run.max_steps=2", "--output"]
+    assert train([*command, str(here / "run")]) == 0
+    for name, change, message in (
+        ("french", "data.target_language=fr", "target_language en and fr do not go together."),
+        ("summary", "data.task=summarize", "task translate and summarize do not go together."),
+    ):
+        assert train([*command, str(here / name), change]) == 0
+        capsys.readouterr()
+        files = ["--source", "dev.de", "--reference", "dev.en", "--output", "o"]
+        assert main([str(here / "run"), "--against", str(here / name), *RUN_FLAGS, *files]) == 2
+        assert message in capsys.readouterr().err.splitlines()[-1]
+        assert not (here / "o").exists()
 
 
 @pytest.mark.parametrize(
@@ -194,13 +292,22 @@ def test_texts_without_spaces(here: Path, capsys: pytest.CaptureFixture[str]) ->
         ("RUN --lead 3 --source test.de", "RUN: --lead scores words of the source."),
         ("--lead 0 --source test.de", "argument --lead: "),
         (
-            "--hypotheses other.en --baseline other.en --bootstrap 0",
-            "--bootstrap 0: --baseline is compared by draws. Use 2 or more.",
+            "--hypotheses other.en --against other.en --bootstrap 0",
+            "--bootstrap 0: --against is compared by draws. Use 2 or more.",
+        ),
+        ("--hypotheses other.en --show 3", "--show: lines that changed from what? Give --against."),
+        ("--hypotheses other.en --against other.en --show -1", "argument --show: '-1' is no"),
+        ("--hypotheses other.en --against RUN", "--against RUN: translates what? Give --source."),
+        ("RUN --source test.de --against . --output o", ".: neither a run (no best or last) nor"),
+        ("RUN --source test.de --against runs/old --output o", "runs/old: no such file."),
+        (
+            "--lead 2 --source test.de --against RUN --output o",
+            "RUN/checkpoints/step-000001: it translates, but --lead is a summary.",
         ),
         ("--hypotheses other.en --bootstrap 1", "argument --bootstrap: '1' is no number of draws,"),
         ("--hypotheses other.en --bootstrap -3", "argument --bootstrap: '-3' is no number"),
         ("--hypotheses short.en", "short.en has 2 lines, but test.en.gz has 5."),
-        ("--hypotheses other.en --baseline short.en", "short.en has 2 lines, but test.en.gz"),
+        ("--hypotheses other.en --against short.en", "short.en has 2 lines, but test.en.gz"),
         ("RUN --source short.en --output o", "short.en has 2 lines, but test.en.gz has 5."),
         ("RUN --source empty --output o", "empty: has no lines. Give text to score."),
         ("--hypotheses missing.en", "missing.en: no such file."),
@@ -221,6 +328,7 @@ def test_mistakes(
     given = [run if word == "RUN" else word for word in arguments.split()]
     assert main([*given, "--reference", "test.en.gz"]) == 2
     captured = capsys.readouterr()
-    assert captured.err.splitlines()[-1].startswith(f"dragoman-evaluate: error: {message}")
+    shown = captured.err.splitlines()[-1].replace(run, "RUN")
+    assert shown.startswith(f"dragoman-evaluate: error: {message}")
     assert captured.out == ""
     assert not (here / "o").exists()

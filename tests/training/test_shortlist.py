@@ -1,16 +1,21 @@
 """`dragoman-shortlist`: a trained model gets a shortlist, and nothing else of it changes."""
 
+import gzip
 import json
 import random
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 
 from model.checkpoint.checkpoint import load_checkpoint, load_training_state, save_checkpoint
 from model.checkpoint.run_directory import lock_run, point
+from model.translator import Translator
+from training.average import main as average
 from training.shortlist import main
 from training.train import main as train
 
@@ -105,7 +110,8 @@ def test_one_checkpoint_under_both_links_stays_one(run: Path) -> None:
     assert make(run) == 0
 
     assert (run / "best").resolve() == (run / "last").resolve()
-    assert len(list((run / "checkpoints").iterdir())) == 1
+    names = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert names == ["step-000004", "step-000008-2"]  # what was not replaced is kept
 
 
 def test_a_run_without_training_state_gets_one_too(run: Path) -> None:
@@ -140,8 +146,6 @@ def test_mistakes_are_one_line_and_change_nothing(
     digest = load_checkpoint(run).digest
     target = tmp_path / "train.en"
     lines = target.read_text()
-    copy = tmp_path / "copy"
-    shutil.copytree(run, copy)  # follows the links
     capsys.readouterr()
 
     def refused(message: str, place: Path = run, *more: str) -> None:
@@ -153,20 +157,159 @@ def test_mistakes_are_one_line_and_change_nothing(
         assert errors.count("\n") == 1
         assert load_checkpoint(run).digest == digest
 
-    refused("not a run", tmp_path / "absent")
+    refused("does not exist", tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
-    refused("not a run", (run / "best").resolve())
-    (run / "config.yaml").rename(tmp_path / "config.yaml")
-    refused("config.yaml")
-    (tmp_path / "config.yaml").rename(run / "config.yaml")
-    refused("copy one with its links", copy)
+    refused("neither a run", tmp_path)
     refused("--candidates", run, "--candidates", "0")
+    refused("tokenizer.sampling: 1.5 is not in", run, "--sampling", "1.5")
+    refused("--files: it has both sides.", run, "--files", "a.tsv")
+    refused("--source-column, --target-column: they are for --files", run, "--source-column", "2")
+    refused("exists. Choose another --output", run, "--output", str(run))
     with lock_run(run):
         refused("in use by another process")
+        refused("in use by another process", run / "best")
     target.write_text(lines + "one more\n")
     refused("align the files")
     target.unlink()
     refused("train.en")
+
+
+def test_without_text_the_config_must_name_it(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refusal(*flags: str | Path) -> str:
+        assert main([str(flag) for flag in flags]) == 2
+        (message,) = capsys.readouterr().err.splitlines()
+        return message.removeprefix("dragoman-shortlist: error: ")
+
+    assert refusal(run, "--source", tmp_path / "train.de").startswith("--target is missing: ")
+    (tmp_path / "dev.en").unlink()
+    assert refusal(run) == (
+        f"{tmp_path / 'dev.en'}: no such file. Check the path. Or give parallel text with --source "
+        "and --target."
+    )
+    (run / "config.yaml").unlink()
+    for place in (run, run / "best"):
+        assert "no config.yaml beside it says what it was trained on. Give" in refusal(place)
+    assert make(run) == 0  # with text it needs none
+
+
+def test_any_checkpoint_gets_it_in_place(run: Path, tmp_path: Path) -> None:
+    """One of the run by its name and by its link, one in no run, one in the place of a link."""
+    (run / "checkpoints" / "step-000004").rename(run / "checkpoints" / "step-000003")
+    (run / "best").unlink()
+    (run / "best").symlink_to("checkpoints/step-000003")
+    alone = tmp_path / "alone"
+    copy = tmp_path / "copy"
+    shutil.copytree(run / "best", alone)
+    shutil.copytree(run, copy)  # follows the links
+    for given, found in (
+        (run / "best", run / "checkpoints" / "step-000003"),
+        (run / "checkpoints" / "step-000008", run / "last"),
+        (alone, alone),
+        (copy, copy / "last"),
+    ):
+        old = load_checkpoint(found)
+        assert old.shortlist is None
+        beside = sorted(found.resolve().parent.iterdir())
+        files = ["--source", str(tmp_path / "train.de"), "--target", str(tmp_path / "train.en")]
+        assert main([str(given), *files, "--candidates", "5"]) == 0
+        new = load_checkpoint(found)
+        assert new.shortlist is not None
+        assert new.shortlist.candidates.shape == (new.tokenizer.vocab_size, 5)
+        assert new.card.startswith(old.card.rstrip())
+        pairs = zip(new.network.parameters(), old.network.parameters(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
+        after = [path for path in found.resolve().parent.iterdir() if path.name != ".lock"]
+        assert sorted(after) == beside
+        assert (found / "training_state").is_dir()
+    assert load_checkpoint(copy / "best").shortlist is not None
+
+
+def test_a_copy_leaves_all_as_it_is(run: Path, tmp_path: Path) -> None:
+    digest = load_checkpoint(run).digest
+    assert make(run, "--output", str(tmp_path / "new" / "copy")) == 0
+    assert load_checkpoint(run).digest == digest
+    new = load_checkpoint(tmp_path / "new" / "copy")
+    assert new.shortlist is not None
+    assert new.step == load_checkpoint(run).step
+
+
+@pytest.mark.parametrize("task", ["translate", "summarize"])
+def test_by_default_it_is_the_one_of_the_training(
+    tiny_config: Path, tmp_path: Path, task: str
+) -> None:
+    """Averaged checkpoints and those of a run that was trained without one get it too."""
+    command = [str(tiny_config), "run.max_steps=4", "run.eval_every=2", "run.keep=2"]
+    command += [f"data.task={task}", "--output"]
+    with_one, without = tmp_path / "with", tmp_path / "without"
+    assert train([*command, str(with_one)]) == 0
+    assert train([*command, str(without), "shortlist.candidates=0"]) == 0
+    assert load_checkpoint(without).shortlist is None
+    assert average([str(without), "--output", str(tmp_path / "mean"), "--no-compare"]) == 0
+    text = ["--source", str(tmp_path / "train.de"), "--target", str(tmp_path / "train.en")]
+    assert main([str(without)]) == 0
+    assert main([str(tmp_path / "mean"), *text, "--sampling", "0.1"]) == 0
+    expected = load_checkpoint(with_one).shortlist
+    found = load_checkpoint(without).shortlist
+    assert expected is not None
+    assert found is not None
+    assert found.to_bytes() == expected.to_bytes()
+    assert len(Translator.load(tmp_path / "mean", shortlist=True).translate(["ein Haus"])) == 1
+
+
+def test_every_format_gives_the_same(run: Path, tmp_path: Path) -> None:
+    sides = [(tmp_path / name).read_text(encoding="utf-8") for name in ("train.de", "train.en")]
+    pairs = list(zip(*(side.splitlines() for side in sides), strict=True))
+    rows = [{"n": 1, "de": de, "en": en} for de, en in pairs]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / "t[1].jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tsv = "".join(f"{de}\t{en}\n" for de, en in pairs)
+    (tmp_path / "t.tsv.gz").write_bytes(gzip.compress(tsv.encode()))
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "t.parquet")
+    columns = ["--source-column", "de", "--target-column", "en"]
+    assert make(run, "--output", str(tmp_path / "text")) == 0
+    expected = load_checkpoint(tmp_path / "text").shortlist
+    assert expected is not None
+    for name, more in (("t[1].jsonl", columns), ("t.parquet", columns), ("t.tsv.gz", [])):
+        output = tmp_path / f"out-{name}"
+        command = [str(run), "--files", str(tmp_path / name), *more, "--output", str(output)]
+        assert main(command) == 0
+        found = load_checkpoint(output).shortlist
+        assert found is not None
+        assert found.to_bytes() == expected.to_bytes()
+
+
+def test_what_the_model_writes_is_measured(
+    run: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the whole vocabulary, counted here once more by what is in the list of each source."""
+    shutil.copytree(tiny_checkpoint / "best", tmp_path / "alone")
+    translator = Translator.load(tmp_path / "alone", precision="fp32", device="cpu")
+    lines = (tmp_path / "train.de").read_text(encoding="utf-8").splitlines()
+    # The random model writes bytes, which are in the list where the source has one.
+    lines = ["☃" * (number < len(lines) // 2) + line for number, line in enumerate(lines)]
+    found = translator.translate(lines)
+    (tmp_path / "train.de").write_text(10 * ("\n".join(lines) + "\n"), encoding="utf-8")
+    (tmp_path / "train.en").write_text(10 * ("\n".join(found) + "\n"), encoding="utf-8")
+    files = ["--source", str(tmp_path / "train.de"), "--target", str(tmp_path / "train.en")]
+    assert main([str(tmp_path / "alone"), *files, "--candidates", "1", "--frequent", "2"]) == 0
+    shown = capsys.readouterr().out.splitlines()[-1]
+    model = load_checkpoint(tmp_path / "alone")
+    assert model.shortlist is not None
+    lines = (tmp_path / "train.de").read_text(encoding="utf-8").splitlines()[::50]  # held out
+    known = []
+    for line, one in zip(lines, translator.search(lines), strict=True):
+        ids = model.shortlist.of(model.tokenizer.encode(line)).tolist()
+        allowed = {model.tokenizer.piece(number) for number in ids}
+        known.append([piece in allowed for piece in one.hypotheses[0].pieces])
+    share = sum(map(sum, known)) / sum(map(len, known))
+    whole = sum(map(all, known)) / len(known)
+    assert 0 < share < 1
+    assert shown == (
+        f"of translations with the whole vocabulary, they hold {share:.1%} of the pieces and all "
+        f"of {whole:.1%}"
+    )
 
 
 def test_held_out_lines_are_not_learned_from(run: Path, tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 import glob
 import math
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from model.errors import ConfigError, DataError
 from model.io.cache_folder import cache_folder
-from model.text.languages import language_tag
+from model.text.charset import half_character
+from model.text.languages import UNKNOWN, language_tag
 from model.text.profile import check_task
 
 
@@ -44,24 +46,23 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         pair = bool(self.source) or bool(self.target)
         if pair + bool(self.files) + bool(self.dataset) != 1:
-            raise ConfigError(
-                "data: name one of source and target, files, or dataset for each corpus."
-            )
+            raise ConfigError("a corpus has source and target, or files, or dataset. Name one.")
         if pair and not (self.source and self.target):
-            raise ConfigError("data: a corpus of text needs both source and target. Add the other.")
+            raise ConfigError("a corpus of text needs both source and target. Add the other.")
         if pair and (self.source_column or self.target_column or self.weight_column):
-            raise ConfigError("data: source and target have no columns. Use files: x.tsv for them.")
-        for column in (self.source_column, self.target_column, self.weight_column):
+            raise ConfigError("source and target have no columns. Use files: x.tsv for them.")
+        for name in ("source_column", "target_column", "weight_column"):
+            column = getattr(self, name)
             if isinstance(column, int) and column < 1:
-                raise ConfigError(f"data: column {column} is too small. Columns count from 1.")
+                raise ConfigError(f"{name}: {column} is too small. Columns count from 1.")
         if not self.dataset and (self.dataset_config or self.split != "train"):
             raise ConfigError(
-                "data: dataset_config and split are for a dataset. Leave them out, or name one."
+                "dataset_config and split are for a dataset. Leave them out, or name one."
             )
         if not 0 < self.weight < math.inf:
-            raise ConfigError(f"data: weight {self.weight} of a corpus must be above 0.")
+            raise ConfigError(f"weight: {self.weight} must be above 0.")
         if self.tag and self.tag.split() != [self.tag]:
-            raise ConfigError(f"data: tag {self.tag!r} has spaces. Use one word, like <news>.")
+            raise ConfigError(f"tag: {self.tag!r} has spaces. Use one word, like <news>.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,11 +101,11 @@ class DataConfig:
     filters: FilterConfig = field(default_factory=FilterConfig)
     task: str = "translate"
     """Task of the model: translate, or summarize, which reads a text whole."""
-    source_language: str
+    source_language: str = UNKNOWN
     """Language of the sources: a BCP 47 tag (de, pt-BR), or a name, which becomes one."""
-    target_language: str
+    target_language: str = UNKNOWN
     """Language of the targets, likewise."""
-    license: str
+    license: str = "none stated, private data"
     """License of the data, for the model card."""
     attribution: str = ""
 
@@ -171,6 +172,52 @@ class DataConfig:
     def cache(self) -> Path:
         """Folder of the cached corpora."""
         return self.cache_dir or cache_folder() / "corpora"
+
+
+SOME_CORPUS = CorpusConfig(source=Path("source"), target=Path("target"))
+"""In place of a corpus with mistakes, so that the rest of the section can be checked."""
+
+
+def missing_files(data: Mapping[str, object], tokenizer: object) -> list[str]:
+    """Tell of each file in a config that does not exist, in a line.
+
+    Args:
+        data: the section as it is written; what is not a name of a file is told elsewhere.
+        tokenizer: the value of `tokenizer.model`.
+    """
+    folder = data.get("data_dir")
+    base = Path(folder) if isinstance(folder, str) else None
+    config = DataConfig(train=(SOME_CORPUS,), dev=SOME_CORPUS, data_dir=base)
+    lines: list[str] = []
+    nowhere = not config.base().is_dir()  # then one line tells of all relative names
+    for key, name in [*_named_files(data), ("tokenizer.model", tokenizer)]:
+        if not isinstance(name, str) or not name or half_character(name):
+            continue
+        try:
+            config.paths(Path(name))
+        except DataError as error:
+            relative = not Path(name).is_absolute()
+            if relative and nowhere and any("no such folder" in line for line in lines):
+                continue
+            if relative and nowhere:
+                where = "data.data_dir" if base else "the variable DRAGOMAN_DATA"
+                lines.append(f"{key}: {name}: in {config.base()}: no such folder. Mend {where}.")
+            else:
+                lines.append(f"{key}: {error}")
+    return lines
+
+
+def _named_files(data: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    train = data.get("train")
+    corpora = list(enumerate(train)) if isinstance(train, list) else []
+    for path, corpus in [
+        *((f"data.train[{i}]", one) for i, one in corpora),
+        ("data.dev", data.get("dev")),
+    ]:
+        for key in ("source", "target", "files"):
+            names = corpus.get(key) if isinstance(corpus, dict) else None
+            for name in names if isinstance(names, list) else [names]:
+                yield f"{path}.{key}", name
 
 
 def as_corpora(data: dict[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from model.errors import ConfigError
+from training.config.data_config import CorpusConfig
 
 Risk = Literal["bleu", "chrf", "rouge"]
 
@@ -97,8 +98,17 @@ class FinetuneConfig:
     """A run (its best checkpoint) or a checkpoint: weights, and the tokenizer if none is named."""
     freeze: tuple[str, ...] = ()
     """Patterns such as `encoder.*`: parameters with such names keep their values."""
+    old_dev: CorpusConfig | None = None
+    """The dev set of that model: measured at each validation, to show what is forgotten."""
 
     def __post_init__(self) -> None:
+        if self.old_dev and self.init_from is None:
+            raise ConfigError(
+                "finetune.old_dev: without finetune.init_from there is nothing to forget. Name a "
+                "trained model, or leave it out."
+            )
+        if self.old_dev and (self.old_dev.weight != 1 or self.old_dev.weight_column):
+            raise ConfigError("finetune.old_dev: weights are for training. Leave them out.")
         if self.freeze and self.init_from is None:
             raise ConfigError(
                 "finetune.freeze: without finetune.init_from random weights would stay as they "

@@ -1,24 +1,34 @@
 """TrainConfig: everything a training run needs, one YAML file a run, checked at the edge."""
 
 import math
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast, get_type_hints
 
 import yaml
 
 from model.cli.yaml_text import parse_yaml
-from model.config import ModelConfig, from_dict, to_dict
+from model.config import MOST, ModelConfig, to_dict
 from model.decoding.lexical_shortlist import MAX_CANDIDATES
 from model.decoding.options import SearchOptions
-from model.errors import ConfigError, DataError
+from model.errors import ConfigError, ConfigErrors, DataError
 from model.io.lines import atomic_output, whole_text
 from model.text.printable import shortened
-from training.config.data_config import DataConfig, as_corpora
+from training.config.collect_mistakes import Collector
+from training.config.data_config import SOME_CORPUS, DataConfig, as_corpora, missing_files
+from training.config.key_hints import key_hint
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
 from training.config.validation_config import ValidationConfig, with_metrics_of
+from training.metrics.names import OF_TASK
 
+VOCAB_SIZE = 8000
+"""Pieces of a tokenizer, unless the text has too few or another number is asked for."""
+
+MOST_MINUTES = 10_000_000  # nineteen years
 _SHOWN = 200  # characters of a wrong section or override
 
 
@@ -28,14 +38,17 @@ class TokenizerConfig:
 
     model: Path | None = None
     kind: Literal["bpe", "unigram"] = "bpe"
-    vocab_size: int = 8000
+    vocab_size: int | Literal["auto"] = "auto"
+    """Pieces, shared by both languages; auto = `VOCAB_SIZE`, or fewer if the text has fewer."""
     sampling: float = 0.0
     """BPE-dropout rate (Provilkov 2020) or unigram sampling alpha (Kudo 2018) in training."""
 
     def __post_init__(self) -> None:
-        if self.vocab_size < 1:
+        if self.vocab_size != "auto" and not 1 <= self.vocab_size <= MOST["vocab_size"]:
+            much = "small" if self.vocab_size < 1 else "large"
+            given = shortened(repr(self.vocab_size), _SHOWN)
             raise ConfigError(
-                f"tokenizer.vocab_size: {self.vocab_size} is too small. 8000 is usual."
+                f"tokenizer.vocab_size: {given} is too {much}. {VOCAB_SIZE} is usual."
             )
         if not 0 <= self.sampling < 1:
             raise ConfigError(f"tokenizer.sampling: {self.sampling} is not in [0, 1).")
@@ -45,9 +58,10 @@ class TokenizerConfig:
 class OptimizerConfig:
     """AdamW (Loshchilov & Hutter 2019), its schedule, and what smooths it."""
 
-    learning_rate: float = 0.001
+    learning_rate: float = 0.005
     schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
-    warmup_steps: int = 200
+    warmup_steps: int = 300
+    """In a config, by default at most a tenth of `run.max_steps`."""
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     label_smoothing: float = 0.1
@@ -94,13 +108,15 @@ class ShortlistConfig:
 class RunConfig:
     """Length, intervals and hardware of the run."""
 
-    max_steps: int
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    """Minutes of the whole command; with both, the run ends at whichever comes first."""
     batch_tokens: int | Literal["auto"] = 2000
     """Source and target pieces in a batch, padding included; auto = as many as the memory holds."""
     accumulate: int = 1
     """Parts of a batch that a process computes one after another, to need less memory."""
-    eval_every: int = 500
-    """Steps between validations, each of which also saves a checkpoint."""
+    eval_every: int | Literal["auto"] = 500
+    """Steps between validations, each of which also saves a checkpoint; auto = about eight."""
     log_every: int = 50
     keep: int = 0
     """Latest checkpoints that stay, besides the best and the last one: for `dragoman-average`."""
@@ -115,8 +131,17 @@ class RunConfig:
     """Dev sentences whose translations each validation logs."""
 
     def __post_init__(self) -> None:
+        if self.max_steps is None and self.max_minutes is None:
+            raise ConfigError(
+                "run.max_steps: missing, and so is run.max_minutes. Set one: how many updates, or "
+                "how long."
+            )
+        if self.max_minutes is not None and not 0 < self.max_minutes <= MOST_MINUTES:
+            raise ConfigError(
+                f"run.max_minutes: {self.max_minutes} must be above 0 and at most {MOST_MINUTES:,}."
+            )
         for name in ("max_steps", "batch_tokens", "accumulate", "eval_every", "log_every"):
-            if getattr(self, name) != "auto" and getattr(self, name) < 1:
+            if getattr(self, name) not in ("auto", None) and getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
         for name in ("keep", "patience", "seed", "threads", "sample_lines"):
             if getattr(self, name) < 0:
@@ -150,39 +175,110 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
-        if self.optimizer.warmup_steps > self.run.max_steps:
+        if self.run.max_steps is None and self.objective.scheduled_sampling:
+            raise ConfigError(
+                "objective.scheduled_sampling: its share rises up to run.max_steps. Set that, with "
+                "or without run.max_minutes."
+            )
+        steps = math.inf if self.run.max_minutes else self.run.max_steps
+        if self.optimizer.warmup_steps > (steps or math.inf):
             raise ConfigError(
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "
                 f"{self.run.max_steps}, so the learning rate would never reach its peak. Lower it."
             )
 
 
-def parse_config(text: str, overrides: Sequence[str] = ()) -> TrainConfig:
+def parse_config(
+    text: str, overrides: Sequence[str] = (), *, check_files: bool = False
+) -> TrainConfig:
     """Parse YAML `text`, changed by `section.key=value` overrides.
 
+    Args:
+        check_files: also make sure that the files of the data exist.
+
     Raises:
-        ConfigError: what `parse_yaml`, `model.config.from_dict` and the sections refuse.
+        ConfigError: it is not YAML, or not a mapping.
+        ConfigErrors: with a line for each mistake, in the order of the text: what
+            `model.config.from_dict` and the sections refuse.
     """
     values = parse_yaml(text)
     if not isinstance(values, dict):
         raise ConfigError("the config is empty or not a mapping of sections. See configs/.")
-    for section, content in values.items():
-        if not isinstance(content, dict):
-            shown = shortened(repr(content), _SHOWN)
-            raise ConfigError(f"{section}: {shown} must be a mapping of keys to values.")
-    for override in overrides:
-        _override(values, override)
-    if "vocab_size" in values.get("model", {}):
-        raise ConfigError("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
-    values["data"] = as_corpora(values.get("data", {}))
-    tokenizer = from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer.")
-    model = {**values.get("model", {}), "vocab_size": tokenizer.vocab_size}
-    task = from_dict(DataConfig, values["data"], "data.").task
-    validation = with_metrics_of(task, values.get("validation", {}))
-    return from_dict(TrainConfig, {**values, "model": model, "validation": validation})
+    for section in _SECTIONS:
+        if values.get(section) is None and (section in values or section in _NEEDED):
+            values[section] = {}  # all keys left out, or commented out
+    lines = [line for override in overrides for line in _override(values, override)]
+    lines += _complete(values)
+    collector = Collector(hint=partial(key_hint, sections=_SECTIONS), stand_ins=_STAND_INS)
+    config, more = collector.build(TrainConfig, values)
+    lines += more
+    if check_files and isinstance(values["data"], dict):
+        tokenizer = values.get("tokenizer")
+        model = tokenizer.get("model") if isinstance(tokenizer, dict) else None
+        lines += missing_files(values["data"], model)
+    if lines:
+        raise ConfigErrors(sorted(lines, key=partial(_place, values)))
+    assert config is not None
+    return config
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+_SECTIONS: dict[str, type] = get_type_hints(TrainConfig)
+_NEEDED = ("data", "run", "model")
+_STAND_INS: dict[str, object] = {
+    "data.train": (SOME_CORPUS,),
+    "data.dev": SOME_CORPUS,
+    "run.max_steps": sys.maxsize,
+}
+
+
+def _complete(values: dict[str, Any]) -> list[str]:
+    """Add the defaults that depend on other keys; return what is wrong with those."""
+    lines = []
+    sections = {name: values.get(name, {}) for name in _SECTIONS}
+    data, run, tokenizer, optimizer = (
+        sections[name] if isinstance(sections[name], dict) else {}
+        for name in ("data", "run", "tokenizer", "optimizer")
+    )
+    if isinstance(values["data"], dict):
+        values["data"] = as_corpora(values["data"])
+    if isinstance(values["model"], dict):
+        if "vocab_size" in values["model"]:
+            lines.append("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
+        size = tokenizer.get("vocab_size")
+        fits = isinstance(size, int) and 1 <= size <= MOST["vocab_size"]
+        values["model"] = {**values["model"], "vocab_size": size if fits else VOCAB_SIZE}
+    if isinstance(sections["validation"], dict):
+        task = data.get("task")
+        task = task if task in list(OF_TASK) else "translate"
+        values["validation"] = with_metrics_of(task, sections["validation"])
+    steps = run.get("max_steps")
+    if (
+        "warmup_steps" not in optimizer
+        and isinstance(steps, int)
+        and isinstance(sections["optimizer"], dict)
+    ):
+        most = OptimizerConfig().warmup_steps
+        values["optimizer"] = {**optimizer, "warmup_steps": max(0, min(most, steps // 10))}
+    return lines
+
+
+def _place(values: object, line: str) -> tuple[int, ...]:
+    """The place of a message in a config by the path that it begins with, to sort by."""
+    place: list[int] = []
+    for part in re.findall(r"\w+", line.partition(": ")[0]):
+        if isinstance(values, dict):
+            keys = list(map(str, values))
+            place.append(keys.index(part) if part in keys else len(keys))
+            values = values.get(part)
+        elif isinstance(values, list) and part.isdecimal():
+            place.append(int(part))
+            values = values[int(part)] if int(part) < len(values) else None
+    return tuple(place)
+
+
+def load_config(
+    path: Path, overrides: Sequence[str] = (), *, check_files: bool = False
+) -> TrainConfig:
     """Read and parse the file `path`; see `parse_config`."""
     try:
         text = whole_text(path.read_bytes(), str(path))
@@ -191,9 +287,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     except DataError as error:
         raise ConfigError(f"{error} Or name another YAML file, see configs/.") from None
     try:
-        return parse_config(text, overrides)
+        return parse_config(text, overrides, check_files=check_files)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigErrors([f"{path}: {line}" for line in error.lines]) from None
 
 
 def save_config(config: TrainConfig, path: Path) -> None:
@@ -204,18 +300,20 @@ def save_config(config: TrainConfig, path: Path) -> None:
         file.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
 
 
-def _override(values: dict[str, object], override: str) -> None:
+def _override(values: dict[str, object], override: str) -> list[str]:
+    """Set what `override` says in `values`; return what is wrong with it."""
     name, equals, text = override.partition("=")
     if not equals or not all(name.split(".")) or "." not in name:
-        raise ConfigError(f"{override!r}: write an override as section.key=value.")
+        return [f"{shortened(override, _SHOWN)!r}: write an override as section.key=value."]
+    try:
+        value = parse_yaml(text)
+    except ConfigError as error:
+        return [f"{shortened(override, _SHOWN)}: {error} Quote it."]
     node = values
     for part in name.split(".")[:-1]:
         child = node.setdefault(part, {})
         if not isinstance(child, dict):
-            raise ConfigError(f"{override!r}: {part} is not a section.")
+            return [f"{shortened(override, _SHOWN)!r}: {part} is not a section."]
         node = cast(dict[str, object], child)
-    try:
-        node[name.split(".")[-1]] = parse_yaml(text)
-    except ConfigError as error:
-        shown = shortened(override, _SHOWN)
-        raise ConfigError(f"{shown}: {error} Quote it.") from None
+    node[name.split(".")[-1]] = value
+    return []

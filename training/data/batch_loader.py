@@ -33,6 +33,13 @@ class Position(NamedTuple):
     """Batches of this window that have been drawn."""
 
 
+class Origins(NamedTuple):
+    """Where the pairs of a batch come from, in its order."""
+
+    corpora: NDArray[np.int64]  # (N,) numbers of the corpora
+    rows: NDArray[np.int64]  # (N,) of the cached corpus: pairs that were left out do not count
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingCorpus:
     """A cached corpus, with its weight and tag."""
@@ -64,6 +71,7 @@ class BatchLoader:
         self, corpora: Sequence[TrainingCorpus], tokenizer: Tokenizer, settings: LoaderSettings
     ) -> None:
         self.position = Position()
+        self.drawn = np.zeros(0, np.int64)  # places of the last batch in its window
         self.corpora = corpora
         self.settings = settings
         self.sizes = [len(corpus.cached) for corpus in corpora]
@@ -88,9 +96,19 @@ class BatchLoader:
                 coming = thread.submit(self.planned, following.epoch, following.window)
                 for number, places in enumerate(plan[done:], done + 1):
                     self.position = Position(epoch, window, number)
+                    self.drawn = places
                     yield rows.only(places)
                 self.position = following
                 epoch, window, done = following
+
+    def origins(self) -> Origins:
+        """Find where the pairs of the batch come from that was drawn last."""
+        epoch, window, _ = self.position
+        taken = self._taken(epoch, window)
+        lines = [np.arange(run.start, run.stop) for runs in taken for run in runs]
+        sizes = [sum(run.stop - run.start for run in runs) for runs in taken]
+        corpora = np.repeat(np.arange(len(sizes)), sizes)
+        return Origins(corpora[self.drawn], np.concatenate(lines)[self.drawn])
 
     def planned(self, epoch: int, window: int) -> tuple[Rows, list[NDArray[np.int64]]]:
         """Read the pairs of a window, and group them in batches."""
@@ -105,15 +123,19 @@ class BatchLoader:
 
     def window(self, epoch: int, window: int) -> Rows:
         """Read the pairs of a window, in any order."""
-        taken = window_runs(
-            self.sizes, self.counts, epoch=epoch, window=window, seed=self.settings.seed
-        )
+        taken = self._taken(epoch, window)
         parts = [self._read(number, runs) for number, runs in enumerate(taken) if runs]
         return Rows(
             [ids for part in parts for ids in part.sources],
             [ids for part in parts for ids in part.targets],
             np.concatenate([part.weights for part in parts]),
             [ids for part in parts for ids in part.inputs],
+        )
+
+    def _taken(self, epoch: int, window: int) -> list[list[Run]]:
+        """List the lines that a window takes from each corpus."""
+        return window_runs(
+            self.sizes, self.counts, epoch=epoch, window=window, seed=self.settings.seed
         )
 
     def _read(self, number: int, runs: Sequence[Run]) -> Rows:

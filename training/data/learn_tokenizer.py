@@ -11,7 +11,7 @@ import sentencepiece
 from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import ConfigError, DataError
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE_MARK, UNK_ID, Tokenizer
-from training.config.train_config import TrainConfig
+from training.config.train_config import VOCAB_SIZE, TrainConfig
 from training.data.text_corpus import all_lines, sample_pairs
 
 # What is learned from: SentencePiece reads the space mark as a space and skips a line with U+2585,
@@ -32,10 +32,12 @@ def learn_tokenizer(
     lines: Iterable[str],
     *,
     kind: Literal["bpe", "unigram"],
-    vocab_size: int,
+    vocab_size: int | Literal["auto"],
     tags: Sequence[str] = (),
 ) -> bytes:
     """Learn a serialized SentencePiece model of exactly `vocab_size` pieces for `Tokenizer`.
+
+    `auto` is `VOCAB_SIZE` or, if the text has not as many, all that it has.
 
     The lines are held in memory, nothing is written to disk, and equal lines give equal bytes.
     `vocab_size` counts the 4 control pieces, the 256 bytes, every character that is kept and the
@@ -51,34 +53,47 @@ def learn_tokenizer(
             f"there is no text to learn a tokenizer from ({len(kept)} lines, all empty). "
             "Give lines with text."
         )
-    written = io.BytesIO()
+    size = VOCAB_SIZE if vocab_size == "auto" else vocab_size
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_stretches(kept),
-            model_writer=written,
-            model_type=kind,
-            vocab_size=max(vocab_size, _SMALLEST),
-            pad_id=PAD_ID,
-            unk_id=UNK_ID,
-            bos_id=BOS_ID,
-            eos_id=EOS_ID,
-            # Makes it lossless: no character is changed, dropped, added or unknown.
-            normalization_rule_name="identity",
-            remove_extra_whitespaces=False,
-            add_dummy_prefix=False,
-            byte_fallback=True,
-            required_chars=SPACE_MARK,  # in a text with few spaces it could become byte pieces
-            character_coverage=_CHARACTER_COVERAGE,
-            split_digits=True,
-            user_defined_symbols=[SPACE_MARK + tag for tag in tags],
-            max_sentence_length=_LONGEST_STRETCH,
-            minloglevel=2,
-        )
+        learned = _train(kept, kind, size, tags)
     except RuntimeError as error:
-        if unsuitable := _unsuitable_size(error, vocab_size):
+        most = _TOO_LARGE.search(str(error))
+        if vocab_size == "auto" and most:
+            learned = _train(kept, kind, int(most[1]), tags)
+        elif unsuitable := _unsuitable_size(error, size):
             raise unsuitable from error
-        raise
-    check_round_trip(Tokenizer(written.getvalue()), kept)
+        else:
+            raise
+    check_round_trip(Tokenizer(learned), kept)
+    return learned
+
+
+def _train(
+    lines: Sequence[str], kind: Literal["bpe", "unigram"], vocab_size: int, tags: Sequence[str]
+) -> bytes:
+    """Learn a serialized model; a `RuntimeError` may say that `vocab_size` does not suit."""
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=_stretches(lines),
+        model_writer=written,
+        model_type=kind,
+        vocab_size=max(vocab_size, _SMALLEST),
+        pad_id=PAD_ID,
+        unk_id=UNK_ID,
+        bos_id=BOS_ID,
+        eos_id=EOS_ID,
+        # Makes it lossless: no character is changed, dropped, added or unknown.
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=False,
+        byte_fallback=True,
+        required_chars=SPACE_MARK,  # in a text with few spaces it could become byte pieces
+        character_coverage=_CHARACTER_COVERAGE,
+        split_digits=True,
+        user_defined_symbols=[SPACE_MARK + tag for tag in tags],
+        max_sentence_length=_LONGEST_STRETCH,
+        minloglevel=2,
+    )
     return written.getvalue()
 
 

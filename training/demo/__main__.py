@@ -80,7 +80,7 @@ def demo() -> int:
         highlight=False,
     )
     try:
-        status = train(config, RUN, resume=(RUN / "last").exists(), world=World())
+        status = train(config, RUN, resume=(RUN / "last").exists(), world=World(), started=started)
     except ConfigError as error:
         raise ConfigError(f"{error} Or remove {RUN} for a new demo.") from None
     if status:

@@ -28,11 +28,15 @@ class Coverage:
     size: float  # mean pieces allowed in a sentence
 
     def describe(self) -> str:
-        """Describe the coverage in one line."""
+        """Describe the coverage of references in one line."""
         return (
             f"{self.size:,.0f} pieces a sentence on average; of references that it was not learned "
-            f"from, they hold {self.pieces:.1%} of the pieces and all of {self.sentences:.1%}"
+            f"from, they hold {self.held()}"
         )
+
+    def held(self) -> str:
+        """Describe the shares of pieces and of sentences."""
+        return f"{self.pieces:.1%} of the pieces and all of {self.sentences:.1%}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -118,7 +118,7 @@ def _need(
     def need(rows: int) -> float:
         def update() -> None:
             batch = collate(Rows.unweighted([sentence] * rows, [sentence] * rows)).to(device)
-            loss(batch, config.run.max_steps).smoothed.backward()
+            loss(batch, config.run.max_steps or 1).smoothed.backward()
 
         try:
             return peak_bytes(update, device)

@@ -14,6 +14,7 @@ from training.config.train_config import TrainConfig
 from training.data.text_corpus import TextPairs, digest_of, encode_corpus, read_pairs
 from training.data.training_set import TrainingSet, even_pairs, load_training_set, make_loader
 from training.loop.initialize import new_origin, starting_weights
+from training.loop.planner import Planner
 from training.loop.resolve_config import resolve_config
 from training.loop.resume import (
     SavedState,
@@ -32,10 +33,13 @@ from training.system.memory_use import bound_kernel_cache
 from training.validation.best import Best
 
 
-def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) -> Session:
+def build_session(
+    given: TrainConfig, run: Path, *, resume: bool, world: World, started: float
+) -> Session:
     """Read the data, learn or load the tokenizer, build the trainer, and load what `resume` finds.
 
-    Every process must call this. Nothing is written yet.
+    Every process must call this. Nothing is written yet. `started` is the time of
+    `time.monotonic` from which `run.max_minutes` count.
 
     Raises:
         ConfigError, DataError, CheckpointError: as their names say.
@@ -58,25 +62,24 @@ def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) 
     )
     length = config.model.max_length
     check_room(config.search, length, room_for(config.search, length))  # before any validation
-    # A rollback may need the beginning until there is a good checkpoint.
-    replaced = saved is not None and next(good_checkpoints(run), None) is not None
-    weights = None if replaced else starting_weights(config.finetune, config.model, tokenizer)
-
+    weights = _weights(saved, run, config, tokenizer)
     data = load_training_set(config.data, tokenizer, max_length=length)
     dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
-    digests = _digests(config, data, dev_pairs)
+    old_pairs = read_pairs(old_dev, config.data) if (old_dev := config.finetune.old_dev) else None
+    old_corpus = encode_corpus(old_pairs, tokenizer, max_length=None) if old_pairs else None
+    digests = _digests(config, data, dev_pairs, old_pairs)
     check_shared_data(digests, world)
     if saved:
         check_same_data(digests, saved.values)
 
     trainer = _trainer(config, data, tokenizer, device=device, world=world, weights=weights)
-    origin = saved.origin if saved else None
-    if saved is None:
-        origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
-    best = Best(config.validation.best)
-    rollback = Rollback(trainer, run, world)
+    best, rollback = Best(config.validation.best), Rollback(trainer, run, world)
+    planner = Planner(config.run, world, started=started)
     if saved:
-        _restore(saved, trainer, best)
+        origin = saved.origin
+        _restore(saved, trainer, best, planner)
+    else:
+        origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
     return Session(
         run=run,
         resume=resume,
@@ -85,12 +88,22 @@ def build_session(given: TrainConfig, run: Path, *, resume: bool, world: World) 
         tokenizer=tokenizer,
         data=data,
         dev_corpus=dev_corpus,
+        old_dev_corpus=old_corpus,
         digests=digests,
         origin=origin,
         trainer=trainer,
         best=best,
         rollback=rollback,
+        planner=planner,
     )
+
+
+def _weights(
+    saved: SavedState | None, run: Path, config: TrainConfig, tokenizer: Tokenizer
+) -> dict[str, Tensor] | None:
+    """Initial weights; a rollback may need the beginning until there is a good checkpoint."""
+    replaced = saved is not None and next(good_checkpoints(run), None) is not None
+    return None if replaced else starting_weights(config.finetune, config.model, tokenizer)
 
 
 def _trainer(
@@ -117,17 +130,23 @@ def _trainer(
     )
 
 
-def _restore(saved: SavedState, trainer: Trainer, best: Best) -> None:
+def _restore(saved: SavedState, trainer: Trainer, best: Best, planner: Planner) -> None:
     """Continue where the saved run stopped."""
     trainer.load_state(saved.tensors, saved.values["trainer"])
     best.score = saved.values["best_score"]
     best.without_better = saved.values["without_better"]
+    if planned := saved.values.get("plan"):  # a run by steps has none
+        planner.load_state(planned)
+    trainer.plan = planner.plan
 
 
-def _digests(config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs) -> dict[str, str]:
+def _digests(
+    config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs, old_pairs: TextPairs | None
+) -> dict[str, str]:
     """The values that must agree between a run and its resumption, and between all processes."""
     return {
         "data_digest": data.digest(),
         "dev_digest": digest_of(dev_pairs),
+        "old_dev_digest": digest_of(old_pairs) if old_pairs else "",
         "teacher_digest": teacher_digest(config.objective.teacher),
     }

@@ -16,7 +16,9 @@ from training.data.learn_tokenizer import make_tokenizer
 from training.data.sampler import epoch_counts
 from training.data.text_corpus import encode_corpus, read_pairs
 from training.data.training_set import load_training_set
+from training.loop.planner import REHEARSED_SHARE
 from training.loop.session import Session
+from training.loop.step_plan import Measurement, StepPlan, timed_plan
 from training.loop.train_loop import REHEARSED
 from training.loop.trainer import Trainer
 from training.system.memory_use import available_bytes, peak_bytes
@@ -48,7 +50,6 @@ def dry_run(session: Session) -> list[str]:
     Every process must call this. Nothing is written.
     """
     trainer, run = session.trainer, session.config.run
-    left = run.max_steps - trainer.steps
     room = available_bytes(trainer.device)
     batches = list(itertools.islice(trainer.batches(), WARM_UP + TIMED))
     paces: list[Pace] = []
@@ -66,6 +67,8 @@ def dry_run(session: Session) -> list[str]:
     else:  # a CPU on a system that does not report its memory
         work()
     (pace,) = paces
+    plan = planned(session, pace)
+    left = plan.steps - trainer.steps + len(batches)
     passes = left * pace.pairs / session.data.report.kept
     return [
         *session.data.describe(),
@@ -74,9 +77,23 @@ def dry_run(session: Session) -> list[str]:
         f"batches: {run.tokens:,} tokens at most with padding, on average {pace.pairs:,.0f} pairs "
         f"with {pace.tokens:,.0f} tokens; {left:,} updates are {passes:,.1f} passes over the data",
         f"speed: {pace.update_s:.3f} s an update, {pace.tokens / pace.update_s:,.0f} tokens/s",
-        f"time: about {duration(pace.total_s(left, run.eval_every))} for {left:,} updates and "
-        f"validations of at most {pace.validation_s:.0f} s, every {run.eval_every:,} updates",
+        f"time: about {duration(pace.total_s(left, plan.interval))} for {left:,} updates and "
+        f"validations of at most {pace.validation_s:.0f} s, every {plan.interval:,} updates",
     ]
+
+
+def planned(session: Session, pace: Pace) -> StepPlan:
+    """Plan the run, whose minutes begin with the dry run."""
+    run, step = session.config.run, session.trainer.steps - WARM_UP - TIMED
+    if run.max_minutes is None:
+        return session.planner.plan
+    measurement = Measurement(
+        step=step,
+        elapsed_s=session.planner.elapsed_s,
+        update_s=pace.update_s,
+        validation_s=min(pace.validation_s, REHEARSED_SHARE * 60 * run.max_minutes),
+    )
+    return session.world.shared(lambda: timed_plan(run, measurement))
 
 
 def measure_pace(session: Session, batches: list[Rows]) -> Pace:

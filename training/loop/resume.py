@@ -1,5 +1,6 @@
 """Resume: the saved state from which a run continues, and the settings that must not change."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from model.checkpoint.checkpoint import load_origin, load_tokenizer, load_traini
 from model.config import to_dict
 from model.errors import CheckpointError, ConfigError, DataError
 from model.text.tokenizer import Tokenizer
-from training.config.train_config import TrainConfig
+from training.config.train_config import RunConfig, TrainConfig
 from training.loop.saved_values import check_values
+from training.loop.step_plan import planned_by_time
 from training.system.distributed import World
 
 
@@ -47,10 +49,18 @@ def load_saved_state(run: Path) -> SavedState | None:
     return SavedState(tensors=tensors, values=values, tokenizer=tokenizer, origin=origin)
 
 
-def is_finished(config: TrainConfig, steps: int, without_better: int) -> bool:
-    """Return whether a run has done `max_steps`, or `patience` validations without a better one."""
-    run = config.run
-    return steps >= run.max_steps or 0 < run.patience <= without_better
+def is_finished(
+    run: RunConfig, *, steps: int, without_better: int, planned: Mapping[str, Any] | None
+) -> bool:
+    """Whether a saved run is done: its updates, its minutes, or its patience.
+
+    Args:
+        planned: state of its planner; None if it had no minutes.
+    """
+    if steps >= (run.max_steps or math.inf) or 0 < run.patience <= without_better:
+        return True
+    by_time = planned_by_time(run, planned)
+    return by_time is not None and steps >= by_time
 
 
 def check_same_config(given: TrainConfig, stored: TrainConfig) -> None:
@@ -76,6 +86,8 @@ def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
     free |= {"data.data_dir", "data.cache_dir", "validation.metrics"}
     if given.run.batch_tokens == "auto":
         free |= {"run.batch_tokens"}  # it continues with the size that was found
+    if given.tokenizer.vocab_size == "auto":
+        free |= {"tokenizer.vocab_size"}  # it continues with the tokenizer that was learned
     if "auto" in (given.validation.tokenize, stored.validation.tokenize):
         free |= {"validation.tokenize"}  # follows from the data, which are compared
     differences = []
@@ -106,6 +118,7 @@ def _differences(path: str, before: object, now: object) -> list[str]:
 DATA = {
     "data_digest": "the training files",
     "dev_digest": "the dev files",
+    "old_dev_digest": "the files of finetune.old_dev",
     "teacher_digest": "the models of objective.teacher",
 }
 """The files that each digest in a checkpoint covers."""

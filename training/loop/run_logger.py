@@ -8,14 +8,25 @@ import torch
 
 from model.decoding.freed_memory import release_unused
 from model.decoding.precision.precision import precision_of
+from training.data.batching import Rows
+from training.loop.explain_spike import explain_spike
+from training.loop.loss_spikes import SpikeDetector
 from training.loop.session import Session
 from training.loop.trainer import Update
 from training.metrics.names import LABELS
 from training.system.environment import environment, git_state
 from training.system.memory_use import resident_bytes
+from training.tracking.fine_tuning import before_figures, old_figures
 from training.tracking.metrics_log import MetricsLog
 from training.tracking.progress_bar import TrainingProgress
-from training.tracking.run_record import corpus_row, record_start
+from training.tracking.run_record import (
+    corpus_row,
+    read_record,
+    record_saved,
+    record_spike,
+    record_start,
+    stands_out,
+)
 from training.tracking.samples import show_samples
 from training.validation.evaluation import Evaluation
 
@@ -33,6 +44,9 @@ class RunLogger:
         self.metrics = metrics
         self.progress = progress
         self.skipped_shown = 0
+        self.spikes = SpikeDetector(
+            self.trainer.divergence.good, clip_norm=self.config.optimizer.clip_norm
+        )
 
     def say(self, line: str) -> None:
         """Show a line on the terminal, above the progress bar."""
@@ -64,9 +78,15 @@ class RunLogger:
             git=git_state(Path(__file__)),
         )
 
-    def updated(self, update: Update) -> None:
-        """Show an update; write every `log_every`-th to the metrics."""
+    def updated(self, update: Update, rows: Rows) -> None:
+        """Show the update by `rows`; write every `log_every`-th to the metrics, record a spike.
+
+        Raises:
+            CheckpointError, DataError: the file system refused.
+        """
         steps = self.trainer.steps
+        planner = self.session.planner
+        self.progress.plan(planner.plan.steps, ends_at=planner.ends_at)
         self.progress.update(
             steps,
             loss=update.loss,
@@ -80,8 +100,10 @@ class RunLogger:
                 f"step {steps:,}: loss or gradient not finite, update skipped "
                 f"({self.skipped_shown} so far)"
             )
+        self._watch(update, rows)
         if steps % self.config.run.log_every:
             return
+        mean_loss, mean_nll = self.trainer.window.means
         release_unused()
         rates = self.progress.recent
         self.metrics.log(
@@ -89,6 +111,8 @@ class RunLogger:
             {
                 "loss": update.loss,
                 "nll": update.nll,
+                "mean_loss": mean_loss,
+                "mean_nll": mean_nll,
                 "learning_rate": update.learning_rate,
                 "gradient_norm": update.gradient_norm,
                 "source_tokens_per_s": rates.source_tokens_per_s,
@@ -99,14 +123,50 @@ class RunLogger:
             },
         )
 
-    def validated(self, result: Evaluation, *, better: bool, seconds: float) -> None:
+    def _watch(self, update: Update, rows: Rows) -> None:
+        """Record the batch of an update that stands out."""
+        spike = self.spikes.watch(update.nll, update.gradient_norm)
+        if spike and stands_out(read_record(self.session.run), spike.excess):
+            explained = explain_spike(
+                spike,
+                update,
+                rows,
+                step=self.trainer.steps,
+                network=self.trainer.network,
+                loader=self.trainer.loader,
+                tokenizer=self.session.tokenizer,
+                names=self.session.data.names,
+            )
+            record_spike(self.session.run, explained)
+
+    def saved(self) -> None:
+        """Record that a checkpoint was saved, and when.
+
+        Raises:
+            CheckpointError, DataError: see `record_saved`.
+        """
+        record_saved(self.session.run, self.trainer.steps)
+
+    def begun_with(self, result: Evaluation, old: Evaluation | None) -> None:
+        """Write and show the scores of the model that a fine-tuning begins with."""
+        self.metrics.log(0, before_figures(result, old))
+        self.say(f"before fine-tuning  {result.describe()}")
+        if old:
+            self.say(f"on the old dev set  {old.describe()}")
+
+    def validated(
+        self, result: Evaluation, old: Evaluation | None, *, better: bool, seconds: float
+    ) -> None:
         """Write and show the scores of a validation, and some of its translations."""
         steps = self.trainer.steps
-        self.metrics.log(steps, result.figures())
+        figures = result.figures() | {"dev_seconds": seconds}
+        self.metrics.log(steps, figures | (old_figures(old) if old else {}))
         self.say(
             f"step {steps:,}  {result.describe()}{'  best so far' if better else ''}  "
             f"({seconds:.0f} s)"
         )
+        if old:
+            self.say(f"on the old dev set  {old.describe()}")
         show_samples(
             result.samples,
             step=steps,
@@ -123,7 +183,7 @@ class RunLogger:
             f"{rates.source_tokens_per_s:,.0f}+{rates.target_tokens_per_s:,.0f} tokens/s on "
             "average, validation apart"
         )
-        if steps < run.max_steps:
+        if steps < self.session.planner.plan.steps:
             self.say(
                 f"no better {LABELS[self.config.validation.best]} in {run.patience} validations: "
                 f"stopped at step {steps}"
@@ -141,7 +201,7 @@ def open_logger(session: Session) -> Iterator[RunLogger]:
     with (
         MetricsLog(session.run, resume_step=start or None) as metrics,
         TrainingProgress(
-            max_steps=run.max_steps, start_step=start, log_every=run.log_every
+            max_steps=run.max_steps or 0, start_step=start, log_every=run.log_every
         ) as progress,
     ):
         yield RunLogger(session, metrics=metrics, progress=progress)

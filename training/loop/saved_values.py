@@ -13,6 +13,7 @@ from model.checkpoint.checkpoint import load_training_meta
 from model.config import from_dict
 from model.errors import CheckpointError, ConfigError
 from model.text.printable import shortened
+from training.config.train_config import MOST_MINUTES
 from training.loop.divergence import MOST_ROLLBACKS, WINDOW
 
 MOST = 10**12
@@ -50,6 +51,7 @@ class TrainerValues:
     position: tuple[int, ...]
     skipped: int
     guard: MonitorValues = field(default_factory=_no_monitor)
+    window: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         _check_number("trainer.steps", self.steps, MOST)
@@ -58,6 +60,26 @@ class TrainerValues:
             raise ConfigError("trainer.position: not epoch, window and batches.")
         for number in self.position:
             _check_number("trainer.position", number, MOST)
+        if len(self.window) != 3 or not all(map(math.isfinite, self.window)):
+            raise ConfigError("trainer.window: not three finite numbers.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanValues:
+    """State of a `Planner`."""
+
+    by_time: int
+    minutes: float
+    elapsed_s: float
+    last_validation: int
+
+    def __post_init__(self) -> None:
+        _check_number("plan.by_time", self.by_time, MOST)
+        _check_number("plan.last_validation", self.last_validation, MOST)
+        if not 0 < self.minutes <= MOST_MINUTES:
+            raise ConfigError(f"plan.minutes: {self.minutes} is not above 0 to {MOST_MINUTES}.")
+        if not 0 <= self.elapsed_s < math.inf:
+            raise ConfigError(f"plan.elapsed_s: {self.elapsed_s} is no time.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +91,11 @@ class SavedValues:
     without_better: int
     data_digest: str = ""
     dev_digest: str = ""
+    old_dev_digest: str = ""
     teacher_digest: str = ""
     precision: Literal["fp32", "bf16"] = "fp32"
+    plan: PlanValues | None = None
+    """Of a run by minutes."""
 
     def __post_init__(self) -> None:
         _check_number("without_better", self.without_better, MOST)

@@ -1,7 +1,7 @@
 """A session: the parts of a run that is being trained; it evaluates and saves them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.checkpoint.checkpoint import save_checkpoint
@@ -14,11 +14,12 @@ from training.config.train_config import TrainConfig
 from training.data.text_corpus import Corpus
 from training.data.training_set import TrainingSet, even_pairs
 from training.lexical.learn_shortlist import LearnedShortlist, learn_measured
-from training.loop.resume import is_finished
+from training.loop.planner import Planner
 from training.loop.rollback import Rollback, good_checkpoints
 from training.loop.trainer import Trainer
 from training.system.distributed import World
-from training.tracking.model_card import model_card, with_coverage
+from training.tracking.fine_tuning import after_figures, changes
+from training.tracking.model_card import model_card, with_coverage, with_fine_tuning
 from training.validation.best import Best
 from training.validation.evaluation import Evaluation, evaluate
 
@@ -36,6 +37,8 @@ class Session:
     tokenizer: Tokenizer
     data: TrainingSet
     dev_corpus: Corpus
+    old_dev_corpus: Corpus | None
+    """The dev set of the model that the run begins with, if it is named."""
     digests: Mapping[str, str]
     """SHA-256 of all that the run learns from and is measured on, by the names in a checkpoint."""
     origin: str | None
@@ -43,13 +46,18 @@ class Session:
     trainer: Trainer
     best: Best
     rollback: Rollback
+    planner: Planner
+    before: Mapping[str, float] = field(default_factory=dict)
+    """Figures of the model that a fine-tuning begins with; see `fine_tuning.before_figures`."""
     shortlist: LearnedShortlist | None = None
     """Saved with every checkpoint; learned by the first process, if the config wants one."""
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return is_finished(self.config, self.trainer.steps, self.best.without_better)
+        patience = self.config.run.patience
+        done = self.trainer.steps >= self.planner.plan.steps
+        return done or 0 < patience <= self.best.without_better
 
     @property
     def profile(self) -> TextProfile:
@@ -82,17 +90,30 @@ class Session:
             dtype=self.trainer.dtype,
         )
 
-    def save(self, *, evaluation: Evaluation | None, best: bool = False) -> None:
+    def save(
+        self,
+        *,
+        evaluation: Evaluation | None,
+        old_evaluation: Evaluation | None = None,
+        best: bool = False,
+    ) -> None:
         """Write a checkpoint and point `last` to it, and `best` if it is; prune older ones.
 
         Args:
             evaluation: that of these weights; None between two validations.
+            old_evaluation: likewise, on the old dev set, if there is one.
 
         Raises:
             CheckpointError: the file system refused.
         """
         tensors, values = self.trainer.state()
+        planned = self.planner.state()
         card = model_card(self.config, self.trainer.steps, self.data.report, evaluation)
+        if self.before and evaluation:
+            after = after_figures(evaluation, old_evaluation)
+            card = with_fine_tuning(
+                card, changes(self.config.validation.metrics, self.before, after)
+            )
         learned = self.shortlist
         directory = save_checkpoint(
             self.run,
@@ -110,6 +131,7 @@ class Session:
                 "trainer": values,
                 "best_score": self.best.score,
                 "without_better": self.best.without_better,
+                **({"plan": planned} if planned else {}),
                 **self.digests,
                 "precision": precision_of(self.trainer.dtype),
             },

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Sequence
 
-from training.config.train_config import save_config
+from model.config import to_dict
+from training.config.train_config import load_config, save_config
 from training.loop.run_logger import RunLogger, open_logger
 from training.loop.session import Session
 from training.loop.signals import Interrupted, stop_signals
+from training.tracking.fine_tuning import recorded_before
+from training.tracking.metrics_log import read_metrics
 
 REHEARSED = 64
 """Dev sentences that are translated before the first update: a validation that cannot work fails
@@ -24,18 +27,48 @@ def train(session: Session) -> None:
         with stop_signals() as received:
             loop(session, None, received)
         return
-    save_config(session.config, session.run / "config.yaml")
+    write_config(session)
     if session.config.shortlist.candidates:
         session.learn_shortlist()
     with open_logger(session) as logger, stop_signals() as received:
         logger.begin()
-        session.evaluate(session.dev_corpus.first(REHEARSED))
+        rehearse(session)
+        measure_before(session, logger)
         loop(session, logger, received)
         logger.end()
 
 
+def write_config(session: Session) -> None:
+    """Write the config of the run, unless it stands there: perhaps with comments of its own."""
+    path = session.run / "config.yaml"
+    if not path.exists() or to_dict(load_config(path)) != to_dict(session.config):
+        save_config(session.config, path)
+
+
+def rehearse(session: Session) -> None:
+    """Translate the first dev sentences; see `REHEARSED`."""
+    first, started = session.dev_corpus.first(REHEARSED), time.perf_counter()
+    session.evaluate(first)
+    share = len(session.dev_corpus.sources) / len(first.sources)
+    session.planner.rehearsed((time.perf_counter() - started) * share)
+
+
+def measure_before(session: Session, logger: RunLogger) -> None:
+    """Evaluate the model that a fine-tuning begins with; a resumed one has that in its metrics."""
+    if session.config.finetune.init_from is None:
+        return
+    if not session.trainer.steps:
+        old, started = session.old_dev_corpus, time.perf_counter()
+        with logger.progress.paused():
+            logger.begun_with(
+                session.evaluate(session.dev_corpus), session.evaluate(old) if old else None
+            )
+        session.planner.measured(time.perf_counter() - started)
+    session.before = recorded_before(read_metrics(session.run / "metrics.jsonl"))
+
+
 def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) -> None:
-    """Train up to `max_steps`, or until patience runs out; validate and save on the way.
+    """Train to the end of the plan, or until patience runs out; validate and save on the way.
 
     Args:
         logger: of the first process, which also validates and saves; None in the others.
@@ -45,22 +78,26 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
         Interrupted: after a stop signal to any process, when the state is saved.
         TrainingDiverged: see `Rollback.roll_back`.
     """
-    trainer, best, run, world = session.trainer, session.best, session.config.run, session.world
+    trainer, best, world, planner = session.trainer, session.best, session.world, session.planner
     batches = trainer.batches()
+    planner.begin(trainer.steps)
     while not session.finished:
-        update = trainer.update(next(batches))
+        rows = next(batches)
+        update = trainer.update(rows)
+        trainer.plan = planner.updated(trainer.steps)
         if logger:
-            logger.updated(update)
+            logger.updated(update, rows)
 
         if trainer.divergence.diverged:
             message = session.rollback.roll_back()
             if logger:
                 logger.say(message)
 
-        due = trainer.steps % run.eval_every == 0 or trainer.steps == run.max_steps
+        due = planner.due(trainer.steps)
         if due:
-            if logger:
-                validate(session, logger)
+            with planner.validation(trainer.steps):
+                if logger:
+                    validate(session, logger)
             best.without_better = world.shared(lambda: best.without_better)
             session.rollback.saved()
 
@@ -68,6 +105,7 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
         if stop and not session.finished:
             if logger and not due:
                 session.save(evaluation=None)
+                logger.saved()
             raise Interrupted(stop)
 
 
@@ -75,7 +113,10 @@ def validate(session: Session, logger: RunLogger) -> None:
     """Evaluate the averaged weights on the dev set, log, save, and move the links."""
     with logger.progress.paused():
         started = time.perf_counter()
-        result = session.evaluate(session.dev_corpus)
+        result, old = session.evaluate(session.dev_corpus), session.old_dev_corpus
+        old_result = session.evaluate(old) if old else None
         better = session.best.offer(result.value(session.best.metric))
-        logger.validated(result, better=better, seconds=time.perf_counter() - started)
-        session.save(evaluation=result, best=better)
+        seconds = time.perf_counter() - started
+        logger.validated(result, old_result, better=better, seconds=seconds)
+        session.save(evaluation=result, old_evaluation=old_result, best=better)
+        logger.saved()

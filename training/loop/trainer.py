@@ -16,7 +16,9 @@ from training.data.batching import Rows
 from training.loop.divergence import DivergenceMonitor
 from training.loop.gradient_accumulation import GradientAccumulation
 from training.loop.initialize import build_network
+from training.loop.loss_window import LossWindow
 from training.loop.lr_schedule import learning_rate
+from training.loop.step_plan import fixed_plan
 from training.losses.batch_loss import BatchLoss, Objective
 from training.system.distributed import World
 from training.system.memory_use import OutOfMemory
@@ -86,6 +88,8 @@ class Trainer:
             device=device,
         )
         self.divergence = DivergenceMonitor(config.optimizer.learning_rate)
+        self.window = LossWindow(config.run.log_every)
+        self.plan = fixed_plan(config.run)  # a run by minutes replaces it again and again
         self.steps = 0
         self.skipped = 0
 
@@ -113,8 +117,8 @@ class Trainer:
             self.steps,
             kind=settings.schedule,
             peak=settings.learning_rate,
-            warmup_steps=settings.warmup_steps,
-            max_steps=self.config.run.max_steps,
+            warmup_steps=self.plan.warm_up(settings.warmup_steps),
+            max_steps=self.plan.steps,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -122,7 +126,9 @@ class Trainer:
         sums = self.accumulation.gradients(rows, self.steps)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
         # One transfer, for which the device must have finished.
-        loss, nll, norm_now = torch.cat([sums / rows.target_weight, norm.view(1)]).tolist()
+        weight = rows.target_weight
+        loss, nll, norm_now = torch.cat([sums / weight, norm.view(1)]).tolist()
+        self.window.add(self.steps, loss=loss, nll=nll, target_weight=weight)
         if math.isfinite(loss) and math.isfinite(norm_now):
             self.optimizer.step()
             self._move_average()
@@ -176,6 +182,7 @@ class Trainer:
             "position": list(self.loader.position),
             "skipped": self.skipped,
             "guard": self.divergence.state(),  # the name in the checkpoint format
+            "window": list(self.window.sums),
         }
         return tensors, values
 
@@ -191,6 +198,7 @@ class Trainer:
         self.skipped = values["skipped"]
         if "guard" in values:  # older checkpoints have none
             self.divergence.load_state(values["guard"])
+        self.window.sums = tuple(values.get("window", (0.0, 0.0, 0.0)))  # likewise
 
     def roll_back(self, tensors: Mapping[str, Tensor], good: Sequence[float]) -> None:
         """Restore weights, average and optimizer of an earlier `state`, and halve the rate.

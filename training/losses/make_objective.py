@@ -34,7 +34,7 @@ def make_objective(
     return Objective(
         smoothing=config.optimizer.label_smoothing,
         config=wanted,
-        max_steps=config.run.max_steps,
+        max_steps=config.run.max_steps or 1,  # only scheduled sampling asks, which needs one
         teacher=load_teacher(wanted.teacher, tokenizer).to(device) if wanted.teacher else None,
         aligner=aligner,
         measure=RiskMeasure.of(wanted, tokenizer, tokenize) if wanted.risk_weight else None,

@@ -97,18 +97,18 @@ def _figure(source: Sequence[str], target: Sequence[str], weights: Tensor, title
     axes.xaxis.tick_top()
     # A piece may be "$": no formulas.
     if len(source) <= MOST_NAMED:
-        columns = [_shown(piece) for piece in source]
+        columns = [shown_piece(piece) for piece in source]
         axes.set_xticks(range(len(columns)), columns, rotation=90, parse_math=False)
     else:
         axes.set_xlabel(f"number of the source piece, of {len(source)}")
     if len(target) <= MOST_NAMED:
-        rows = [_shown(piece) for piece in target]
+        rows = [shown_piece(piece) for piece in target]
         axes.set_yticks(range(len(rows)), rows, parse_math=False)
     else:
         axes.set_ylabel(f"number of the target piece, of {len(target)}")
     axes.tick_params(length=0)
     # Not wrap=True, which looks for formulas whatever parse_math says.
-    text = shorten(_shown(title), TITLE, placeholder="…")
+    text = shorten(shown_piece(title), TITLE, placeholder="…")
     axes.set_title(fill(text, width=round(10 * size[0])), parse_math=False)
     figure.colorbar(image, label="attention weight")
     return figure
@@ -131,8 +131,8 @@ def _draw(
     source: Sequence[str], target: Sequence[str], weights: Tensor, shades: Sequence[Text]
 ) -> Text:
     """Source pieces downwards on top, one row for each target piece, and what the shades mean."""
-    columns = [_fitted(_shown(piece)) for piece in source]
-    rows = [_fitted(_shown(piece)) for piece in target]
+    columns = [_fitted(shown_piece(piece)) for piece in source]
+    rows = [_fitted(shown_piece(piece)) for piece in target]
     left = max(map(cell_len, rows), default=0) + 1
     height = max(map(len, columns), default=0)
     picture = Text(no_wrap=True)
@@ -151,8 +151,8 @@ def _draw(
     return picture.append(f" {largest:.2f}")
 
 
-def _shown(piece: str) -> str:
-    """`piece` without SentencePiece's mark and without what would steer a terminal."""
+def shown_piece(piece: str) -> str:
+    """Replace SentencePiece's mark, and what would steer a terminal or turn the letters around."""
     marked = piece.replace(SPACE_MARK, SHOWN_SPACE)
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in marked)
 

@@ -86,7 +86,7 @@ class MetricsLog:
         """Append the `values` of `step`; they survive a kill of the process after this.
 
         A number that is not finite becomes null. TensorBoard gets the numbers: those named dev_x
-        as "dev/x", others as "train/x".
+        as "dev/x", old_dev_x as "old_dev/x", others as "train/x".
 
         Raises:
             CheckpointError: the file system refused, for instance because it is full.
@@ -184,7 +184,10 @@ def _line(values: Mapping[str, object]) -> bytes:
 
 
 def _tag(name: str) -> str:
-    return f"dev/{name[4:]}" if name.startswith("dev_") else f"train/{name}"
+    for set_name in ("old_dev", "dev"):
+        if name.startswith(f"{set_name}_"):
+            return f"{set_name}/{name[len(set_name) + 1 :]}"
+    return f"train/{name}"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.lexical.learn_shortlist import Coverage
 from training.metrics.names import LABELS
+from training.tracking.fine_tuning import Change, table
 from training.validation.evaluation import Evaluation
 
 
@@ -41,11 +42,7 @@ def model_card(
     if evaluation is None:
         lines.append("Saved between two validations: see metrics.jsonl of the run.")
     else:
-        lines += [
-            f"- {LABELS[name]} {score.value:.2f} (`{score.signature}`)"
-            for name, score in evaluation.scores.items()
-        ]
-        lines.append(f"- Perplexity {evaluation.ppl:.2f} a piece")
+        lines += _metrics(evaluation)
     lines += ["", "## Architecture", ""]
     lines += [f"- {name}: {value}" for name, value in to_dict(config.model).items()]
     return "\n".join(lines) + "\n"
@@ -56,12 +53,30 @@ def with_coverage(card: str, coverage: Coverage) -> str:
     return f"{_without(card, 'Shortlist')}\n\n## Shortlist\n\n- {coverage.describe()}\n"
 
 
-def with_average(card: str, averaged: Sequence[str]) -> str:
-    """Turn `card` into that of an average of checkpoints, which does not have their scores."""
-    lines = [_without(card, "Metrics on the dev set"), "", "## Average", ""]
-    lines.append("Not measured. The mean of the weights of these checkpoints:")
+def with_fine_tuning(card: str, rows: Sequence[Change]) -> str:
+    """Add a section on what a fine-tuning has changed."""
+    return "\n".join([card.rstrip(), "", "## Fine-tuning", "", *table(rows, bullet="- "), ""])
+
+
+def with_average(card: str, averaged: Sequence[str], evaluation: Evaluation | None) -> str:
+    """Turn `card` into that of an average of checkpoints, whose scores are its own.
+
+    Args:
+        evaluation: of the average; None if it was not measured.
+    """
+    lines = [_without(_without(card, "Metrics on the dev set"), "Fine-tuning"), ""]
+    if evaluation is not None:
+        lines += ["## Metrics on the dev set", "", *_metrics(evaluation), ""]
+    unmeasured = "Not measured. " if evaluation is None else ""
+    lines += ["## Average", "", f"{unmeasured}The mean of the weights of these checkpoints:"]
     lines += ["", *(f"- {one}" for one in averaged)]
     return "\n".join(lines) + "\n"
+
+
+def _metrics(evaluation: Evaluation) -> list[str]:
+    scores = evaluation.scores.items()
+    lines = [f"- {LABELS[name]} {score.value:.2f} (`{score.signature}`)" for name, score in scores]
+    return [*lines, f"- Perplexity {evaluation.ppl:.2f} a piece"]
 
 
 def _without(card: str, section: str) -> str:

@@ -49,8 +49,13 @@ class TrainingProgress:
     def __init__(
         self, *, max_steps: int, start_step: int, log_every: int, stream: TextIO | None = None
     ) -> None:
-        """Start at `start_step` of `max_steps`; show on `stream`, or on stderr if None."""
+        """Start at `start_step` of `max_steps`; show on `stream`, or on stderr if None.
+
+        Args:
+            max_steps: 0 if it is not known yet; see `plan`.
+        """
         self._max_steps = max_steps
+        self._ends_at: float | None = None
         self._step = start_step
         self._log_every = log_every
         self._stream = sys.stderr if stream is None else stream
@@ -74,6 +79,14 @@ class TrainingProgress:
     ) -> None:
         if self._live:
             self._live.stop()
+
+    def plan(self, max_steps: int, *, ends_at: float | None) -> None:
+        """Take `max_steps` as the last step from now on.
+
+        Args:
+            ends_at: time of `time.monotonic` at which it is due, if that decides.
+        """
+        self._max_steps, self._ends_at = max_steps, ends_at
 
     def update(
         self,
@@ -139,7 +152,7 @@ class TrainingProgress:
         row.add_column(ratio=1)
         for _ in words:
             row.add_column(no_wrap=True)
-        row.add_row(ProgressBar(total=self._max_steps, completed=self._step), *words)
+        row.add_row(ProgressBar(total=self._max_steps or None, completed=self._step), *words)
         return row
 
     def _words(self) -> list[str]:
@@ -148,7 +161,9 @@ class TrainingProgress:
         loss = f"{(last.loss - first.loss) / loss_tokens:.3f}" if loss_tokens else "-"
         digits = 1 if rates.updates_per_s >= 1 else 2
         return [
-            f"step {self._step:,}/{self._max_steps:,}",
+            f"step {self._step:,}/{self._max_steps:,}"
+            if self._max_steps
+            else f"step {self._step:,}",
             f"loss {loss}",
             f"lr {self._learning_rate:.1e}",
             f"{rates.updates_per_s:.{digits}f} updates/s",
@@ -157,12 +172,18 @@ class TrainingProgress:
         ]
 
     def _time_left(self, updates_per_s: float) -> str:
+        if self._ends_at is not None:
+            return _clock(max(self._ends_at - monotonic(), 0.0))
         if not updates_per_s:
             return "-:--:--"
         training = self._marks[-1].seconds
         share = (training + self._paused_seconds) / training
-        seconds = round((self._max_steps - self._step) / updates_per_s * share)
-        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        return _clock((self._max_steps - self._step) / updates_per_s * share)
+
+
+def _clock(time_left: float) -> str:
+    seconds = round(time_left)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _live(progress: TrainingProgress, terminal: TextIO) -> Live:

@@ -1,16 +1,27 @@
 """RUN/record.json: the content of the report besides the numbers of metrics.jsonl."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from model.errors import CheckpointError
 from model.io.lines import atomic_output
 from training.data.corpus_report import CorpusReport
 
 NAME = "record.json"
+MOST_SPIKES = 50
+"""Spikes that are kept: those which stand out most."""
+
+
+class Saved(TypedDict):
+    """A checkpoint of a run."""
+
+    step: int
+    time: float
+    """Seconds since 1970."""
 
 
 class Visit(TypedDict):
@@ -23,6 +34,8 @@ class Visit(TypedDict):
     facts: dict[str, str]
     """Model, versions, machine."""
     git: dict[str, str]
+    saved: NotRequired[Saved]
+    """The last checkpoint; older records have none."""
 
 
 class CorpusRow(TypedDict):
@@ -37,12 +50,59 @@ class CorpusRow(TypedDict):
     target_pieces: float
 
 
+class AttentionRow(TypedDict):
+    """Attention of a translation: T target pieces, S source pieces."""
+
+    source_pieces: list[str]
+    target_pieces: list[str]
+    weights: list[list[float]]
+    """(T, S), rounded."""
+
+
 class SampleRow(TypedDict):
     """A dev sentence of the last validation."""
 
     source: str
     reference: str
     translation: str
+    attention: NotRequired[AttentionRow | None]
+    """None if it was not kept; older records have none."""
+
+
+class PairRow(TypedDict):
+    """A training pair."""
+
+    corpus: str
+    number: int
+    """Among the pairs that are kept of the corpus, from 1."""
+    source: str
+    target: str
+    """Both cut to a snippet."""
+    source_pieces: int
+    target_pieces: int
+    nll: float | None
+    """Nats per target piece; None if not finite."""
+
+
+class SpikeRow(TypedDict):
+    """An update that stands out, and the batch it was computed on."""
+
+    step: int
+    kind: str
+    """loss, gradient or not finite."""
+    nll: float | None
+    """Nats per target piece; None if not finite, as are the next."""
+    gradient_norm: float | None
+    usual: float | None
+    """Median of the updates before: of the loss, or of the norm if `kind` is gradient."""
+    excess: float | None
+    """How many scaled MADs above that; None: infinitely many."""
+    target_pieces: int
+    pairs: dict[str, list[int]]
+    """Numbers of the batch's pairs in each corpus; see `PairRow`."""
+    hardest: PairRow
+    """The one with the highest loss per target piece."""
+    longest: PairRow
 
 
 class RunRecord(TypedDict):
@@ -52,6 +112,11 @@ class RunRecord(TypedDict):
     corpora: list[CorpusRow]
     sample_step: int
     samples: list[SampleRow]
+    spikes: list[SpikeRow]
+
+
+def _empty() -> RunRecord:
+    return RunRecord(visits=[], corpora=[], sample_step=0, samples=[], spikes=[])
 
 
 def read_record(run: Path) -> RunRecord:
@@ -62,11 +127,13 @@ def read_record(run: Path) -> RunRecord:
     """
     path = run / NAME
     if not path.exists():
-        return RunRecord(visits=[], corpora=[], sample_step=0, samples=[])
+        return _empty()
     try:
         found = json.loads(path.read_bytes())
     except ValueError:
         found = None
+    if isinstance(found, dict):
+        found.setdefault("spikes", [])  # older records have none
     if not isinstance(found, dict) or set(found) != set(RunRecord.__annotations__):
         raise CheckpointError(f"{path}: damaged. Remove it: only the report needs it.")
     return cast(RunRecord, found)
@@ -98,11 +165,11 @@ def record_start(
         CheckpointError: the record is damaged.
         DataError: the file system refused.
     """
-    record = (
-        read_record(run) if step else RunRecord(visits=[], corpora=[], sample_step=0, samples=[])
-    )
+    record = read_record(run) if step else _empty()
     record["visits"].append(Visit(time=time(), step=step, facts=dict(facts), git=dict(git)))
     record["corpora"] = list(corpora)
+    # As in metrics.jsonl: the updates after that step come again.
+    record["spikes"] = [spike for spike in record["spikes"] if spike["step"] <= step]
     _write(run, record)
 
 
@@ -116,6 +183,43 @@ def record_samples(run: Path, step: int, samples: Sequence[SampleRow]) -> None:
     record = read_record(run)
     record["sample_step"], record["samples"] = step, list(samples)
     _write(run, record)
+
+
+def record_saved(run: Path, step: int) -> None:
+    """Record that the checkpoint of `step` was saved just now.
+
+    Raises:
+        CheckpointError: the record is damaged.
+        DataError: the file system refused.
+    """
+    record = read_record(run)
+    for visit in record["visits"][-1:]:
+        visit["saved"] = Saved(step=step, time=time())
+    _write(run, record)
+
+
+def stands_out(record: RunRecord, excess: float) -> bool:
+    """Return whether a spike of this `excess` is one of the `MOST_SPIKES` to keep."""
+    kept = [_excess(spike) for spike in record["spikes"]]
+    return len(kept) < MOST_SPIKES or excess > min(kept)
+
+
+def record_spike(run: Path, spike: SpikeRow) -> None:
+    """Add a spike; the one that stands out least gives way if there are too many.
+
+    Raises:
+        CheckpointError: the record is damaged.
+        DataError: the file system refused.
+    """
+    record = read_record(run)
+    record["spikes"].append(spike)
+    if len(record["spikes"]) > MOST_SPIKES:
+        record["spikes"].remove(min(record["spikes"], key=_excess))
+    _write(run, record)
+
+
+def _excess(spike: SpikeRow) -> float:
+    return math.inf if spike["excess"] is None else spike["excess"]
 
 
 def _write(run: Path, record: RunRecord) -> None:

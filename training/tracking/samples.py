@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.tracking.attention_plot import attention_image
 from training.tracking.metrics_log import MetricsLog
-from training.tracking.run_record import SampleRow, record_samples
+from training.tracking.run_record import AttentionRow, SampleRow, record_samples
 from training.validation.evaluation import Sample
 
 
@@ -35,8 +35,13 @@ def show_samples(
         run,
         step,
         [
-            SampleRow(source=source, reference=reference, translation=translation.text)
-            for source, reference, translation in samples
+            SampleRow(
+                source=sample.source,
+                reference=sample.reference,
+                translation=sample.translation.text,
+                attention=attention_row(sample),
+            )
+            for sample in samples
         ],
     )
 
@@ -49,5 +54,24 @@ def attention_picture(sample: Sample) -> NDArray[np.uint8] | None:
     best = sample.translation.hypotheses[0]
     if best.weights is None:
         return None
-    source, target = (*sample.translation.source_pieces, "</s>"), (*best.pieces, "</s>")
+    source, target = _with_ends(sample)
     return attention_image(source, target, best.weights, title=sample.translation.text)
+
+
+def attention_row(sample: Sample) -> AttentionRow | None:
+    """Take the attention of the translation for the report; None as for `attention_picture`."""
+    weights = sample.translation.hypotheses[0].weights
+    if weights is None:
+        return None
+    source, target = _with_ends(sample)
+    return AttentionRow(
+        source_pieces=source,
+        target_pieces=target,
+        weights=[[round(weight, 3) for weight in row] for row in weights.tolist()],
+    )
+
+
+def _with_ends(sample: Sample) -> tuple[list[str], list[str]]:
+    """Pieces of the source and of its translation, with the ends that have weights, too."""
+    translation = sample.translation
+    return [*translation.source_pieces, "</s>"], [*translation.hypotheses[0].pieces, "</s>"]

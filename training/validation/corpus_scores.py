@@ -116,16 +116,16 @@ def _by_sacrebleu(
     test = PairedTest(systems, {"": metric}, references, test_type="bs", n_samples=bootstrap)
     signatures, results = test()
     ((name, signature),) = signatures.items()
-    result = results[name][-1]
-    assert isinstance(result, Result)
+    found = [result for result in results[name] if isinstance(result, Result)]
+    first, result = found[0], found[-1]
     assert result.mean is not None
     assert result.ci is not None
     return Score(
         value=float(result.score),
         interval=Interval(mean=float(result.mean), half_width=float(result.ci)),
         signature=str(signature),
-        # For two equal files sacrebleu gives the lowest p, as if they differed most.
-        p_value=1.0 if hypotheses == baseline else result.p_value,
+        # For equal scores sacrebleu gives the lowest p, as if they differed most.
+        p_value=1.0 if baseline and result.score == first.score else result.p_value,
     )
 
 
@@ -137,7 +137,7 @@ def _by_rouge(
     baseline: Sequence[str] | None,
 ) -> Score:
     """Mean over the lines, with the bootstrap of sacrebleu."""
-    lines = _line_scores(name, hypotheses, references)
+    lines = line_scores(name, hypotheses, references)
     signature = _signature(len(references), bootstrap, SIGNATURE)
     if not bootstrap:
         return Score(value=float(lines.mean()), interval=None, signature=signature)
@@ -145,10 +145,12 @@ def _by_rouge(
     means = lines[draws].mean(1)
     p_value = None
     if baseline is not None:
-        theirs = _line_scores(name, baseline, references)
+        theirs = line_scores(name, baseline, references)
         differences = np.abs(means - theirs[draws].mean(1))
         beyond = differences - differences.mean() > abs(lines.mean() - theirs.mean())
-        p_value = 1.0 if hypotheses == baseline else float(beyond.sum() + 1) / (bootstrap + 1)
+        p_value = float(beyond.sum() + 1) / (bootstrap + 1)
+        if lines.mean() == theirs.mean():
+            p_value = 1.0
     return Score(
         value=float(lines.mean()),
         interval=_interval(means),
@@ -157,7 +159,7 @@ def _by_rouge(
     )
 
 
-def _line_scores(
+def line_scores(
     name: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
 ) -> NDArray[np.float64]:
     """Score each line (N,) against its best reference (Lin 2004, section 2.1)."""

@@ -1,11 +1,19 @@
 """A checkpoint with a shortlist: it is read back, guarded by the manifest, and may be absent."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model.checkpoint.checkpoint import Checkpoint, add_shortlist, load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import (
+    Checkpoint,
+    add_shortlist,
+    derive_with_shortlist,
+    load_checkpoint,
+    replace_shortlist,
+    save_checkpoint,
+)
 from model.decoding.lexical_shortlist import Shortlist
 from model.errors import CheckpointError
 from model.text.tokenizer import EOS_ID
@@ -68,6 +76,46 @@ def test_format_1_has_none_and_may_get_one(tmp_path: Path) -> None:
     assert new.shortlist is not None
     assert (new.step, new.card, new.config) == (old.step, "# Another card\n", old.config)
     assert new.profile == old.profile
+
+
+def test_one_that_is_replaced_can_be_loaded_at_any_moment(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    model = load_checkpoint(tiny_checkpoint)
+    directory = save(tmp_path, model, None)
+    new = shortlist(model.config.vocab_size)
+    done = threading.Event()
+
+    def replace() -> None:
+        for number in range(60):
+            replace_shortlist(directory, new, card=f"# {number}\n")
+        done.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    cards = set()
+    while not done.is_set():
+        loaded = load_checkpoint(directory)
+        assert loaded.card == "# Card\n" or loaded.shortlist is not None
+        cards.add(loaded.card)
+    writer.join()
+    assert load_checkpoint(directory).card == "# 59\n"
+    assert len(cards) > 1
+    assert [path.name for path in directory.parent.iterdir()] == [directory.name]
+
+
+def test_a_copy_has_it_and_an_existing_place_is_refused(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    directory = save(tmp_path / "run", load_checkpoint(tiny_checkpoint), None)
+    expected = shortlist(load_checkpoint(directory).config.vocab_size)
+    derive_with_shortlist(directory, tmp_path / "copy", expected, card="# Copy\n")
+    copy = load_checkpoint(tmp_path / "copy")
+    assert copy.shortlist is not None
+    assert copy.shortlist.to_bytes() == expected.to_bytes()
+    assert load_checkpoint(directory).shortlist is None
+    with pytest.raises(CheckpointError, match="exists"):
+        derive_with_shortlist(directory, tmp_path / "copy", expected, card="")
 
 
 def test_a_damaged_or_missing_one_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_the_largest_size_that_works_is_named(kind: Kind) -> None:
     assert Tokenizer(learn_tokenizer(LINES, kind=kind, vocab_size=largest)).vocab_size == largest
     with pytest.raises(ConfigError):
         learn_tokenizer(LINES, kind=kind, vocab_size=largest + 1)
+    auto = learn_tokenizer(LINES, kind=kind, vocab_size="auto")
+    assert auto == learn_tokenizer(LINES, kind=kind, vocab_size=largest)
 
 
 @both_kinds

@@ -46,7 +46,7 @@ def test_what_the_folders_hold_and_how_it_is_read_may_not(
 
 
 def test_another_teacher_is_refused_and_an_older_checkpoint_knows_none() -> None:
-    before = {"data_digest": "a", "dev_digest": "b", "teacher_digest": "c"}
+    before = {"data_digest": "a", "dev_digest": "b", "old_dev_digest": "", "teacher_digest": "c"}
     check_same_data(before, {"data_digest": "a"})
     with pytest.raises(DataError, match=r"--resume: the models of objective\.teacher are not"):
         check_same_data(before | {"teacher_digest": "d"}, before)

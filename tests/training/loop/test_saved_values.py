@@ -83,6 +83,8 @@ ATTACKS: dict[str, Attack] = {
     "values: rollbacks -10": guard_says(rollbacks=-10),
     "values: good NaN": guard_says(good=[float("nan")]),
     "values: good 1,000": guard_says(good=[1.0] * 1000),
+    "values: window of 2": trainer_says(window=[1.0, 1.0]),
+    "values: window infinite": trainer_says(window=[1.0, 1.0, float("inf")]),
     "tensors: garbage": partial(holds, file=TENSORS, content=b"\xff" * 99),
     "tensors: header of 2^60": partial(header_is, file=TENSORS, length=2**60, header=b"{}"),
     "tensors: 1 TB without content": partial(becomes, file=TENSORS, make=sparse(10**12)),

@@ -189,3 +189,14 @@ def test_processes_share_out_the_cores_and_refuse_to_share_a_gpu() -> None:
     assert World().threads(0) >= world.threads(0)
     with pytest.raises(ConfigError, match="device"):
         world.device("cuda:0")
+
+
+def test_two_processes_end_together_when_the_minutes_are_over(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    """A process that planned for itself would wait for ever for the other one."""
+    settings = ("run.max_steps=null", "run.max_minutes=0.5", "run.eval_every=auto")
+    command = torchrun(2, tiny_config, tmp_path / "run", *settings, "run.log_every=1")
+    subprocess.run(command, check=True, timeout=PATIENCE_S)
+    assert (tmp_path / "run" / "report.html").exists()
+    assert len(losses(tmp_path / "run")) > 0

@@ -11,10 +11,11 @@ import pytest
 
 from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import CheckpointError
+from model.text.printable import printable
 from training.config.train_config import load_config
 from training.tracking.html_report import best_line, report_page, save_report
 from training.tracking.metrics_log import Line, read_metrics
-from training.tracking.run_record import read_record
+from training.tracking.run_record import PairRow, SampleRow, SpikeRow, read_record
 from training.train import main
 
 VOID = {"meta", "br", "hr"}
@@ -91,24 +92,33 @@ def test_the_page_of_a_run_holds_all_of_it_and_needs_nothing_else(finished: Path
     page = Page(html)
 
     tags = {element.tag for element in page.elements}
-    assert not tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a"}
+    assert not tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
     names = {name for element in page.elements for name in element.attributes}
-    assert not {n for n in names if n.startswith("on")} and not names & {"src", "href", "style"}
+    assert not {n for n in names if n.startswith("on")} and not names & {"src", "style"}
+    links = {element.attributes["href"] for element in page.elements if element.tag == "a"}
+    ids = {
+        f"#{element.attributes['id']}" for element in page.elements if "id" in element.attributes
+    }
+    assert links and links <= ids
+    assert not [e for e in page.elements if "href" in e.attributes and e.tag != "a"]
     (style,) = page.texts("style")
     assert not re.search(r"url\(|@import|https?:", style)
 
     assert page.texts("h1") == ["a <i>run"]
     assert page.texts("title")[0] == "a <i>run: Dragoman training"
-    titles = ["Validations", "Samples, step 8", "Data", "Where it ran", "Config"]
-    assert page.texts("h2") == titles
-    assert len(page.texts("svg")) == 6 and "no values yet" not in html
+    assert page.texts("h2") == [
+        *("Validations", "Samples, step 8", "Attention of the samples", "Time"),
+        *("Data", "Where it ran", "Config"),
+    ]
+    assert len(page.texts("svg")) == 6 + 3 and "no values yet" not in html
     assert page.texts("pre") == [(finished / "config.yaml").read_text(encoding="utf-8")]
     assert not tags & {"i", "script"}
 
     terms = page.terms()
     assert terms[:3:2] == [("source", WRITTEN), ("reference", WRITTEN)]
+    assert terms[3][0] == "attention"
     samples = read_record(finished)["samples"]
-    assert terms[1] == ("output", samples[0]["translation"]) and len(samples) == 3
+    assert terms[1] == ("output", printable(samples[0]["translation"])) and len(samples) == 3
     began = [text for name, text in terms if name == "began"]
     assert [text.split("UTC, ")[1] for text in began] == ["after step 4", "after step 0"]
     facts = dict(terms)
@@ -122,10 +132,11 @@ def test_the_tables_say_what_was_measured(finished: Path) -> None:
 
     validations = [line for line in lines if "dev_loss" in line]
     rows = page.texts("tr")
-    assert rows[0] == "steplossperplexityBLEUchrF"
+    assert rows[0] == "steplossperplexityBLEUchrFtime"
     for row, line in zip(rows[1:3], validations, strict=True):
         figures = [f"{line[name]:.2f}" for name in ("dev_ppl", "dev_bleu", "dev_chrf")]
-        assert row == "".join([str(line["step"]), f"{line['dev_loss']:.3f}", *figures])
+        values = "".join([str(line["step"]), f"{line['dev_loss']:.3f}", *figures])
+        assert re.fullmatch(re.escape(values) + r"\d:\d\d:\d\d", row)
     (best,) = (e.text for e in page.elements if e.attributes.get("class") == "best")
     assert best.startswith(str(load_checkpoint(finished).step))
     assert f"BLEU: {validations[0]['bleu_signature']}" in page.texts("code")
@@ -188,3 +199,64 @@ def test_trouble_is_in_the_summary(finished: Path) -> None:
         "returned 2 times to an earlier state, as it diverged."
     )
     assert "skipped" not in (finished / "report.html").read_text(encoding="utf-8")
+
+
+def test_updates_that_stand_out_are_marked_and_listed_and_text_cannot_steer_the_page(
+    finished: Path,
+) -> None:
+    steering = "<b>\u202e'\"\n\x1b"
+    pair = PairRow(
+        corpus=steering,
+        number=7,
+        source=steering,
+        target=steering,
+        source_pieces=3,
+        target_pieces=4,
+        nll=8.0,
+    )
+    record = read_record(finished)
+    record["samples"] = [SampleRow(source=steering, reference=steering, translation=steering)]
+    record["spikes"] = [
+        SpikeRow(
+            step=6,
+            kind="loss",
+            nll=9.0,
+            gradient_norm=3.0,
+            usual=2.0,
+            excess=None,
+            target_pieces=11,
+            pairs={steering: [7]},
+            hardest=pair,
+            longest=pair,
+        )
+    ]
+    config = load_config(finished / "config.yaml")
+    html = report_page("run", config, "", read_metrics(finished / "metrics.jsonl"), record)
+    page = Page(html)
+
+    links = [e.attributes["href"] for e in page.elements if e.tag == "a"]
+    assert links == ["#spike-6", "#spike-6"]  # in the panels of loss and gradient
+    (entry,) = (e for e in page.elements if e.attributes.get("id") == "spike-6")
+    assert entry.text.startswith("step 6: loss 9.00, median before it 2.00")
+    spelled = r"""<b>\u202e'"\n\x1b"""
+    assert dict(page.terms())["hardest pair"].startswith(f"{spelled}, pair 7: 8.00 nats")
+    terms = page.terms()
+    assert ("source", spelled) in terms and (spelled, "7") in terms
+    assert not set("\u202e\x1b") & set(html)
+
+
+def test_the_time_of_a_run_and_of_its_validations(finished: Path) -> None:
+    page = Page((finished / "report.html").read_text(encoding="utf-8"))
+    terms = dict(page.terms())
+
+    def seconds(name: str) -> int:
+        hours, minutes, rest = map(int, terms[name].split(":"))
+        return 3600 * hours + 60 * minutes + rest
+
+    assert terms["starts and resumptions"] == "2"
+    first, second = read_record(finished)["visits"]
+    total = sum(visit["saved"]["time"] - visit["time"] for visit in (first, second))
+    assert seconds("elapsed, without pauses") == round(total)
+    lines = read_metrics(finished / "metrics.jsonl")
+    measured = sum(float(str(line["dev_seconds"])) for line in lines if "dev_seconds" in line)
+    assert seconds("of that, validations") == round(measured) and measured > 0

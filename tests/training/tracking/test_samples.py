@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
     EventAccumulator,
 )
@@ -32,11 +33,19 @@ def test_samples_are_said_shown_and_kept(tmp_path: Path, samples: list[Sample]) 
     assert said[0] == f"  the house is *red*\n  -> {output}"
     record = read_record(tmp_path)
     assert record["sample_step"] == 7
+    best, drawn = samples[0].translation.hypotheses[0], samples[0].translation.source_pieces
+    assert best.weights is not None
+    attention = record["samples"][0].pop("attention")
     assert record["samples"][0] == {
         "source": "the house is *red*",
         "reference": "reference",
         "translation": output,
     }
+    assert attention is not None
+    assert attention["source_pieces"] == [*drawn, "</s>"]
+    assert attention["target_pieces"] == [*best.pieces, "</s>"]
+    assert torch.allclose(torch.tensor(attention["weights"]), best.weights.float(), atol=6e-4)
+    assert [sample["attention"] for sample in record["samples"][1:]] == [None, None]
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert events.Tags()["images"] == ["attention/1"]

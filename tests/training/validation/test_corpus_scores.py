@@ -180,3 +180,17 @@ def test_lengths_are_counted_in_the_words_of_the_tokenizer() -> None:
     ratio = length_ratio(["你好"], [["你好吗。"]], tokenizer="zh", bootstrap=0)
     assert ratio.value == 0.5
     assert "tok:zh" in ratio.signature
+
+
+def test_equal_scores_of_different_outputs_do_not_differ() -> None:
+    """For which sacrebleu by itself reports the lowest p that there is."""
+    everything: list[Metric] = ["bleu", "rouge_l"]
+    scores = score_corpus(
+        ["x", "y"],
+        [["a", "b"]],
+        metrics=everything,
+        tokenizer="13a",
+        bootstrap=9,
+        baseline=["z", ""],
+    )
+    assert [scores[name].p_value for name in everything] == [1, 1]

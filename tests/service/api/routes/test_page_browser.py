@@ -2,149 +2,28 @@
 
 import json
 import re
-import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import httpx
-import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.patience import PATIENCE_S
+from tests.service.api.routes.browsing import (
+    NEEDS_BROWSER,
+    PATIENCE_MS,
+    TEXT,
+    TOO_LONG,
+    answer_of,
+    settled,
+    translate,
+)
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",  # tests also run as root, in containers
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-TEXT = "der Hund schläft unter der Straße"
-TOO_LONG = "der Hund läuft auf der Straße. " * 5
-PATIENCE_MS = 60_000  # of a busy machine
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def url(tiny_checkpoint: Path) -> Iterator[str]:
-    """A server in a process of its own."""
-    flags = ["--port", "0", "--device", "cpu", "--precision", "fp32"]
-    command = [sys.executable, "-m", "service.serve", str(tiny_checkpoint), *flags]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stderr
-            found = None
-            while found is None:
-                line = process.stderr.readline()
-                assert line, "the server ended before it said where it is"
-                found = re.search(r"http://[\w.:\[\]]+", line)
-            # A pipe that nobody reads fills up with records, and the server waits for it.
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield wait_until_ready(found[0])
-        finally:
-            process.kill()
-
-
-class Server(Protocol):
-    url: str
-
-
-@pytest.fixture(scope="module")
-def summarizer(
-    serve: Callable[..., AbstractContextManager[Server]], make_run: Callable[..., Path]
-) -> Iterator[str]:
-    """A server of two runs that tell their tasks and languages, the first for summaries."""
-    short = make_run("page-short", task="summarize", source_language="de", target_language="de")
-    # Some of its answers end before their limit, some do not.
-    other = make_run("page-de-pt", source_language="de", target_language="pt-BR", eos_bias=2.0)
-    with serve(short, other) as server:
-        yield wait_until_ready(server.url)
-
-
-def wait_until_ready(url: str) -> str:
-    with httpx.Client(transport=httpx.HTTPTransport(retries=5), base_url=url) as client:
-        while client.get("/readyz", timeout=PATIENCE_S).status_code == 503:
-            pass
-        if client.get("/v1/models", timeout=PATIENCE_S).status_code == 404:
-            pytest.skip("this server has no /v1/models, without which the page has no model")
-    return url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the console of `page` said: errors, and what the policy refused."""
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
-    """The page, opened in a fresh profile."""
-    with opened(browser, url, complaints) as page:
-        yield page
-
-
-@pytest.fixture
-def page_of_summaries(browser: Browser, summarizer: str, complaints: list[str]) -> Iterator[Page]:
-    """The page of the server whose first model is for summaries."""
-    with opened(browser, summarizer, complaints) as page:
-        yield page
-
-
-@contextmanager
-def opened(browser: Browser, url: str, complaints: list[str]) -> Iterator[Page]:
-    context = browser.new_context(color_scheme="light")
-    context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    with page.expect_response("**/v1/models"):
-        page.goto(url)
-    yield page
-    context.close()
-
-
-def translate(page: Page, text: str = TEXT) -> None:
-    """Fill in `text` and wait for its translation."""
-    page.get_by_role("textbox").first.fill(text)
-    settled(page)
-
-
-def settled(page: Page) -> None:
-    expect(page.locator("#timing")).to_have_text(re.compile(r"\d s"), timeout=PATIENCE_MS)
-
-
-def answer_of(url: str, text: str, **more: object) -> dict[str, Any]:
-    """What the API says of `text`, asked without a browser."""
-    options = {"beam_size": 2, "n_best": 2}
-    body = {"text": text, "options": options, "return": ["alignment", "scores", "tokens"], **more}
-    answer = httpx.post(f"{url}/v1/translate", json=body, timeout=PATIENCE_S)
-    found: dict[str, Any] = answer.json()["translations"][0]
-    return found
+pytestmark = NEEDS_BROWSER
 
 
 def test_what_is_typed_is_translated(page: Page, url: str, complaints: list[str]) -> None:
-    page.get_by_role("textbox").first.press_sequentially(TEXT, delay=5)
+    page.locator("#source").press_sequentially(TEXT, delay=5)
     settled(page)
     expected = str(answer_of(url, TEXT)["translation"])
     assert page.locator("#output").inner_text() == expected
@@ -157,7 +36,7 @@ def test_what_is_typed_is_translated(page: Page, url: str, complaints: list[str]
 def test_a_text_that_changes_aborts_the_request_in_flight(page: Page) -> None:
     ended: list[str] = []
     page.on("requestfailed", lambda request: ended.append(request.url))
-    source = page.get_by_role("textbox").first
+    source = page.locator("#source")
     with page.expect_request("**/v1/translate"):
         source.fill(" ".join([TEXT] * 300))
     with page.expect_event("requestfailed"):
@@ -260,66 +139,30 @@ def test_options_reach_the_server(page: Page) -> None:
     expect(page.locator("#alternatives")).to_be_hidden()
 
 
-def test_a_refusal_is_counted_down_and_tried_again(page: Page, url: str) -> None:
-    # The one answer that is not the server's: what it says when it is full, at a known time.
-    error = {"error": {"type": "overloaded", "message": "full"}}
-    page.route(
-        "**/v1/translate",
-        lambda route: route.fulfill(status=429, headers={"Retry-After": "2"}, json=error),
-        times=1,
-    )
-    page.get_by_role("textbox").first.fill(TEXT)
-    expect(page.locator("#notice-wait")).to_have_text(re.compile(r"again in [12] s"))
-    settled(page)
-    expect(page.locator("#notice")).to_be_hidden()
-    assert page.locator("#output").inner_text() == answer_of(url, TEXT)["translation"]
-
-
-def test_a_key_is_asked_for_sent_and_forgotten(page: Page) -> None:
-    def guard(route: Route) -> None:
-        if route.request.headers.get("authorization") == "Bearer a key":
-            route.continue_()
-        else:
-            error = {"error": {"type": "unauthorized", "message": "no key"}}
-            route.fulfill(status=401, json=error)
-
-    page.route("**/v1/**", guard)
-    page.get_by_role("textbox").first.fill(TEXT)
-    page.get_by_role("button", name="Give a key").click()
-    page.locator("#key").fill("a key")
-    page.locator("#key").press("Enter")
-    settled(page)
-    expect(page.locator("#notice")).to_be_hidden()
-    stored = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
-    assert "a key" not in stored
-    page.reload()
-    expect(page.locator("#notice-text")).to_contain_text("API key")
-
-
-def test_it_says_that_there_is_no_connection_and_goes_on(page: Page) -> None:
-    page.context.set_offline(True)
-    page.get_by_role("textbox").first.fill(TEXT)
-    expect(page.locator("#notice-text")).to_contain_text("offline")
-    assert page.locator("#output").inner_text() == ""
-    page.context.set_offline(False)
-    settled(page)
-    expect(page.locator("#notice")).to_be_hidden()
-    assert page.locator("#output").inner_text()
-
-
-def test_the_theme_is_that_of_the_system_until_it_is_chosen(page: Page) -> None:
+def test_the_theme_is_that_of_the_system_unless_one_is_chosen(page: Page) -> None:
     def background() -> str:
         colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
         return colour
 
+    theme = page.get_by_label("Theme")
+    expect(theme).to_have_value("system")
     light = background()
     page.emulate_media(color_scheme="dark")
     dark = background()
     assert light != dark
-    page.get_by_role("button", name="Dark").click()
+    theme.select_option("Light theme")
     assert background() == light
     page.reload()
     assert background() == light
+    expect(theme).to_have_value("light")
+    page.emulate_media(color_scheme="light")
+    theme.select_option("Dark theme")
+    assert background() == dark
+    theme.select_option("System theme")
+    assert background() == light
+    page.reload()
+    assert background() == light
+    expect(theme).to_have_value("system")
 
 
 def test_it_fits_a_phone(page: Page) -> None:
@@ -327,7 +170,12 @@ def test_it_fits_a_phone(page: Page) -> None:
     translate(page)
     page.locator("#attention > summary").click()
     expect(page.locator("#heat tbody td").first).to_be_visible(timeout=PATIENCE_MS)
-    page.locator("#options > summary").click()
+    for name in ("options", "about"):
+        page.locator(f"#{name} > summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.route("**/v1/translate", lambda route: route.abort())
+    page.locator("#source").fill("word" * 200)
+    expect(page.locator("#notice")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
@@ -349,7 +197,7 @@ def remark_on(found: dict[str, Any], answer: str = "translation") -> str | re.Pa
 
 def test_an_answer_that_is_cut_short_says_so(page_of_summaries: Page, summarizer: str) -> None:
     page = page_of_summaries
-    page.locator("#model").select_option("page-de-pt")
+    page.get_by_label("To", exact=True).select_option("Brazilian Portuguese")
     remarks = page.locator("#remarks")
     assert remarks.get_attribute("role") == "status"
     assert page.locator("#output").get_attribute("aria-describedby") == "remarks"
@@ -379,7 +227,7 @@ def test_a_remark_on_one_answer_does_not_stay_for_the_next(page: Page) -> None:
             new MutationObserver(note).observe(output, { childList: true });
         }"""
     )
-    page.get_by_role("textbox").first.fill(f"{TEXT}\n" * 20)
+    page.locator("#source").fill(f"{TEXT}\n" * 20)
     settled(page)
     expect(page.locator("#remarks p")).to_have_count(1)
     partial = [told for name, told in page.evaluate("window.seen") if "partial" in name]
@@ -409,7 +257,7 @@ def test_sentences_are_cut_as_is_chosen(page: Page) -> None:
     expect(chooser).to_have_value("auto")
 
 
-# Summaries, and the languages of models
+# Summaries
 
 
 def summary_of(url: str, text: str, **more: object) -> dict[str, Any]:
@@ -447,7 +295,7 @@ def test_the_beginning_of_a_long_text_is_read_if_that_is_wanted(
         re.compile(r"too long to be read whole: it has \d+ pieces, and the model reads 24\.")
     )
     expect(page.locator("#output")).to_have_text("")
-    page.get_by_role("button", name="Read its beginning").click()
+    page.get_by_role("button", name="Summarize the first part").click()
     settled(page)
     expect(page.locator("#notice")).to_be_hidden()
     expected = summary_of(summarizer, TOO_LONG, on_long="cut")
@@ -463,23 +311,4 @@ def test_the_beginning_of_a_long_text_is_read_if_that_is_wanted(
     page.locator("#clear").click()
     expect(page.locator("#remarks")).to_have_text("")
     page.locator("#source").fill(TOO_LONG)  # another text
-    expect(page.get_by_role("button", name="Read its beginning")).to_be_visible()
-
-
-def test_languages_are_called_by_their_names(page_of_summaries: Page) -> None:
-    page = page_of_summaries
-    chooser = page.locator("#model")
-    assert chooser.locator("option").all_inner_texts() == [
-        "Summary, German",
-        "German \u2192 Brazilian Portuguese",
-    ]
-    chooser.select_option("page-de-pt")
-    expect(page.locator("#source-name")).to_have_text("German")
-    expect(page.locator("#target-name")).to_have_text("Brazilian Portuguese")
-    assert page.locator("#source").get_attribute("lang") == "de"
-    assert page.locator("#output").get_attribute("lang") == "pt-BR"
-    with page.expect_request("**/v1/translate") as request:
-        translate(page, TOO_LONG)  # which is cut, not refused
-    assert json.loads(request.value.post_data or "")["model"] == "page-de-pt"
-    page.locator("#options > summary").click()
-    expect(page.get_by_label("Sentences")).to_be_visible()
+    expect(page.get_by_role("button", name="Summarize the first part")).to_be_visible()

@@ -1,0 +1,31 @@
+// About: what is known of the chosen model, and its card.
+
+import { rendered } from "./card.js";
+import { direction } from "./models.js";
+
+/** Show `model`, one of /v1/models, in a list of facts, a list of its options and its card. */
+export function describe(model, { facts, defaults, card }) {
+  const loaded = new Date(model.loaded_at * 1000);
+  show(facts, {
+    Name: model.name,
+    Task: model.task,
+    Languages: model.source && model.target ? direction(model) : "not given",
+    Digest: model.digest,
+    Loaded: loaded.toLocaleString(),
+  });
+  show(defaults, model.options);
+  card.replaceChildren(...rendered(model.card));
+  card.hidden = !model.card;
+}
+
+function show(list, facts) {
+  list.replaceChildren(
+    ...Object.entries(facts).flatMap(([name, value]) => {
+      const term = document.createElement("dt");
+      term.textContent = name;
+      const data = document.createElement("dd");
+      data.textContent = typeof value === "string" ? value : JSON.stringify(value);
+      return [term, data];
+    }),
+  );
+}

@@ -1,0 +1,30 @@
+"""Archive: the lines of one file inside a zip file, read where it is.
+
+Nothing is unpacked, so no name in an archive can lead to a file outside.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from model.errors import DataError
+from model.io.lines import iter_lines
+
+REMEDY = "Remove it, and the same command fetches it again."
+
+
+def archived_lines(archive: Path, member: str) -> Iterator[str]:
+    """The lines of `member` of `archive`; see `model.io.lines.iter_lines`.
+
+    Raises:
+        DataError: the archive is damaged or has no such member, or the member is not UTF-8.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened, opened.open(member) as file:
+            yield from iter_lines(cast(BinaryIO, file), f"{archive}, {member}")
+    except KeyError as error:
+        raise DataError(f"{archive}: has no file {member}. {REMEDY}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(f"{archive}: is a damaged zip file ({error}). {REMEDY}") from error

@@ -1,0 +1,91 @@
+"""Explaining a spike: which pairs its batch had, and which of them was the hardest."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import Tokenizer
+from training.data.batch_loader import BatchLoader, Origins
+from training.data.batching import Rows
+from training.loop.loss_spikes import Spike
+from training.loop.trainer import Update
+from training.losses.pair_losses import pair_losses
+from training.tracking.run_record import PairRow, SpikeRow
+
+SNIPPET = 200
+"""Letters of a side that are recorded."""
+
+
+def explain_spike(
+    spike: Spike,
+    update: Update,
+    rows: Rows,
+    *,
+    step: int,
+    network: Seq2Seq,
+    loader: BatchLoader,
+    tokenizer: Tokenizer,
+    names: Sequence[str],
+) -> SpikeRow:
+    """Name the pairs of `rows`, the batch that `loader` drew last, and compute the loss of each.
+
+    The weights are those after the update, so these losses are a little lower than in it.
+
+    Args:
+        names: of the corpora.
+    """
+    origins = loader.origins()
+    losses = pair_losses(network, rows)
+    lengths = np.array([len(s) + len(t) for s, t in zip(rows.sources, rows.targets, strict=True)])
+
+    def pair(place: int) -> PairRow:
+        return _pair(place, rows, origins, float(losses[place]), loader, tokenizer, names)
+
+    return SpikeRow(
+        step=step,
+        kind=spike.kind,
+        nll=_finite(update.nll),
+        gradient_norm=_finite(update.gradient_norm),
+        usual=_finite(spike.usual),
+        excess=_finite(spike.excess),
+        target_pieces=rows.target_tokens,
+        pairs={
+            names[corpus]: (np.sort(origins.rows[origins.corpora == corpus]) + 1).tolist()
+            for corpus in np.unique(origins.corpora).tolist()
+        },
+        hardest=pair(int(losses.argmax())),  # the first NaN, if there is one
+        longest=pair(int(lengths.argmax())),
+    )
+
+
+def _pair(
+    place: int,
+    rows: Rows,
+    origins: Origins,
+    loss: float,
+    loader: BatchLoader,
+    tokenizer: Tokenizer,
+    names: Sequence[str],
+) -> PairRow:
+    """Describe the pair at `place` in the batch, with its text as the corpus has it."""
+    corpus, row = int(origins.corpora[place]), int(origins.rows[place])
+    stored = loader.corpora[corpus].cached.read(row, row + 1)
+    return PairRow(
+        corpus=names[corpus],
+        number=row + 1,
+        source=_snippet(tokenizer.decode(stored.source.ids.tolist())),
+        target=_snippet(tokenizer.decode(stored.target.ids.tolist())),
+        source_pieces=len(rows.sources[place]),
+        target_pieces=len(rows.targets[place]),
+        nll=_finite(loss),
+    )
+
+
+def _snippet(text: str) -> str:
+    return text if len(text) <= SNIPPET else text[: SNIPPET - 1] + "…"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
