@@ -84,7 +84,7 @@ def test_a_killed_run_goes_on_with_the_minutes_that_are_left(
     [
         ("run.max_minutes=0", "must be above 0"),
         ("run.max_minutes=null", "run.max_steps: missing, and so is run.max_minutes"),
-        ("objective.scheduled_sampling=0.5", "rises up to run.max_steps"),
+        ("objective.scheduled_sampling=0.5", "its time is a share of run.max_steps"),
     ],
 )
 def test_wrong_minutes_are_one_line(

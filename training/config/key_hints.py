@@ -26,6 +26,13 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "Here it is 'data.license'.": ("licence",),
     "Here it is 'data.data_dir'.": ("data_path", "data_folder", "root", "base_dir"),
+    "Here it is 'model.copy'.": (
+        *("copy_attn", "copy_attention", "pointer_gen", "pointer_generator", "copying", "pointer"),
+    ),
+    "Here it is 'model.coverage', with 'objective.coverage' for its loss.": (
+        *("coverage_attn", "coverage_attention", "is_coverage", "use_coverage", "lambda_coverage"),
+        *("cov_loss_wt",),
+    ),
     "Here it is 'model.max_length', in pieces.": (
         *("max_len", "max_seq_len", "max_seq_length", "max_sent_length", "max_sentence_length"),
         *("max_sequence_length", "src_seq_length", "tgt_seq_length", "max_source_length"),

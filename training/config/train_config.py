@@ -175,11 +175,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
-        if self.run.max_steps is None and self.objective.scheduled_sampling:
-            raise ConfigError(
-                "objective.scheduled_sampling: its share rises up to run.max_steps. Set that, with "
-                "or without run.max_minutes."
-            )
+        for name in ("scheduled_sampling", "coverage"):
+            if self.run.max_steps is None and getattr(self.objective, name):
+                raise ConfigError(
+                    f"objective.{name}: its time is a share of run.max_steps. Set that, with or "
+                    "without run.max_minutes."
+                )
         steps = math.inf if self.run.max_minutes else self.run.max_steps
         if self.optimizer.warmup_steps > (steps or math.inf):
             raise ConfigError(
