@@ -43,7 +43,7 @@ def test_every_snippet_is_a_config(snippet: str) -> None:
 
 def test_every_section_has_one() -> None:
     sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
-    assert len(sections) == 9
+    assert len(sections) == 10
     for section in sections:
         assert "```yaml" in section, section.partition("\n")[0]
 
