@@ -37,6 +37,7 @@ from model.translation.ensemble import check_same_task
 from model.translator import WINDOW, Translator, windows
 from training.metrics.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
 from training.metrics.names import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
+from training.metrics.source_use import SourceUse, source_use
 from training.validation.corpus_scores import Score, length_ratio, score_corpus
 from training.validation.sentence_changes import SENTENCE_METRIC_OF_TASK, compare_sentences
 
@@ -50,7 +51,8 @@ the lengths. RUN knows which of the two it writes. With --hypotheses, score tran
 already there, and give no RUN. With --lead, score the first words of each source, which is the
 usual baseline for summaries. --rouge shows all metrics. With --against, compare with another run,
 or with a file of its translations: scores side by side with a paired bootstrap, and the lines that
-gain and lose most."""
+gain and lose most. Of summaries it also tells how much of them, and of the reference, stands in the
+source."""
 
 EXAMPLE = """\
 examples:
@@ -190,6 +192,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     scores = _scores(system.outputs, references, metrics, tokenizer, draws, compared)
     figures = {"references": [str(path) for path in paths], "lines": len(references[0])}
     figures |= system.figures | {name: asdict(score) for name, score in scores.items()}
+    used = _source_use(sources, system.outputs, references[0]) if task == "summarize" else {}
+    figures |= {name: asdict(use) for name, use in used.items()}
     text = _text(scores, None)
     if other is not None:
         theirs = _scores(other.outputs, references, metrics, tokenizer, draws)
@@ -204,8 +208,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         figures["baseline"] = other.figures | {name: asdict(one) for name, one in theirs.items()}
         figures["changes"] = asdict(changes)
         text = _text(scores, theirs) + "\n" + changes.describe()
+    text += "".join(f"{LABELS[name]}: {use.describe()}\n" for name, use in used.items())
     write_report(text, figures, arguments.json)
     return OK
+
+
+def _source_use(
+    sources: list[str] | None, outputs: list[str], reference: list[str]
+) -> dict[str, SourceUse]:
+    """Count what of the outputs and of the reference stands in the sources, if they are known."""
+    if sources is None:
+        return {}
+    return {
+        "source_use": source_use(sources, outputs),
+        "reference_source_use": source_use(sources, reference),
+    }
 
 
 def _systems(

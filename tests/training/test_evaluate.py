@@ -114,7 +114,11 @@ def test_rouge_of_the_first_words(here: Path, capsys: pytest.CaptureFixture[str]
     labels = ["BLEU", "chrF", "ROUGE-1", "ROUGE-2", "ROUGE-L", "length"]
     assert [line.split()[0] for line in lines[1:7]] == labels
     assert float(lines[3].split()[1]) == round(100 * (1 + 2 / 5) / 5, 2)
-    assert lines[-1].startswith("ROUGE: nrefs:1|bs:1000|seed:12345|case:lower|tok:letters-digits")
+    signature = "ROUGE: nrefs:1|bs:1000|seed:12345|case:lower|tok:letters-digits"
+    assert lines[-3].startswith(signature)
+    assert lines[-2].startswith("outputs: 100.0 % of the words stand in the source; new n-grams")
+    assert "of 1 acronyms, words with inner capitals and numbers, 100.0 %" in lines[-2]
+    assert lines[-1].startswith("reference: ")
     found = figures(
         ["--hypotheses", "other.en", "--baseline", "lead.en", "--rouge", *files[4:6]], capsys
     )
