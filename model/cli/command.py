@@ -232,7 +232,6 @@ def run_command(name: str, command: Callable[[], int]) -> int:
     config, and output that cannot be written, because the disk is full or standard output is
     closed. Ctrl-C is 130. If the reader of the output closes it, as `head` does, the command ends
     silently with 141. SIGTERM unwinds the command as Ctrl-C does, so that no half-written file
-    silently with 141. SIGTERM unwinds the command as Ctrl-C does, so that no half-written file
     stays behind, and ends the process with 143. Characters that standard output cannot encode, such
     as bytes of a path that are not text, are escaped, as they are on stderr.
     """
