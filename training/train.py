@@ -243,7 +243,7 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
             setting = "run.patience"
         else:
             ended = done >= (config.run.max_steps or math.inf)
-            setting = "run.max_steps" if ended else "run.max_minutes"
+            setting = "run.max_steps" if ended else "run.max_minutes (--minutes without a CONFIG)"
         print(f"{run} is finished at step {done:,}. Raise {setting} to go on.")
         return True
     if not resume:
@@ -276,7 +276,7 @@ def given_files(
         arguments.config = None
     if arguments.config is not None:
         if said:
-            flag = f"--{said[0].replace('_', '-')}"
+            flag = "--from" if said[0] == "begun_from" else f"--{said[0].replace('_', '-')}"
             line.error(f"{flag} is for a training without CONFIG, in which it is a key")
         return None
     if not said:
