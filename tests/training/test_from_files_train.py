@@ -180,6 +180,7 @@ def test_flags_that_are_wrong_are_one_line(
         ([*files, "configs/demo.yaml"], "is for a training without CONFIG"),
         (["configs/demo.yaml", "--from", "x"], "--from is for a training without CONFIG"),
         ([*files, "--minutes", "0"], "must be above 0"),
+        ([*files, "run.device=cpuu"], "device: 'cpuu' is not known"),
         ([*files, "--source-language", "no such one"], "data.source_language"),
         ([*files, "model.dropuot=1"], "Did you mean 'dropout'"),
     ):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from model.checkpoint.run_directory import is_begun, lock_run
 from model.decoding.precision.precision import resolve_device
@@ -149,7 +150,7 @@ def prepare(
     """
     folder = run / "data"
     changes = [*overrides, *([f"run.max_minutes={minutes}"] if minutes is not None else [])]
-    _check(given, changes)
+    device = resolve_device(_check(given, changes).run.device)
     with lock_run(run):
         begins = not (run / "config.yaml").exists()
         base = load_base(given.begun_from) if given.begun_from and begins else None
@@ -167,10 +168,10 @@ def prepare(
         with atomic_output(folder / ORIGIN) as file:
             file.write(json.dumps(origin).encode())
         if base is None:
-            text = _configure(given, data, pairs, sample, minutes=minutes, say=say)
+            text = _configure(given, data, pairs, sample, minutes=minutes, device=device, say=say)
         else:
             data += old_dev_settings(base, given.old_dev(), _plain(given), folder, say)
-            text = _go_on(base, given, data, pairs, sample, minutes=minutes, say=say)
+            text = _go_on(base, given, data, pairs, sample, minutes=minutes, device=device, say=say)
         config = parse_config(text, changes)
         with atomic_output(run / "config.yaml") as file:
             file.write(text.encode())
@@ -178,8 +179,11 @@ def prepare(
         return config
 
 
-def _check(given: GivenFiles, changes: Sequence[str]) -> None:
+def _check(given: GivenFiles, changes: Sequence[str]) -> TrainConfig:
     """Check what was said on the command line before anything is read or written.
+
+    Returns:
+        A config with nothing else in it that means anything.
 
     Raises:
         ConfigError: see `parse_config`.
@@ -192,7 +196,7 @@ def _check(given: GivenFiles, changes: Sequence[str]) -> None:
         Setting("data.license", "", ""),
         Setting("run.max_minutes", MOST_MINUTES, ""),
     ]
-    parse_config(commented_config([], settings) + "model: {}\n", [*_said(given), *changes])
+    return parse_config(commented_config([], settings) + "model: {}\n", [*_said(given), *changes])
 
 
 def _plain(given: GivenFiles) -> DataConfig:
@@ -306,6 +310,7 @@ def _configure(
     sample: TextPairs,
     *,
     minutes: float | None,
+    device: torch.device,
     say: Callable[[str], None],
 ) -> str:
     """Choose every setting; return the text of the config."""
@@ -318,7 +323,7 @@ def _configure(
         batch_tokens=BATCH_TOKENS,
         source_pieces=statistics.source_pieces,
         target_pieces=statistics.target_pieces,
-        device=resolve_device("auto"),
+        device=device,
         cores=usable_cores(),
     )
     if minutes is None:
@@ -352,6 +357,7 @@ def _go_on(
     sample: TextPairs,
     *,
     minutes: float | None,
+    device: torch.device,
     say: Callable[[str], None],
 ) -> str:
     """Choose every setting of a fine-tuning; return the text of the config."""
@@ -363,7 +369,7 @@ def _go_on(
         batch_tokens=BATCH_TOKENS,
         source_pieces=statistics.source_pieces,
         target_pieces=statistics.target_pieces,
-        device=resolve_device("auto"),
+        device=device,
         cores=usable_cores(),
     )
     wanted = minutes or fine_tuning_minutes(statistics, speed.pieces_per_s)
