@@ -328,7 +328,7 @@ def _configure(
     )
     if minutes is None:
         wanted: float = default_minutes(statistics, speed.pieces_per_s)
-        why = "for about ten passes over the data, 10 to 120; see --minutes"
+        why = "ten passes over the data, but 10 to 120 minutes; see --minutes"
     else:
         wanted, why = minutes, "--minutes"
     training = choose_training(statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s)
@@ -373,7 +373,7 @@ def _go_on(
         cores=usable_cores(),
     )
     wanted = minutes or fine_tuning_minutes(statistics, speed.pieces_per_s)
-    why = "--minutes" if minutes else "for about ten passes over the data, 5 to 60; see --minutes"
+    why = "--minutes" if minutes else "ten passes over the data, but 5 to 60 minutes; see --minutes"
     files = [one for one in data if one.key.startswith("data.")]
     settings = [
         *files,
