@@ -106,7 +106,8 @@ def test_every_import_is_of_a_declared_package() -> None:
     names = names_of(PROJECT["dependencies"])
     for name in list(names):
         names |= names_of(importlib.metadata.requires(name) or [])
-    names |= names_of(PROJECT["optional-dependencies"]["tracing"])
+    for extra in ("tracing", "data"):
+        names |= names_of(PROJECT["optional-dependencies"][extra])
     names.add("datasets")  # a message asks for it where a config needs it
     distributions = importlib.metadata.packages_distributions()
     known = {*PACKAGES, *sys.stdlib_module_names, "_typeshed"}

@@ -33,6 +33,7 @@ from training.from_files.choose_settings import (
     choose_vocabulary,
     default_minutes,
     network_of,
+    warn_of_few_updates,
 )
 from training.from_files.commented_config import commented_config
 from training.from_files.dev_split import FILES, choose_dev, overlap, write_split
@@ -315,6 +316,7 @@ def _configure(
 ) -> str:
     """Choose every setting; return the text of the config."""
     summary = given.task == "summarize"
+    say("learning a vocabulary, then measuring the speed of this machine")
     vocabulary, tokenizer = _tokenizer(pairs, sample)
     statistics = measure_lengths(pairs, sample, tokenizer)
     network = choose_network(pairs)
@@ -332,6 +334,7 @@ def _configure(
     else:
         wanted, why = minutes, "--minutes"
     training = choose_training(statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s)
+    warning = warn_of_few_updates(statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s)
     settings = [
         *data,
         *_profile(given, data),
@@ -345,6 +348,8 @@ def _configure(
         Setting("search.beam_size", 5, "hypotheses kept in parallel; 1 is greedy and faster"),
     ]
     _tell(settings, say)
+    if warning:
+        say(warning)
     head = ["Written by dragoman-train, which chose the values from the data and this machine."]
     return commented_config(head, settings)
 
