@@ -104,10 +104,10 @@ def names_of(requirements: list[str]) -> set[str]:
 def test_every_import_is_of_a_declared_package() -> None:
     """Another environment has no more than what is declared, and what that cannot do without."""
     names = names_of(PROJECT["dependencies"])
-    for name in list(names):
-        names |= names_of(importlib.metadata.requires(name) or [])
     for extra in ("tracing", "data"):
         names |= names_of(PROJECT["optional-dependencies"][extra])
+    for name in list(names):
+        names |= names_of(importlib.metadata.requires(name) or [])
     names.add("datasets")  # a message asks for it where a config needs it
     distributions = importlib.metadata.packages_distributions()
     known = {*PACKAGES, *sys.stdlib_module_names, "_typeshed"}
