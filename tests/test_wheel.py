@@ -103,10 +103,11 @@ def names_of(requirements: list[str]) -> set[str]:
 
 def test_every_import_is_of_a_declared_package() -> None:
     """Another environment has no more than what is declared, and what that cannot do without."""
-    names = names_of(PROJECT["dependencies"])
+    extras = PROJECT["optional-dependencies"]
+    names = names_of(PROJECT["dependencies"]) | names_of(extras["data"])
     for name in list(names):
         names |= names_of(importlib.metadata.requires(name) or [])
-    names |= names_of(PROJECT["optional-dependencies"]["tracing"])
+    names |= names_of(extras["tracing"])  # not installed here
     names.add("datasets")  # a message asks for it where a config needs it
     distributions = importlib.metadata.packages_distributions()
     known = {*PACKAGES, *sys.stdlib_module_names, "_typeshed"}

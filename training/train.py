@@ -151,6 +151,8 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
     for line in fine_tuning_lines(config, run):
         print(line)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
+    print(f"Serve: dragoman-serve {run}")
+    print(f"Report: {run / NAME}")
     return 0
 
 
@@ -243,7 +245,7 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
             setting = "run.patience"
         else:
             ended = done >= (config.run.max_steps or math.inf)
-            setting = "run.max_steps" if ended else "run.max_minutes"
+            setting = "run.max_steps" if ended else "run.max_minutes (without a CONFIG: --minutes)"
         print(f"{run} is finished at step {done:,}. Raise {setting} to go on.")
         return True
     if not resume:
@@ -276,12 +278,23 @@ def given_files(
         arguments.config = None
     if arguments.config is not None:
         if said:
-            flag = f"--{said[0].replace('_', '-')}"
+            flag = "--from" if said[0] == "begun_from" else f"--{said[0].replace('_', '-')}"
             line.error(f"{flag} is for a training without CONFIG, in which it is a key")
+        _refuse_two_texts(line, arguments.config, arguments.overrides)
         return None
     if not said:
         line.error("name a CONFIG, or give --source and --target, or --tsv")
     return GivenFiles(**values)
+
+
+def _refuse_two_texts(line: argparse.ArgumentParser, config: str, overrides: Sequence[str]) -> None:
+    """Refuse two files that are given without flags, of which the first would be read as YAML.
+
+    Raises:
+        ConfigError: see above.
+    """
+    if overrides and Path(overrides[0]).is_file() and not config.endswith((".yaml", ".yml")):
+        line.error(f"two files of text are given as --source {config} --target {overrides[0]}")
 
 
 def from_files(given: "GivenFiles", arguments: argparse.Namespace, started: float) -> int:

@@ -175,6 +175,11 @@ def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
         return resolve(path.parent, ("best",) if path.name == "best" else ("last",))
     if not path.exists():
         raise CheckpointError(f"{path}: does not exist. Give a run or a checkpoint directory.")
+    if (path / "metrics.jsonl").is_file():
+        raise CheckpointError(
+            f"{path}: a run without a checkpoint so far; its first validation writes one. Wait for "
+            "it, or start the training again."
+        )
     raise CheckpointError(
         f"{path}: neither a run (no {' or '.join(links)}) nor a checkpoint (no manifest.json). "
         "Give the output directory of dragoman-train, or one of its checkpoints."

@@ -24,6 +24,7 @@ from model.decoding.precision.precision import precision_of, resolve_device, res
 from model.errors import ConfigError, DataError, DragomanError
 from model.io.lines import atomic_output, iter_lines, read_lines
 from model.network.seq2seq import Seq2Seq
+from model.text.nearest import nearest
 from model.text.printable import printable
 from model.translation.ensemble import network_of, shortlist_of
 
@@ -57,7 +58,17 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong flag in the same way as any other mistake."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}. See {self.prog} --help.")
+        raise ConfigError(f"{message}.{self._meant(message)} See {self.prog} --help.")
+
+    def _meant(self, message: str) -> str:
+        """Name the flags that those which `message` does not recognize most likely mean."""
+        what, _, words = message.partition(": ")
+        if what != "unrecognized arguments":
+            return ""
+        flags = {flag[2:]: flag for action in self._actions for flag in action.option_strings}
+        given = [word[2:].partition("=")[0] for word in words.split() if word.startswith("--")]
+        meant = dict.fromkeys(flags[near] for one in given for near in nearest(one, flags))
+        return f" Did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def command_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -231,7 +242,6 @@ def run_command(name: str, command: Callable[[], int]) -> int:
     A mistake of the user becomes one line on stderr and status 2, as does each of several in a
     config, and output that cannot be written, because the disk is full or standard output is
     closed. Ctrl-C is 130. If the reader of the output closes it, as `head` does, the command ends
-    silently with 141. SIGTERM unwinds the command as Ctrl-C does, so that no half-written file
     silently with 141. SIGTERM unwinds the command as Ctrl-C does, so that no half-written file
     stays behind, and ends the process with 143. Characters that standard output cannot encode, such
     as bytes of a path that are not text, are escaped, as they are on stderr.

@@ -14,7 +14,8 @@ const INLINE = /(`{1,2})(.+?)\1|\*\*(.+?)\*\*|\*(\S(?:.*?\S)?)\*|\[([^\]]*)\]\((
 
 /** The elements that show `markdown`. Headings are at least of the third level. */
 export function rendered(markdown) {
-  const lines = markdown.replace(/^---\n.*?\n---\n/s, "").split(/\r?\n/); // without YAML of a hub
+  const own = markdown.replace(/^---\n.*?\n---\n/s, ""); // without YAML of a hub
+  const lines = own.split(/\r\n?|[\n\u2028\u2029]/); // all that "." of a pattern does not match
   const nodes = [];
   while (lines.length) {
     if (!lines[0].trim()) lines.shift();

@@ -45,7 +45,8 @@ def test_two_files_become_a_model_and_a_config_with_reasons(
     told = capsys.readouterr()
     assert "400 pairs: 320 for the training, 80 held out as a dev set" in told.err
     assert "model.dropout: 0.4  (" in told.err
-    assert f"Translate: dragoman-translate {run}" in told.out
+    assert f"Translate: dragoman-translate {run}\nServe: dragoman-serve {run}\n" in told.out
+    assert f"Report: {run / 'report.html'}" in told.out and (run / "report.html").is_file()
     text = (run / "config.yaml").read_text(encoding="utf-8")
     assert "max_minutes: 0.2                      # --minutes" in text
     assert all("  # " in line for line in text.splitlines() if line.startswith("  "))
@@ -54,7 +55,7 @@ def test_two_files_become_a_model_and_a_config_with_reasons(
     assert load_checkpoint(run).config.embedding_size == config.model.embedding_size
     assert len(Translator.load(run).translate(["ein Haus"])) == 1
     assert train(files, run, "--minutes", "0.2") == 0
-    assert "is finished at step" in capsys.readouterr().out
+    assert "Raise run.max_minutes (without a CONFIG: --minutes) to go" in capsys.readouterr().out
     assert (run / "config.yaml").read_text(encoding="utf-8") == text
 
 
@@ -178,12 +179,19 @@ def test_flags_that_are_wrong_are_one_line(
         (["--tsv", files[1]], "not named .tsv"),
         ([*files, "--dev-source", files[1]], "--dev-target is missing"),
         ([*files, "configs/demo.yaml"], "is for a training without CONFIG"),
+        (["configs/demo.yaml", "--from", "x"], "--from is for a training without CONFIG"),
         ([*files, "--minutes", "0"], "must be above 0"),
+        ([*files, "run.device=cpuu"], "device: 'cpuu' is not known"),
         ([*files, "--source-language", "no such one"], "data.source_language"),
         ([*files, "model.dropuot=1"], "Did you mean 'dropout'"),
     ):
         assert message in refused(capsys, train(flags, run)), flags
     assert "--output RUN is missing" in refused(capsys, main(files))
+    texts = [files[1], files[3], "--output", str(run)]
+    said = f"two files of text are given as --source {files[1]} --target {files[3]}. See"
+    assert said in refused(capsys, main(texts))
+    absent = ["configs/absent.yaml", "--output", str(run)]
+    assert "or give --source and --target without one." in refused(capsys, main(absent))
 
 
 def test_a_run_of_other_pairs_or_of_a_config_is_left_alone(

@@ -11,7 +11,11 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
         *("src", "tgt", "trg", "source", "target", "sources", "targets", "src_train", "tgt_train"),
         *("train_src", "train_tgt", "train_file", "train_files", "train_data", "training_data"),
         *("train_path", "train_set", "train_sets", "trainpref", "corpus", "corpora", "corpus_1"),
-        *("path_src", "path_tgt", "train_features_file", "train_labels_file", "training"),
+        *("path_src", "path_tgt", "train_features_file", "train_labels_file"),
+    ),
+    "Here its settings are in 'optimizer' and 'run', and its corpora are 'data.train'.": (
+        "training",
+        "trainer",
     ),
     "Here the validation set is 'data.dev', such as {source: FILE, target: FILE}.": (
         *("valid", "val", "validation", "valid_src", "valid_tgt", "valid_sets", "validpref"),

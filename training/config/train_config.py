@@ -277,6 +277,12 @@ def _place(values: object, line: str) -> tuple[int, ...]:
     return tuple(place)
 
 
+NAME_ONE = (
+    "Name a config file (a clone has some in configs/, each run its config.yaml), or give --source "
+    "and --target without one."
+)
+
+
 def load_config(
     path: Path, overrides: Sequence[str] = (), *, check_files: bool = False
 ) -> TrainConfig:
@@ -284,7 +290,7 @@ def load_config(
     try:
         text = whole_text(path.read_bytes(), str(path))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}. Name a config file, see configs/.") from None
+        raise ConfigError(f"{path}: {error.strerror}. {NAME_ONE}") from None
     except DataError as error:
         raise ConfigError(f"{error} Or name another YAML file, see configs/.") from None
     try:

@@ -84,6 +84,7 @@ class ResumingDownloader:
                 self.partial.unlink()
                 return False
             if not partly:
+                self.partial.write_bytes(b"")  # before it seems to be of this version
                 self._version.write_text(_version_of(answer))
             self._append(answer, have if partly else 0)
         return True

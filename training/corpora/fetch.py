@@ -25,8 +25,8 @@ def fetch_set(public: PublicSet, base: Path, held_out: int = HELD_OUT) -> str:
     """Bring `public` into the folder of its name in `base`, and say in a line what was done.
 
     A file that is there already is checked, and never overwritten. What is missing is downloaded;
-    what came of a download that was interrupted is used. Without a connection, stderr gets a line
-    for each missing file that says what to put where.
+    what came of a download that was interrupted is used, and splits that were are made again.
+    Without a connection, stderr gets a line for each missing file that says what to put where.
 
     Raises:
         DataError: no connection, a wrong checksum, a file that is in the way, or no room.
@@ -36,9 +36,10 @@ def fetch_set(public: PublicSet, base: Path, held_out: int = HELD_OUT) -> str:
     present = [name for name in public.files if (folder / name).exists()]
     complete = len(present) == len(public.files)
     if recorded is not None:
-        for name in present:
+        known = [name for name in present if name in recorded]
+        for name in known:
             _check_recorded(folder / name, recorded)
-        if complete:
+        if len(known) == len(public.files):  # else the splits were interrupted, and are made again
             return f"{folder}: complete, and as it was written. Nothing to do."
     elif public.preparation != "none" and complete:
         return f"{folder}: has all files, from elsewhere, and is left as it is. Nothing to do."
@@ -49,10 +50,13 @@ def fetch_set(public: PublicSet, base: Path, held_out: int = HELD_OUT) -> str:
     if recorded is None and (folder / NAME).exists():
         raise DataError(f"{folder / NAME}: is not of dragoman-data. Move it or give another DIR.")
     _fetch_files(public, base, recorded or {})
+    checksums = {one.name: sha256(folder / one.name) for one in public.sources}
     if public.preparation != "none":
-        _prepare(public, folder, held_out)
-    names = dict.fromkeys([one.name for one in public.sources] + list(public.files))
-    write_about(public, folder, {name: sha256(folder / name) for name in names})
+        splits = _split(public, folder, held_out)
+        write_about(public, folder, checksums)  # from here on, files without a checksum are ours
+        _write(public, folder, splits)
+        checksums |= {name: sha256(folder / name) for name in public.files}
+    write_about(public, folder, checksums)
     return f"{folder}: {len(public.files)} files, described in {folder / NAME}."
 
 
@@ -150,11 +154,11 @@ def _changed(one: SourceFile, folder: Path) -> str:
     return f"put a file with that checksum at {folder / one.name}."
 
 
-def _prepare(public: PublicSet, folder: Path, held_out: int) -> None:
-    """Make the files that training reads of the fetched archive.
+def _split(public: PublicSet, folder: Path, held_out: int) -> dict[str, list[Pair]]:
+    """Split the pairs of the fetched archive.
 
     Raises:
-        DataError: the archive is damaged or empty, or the files cannot be written.
+        DataError: the archive is damaged or empty.
     """
     archive = folder / public.sources[0].name
     read = tatoeba.read_pairs if public.preparation == "tatoeba" else arxiv.read_pairs
@@ -164,6 +168,15 @@ def _prepare(public: PublicSet, folder: Path, held_out: int) -> None:
             f"{archive}: has too few pairs for train, dev and test. Remove it, and give the same "
             "command."
         )
+    return splits
+
+
+def _write(public: PublicSet, folder: Path, splits: dict[str, list[Pair]]) -> None:
+    """Write the files that training reads.
+
+    Raises:
+        DataError: they cannot be written.
+    """
     for name in public.files:
         split, side, _ = name.split(".")
         column = 0 if side == public.files[0].split(".")[1] else 1

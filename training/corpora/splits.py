@@ -7,9 +7,9 @@ lines of a file are a fair sample of it.
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
 
+from model.text.letters import letters_and_digits
 from training.corpora.catalogue import SPLITS
 
 Pair = tuple[str, str]
@@ -18,19 +18,13 @@ LARGEST_HELD_OUT = 20
 """A larger group (of "Yes." or "I know." with all translations) always goes to training."""
 
 
-def compared(text: str) -> str:
-    """What of a sentence is compared: letters and digits, case-folded."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
-
-
 def split_pairs(pairs: Iterable[Pair], held_out: int) -> dict[str, list[Pair]]:
     """Split `pairs` into `SPLITS`, with at least `held_out` pairs each for dev and test.
 
     Repeated pairs count once, and pairs of which a side has no letter and no digit are left out.
     Where there are too few groups of at most `LARGEST_HELD_OUT` pairs, training gets what is left.
     """
-    groups = _groups(sorted({pair for pair in pairs if all(map(compared, pair))}))
+    groups = _groups(sorted({pair for pair in pairs if all(map(letters_and_digits, pair))}))
     splits: dict[str, list[Pair]] = {name: [] for name in SPLITS}
     for first in sorted(groups, key=_digest):
         group = groups[first]
@@ -50,11 +44,14 @@ def _groups(pairs: list[Pair]) -> dict[str, list[Pair]]:
         return sentence
 
     for source, target in pairs:
-        ends = find(f"source {compared(source)}"), find(f"target {compared(target)}")
+        ends = (
+            find(f"source {letters_and_digits(source)}"),
+            find(f"target {letters_and_digits(target)}"),
+        )
         parent[max(ends)] = min(ends)
     groups: dict[str, list[Pair]] = {}
     for pair in pairs:
-        groups.setdefault(find(f"source {compared(pair[0])}"), []).append(pair)
+        groups.setdefault(find(f"source {letters_and_digits(pair[0])}"), []).append(pair)
     return groups
 
 

@@ -22,6 +22,9 @@ SHORTEST_LIMIT, LONGEST_LIMIT = 50, 250
 LONGEST_TEXT = 800  # of a summarizer
 PASSES_WANTED = 10
 FEWEST_MINUTES, MOST_MINUTES = 10, 120
+FEW_UPDATES = 1_000
+"""With fewer, and fewer passes than wanted, little is learned."""
+LOG_LINES, MOST_BETWEEN = 20, 50
 
 
 class Setting(NamedTuple):
@@ -117,7 +120,33 @@ def choose_training(
         Setting("optimizer.warmup_steps", warm_up, f"of about {updates:,} updates"),
         Setting("optimizer.ema", _average(updates), "averages about a quarter of the updates"),
         Setting("run.batch_tokens", BATCH_TOKENS, "source and target pieces of an update"),
+        choose_log(updates),
     ]
+
+
+def choose_log(updates: int) -> Setting:
+    """Choose how often a line is logged, so that a short or slow run shows its progress, too."""
+    every = min(max(updates // LOG_LINES, 1), MOST_BETWEEN)
+    return Setting("run.log_every", every, "updates between lines of the log")
+
+
+def warn_of_few_updates(
+    statistics: Statistics, *, minutes: float, pieces_per_s: float
+) -> str | None:
+    """Return a warning if `minutes` are too few here to learn much, with how many are enough.
+
+    Args:
+        pieces_per_s: as for `choose_training`.
+    """
+    pieces = 60 * minutes * pieces_per_s
+    updates, passes = int(pieces / BATCH_TOKENS), pieces / statistics.pieces
+    enough = default_minutes(statistics, pieces_per_s)
+    if updates >= FEW_UPDATES or passes >= PASSES_WANTED or minutes >= enough:
+        return None
+    return (
+        f"warning: on this machine {minutes:g} minutes are about {updates:,} updates, "
+        f"{passes:,.1f} passes over the data: expect poor translations. Better: --minutes {enough}"
+    )
 
 
 def _dropout(pairs: int, passes: float, told: str) -> Setting:

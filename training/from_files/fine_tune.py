@@ -18,7 +18,7 @@ from model.io.lines import atomic_output
 from training.config.data_config import CorpusConfig, DataConfig
 from training.config.train_config import OptimizerConfig, TrainConfig, load_config
 from training.data.text_corpus import sample_pairs
-from training.from_files.choose_settings import Setting, Statistics
+from training.from_files.choose_settings import Setting, Statistics, choose_log
 
 SLOWER = 0.2
 """Share of the learning rate of the first training: enough to learn, little to forget."""
@@ -142,6 +142,7 @@ def training_settings(
             f"of about {updates:,} updates, {passes:,.1f} passes over the data",
         ),
         Setting("optimizer.ema", average, "a tenth of the updates is averaged"),
+        choose_log(updates),
         Setting("finetune.init_from", str(base.path.resolve()), "--from: the model to go on from"),
         Setting("shortlist.candidates", 0, "dragoman-shortlist makes one of the old and new text"),
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from model.checkpoint.run_directory import is_begun, lock_run
 from model.decoding.precision.precision import resolve_device
@@ -32,6 +33,7 @@ from training.from_files.choose_settings import (
     choose_vocabulary,
     default_minutes,
     network_of,
+    warn_of_few_updates,
 )
 from training.from_files.commented_config import commented_config
 from training.from_files.dev_split import FILES, choose_dev, overlap, write_split
@@ -149,7 +151,7 @@ def prepare(
     """
     folder = run / "data"
     changes = [*overrides, *([f"run.max_minutes={minutes}"] if minutes is not None else [])]
-    _check(given, changes)
+    device = resolve_device(_check(given, changes).run.device)
     with lock_run(run):
         begins = not (run / "config.yaml").exists()
         base = load_base(given.begun_from) if given.begun_from and begins else None
@@ -167,10 +169,10 @@ def prepare(
         with atomic_output(folder / ORIGIN) as file:
             file.write(json.dumps(origin).encode())
         if base is None:
-            text = _configure(given, data, pairs, sample, minutes=minutes, say=say)
+            text = _configure(given, data, pairs, sample, minutes=minutes, device=device, say=say)
         else:
             data += old_dev_settings(base, given.old_dev(), _plain(given), folder, say)
-            text = _go_on(base, given, data, pairs, sample, minutes=minutes, say=say)
+            text = _go_on(base, given, data, pairs, sample, minutes=minutes, device=device, say=say)
         config = parse_config(text, changes)
         with atomic_output(run / "config.yaml") as file:
             file.write(text.encode())
@@ -178,8 +180,11 @@ def prepare(
         return config
 
 
-def _check(given: GivenFiles, changes: Sequence[str]) -> None:
+def _check(given: GivenFiles, changes: Sequence[str]) -> TrainConfig:
     """Check what was said on the command line before anything is read or written.
+
+    Returns:
+        A config with nothing else in it that means anything.
 
     Raises:
         ConfigError: see `parse_config`.
@@ -192,7 +197,7 @@ def _check(given: GivenFiles, changes: Sequence[str]) -> None:
         Setting("data.license", "", ""),
         Setting("run.max_minutes", MOST_MINUTES, ""),
     ]
-    parse_config(commented_config([], settings) + "model: {}\n", [*_said(given), *changes])
+    return parse_config(commented_config([], settings) + "model: {}\n", [*_said(given), *changes])
 
 
 def _plain(given: GivenFiles) -> DataConfig:
@@ -306,10 +311,12 @@ def _configure(
     sample: TextPairs,
     *,
     minutes: float | None,
+    device: torch.device,
     say: Callable[[str], None],
 ) -> str:
     """Choose every setting; return the text of the config."""
     summary = given.task == "summarize"
+    say("learning a vocabulary, then measuring the speed of this machine")
     vocabulary, tokenizer = _tokenizer(pairs, sample)
     statistics = measure_lengths(pairs, sample, tokenizer)
     network = choose_network(pairs)
@@ -318,15 +325,16 @@ def _configure(
         batch_tokens=BATCH_TOKENS,
         source_pieces=statistics.source_pieces,
         target_pieces=statistics.target_pieces,
-        device=resolve_device("auto"),
+        device=device,
         cores=usable_cores(),
     )
     if minutes is None:
         wanted: float = default_minutes(statistics, speed.pieces_per_s)
-        why = "for about ten passes over the data, 10 to 120; see --minutes"
+        why = "ten passes over the data, but 10 to 120 minutes; see --minutes"
     else:
         wanted, why = minutes, "--minutes"
     training = choose_training(statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s)
+    warning = warn_of_few_updates(statistics, minutes=wanted, pieces_per_s=speed.pieces_per_s)
     settings = [
         *data,
         *_profile(given, data),
@@ -340,6 +348,8 @@ def _configure(
         Setting("search.beam_size", 5, "hypotheses kept in parallel; 1 is greedy and faster"),
     ]
     _tell(settings, say)
+    if warning:
+        say(warning)
     head = ["Written by dragoman-train, which chose the values from the data and this machine."]
     return commented_config(head, settings)
 
@@ -352,6 +362,7 @@ def _go_on(
     sample: TextPairs,
     *,
     minutes: float | None,
+    device: torch.device,
     say: Callable[[str], None],
 ) -> str:
     """Choose every setting of a fine-tuning; return the text of the config."""
@@ -363,11 +374,11 @@ def _go_on(
         batch_tokens=BATCH_TOKENS,
         source_pieces=statistics.source_pieces,
         target_pieces=statistics.target_pieces,
-        device=resolve_device("auto"),
+        device=device,
         cores=usable_cores(),
     )
     wanted = minutes or fine_tuning_minutes(statistics, speed.pieces_per_s)
-    why = "--minutes" if minutes else "for about ten passes over the data, 5 to 60; see --minutes"
+    why = "--minutes" if minutes else "ten passes over the data, but 5 to 60 minutes; see --minutes"
     files = [one for one in data if one.key.startswith("data.")]
     settings = [
         *files,

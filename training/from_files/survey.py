@@ -3,8 +3,6 @@
 # Shapes: N pairs.
 
 import hashlib
-import re
-import unicodedata
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.text.letters import folded, letters_and_digits
 from training.config.data_config import CorpusConfig, DataConfig
 from training.data.parsing import Pair
 from training.data.readers import corpus_chunks, count_pairs
@@ -22,8 +21,6 @@ SAMPLED = 20_000
 MOST_RATIO, FREE_CHARACTERS = 4, 20
 """A dev pair whose longer side has more than 4 times the characters of the other, and 20 more, is
 more likely to be misaligned than translated."""
-
-_SIGNS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +54,7 @@ class Survey:
 
 def text_key(text: str) -> str:
     """Reduce a text to its letters and digits, case-folded; to itself if it has none."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return _SIGNS.sub("", folded) or folded.strip()
+    return letters_and_digits(text) or folded(text).strip()
 
 
 def read_all(corpus: CorpusConfig, data: DataConfig) -> Iterator[Pair]:

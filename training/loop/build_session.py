@@ -67,10 +67,7 @@ def build_session(
     dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
     old_pairs = read_pairs(old_dev, config.data) if (old_dev := config.finetune.old_dev) else None
     old_corpus = encode_corpus(old_pairs, tokenizer, max_length=None) if old_pairs else None
-    digests = _digests(config, data, dev_pairs, old_pairs)
-    check_shared_data(digests, world)
-    if saved:
-        check_same_data(digests, saved.values)
+    digests = _digests(config, data, dev_pairs, old_pairs, saved=saved, world=world)
 
     trainer = _trainer(config, data, tokenizer, device=device, world=world, weights=weights)
     best, rollback = Best(config.validation.best), Rollback(trainer, run, world)
@@ -141,12 +138,26 @@ def _restore(saved: SavedState, trainer: Trainer, best: Best, planner: Planner) 
 
 
 def _digests(
-    config: TrainConfig, data: TrainingSet, dev_pairs: TextPairs, old_pairs: TextPairs | None
+    config: TrainConfig,
+    data: TrainingSet,
+    dev_pairs: TextPairs,
+    old_pairs: TextPairs | None,
+    *,
+    saved: SavedState | None,
+    world: World,
 ) -> dict[str, str]:
-    """The values that must agree between a run and its resumption, and between all processes."""
-    return {
+    """The values that must agree between a run and its resumption, and between all processes.
+
+    Raises:
+        DataError: they do not.
+    """
+    digests = {
         "data_digest": data.digest(),
         "dev_digest": digest_of(dev_pairs),
         "old_dev_digest": digest_of(old_pairs) if old_pairs else "",
         "teacher_digest": teacher_digest(config.objective.teacher),
     }
+    check_shared_data(digests, world)
+    if saved:
+        check_same_data(digests, saved.values)
+    return digests

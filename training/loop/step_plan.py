@@ -94,7 +94,7 @@ def planned_by_time(run: RunConfig, state: Mapping[str, Any] | None) -> int | No
     """
     if run.max_minutes is None or state is None:
         return None
-    return int(state["by_time"] * run.max_minutes / state["minutes"])
+    return int(min(state["by_time"] * run.max_minutes / state["minutes"], UNPLANNED))
 
 
 def next_revision(plan: StepPlan, step: int, updates: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from model.config import to_dict
 from model.text.languages import language_name
+from training.config.data_config import DataConfig
 from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.lexical.learn_shortlist import Coverage
@@ -13,13 +14,19 @@ from training.tracking.fine_tuning import Change, table
 from training.validation.evaluation import Evaluation
 
 
+def _heading(data: DataConfig) -> str:
+    if not data.source_language and not data.target_language:
+        return "Summarization" if data.task == "summarize" else "Translation"
+    return f"{language_name(data.source_language)} to {language_name(data.target_language)}"
+
+
 def model_card(
     config: TrainConfig, step: int, report: CorpusReport, evaluation: Evaluation | None
 ) -> str:
     """Write the card in Markdown, for people who do not know the run."""
     data = config.data
     lines = [
-        f"# {language_name(data.source_language)} to {language_name(data.target_language)}",
+        f"# {_heading(data)}",
         "",
         f"A Dragoman checkpoint after {step:,} training steps.",
         "",

@@ -218,6 +218,10 @@ def test_what_is_not_a_checkpoint_is_refused_with_its_name(tmp_path: Path) -> No
         resolve(tmp_path / "gone")
     with pytest.raises(CheckpointError, match=r"empty: neither a run \(no best or last\)"):
         resolve(tmp_path / "empty")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "metrics.jsonl").touch()
+    with pytest.raises(CheckpointError, match="begun: a run without a checkpoint so far"):
+        resolve(tmp_path / "begun")
     with pytest.raises(CheckpointError, match="file: neither a run"):
         resolve(tmp_path / "file")
 

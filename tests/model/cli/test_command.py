@@ -126,7 +126,12 @@ def test_an_output_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "the following arguments are required: RUN. See dragoman-test --help."),
-        (["run", "--beam", "3"], "unrecognized arguments: --beam 3"),  # no abbreviations
+        (  # no abbreviations
+            ["run", "--beam", "3"],
+            "unrecognized arguments: --beam 3. Did you mean --beam-size? See dragoman-test --help.",
+        ),
+        (["run", "--length_penlty=gnmt"], "unrecognized arguments: --length_penlty=gnmt. Did you "),
+        (["run", "--src", "x"], "unrecognized arguments: --src x. See dragoman-test --help."),
         (["run", "--beam-size", "many"], "argument --beam-size: invalid int value: 'many'"),
         (["run", "--precision", "fp64"], "argument --precision: invalid choice: 'fp64'"),
         (["run", "--length-penalty", "x"], "argument --length-penalty: invalid choice: 'x'"),

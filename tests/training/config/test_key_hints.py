@@ -82,7 +82,7 @@ WRONG = {
     "optimizer.warmup": ("optimizer.warmup_steps",),
     "data.dev.src": ("source",),
     "data.dev.reference": ("target",),
-    "training.epochs": ("data.train",),
+    "training.epochs": ("optimizer", "run", "data.train"),
     "decoding.beam": ("search",),
     # Nothing that we have: no guess
     "model.activation": (),

@@ -146,6 +146,25 @@ def test_an_archive_becomes_splits_and_nothing_lands_outside(
     assert [path for path in tmp_path.rglob("*") if path.name == "outside.txt"] == []
 
 
+def test_splits_that_were_interrupted_are_made_again(
+    server: FileServer, tatoeba: PublicSet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tatoeba-de-en"
+    folder.mkdir()
+    in_the_way = folder / "dev.en.gz"
+    in_the_way.symlink_to(tmp_path / "nowhere" / "dev.en.gz")  # cannot be written
+    with pytest.raises(DataError, match=r"dev\.en\.gz: cannot be written"):
+        fetch_set(tatoeba, tmp_path, held_out=5)
+    assert (folder / "train.de.gz").exists()
+    in_the_way.unlink()
+    fetch_set(tatoeba, tmp_path, held_out=5)
+    assert len(server.asked) == 1
+    assert fetch_set(tatoeba, tmp_path).endswith("Nothing to do.")
+    told = (folder / "_about.txt").read_text()
+    assert all(f"  {name}\n" in told for name in ("deu-eng.zip", *tatoeba.files))
+    subprocess.run(["sha256sum", "--check", "--quiet", "_about.txt"], cwd=folder, check=True)
+
+
 def test_a_source_that_changed_is_told_by_the_checksum_of_the_first_fetch(
     server: FileServer, tatoeba: PublicSet, tmp_path: Path
 ) -> None:

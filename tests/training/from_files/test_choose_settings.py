@@ -11,6 +11,7 @@ from training.from_files.choose_settings import (
     choose_vocabulary,
     default_minutes,
     network_of,
+    warn_of_few_updates,
 )
 
 
@@ -85,4 +86,31 @@ def test_the_length_keeps_nearly_all_pairs(longest: int, summary: bool, length: 
 
 def test_a_single_update_is_planned_without_a_division_by_zero() -> None:
     found = choose_training(statistics(100), minutes=0.001, pieces_per_s=1.0)
-    assert found[-2] == Setting("optimizer.ema", 0.9, "averages about a quarter of the updates")
+    assert Setting("optimizer.ema", 0.9, "averages about a quarter of the updates") in found
+    assert found[-1].value == 1
+
+
+@pytest.mark.parametrize(("minutes", "every"), [(1, 5), (8, 40), (10, 50), (40, 50)])
+def test_a_short_run_logs_more_often(minutes: int, every: int) -> None:
+    """155,000 pairs, 100 updates a minute: about twenty lines, more if there are many updates."""
+    assert chosen(155_000, minutes=minutes)["run.log_every"] == every
+
+
+@pytest.mark.parametrize(
+    ("pairs", "minutes", "pieces_per_s", "warned"),
+    [
+        (20_000, 8, 1_000.0, True),  # 160 updates, 1.2 passes
+        (155_000, 8, 5_000.0, True),  # 800 updates, 0.8 passes
+        (155_000, 10, 5_000.0, False),  # 1,000 updates
+        (400, 1, 5_000.0, False),  # 37 passes
+        (100_000_000, 120, 100.0, False),  # no more than the most that is chosen
+    ],
+)
+def test_too_few_minutes_are_told(
+    pairs: int, minutes: float, pieces_per_s: float, warned: bool
+) -> None:
+    warning = warn_of_few_updates(statistics(pairs), minutes=minutes, pieces_per_s=pieces_per_s)
+    assert bool(warning) == warned
+    if warning:
+        enough = default_minutes(statistics(pairs), pieces_per_s)
+        assert warning.endswith(f"--minutes {enough}") and f"{minutes:g} minutes" in warning

@@ -76,3 +76,8 @@ def test_a_saved_plan_is_scaled_to_other_minutes() -> None:
     assert planned_by_time(RunConfig(max_minutes=20), saved) == 600
     assert planned_by_time(RunConfig(max_steps=20), saved) is None
     assert planned_by_time(RunConfig(max_minutes=20), None) is None
+
+
+def test_a_checkpoint_of_hardly_any_minutes_scales_to_a_number_of_updates() -> None:
+    saved = {"by_time": 10**12, "minutes": 1e-300}  # of a stranger: no run has that
+    assert planned_by_time(RunConfig(max_minutes=20), saved) == 10**12

@@ -217,6 +217,21 @@ def test_no_card_keeps_the_page_busy(page: Page, mark: str) -> None:
     )
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\u2028", "\u2029"])
+def test_a_line_of_a_card_ends_wherever_it_may(page: Page, end: str) -> None:
+    card = page.locator("#about-card")
+    page.evaluate(
+        """async (card) => {
+            const { rendered } = await import("/static/card.js");
+            document.getElementById("about-card").replaceChildren(...rendered(card));
+        }""",
+        f"# title{end}text{end}- one{end}- two",
+    )
+    assert card.locator("h3").text_content() == "title"
+    assert card.locator("p").text_content() == "text"
+    assert card.locator("li").all_text_contents() == ["one", "two"]
+
+
 # What survives a reload
 
 
