@@ -96,6 +96,7 @@ class Translator:
                 max_source=self._limit,
                 max_length=self._room,
                 continues=self._phrases.spelling.continues,
+                words=self._phrases.spelling.words,
                 shortlist=shortlist,
             )
         )

@@ -175,8 +175,8 @@ def assemble(
     """
     if not all(found):
         raise RequestError(
-            "constraints, avoid: no translation meets both within the length limit. "
-            "Raise max_length_b, or leave some of them out."
+            "constraints, avoid, min_words: no translation meets all of them within the length "
+            "limit. Raise max_length_b, or leave some of them out."
         )
     parts = [
         _distinct(src, hypotheses, tokenizer, aligned)
