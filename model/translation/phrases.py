@@ -9,6 +9,7 @@ from model.decoding.options import SearchOptions, length_limit, word_limits
 from model.decoding.request import Request
 from model.decoding.rules.constraints import MAX_PIECES
 from model.errors import RequestError
+from model.text.length_pieces import bucket_of, length_ids
 from model.text.tokenizer import UNK_ID, Tokenizer
 from model.text.words import cleaned
 from model.translation.avoid_automaton import PieceTexts
@@ -22,8 +23,17 @@ LISTS = 16  # avoid lists that are kept for later requests with the same list
 class Phrases:
     """Makes the requests of one tokenizer. Safe to use from several threads."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, length_buckets: Sequence[int] = ()) -> None:
+        """
+        Args:
+            length_buckets: see `TextProfile`.
+
+        Raises:
+            ConfigError: the tokenizer lacks the pieces of length buckets.
+        """
         self._tokenizer = tokenizer
+        self._length_buckets = length_buckets
+        self._length_ids = length_ids(tokenizer, len(length_buckets) + 1) if length_buckets else []
         self.spelling = PieceTexts(tokenizer)
         # Equal lists give the same function object, and so share one automaton in the engine.
         # Of the spelling and not of self, or the cache and these phrases would hold each other.
@@ -31,6 +41,8 @@ class Phrases:
 
     def requests(self, sources: Sequence[tuple[int, ...]], options: SearchOptions) -> list[Request]:
         """Make the requests for the parts of one text. Only the first has the prefix.
+
+        Where words are limited, the source of a model that knows length pieces begins with one.
 
         Several translations must differ in their texts, which the engine does not see: it is asked
         for all hypotheses of the beam, so that `n_best` can be chosen among them.
@@ -59,7 +71,7 @@ class Phrases:
         for part, src in enumerate(sources):
             least, most = self._word_limits(src, options)
             request = Request(
-                src=src,
+                src=(*self._length_piece(least, most), *src),
                 options=options,
                 prefix=() if part else prefix,
                 constraints=constraints,
@@ -108,6 +120,13 @@ class Phrases:
         if options.ratio is None:
             return word_limits(options, 0)
         return word_limits(options, len(self._tokenizer.decode(src).split()))
+
+    def _length_piece(self, least: int, most: int) -> list[int]:
+        """The piece for the length in the middle of these limits; none if there is no limit."""
+        if not self._length_ids or not (least or most):
+            return []
+        wanted = (least + most) / 2 if least and most else least or most
+        return [self._length_ids[bucket_of(self._length_buckets, wanted)]]
 
     def _prefix(self, options: SearchOptions) -> tuple[int, ...]:
         return self._pieces("prefix", options.prefix)

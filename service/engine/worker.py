@@ -96,12 +96,12 @@ class Worker:
         self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
         self.options = checkpoint.search if defaults is None else defaults
         self.tokenizer = checkpoint.tokenizer
-        self._phrases = Phrases(checkpoint.tokenizer)
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
         self.limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
         """The most source pieces of a sentence."""
         self.profile = checkpoint.profile if profile is None else profile
+        self._phrases = Phrases(checkpoint.tokenizer, self.profile.length_buckets)
         self._segmenter = Segmenter(checkpoint.tokenizer, self.limit, self.profile)
         self._max_length = room_for(self.options, self.limit)
         check_room(self.options, self.limit, self._max_length)
