@@ -132,4 +132,4 @@ def test_the_piece_has_room_before_the_longest_part(config_file: Path) -> None:
     (same,) = translator.search(["one two " * 30], asked)
     assert same.source_pieces == found.source_pieces  # cut in the same places
     long = translator._segmenter.cut("one two " * 30, split_sentences="never").sources
-    assert max(map(len, long)) == 19
+    assert 16 < max(map(len, long)) <= 19
