@@ -21,7 +21,7 @@ from training.data.training_set import load_training_set, make_loader
 from training.train import main
 
 BUCKETS = "data.length_buckets=4"
-WORDS = "one two red blue, house: hat sees the".split()
+WORDS = ["one", "two", "red", "blue,", "house:", "hat", "sees", "the"]
 
 
 @pytest.fixture
