@@ -215,7 +215,7 @@ class SearchOptions:
 
     def _check_words(self) -> None:
         if self.ratio == 0:
-            raise ConfigError("ratio: 0 leaves no word. Use more than 0, up to 1.")
+            raise ConfigError(f"ratio: {self.ratio} leaves no word. Use more than 0, up to 1.")
         if self.ratio is not None and self.max_words:
             raise ConfigError(
                 f"ratio: {self.ratio} sets the most words, and so does max_words "
