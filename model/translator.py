@@ -84,7 +84,7 @@ class Translator:
         self.tokenizer = tokenizer
         self.options = search
         self.profile = TextProfile() if profile is None else profile
-        self._phrases = Phrases(tokenizer)
+        self._phrases = Phrases(tokenizer, self.profile.length_buckets)
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
         self._segmenter = Segmenter(tokenizer, self._limit, self.profile)
         self._room = room_for(search, self._limit)
@@ -96,6 +96,7 @@ class Translator:
                 max_source=self._limit,
                 max_length=self._room,
                 continues=self._phrases.spelling.continues,
+                words=self._phrases.spelling.words,
                 shortlist=shortlist,
             )
         )

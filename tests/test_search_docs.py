@@ -24,7 +24,7 @@ def table() -> str:
     defaults = SearchOptions()
     for name, hint in get_type_hints(SearchOptions).items():
         default = getattr(defaults, name)
-        shown = "" if default in ("", ()) else str(default)
+        shown = "" if default in ("", (), None) else str(default)
         rows.append(f"| `{name}` | {shown} | {allowed(name, hint)} | {DESCRIPTIONS[name].text} |")
     return "\n".join(rows)
 

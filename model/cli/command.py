@@ -162,8 +162,9 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
             text += "; give the flag once for each"
             group.add_argument(flag, metavar="TEXT", action="append", help=text)
         else:
-            metavar = {int: "N", float: "X", str: "TEXT"}[hint]
-            group.add_argument(flag, metavar=metavar, type=hint, help=text)
+            kind = hint if isinstance(hint, type) else float  # float | None is a number, or none
+            metavar = {int: "N", float: "X", str: "TEXT"}[kind]
+            group.add_argument(flag, metavar=metavar, type=kind, help=text)
 
 
 def search_options(arguments: argparse.Namespace, defaults: SearchOptions) -> SearchOptions:

@@ -20,6 +20,7 @@ from model.decoding.out_of_memory import is_out_of_memory
 from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Event, Finished, Progress, Request
 from model.decoding.rules.constraints import MAX_PIECES
+from model.decoding.rules.word_limits import PieceWords
 from model.decoding.state.slots import Slots
 from model.decoding.torch.encode import Encoded, padded_length
 from model.decoding.torch.torch_search import TorchSearch
@@ -111,6 +112,7 @@ class Engine:
         max_source: int | None = None,
         max_length: int | None = None,
         continues: Tensor | None = None,
+        words: PieceWords | None = None,
         shortlist: Shortlist | None = None,
         launch: StepLaunch | None = None,
     ) -> None:
@@ -127,6 +129,7 @@ class Engine:
                 that the default options allow if None. Memory grows with the product of the two.
             continues: (V,) bool, whether a piece continues the word before it, so that a constraint
                 ends where its word ends; none does if None.
+            words: which pieces begin a word, for limits of words; all do if None.
             shortlist: if given, translations consist only of pieces that it lists for the source.
             launch: how steps are launched; `launch_for` the device if None.
 
@@ -147,6 +150,8 @@ class Engine:
         self._vocab_size = network.config.vocab_size
         none = torch.zeros(self._vocab_size, dtype=torch.bool)
         self._continues = (none if continues is None else continues).to(self._network.device)
+        words = PieceWords.one_each(self._vocab_size) if words is None else words
+        self._words = words.to(self._network.device)
         self._lanes: dict[int, AnyLane] = {}
         self._displaced: dict[int, list[Unfinished]] = {}  # by beam size: see `_step_lane`
         self._next_id = 0
@@ -264,6 +269,7 @@ class Engine:
                     steps=self.max_length + 1,
                     source=padded_length((PAD_ID,) * self.max_source),
                     continues=self._continues,
+                    words=self._words,
                 )
                 return make_lane(self._network, slots, self._shortlist, self._launch)
             except Exception as error:

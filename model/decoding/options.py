@@ -21,6 +21,7 @@ MAX_TEMPERATURE = 100.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**63 - 1
 MAX_DIVERSE_STRENGTH = 100.0
+MAX_WORDS = 100_000
 MAX_PHRASES = 1000
 """The most `constraints`, and the most phrases to `avoid`: each is compared with each."""
 
@@ -101,6 +102,23 @@ class SearchOptions:
         bounds=(0, MAX_LENGTH_A),
     )
     max_length_b: int = option(10, "the b of `max_length_a`, in pieces", bounds=(0, MAX_LENGTH_B))
+    min_words: int = option(
+        0,
+        "words that an output has at least, words being what spaces separate",
+        bounds=(0, MAX_WORDS),
+    )
+    max_words: int = option(
+        0,
+        "words that an output has at most; 0 is any number up to the length limit",
+        bounds=(0, MAX_WORDS),
+    )
+    ratio: float | None = option(
+        None,
+        "words of an output for each word of its source: at most that share of them and, without "
+        "`min_words`, at least four fifths of it; left out, any number",
+        bounds=(0, 1),
+        above_least=True,
+    )
     no_repeat_ngram: int = option(
         0,
         "pieces in a row that may not occur twice in a translation; 0 forbids none",
@@ -169,12 +187,12 @@ class SearchOptions:
                 f"length_penalty: {self.length_penalty!r} is not known. Use gnmt, power or none."
             )
         for name, (least, most) in BOUNDS.items():
-            if not least <= getattr(self, name) <= most:
-                raise ConfigError(
-                    f"{name}: {getattr(self, name)} is out of range. Use {least:g} to {most:g}."
-                )
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise ConfigError(f"{name}: {value} is out of range. Use {least:g} to {most:g}.")
         if self.top_p == 0:
             raise ConfigError("top_p: 0 leaves no piece to draw. Use more than 0, 1 for all.")
+        self._check_words()
         self._check_sampling()
         self._check_groups()
         self._check_phrases()
@@ -194,6 +212,20 @@ class SearchOptions:
                 object.__setattr__(self, name, language_tag(getattr(self, name)))
             except ConfigError as error:
                 raise ConfigError(f"{name}: {error}") from None
+
+    def _check_words(self) -> None:
+        if self.ratio == 0:
+            raise ConfigError(f"ratio: {self.ratio} leaves no word. Use more than 0, up to 1.")
+        if self.ratio is not None and self.max_words:
+            raise ConfigError(
+                f"ratio: {self.ratio} sets the most words, and so does max_words "
+                f"{self.max_words}. Leave one of them out."
+            )
+        if self.max_words and self.min_words > self.max_words:
+            raise ConfigError(
+                f"min_words: {self.min_words} is above max_words {self.max_words}. "
+                f"Lower min_words or raise max_words."
+            )
 
     def _check_sampling(self) -> None:
         if self.temperature == 0:
@@ -276,6 +308,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
 def length_limit(options: SearchOptions, source_length: int) -> int:
     """The most pieces of a translation of `source_length` source pieces, both without EOS."""
     return math.floor(options.max_length_a * source_length + options.max_length_b)
+
+
+def word_limits(options: SearchOptions, source_words: int) -> tuple[int, int]:
+    """The fewest words, and the most (0 for any number), for a source of so many words."""
+    if options.ratio is None:
+        return options.min_words, options.max_words
+    # Rounded, so that 0.1 of 30 words is 3 of them, though 0.1 * 30 is more in binary.
+    most = max(1, math.ceil(round(options.ratio * source_words, 6)))
+    return options.min_words or most * 4 // 5, most
 
 
 def beginnings(options: SearchOptions) -> int:

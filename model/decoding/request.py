@@ -12,8 +12,8 @@ from model.decoding.options import SearchOptions
 class Request:
     """One sentence to search.
 
-    The engine handles pieces, not text: `prefix`, `constraints` and `avoid` of the options reach it
-    in the fields below, see `model.translation.phrases`.
+    The engine handles pieces, not text: `prefix`, `constraints` and `avoid` of the options, and the
+    limits of words, reach it in the fields below, see `model.translation.phrases`.
     """
 
     src: tuple[int, ...]
@@ -28,6 +28,10 @@ class Request:
     avoid: Callable[[], Automaton] | None = None
     """Makes the automaton of phrases that no hypothesis contains. It is called when the sentence
     takes its slot, and once for all sentences with the same function: automata are large."""
+    min_words: int = 0
+    """The fewest words of a hypothesis."""
+    max_words: int = 0
+    """The most words of a hypothesis; 0 for any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Progress:
 class Finished:
     """A sentence is finished: its hypotheses, best first; `n_best` of them if the beam had as many.
 
-    There are none only if `constraints` and `avoid` cannot both be met.
+    There are none only if `constraints`, `avoid` and `min_words` cannot all be met.
     """
 
     id: int

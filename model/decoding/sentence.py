@@ -37,7 +37,13 @@ def has_rules(request: Request) -> bool:
         or options.no_repeat_ngram
         or options.temperature
         or options.diverse_groups > 1
+        or limits_words(request)
     )
+
+
+def limits_words(request: Request) -> bool:
+    """Whether the words of a sentence are limited, below or above."""
+    return bool(request.min_words or request.max_words)
 
 
 class Ruled(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from model.errors import ConfigError
 from model.text.languages import language_name, language_tag
+from model.text.length_pieces import MAX_BUCKETS
 from model.text.normalization import NORMALIZATION, normalize_source
 from model.text.printable import shortened
 
@@ -36,6 +37,10 @@ class TextProfile:
     several_sentences: float | None = None
     """Share of training lines whose source has several sentences; None if they were not counted."""
 
+    length_buckets: tuple[int, ...] = ()
+    """The most words of the targets of each length bucket but the last, see
+    `model.text.length_pieces`; empty if the model was trained without length pieces."""
+
     def __post_init__(self) -> None:
         check_task(self.task)
         for name in ("source_language", "target_language"):
@@ -48,6 +53,12 @@ class TextProfile:
             raise ConfigError(f"normalization: {given} is not known here. Upgrade Dragoman.")
         if self.several_sentences is not None and not 0 <= self.several_sentences <= 1:
             raise ConfigError(f"several_sentences: {self.several_sentences} is not in 0 to 1.")
+        boundaries = self.length_buckets
+        if len(boundaries) >= MAX_BUCKETS or list(boundaries) != sorted(boundaries):
+            raise ConfigError(
+                f"length_buckets: {shortened(str(boundaries), 40)} are no boundaries of at most "
+                f"{MAX_BUCKETS} buckets. They must not descend."
+            )
 
     @property
     def reads_whole(self) -> bool:

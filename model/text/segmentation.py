@@ -106,7 +106,9 @@ class Segmenter:
 
     def __init__(self, tokenizer: Tokenizer, limit: int, profile: TextProfile) -> None:
         """`limit`, 16 or more, is the most source pieces that a part may have."""
-        self._tokenizer, self._limit, self._profile = tokenizer, limit, profile
+        # A length piece, which may be put before a part, takes the place of another.
+        self._limit = limit - bool(profile.length_buckets)
+        self._tokenizer, self._profile = tokenizer, profile
 
     def encode(self, text: str) -> list[int]:
         """The pieces of `text`, normalised as the model expects it."""

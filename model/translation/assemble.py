@@ -2,6 +2,7 @@
 
 # Shapes: T target length with EOS, S source length with EOS.
 
+import dataclasses
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -175,11 +176,11 @@ def assemble(
     """
     if not all(found):
         raise RequestError(
-            "constraints, avoid: no translation meets both within the length limit. "
-            "Raise max_length_b, or leave some of them out."
+            "constraints, avoid, min_words: no translation meets all of them within the length "
+            "limit. Raise max_length_b, or leave some of them out."
         )
     parts = [
-        _distinct(src, hypotheses, tokenizer, aligned)
+        _distinct(src, [_without_length_piece(src, h) for h in hypotheses], tokenizer, aligned)
         for src, hypotheses in zip(plan.sources, found, strict=True)
     ]
     texts: dict[str, TextHypothesis] = {}
@@ -224,6 +225,14 @@ def _distinct(
         return [_Candidate(hypothesis, text, (), (), 0) for text, hypothesis in best.items()]
     source = [tokenizer.piece(id) for id in src]
     return [_candidate(source, hypothesis, text, tokenizer) for text, hypothesis in best.items()]
+
+
+def _without_length_piece(src: tuple[int, ...], hypothesis: Hypothesis) -> Hypothesis:
+    """The hypothesis with its attention over the pieces of the source and EOS only."""
+    columns = len(src) + 1
+    if hypothesis.weights.shape[1] == columns:
+        return hypothesis
+    return dataclasses.replace(hypothesis, weights=hypothesis.weights[:, -columns:])
 
 
 def _candidate(

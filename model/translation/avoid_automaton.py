@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from model.decoding.automaton import Automaton
+from model.decoding.rules.word_limits import PieceWords
 from model.text.tokenizer import EOS_ID, SPACE_MARK, Tokenizer
 from model.text.words import joins
 
@@ -40,6 +41,7 @@ class PieceTexts:
         continues = [text[:1] == "\ufffd" or (text != "" and joins(text[0])) for text in texts]
         self.continues: Tensor = torch.tensor(continues)
         """(V,) bool: whether a piece continues the word before it."""
+        self.words = PieceWords.of(texts)
 
     def automaton(self, phrases: Sequence[str]) -> Automaton:
         """The automaton that forbids the pieces that would complete one of the `phrases`.

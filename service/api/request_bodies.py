@@ -127,11 +127,12 @@ def _type_of_option(name: str, hint: object) -> Any:
         return PhraseTexts
     if get_origin(hint) is Literal:
         return hint
+    kind = hint if isinstance(hint, type) else float  # float | None is a number, or left out
     least, most = BOUNDS[name]
     most = MOST.get(name, most)
     if DESCRIPTIONS[name].above_least:
-        return Annotated[hint, Field(gt=least, le=most)]
-    return Annotated[hint, Field(ge=least, le=most)]
+        return Annotated[kind, Field(gt=least, le=most)]
+    return Annotated[kind, Field(ge=least, le=most)]
 
 
 def _sentence(option: str) -> str:

@@ -21,6 +21,7 @@ from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import Runnable, runnable
+from model.decoding.rules.word_limits import PieceWords
 from model.decoding.selftest import rows_are_independent
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
@@ -95,12 +96,12 @@ class Worker:
         self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
         self.options = checkpoint.search if defaults is None else defaults
         self.tokenizer = checkpoint.tokenizer
-        self._phrases = Phrases(checkpoint.tokenizer)
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
         self.limit = max(checkpoint.config.max_length, SHORTEST_LIMIT)
         """The most source pieces of a sentence."""
         self.profile = checkpoint.profile if profile is None else profile
+        self._phrases = Phrases(checkpoint.tokenizer, self.profile.length_buckets)
         self._segmenter = Segmenter(checkpoint.tokenizer, self.limit, self.profile)
         self._max_length = room_for(self.options, self.limit)
         check_room(self.options, self.limit, self._max_length)
@@ -112,6 +113,7 @@ class Worker:
             max_source=self.limit,
             max_length=self._max_length,
             continues=self._phrases.spelling.continues,
+            words=self._phrases.spelling.words,
             shortlist=shortlist,
         )
         self._engine_loop = EngineLoop(
@@ -278,6 +280,7 @@ def _maker(
     max_source: int,
     max_length: int,
     continues: Tensor,
+    words: PieceWords,
     shortlist: Shortlist | None,
 ) -> Callable[[int], Engine]:
     """A function that makes engines, given `max_rows`.
@@ -294,6 +297,7 @@ def _maker(
             max_source=max_source,
             max_length=max_length,
             continues=continues,
+            words=words,
             shortlist=shortlist,
         )
 

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from model.decoding.options import SearchOptions
 from model.errors import RequestError
 from model.text.words import occurs
 from model.translate import main
+from model.translation.assemble import Translation
 from model.translation.mbr import Utility, chrf, mbr_order
 from model.translator import Translator
 
@@ -60,6 +62,45 @@ def test_translations_contain_their_constraints(translator: Translator) -> None:
     for text, found in zip(TEXTS, translator.search(TEXTS, chosen), strict=True):
         for hypothesis in found.hypotheses:
             assert all(occurs(phrase, hypothesis.translation) for phrase in wanted) == bool(text)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int8])
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_translations_have_so_many_words(
+    checkpoint: Checkpoint, dtype: torch.dtype, beam_size: int
+) -> None:
+    translator = Translator(
+        checkpoint.network,
+        checkpoint.tokenizer,
+        checkpoint.search,
+        device=torch.device("cpu"),
+        dtype=dtype,
+    )
+    texts = [text for text in TEXTS if text]
+    for least, most in ((0, 1), (3, 3), (5, 0), (2, 6)):
+        chosen = options(
+            beam_size=beam_size, n_best=beam_size, min_words=least, max_words=most, max_length_b=16
+        )
+        for found in translator.search(texts, chosen):
+            for hypothesis in found.hypotheses:
+                assert least <= len(hypothesis.translation.split()) <= (most or 99)
+    for text, translation in zip(
+        texts, translator.translate(texts, options(beam_size=beam_size, ratio=0.8)), strict=True
+    ):
+        most = math.ceil(0.8 * len(text.split()))
+        assert most * 4 // 5 <= len(translation.split()) <= most
+
+
+def test_words_of_a_stream_and_of_parts(translator: Translator) -> None:
+    chosen = options(min_words=4, max_words=5, max_length_b=16)
+    *partial, last = translator.stream(TEXTS[0], chosen)
+    assert isinstance(last, Translation)
+    assert 4 <= len(last.text.split()) <= 5
+    assert all(isinstance(one, str) and last.text.startswith(one) for one in partial)
+    (whole,) = translator.translate([LONG], options(ratio=0.5))  # 4, 8 and 4 words
+    assert 1 + 3 + 1 <= len(whole.split()) <= 2 + 4 + 2
+    with pytest.raises(RequestError, match="max_words: the text is translated in 3 parts"):
+        translator.translate([LONG], options(max_words=9))
 
 
 def test_translations_do_not_contain_what_is_avoided(translator: Translator) -> None:

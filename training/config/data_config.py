@@ -12,6 +12,7 @@ from model.errors import ConfigError, DataError
 from model.io.cache_folder import cache_folder
 from model.text.charset import half_character
 from model.text.languages import UNKNOWN, language_tag
+from model.text.length_pieces import MAX_BUCKETS
 from model.text.profile import check_task
 
 
@@ -105,6 +106,8 @@ class DataConfig:
     """Language of the sources: a BCP 47 tag (de, pt-BR), or a name, which becomes one."""
     target_language: str = UNKNOWN
     """Language of the targets, likewise."""
+    length_buckets: int = 0
+    """Buckets of lengths, each with a piece that asks for it (2 to 100); 0 = none."""
     license: str = "none stated, private data"
     """License of the data, for the model card."""
     attribution: str = ""
@@ -116,6 +119,11 @@ class DataConfig:
             raise ConfigError(f"data.temperature: {self.temperature} must be above 0.")
         if self.dev.weight != 1 or self.dev.weight_column:
             raise ConfigError("data.dev: weights are for training. Leave them out.")
+        if self.length_buckets and not 2 <= self.length_buckets <= MAX_BUCKETS:
+            raise ConfigError(
+                f"data.length_buckets: {self.length_buckets} is out of range. Use 2 to "
+                f"{MAX_BUCKETS}, 8 is usual, or 0 for none."
+            )
         self._check_profile()
 
     def _check_profile(self) -> None:

@@ -22,6 +22,7 @@ from training.config.collect_mistakes import Collector
 from training.config.data_config import SOME_CORPUS, DataConfig, as_corpora, missing_files
 from training.config.key_hints import key_hint
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
+from training.config.search_of_task import with_search_of
 from training.config.validation_config import ValidationConfig, with_metrics_of
 from training.metrics.names import OF_TASK
 
@@ -248,10 +249,12 @@ def _complete(values: dict[str, Any]) -> list[str]:
         size = tokenizer.get("vocab_size")
         fits = isinstance(size, int) and 1 <= size <= MOST["vocab_size"]
         values["model"] = {**values["model"], "vocab_size": size if fits else VOCAB_SIZE}
+    task = data.get("task")
+    task = task if task in list(OF_TASK) else "translate"
     if isinstance(sections["validation"], dict):
-        task = data.get("task")
-        task = task if task in list(OF_TASK) else "translate"
         values["validation"] = with_metrics_of(task, sections["validation"])
+    if isinstance(sections["search"], dict):
+        values["search"] = with_search_of(task, sections["search"])
     steps = run.get("max_steps")
     if (
         "warmup_steps" not in optimizer

@@ -17,11 +17,13 @@ from model.text.tokenizer import EOS_ID, UNK_ID, Tokenizer
 from training.data.batching import Ids, Rows, plan_epoch
 from training.data.counter_rng import chosen, line_keys
 from training.data.indexed_corpus import IndexedCorpus, Pairs, Side
+from training.data.length_buckets import LengthBuckets
 from training.data.sampler import Run, epoch_counts, num_windows, window_runs
 from training.data.subword_sampler import SubwordSampler
 
-# What the numbers of a line are drawn for: its segmentations and its hidden words, of each side.
-_SEGMENTS, _HIDDEN = (0, 1), (2, 3)
+# What the numbers of a line are drawn for: its segmentations and its hidden words, of each side,
+# and whether it has a length piece.
+_SEGMENTS, _HIDDEN, _LENGTHS = (0, 1), (2, 3), 4
 
 
 class Position(NamedTuple):
@@ -68,12 +70,17 @@ class BatchLoader:
     """Draws batches from `position` on, and moves it."""
 
     def __init__(
-        self, corpora: Sequence[TrainingCorpus], tokenizer: Tokenizer, settings: LoaderSettings
+        self,
+        corpora: Sequence[TrainingCorpus],
+        tokenizer: Tokenizer,
+        settings: LoaderSettings,
+        lengths: LengthBuckets | None = None,
     ) -> None:
+        """With `lengths`, sources begin with length pieces."""
         self.position = Position()
         self.drawn = np.zeros(0, np.int64)  # places of the last batch in its window
         self.corpora = corpora
-        self.settings = settings
+        self.settings, self.lengths = settings, lengths
         self.sizes = [len(corpus.cached) for corpus in corpora]
         weights = [corpus.weight for corpus in corpora]
         self.counts = epoch_counts(self.sizes, weights, settings.temperature)
@@ -155,7 +162,8 @@ class BatchLoader:
                 self.sampler.sample(side, keys(use))
                 for side, use in zip((pairs.source, pairs.target), _SEGMENTS, strict=True)
             )
-            fits = source.lengths <= self.settings.max_length - len(corpus.tag)
+            before = len(corpus.tag) + (self.lengths is not None)
+            fits = source.lengths <= self.settings.max_length - before
             fits &= target.lengths <= self.settings.max_length
             sources, targets = _where(fits, source, sources), _where(fits, target, targets)
         inputs = targets
@@ -165,6 +173,8 @@ class BatchLoader:
         if corpus.tag:
             tag = np.array(corpus.tag, np.int32)
             sources = [np.concatenate([tag, ids]) for ids in sources]
+        if self.lengths:
+            sources = self.lengths.placed(sources, pairs.target, keys(_LENGTHS))
         return Rows(sources, targets, pairs.weights, inputs)
 
     def sampled(self, number: int, rows: NDArray[np.int64], targets: list[Ids]) -> list[Ids]:

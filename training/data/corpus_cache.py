@@ -44,14 +44,14 @@ def cached_corpus(
 
     Args:
         name: of the corpus, for people.
-        max_length: pieces of a side, at most, the tag included.
+        max_length: pieces of a side, at most, tag and length piece included.
         processes: that encode it, if it is large.
 
     Raises:
         DataError: the corpus cannot be read, nothing of it is left, or the cache cannot be written.
     """
     rules = EncodingRules(
-        source_limit=max_length - len(tag_ids(corpus, tokenizer)),
+        source_limit=max_length - len(tag_ids(corpus, tokenizer)) - bool(data.length_buckets),
         target_limit=max_length,
         filters=data.filters,
         source_language=data.source_language,

@@ -10,6 +10,7 @@ import sentencepiece
 
 from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import ConfigError, DataError
+from model.text.length_pieces import length_words
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE_MARK, UNK_ID, Tokenizer
 from training.config.train_config import VOCAB_SIZE, TrainConfig
 from training.data.text_corpus import all_lines, sample_pairs
@@ -155,6 +156,7 @@ def make_tokenizer(config: TrainConfig) -> Tokenizer:
     if settings.model is None:
         lines = all_lines(sample_pairs(corpora, config.data, most=LEARNED_FROM))
         tags = sorted({corpus.tag for corpus in (*corpora, config.data.dev) if corpus.tag})
+        tags += length_words(config.data.length_buckets)
         return Tokenizer(
             learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size, tags=tags)
         )

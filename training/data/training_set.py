@@ -13,6 +13,7 @@ from training.data.batch_loader import BatchLoader, LoaderSettings, TrainingCorp
 from training.data.batching import Ids
 from training.data.corpus_cache import cached_corpus, tag_ids
 from training.data.corpus_report import CorpusReport, together
+from training.data.length_buckets import LengthBuckets, count_buckets
 from training.data.sampler import BLOCK
 from training.system.distributed import usable_cores
 
@@ -23,6 +24,8 @@ class TrainingSet:
 
     corpora: list[TrainingCorpus]
     names: list[str]
+    lengths: LengthBuckets | None = None
+    """The length buckets, if the config asks for some."""
 
     @property
     def reports(self) -> list[CorpusReport]:
@@ -42,7 +45,11 @@ class TrainingSet:
     def describe(self) -> list[str]:
         """Describe each corpus in a line of the log."""
         named = zip(self.reports, self.names, strict=True)
-        return [report.describe(name) for report, name in named]
+        lines = [report.describe(name) for report, name in named]
+        if self.lengths:
+            most = ", ".join(map(str, self.lengths.boundaries))
+            lines.append(f"length buckets: targets of at most {most} words, and longer ones")
+        return lines
 
 
 def load_training_set(data: DataConfig, tokenizer: Tokenizer, *, max_length: int) -> TrainingSet:
@@ -50,6 +57,7 @@ def load_training_set(data: DataConfig, tokenizer: Tokenizer, *, max_length: int
 
     Raises:
         DataError: see `cached_corpus` and `tag_ids`.
+        ConfigError: see `count_buckets`.
     """
     names = corpus_names(data.train)
     corpora = [
@@ -67,7 +75,11 @@ def load_training_set(data: DataConfig, tokenizer: Tokenizer, *, max_length: int
         )
         for corpus, name in zip(data.train, names, strict=True)
     ]
-    return TrainingSet(corpora=corpora, names=names)
+    lengths = None
+    if data.length_buckets:
+        cached = [corpus.cached for corpus in corpora]
+        lengths = count_buckets(cached, tokenizer, data.length_buckets)
+    return TrainingSet(corpora=corpora, names=names, lengths=lengths)
 
 
 def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Tokenizer) -> BatchLoader:
@@ -80,7 +92,7 @@ def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Tokenizer) ->
         sampling=config.tokenizer.sampling,
         word_dropout=config.model.word_dropout,
     )
-    return BatchLoader(data.corpora, tokenizer, settings)
+    return BatchLoader(data.corpora, tokenizer, settings, data.lengths)
 
 
 def even_pairs(

@@ -16,6 +16,7 @@ from model.decoding.options import SearchOptions
 from model.errors import DataError
 from model.io.lines import atomic_output
 from training.config.data_config import CorpusConfig, DataConfig
+from training.config.search_of_task import with_search_of
 from training.config.train_config import OptimizerConfig, TrainConfig, load_config
 from training.data.text_corpus import sample_pairs
 from training.from_files.choose_settings import Setting, Statistics, choose_log
@@ -110,7 +111,8 @@ def network_settings(base: Base) -> list[Setting]:
 
 def search_settings(base: Base) -> list[Setting]:
     """The search options of the model, where they are not the usual ones."""
-    usual, found = to_dict(SearchOptions()), to_dict(base.checkpoint.search)
+    usual = to_dict(SearchOptions()) | with_search_of(base.checkpoint.profile.task, {})
+    found = to_dict(base.checkpoint.search)
     return [
         Setting(f"search.{name}", value, "of the model")
         for name, value in found.items()

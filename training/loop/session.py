@@ -69,6 +69,7 @@ class Session:
             target_language=data.target_language,
             normalization=NORMALIZATION,
             several_sentences=report.several / report.kept,
+            length_buckets=self.data.lengths.boundaries if self.data.lengths else (),
         )
 
     def learn_shortlist(self) -> None:

@@ -5,8 +5,9 @@ log-probabilities, and the rules decide which candidates they keep. All rows wit
 are processed together; the result of a sentence does not depend on the others, because every sum
 here is over one hypothesis, in a fixed order.
 
-In each step, in this order: `avoid` and `no_repeat_ngram` forbid pieces, `prefix` prescribes them,
-candidates are chosen (by beam, samples, groups or constraints), and the score is extended.
+In each step, in this order: `avoid`, `no_repeat_ngram` and the limits of words forbid pieces,
+`prefix` prescribes them, candidates are chosen (by beam, samples, groups or constraints), and the
+score is extended.
 """
 
 # Shapes: M sentences with rules, N slots, K hypotheses, V vocabulary, S source length with EOS,
@@ -35,21 +36,34 @@ from model.decoding.rules.penalties import (
 )
 from model.decoding.rules.rules_state import allocate_rules
 from model.decoding.rules.sampling import draws, keep_probable, sample, sampled_candidates
-from model.decoding.sentence import Ruled, Sentence
+from model.decoding.rules.word_limits import PieceWords, WordProgress, limit_words
+from model.decoding.sentence import Ruled, Sentence, limits_words
 from model.text.tokenizer import EOS_ID
 
 Avoid = Callable[[], Automaton]
+
+UNLIMITED = 2**31  # words, more than any hypothesis has
 
 
 class Rules:
     """The state of the sentences with rules in one lane, and its steps."""
 
-    def __init__(self, *, slots: int, beam_size: int, steps: int, source: int, continues: Tensor):
+    def __init__(
+        self,
+        *,
+        slots: int,
+        beam_size: int,
+        steps: int,
+        source: int,
+        continues: Tensor,
+        words: PieceWords,
+    ) -> None:
         """Allocate for `slots` sentences of `source` pieces and `steps` outputs, both with EOS.
 
-        `continues` (V,) bool tells which pieces continue the word before them.
+        `continues` (V,) bool tells which pieces continue the word before them for constraints,
+        `words` how many words a piece begins.
         """
-        self._continues, self._beam_size = continues, beam_size
+        self._continues, self._words, self._beam_size = continues, words, beam_size
 
         self._state, self._held = allocate_rules(slots, beam_size, steps, source, continues.device)
         self._place = torch.arange(beam_size, device=continues.device)
@@ -129,6 +143,13 @@ class Rules:
             before = ConstraintProgress(*(field.gather(1, parent[rows]) for field in before))
             after = advance(constraints, before, piece[rows], self._continues)
             state.partial[slots], state.met[slots] = after
+        if rows := ruled.rows(limits_words):
+            slots = ruled.slots_of(rows)
+            words = WordProgress(
+                state.begun[slots].gather(1, parent[rows]),
+                state.inside[slots].gather(1, parent[rows]),
+            )
+            state.begun[slots], state.inside[slots] = words.after(piece[rows], self._words)
 
     def extra_score(self, ruled: Ruled) -> Tensor:
         """The terms (M, K) added to the normalised log-probability of hypotheses that end now.
@@ -162,8 +183,9 @@ class Rules:
             forbid_completions(own, self._automata[avoid], state)
             log_probs[some] = own
         self._forbid_repetition(ruled, log_probs)
-        # A hypothesis that cannot continue ends.
-        stuck = log_probs.amax(dim=2).isneginf()
+        short = self._limit_words(ruled, log_probs, end)
+        # A hypothesis that cannot continue ends, unless it has too few words: then it is dropped.
+        stuck = log_probs.amax(dim=2).isneginf() & ~short
         log_probs[:, :, EOS_ID] = torch.where(stuck, end, log_probs[:, :, EOS_ID])
         if kept is not None:
             log_probs[rows] = -torch.inf
@@ -185,6 +207,34 @@ class Rules:
                 value = before.masked_fill(~wanted, -torch.inf)
                 own[constrained] = own[constrained].scatter_reduce(2, piece, value, "amax")
             log_probs[rows] = own
+
+    def _limit_words(self, ruled: Ruled, log_probs: Tensor, end: Tensor) -> Tensor:
+        """Forbid by the limits of words; return which hypotheses (M, K) have too few of them.
+
+        Samples are none of these: one that cannot continue has to end.
+        """
+        short = torch.zeros_like(end, dtype=torch.bool)
+        # At the length limit only EOS is left, and nothing is to be forbidden.
+        rows = ruled.rows_of(lambda s: limits_words(s.request) and s.length < s.limit)
+        if not rows:
+            return short
+        slots, sentences = ruled.slots_of(rows), [ruled.sentences[row] for row in rows]
+        numbers = [
+            (
+                s.request.min_words,
+                s.request.max_words or UNLIMITED,
+                s.limit - s.length - 1,
+                s.request.options.temperature == 0,
+            )
+            for s in sentences
+        ]
+        least, most, room, searches = torch.tensor(numbers, device=end.device).unbind(1)
+        progress = WordProgress(self._state.begun[slots], self._state.inside[slots])
+        own = log_probs[rows]
+        limit_words(own, end[rows], self._words, progress, (least, most), room)
+        log_probs[rows] = own
+        short[rows] = (progress.begun < least.unsqueeze(1)) & searches.bool().unsqueeze(1)
+        return short
 
     def _by_sampling(
         self, ruled: Ruled, log_probs: Tensor, alive: Tensor

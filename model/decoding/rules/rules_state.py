@@ -19,6 +19,8 @@ class HypothesisRules(NamedTuple):
     avoiding: Tensor  # (N, K) state of the automaton of `avoid`
     partial: Tensor  # (N, K) int64, see `constraints.Progress`
     met: Tensor  # (N, K) int64
+    begun: Tensor  # (N, K) its words, where they are limited, see `word_limits.WordProgress`
+    inside: Tensor  # (N, K)
 
 
 class SentenceRules(NamedTuple):
@@ -44,6 +46,8 @@ def allocate_rules(
         avoiding=zeros(beam_size),
         partial=zeros(beam_size),
         met=zeros(beam_size),
+        begun=zeros(beam_size),
+        inside=zeros(beam_size),
     )
     held = SentenceRules(
         closed=zeros(beam_size),

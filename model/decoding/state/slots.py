@@ -11,6 +11,7 @@ from torch import Tensor
 from model.decoding.beam_search import Candidates, Hypothesis
 from model.decoding.request import Event
 from model.decoding.rules.rules import Rules
+from model.decoding.rules.word_limits import PieceWords
 from model.decoding.sentence import Ruled, Sentence
 from model.decoding.state.beam import Beam
 from model.decoding.state.history import History
@@ -22,11 +23,18 @@ class Slots:
     """Beams, back-pointers and rules of `count` sentences."""
 
     def __init__(
-        self, *, count: int, beam_size: int, steps: int, source: int, continues: Tensor
+        self,
+        *,
+        count: int,
+        beam_size: int,
+        steps: int,
+        source: int,
+        continues: Tensor,
+        words: PieceWords,
     ) -> None:
         """For up to `source` pieces with EOS and padding, and `steps` outputs with EOS.
 
-        `continues`: see `Engine`; its device is that of all buffers.
+        `continues`, `words`: see `Engine`; the device of both is that of all buffers.
         """
         self.count, self.beam_size, self.source = count, beam_size, source
         self.steps = steps + 1
@@ -37,7 +45,12 @@ class Slots:
             slots=count, steps=self.steps, beam_size=beam_size, source=source, device=self.device
         )
         self.rules = Rules(
-            slots=count, beam_size=beam_size, steps=steps, source=source, continues=continues
+            slots=count,
+            beam_size=beam_size,
+            steps=steps,
+            source=source,
+            continues=continues,
+            words=words,
         )
 
     def admit(self, slot: int, sentence: Sentence) -> None:

@@ -182,6 +182,13 @@ def test_flags_replace_what_the_checkpoint_says(parser: argparse.ArgumentParser)
     )
 
 
+def test_a_share_is_a_number_or_left_out(parser: argparse.ArgumentParser) -> None:
+    given = parser.parse_args(["run", "--ratio", "0.3", "--min-words", "2"])
+    found = search_options(given, SearchOptions())
+    assert found == SearchOptions(ratio=0.3, min_words=2)
+    assert search_options(parser.parse_args(["run"]), found) == found
+
+
 def test_phrases_are_flags_that_may_be_given_again(parser: argparse.ArgumentParser) -> None:
     flags = ["--prefix", "a b", "--constraints", "c", "--constraints", "d e", "--avoid", "f"]
     found = search_options(parser.parse_args(["run", *flags]), SearchOptions(constraints=("x",)))
@@ -194,6 +201,9 @@ def test_phrases_are_flags_that_may_be_given_again(parser: argparse.ArgumentPars
         (["--beam-size", "0"], "beam_size: 0 is out of range"),
         (["--n-best", "6"], "n_best: 6 is not in 1 to beam_size 5"),
         (["--alpha", "nan"], "alpha: nan is out of range"),
+        (["--ratio", "0"], "ratio: 0.0 leaves no word"),
+        (["--ratio", "2"], "ratio: 2.0 is out of range"),
+        (["--ratio", "0.5", "--max-words", "9"], "ratio: 0.5 sets the most words"),
     ],
 )
 def test_search_options_out_of_range(

@@ -172,7 +172,9 @@ def test_joined_texts_differ_too(tiny_tokenizer: Tokenizer) -> None:
 
 
 def test_a_part_without_any_translation_is_an_error(tiny_tokenizer: Tokenizer) -> None:
-    with pytest.raises(RequestError, match=r"constraints, avoid: no translation meets both"):
+    with pytest.raises(
+        RequestError, match=r"constraints, avoid, min_words: no translation meets all"
+    ):
         assemble(Plan(((5, 6),)), [()], 1, tiny_tokenizer)
 
 

@@ -86,6 +86,66 @@ def test_what_the_model_cannot_do_is_refused(
         phrases.requests(SOURCES[:1], options)
 
 
+def test_words_are_limited_by_those_of_the_source(
+    phrases: Phrases, tiny_tokenizer: Tokenizer
+) -> None:
+    sources = [tuple(tiny_tokenizer.encode(text)) for text in ("der Hund", "die Frau und ein Mann")]
+    requests = phrases.requests(sources, SearchOptions(ratio=0.5))
+    assert [(request.min_words, request.max_words) for request in requests] == [(0, 1), (2, 3)]
+    (request,) = phrases.requests(sources[:1], SearchOptions(min_words=3, max_words=4))
+    assert (request.min_words, request.max_words) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            SearchOptions(max_words=2, prefix="der Hund", constraints=("Frau",)),
+            r"max_words: 2 words are the most, but prefix and constraints have 3\. Raise max_words",
+        ),
+        (
+            SearchOptions(ratio=0.5, constraints=("Hund", "Frau")),
+            r"ratio: 1 words are the most, but prefix and constraints have 2",
+        ),
+        (
+            SearchOptions(ratio=0.5, min_words=2),
+            r"min_words: 2, but ratio 0\.5 allows 1 words for this source\. Lower min_words",
+        ),
+        (
+            SearchOptions(min_words=9, max_length_a=0, max_length_b=8),
+            r"min_words: 9 words are the least, .* may have 8 pieces\. Raise max_length_b",
+        ),
+    ],
+)
+def test_words_that_do_not_go_together_are_refused(
+    phrases: Phrases, tiny_tokenizer: Tokenizer, options: SearchOptions, message: str
+) -> None:
+    source = tuple(tiny_tokenizer.encode("der Hund"))
+    with pytest.raises(RequestError, match=message) as error:
+        phrases.requests([source], options)
+    assert "\n" not in str(error.value)
+
+
+def test_pieces_of_a_prefix_leave_room_for_fewer_words(
+    phrases: Phrases, tiny_tokenizer: Tokenizer
+) -> None:
+    count = len(tiny_tokenizer.encode("Hunde"))
+    assert count > 1
+    fits = SearchOptions(min_words=4, prefix="Hunde", max_length_a=0, max_length_b=count + 3)
+    assert phrases.requests([(5,)], fits)
+    with pytest.raises(RequestError, match=r"min_words: 4 words"):
+        phrases.requests([(5,)], dataclasses.replace(fits, max_length_b=count + 2))
+
+
+def test_words_of_a_text_in_parts_are_refused(phrases: Phrases) -> None:
+    for name, options in (
+        ("min_words", SearchOptions(min_words=3)),
+        ("max_words", SearchOptions(max_words=3)),
+    ):
+        with pytest.raises(RequestError, match=rf"{name}: .* in 2 parts, .* Use ratio"):
+            phrases.requests(SOURCES, options)
+
+
 def test_constraints_on_a_text_in_parts_are_refused(phrases: Phrases) -> None:
     with pytest.raises(RequestError, match=r"translated in 2 parts"):
         phrases.requests(SOURCES, SearchOptions(constraints=("Hund",)))

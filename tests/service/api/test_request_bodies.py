@@ -61,7 +61,7 @@ def test_options_left_out_are_the_defaults() -> None:
 WORDS = {"prefix", "constraints", "avoid", "length_penalty", "split_sentences"}
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in {"top_p"} | WORDS])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in {"top_p", "ratio"} | WORDS])
 def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None:
     said = property_of_options(name)
     # Some options are for samples only, others for a beam.
@@ -75,13 +75,14 @@ def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None
             Options.model_validate({name: limit + beyond})
 
 
-def test_top_p_is_above_0() -> None:
-    said = property_of_options("top_p")
+@pytest.mark.parametrize("name", ["top_p", "ratio"])
+def test_shares_are_above_0(name: str) -> None:
+    said = property_of_options(name)
     assert (said["exclusiveMinimum"], said["maximum"]) == (0, 1)
-    assert Options.model_validate({"top_p": 1.0}).merged_into(DEFAULTS).top_p == 1.0
+    assert getattr(Options.model_validate({name: 1.0}).merged_into(DEFAULTS), name) == 1.0
     for value in (0, 1.01):
         with pytest.raises(ValidationError):
-            Options.model_validate({"top_p": value})
+            Options.model_validate({name: value})
 
 
 def test_phrases_are_text_and_the_schema_says_how_much() -> None:

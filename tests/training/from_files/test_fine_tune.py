@@ -1,5 +1,6 @@
 """`dragoman-train --from RUN`: settings come from the model, and the old dev set is measured."""
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from training.from_files.fine_tune import (
     Base,
     find_config,
     fine_tuning_minutes,
+    search_settings,
     training_settings,
 )
 from training.tracking.metrics_log import read_metrics
@@ -51,6 +53,21 @@ def test_the_model_gives_tokenizer_sizes_languages_and_search(tuned: Path) -> No
     assert after.search == before.search == new.search
     assert new.data.source_language == old.data.source_language
     assert after.origin == before.origin
+
+
+def test_a_summarizer_may_repeat_pieces_if_it_could_before(tiny_checkpoint: Path) -> None:
+    """What the task would set otherwise is written down."""
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    for task, repeats in (("translate", None), ("summarize", 0)):
+        profile = dataclasses.replace(checkpoint.profile, task=task)
+        base = Base(
+            path=tiny_checkpoint,
+            checkpoint=dataclasses.replace(checkpoint, profile=profile),
+            trained_by=None,
+        )
+        found = {one.key: one.value for one in search_settings(base)}
+        assert found.get("search.no_repeat_ngram") == repeats
+        assert found["search.beam_size"] == 2
 
 
 def test_the_learning_rate_is_a_fifth(tuned: Path) -> None:

@@ -17,6 +17,7 @@ from model.decoding.cuda.graphs import (
 from model.decoding.cuda.launch import StepLaunch
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.request import Request
+from model.decoding.rules.word_limits import PieceWords
 from model.decoding.sentence import Sentence
 from model.decoding.state.slots import Slots
 from model.decoding.torch.inference_network import InferenceNetwork
@@ -32,6 +33,7 @@ def search_in_flight(network: Seq2Seq) -> tuple[TorchSearch, list[Sentence]]:
         steps=12,
         source=32,
         continues=torch.zeros(network.config.vocab_size, dtype=torch.bool),
+        words=PieceWords.one_each(network.config.vocab_size),
     )
     search = TorchSearch(InferenceNetwork(network, torch.float32), slots, None, StepLaunch())
     active = []

@@ -48,12 +48,15 @@ RULES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"beam_size": 1}, {"avoid": never(7)}),
     ({"beam_size": 1, "coverage_beta": 0.2}, {"constraints": ((10, 11),)}),
     ({"min_length": 6, "max_length_a": 1.0}, {"prefix": (4, 5, 6)}),
+    ({"n_best": 3}, {"min_words": 7, "max_words": 9}),
+    ({"beam_size": 1, "no_repeat_ngram": 3}, {"max_words": 2}),
+    ({"temperature": 1.0, "seed": 5}, {"min_words": 6}),
 ]
 
 
 def pool() -> list[Request]:
     chance = random.Random(3)
-    lengths = [1, 5, 16, 31, 3, 9, 17, 2, 12, 24, 15, 7, 20, 30, 4, 8]
+    lengths = [1, 5, 16, 31, 3, 9, 17, 2, 12, 24, 15, 7, 20, 30, 4, 8, 10, 6, 11]
     return [
         Request(
             src=tuple(chance.randrange(4, VOCAB) for _ in range(length)),

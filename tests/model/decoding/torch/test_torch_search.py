@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 from model.decoding.cuda.launch import StepLaunch
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
+from model.decoding.rules.word_limits import PieceWords
 from model.decoding.sentence import Sentence
 from model.decoding.state.slots import Slots
 from model.decoding.torch.inference_network import InferenceNetwork
@@ -49,6 +50,7 @@ def search_on(
         steps=12,
         source=32,
         continues=torch.zeros(vocab, dtype=torch.bool, device=device),
+        words=PieceWords.one_each(vocab).to(device),
     )
     return TorchSearch(InferenceNetwork(network.to(device), dtype), slots, None, launch)
 

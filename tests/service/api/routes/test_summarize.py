@@ -72,6 +72,43 @@ def test_what_was_read_is_said(client: TestClient, worker: Worker, stream: bool)
     assert "truncated_source" not in short
 
 
+def test_words_are_limited(client: TestClient) -> None:
+    text = "der Hund läuft auf der Straße"
+    for options, least, most in (
+        ({"max_words": 2}, 0, 2),
+        ({"min_words": 5, "max_words": 5}, 5, 5),
+        ({"ratio": 0.5}, 2, 3),
+    ):
+        (ours,) = client.post(SUMMARIZE, json={"text": text, "options": options}).json()[
+            "summaries"
+        ]
+        assert least <= len(ours["summary"].split()) <= most
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ratio": 0}, "options.ratio: Input should be greater than 0"),
+        ({"ratio": 1.5}, "options.ratio: Input should be less than or equal to 1"),
+        ({"min_words": 5, "max_words": 4}, "min_words: 5 is above max_words 4."),
+        (
+            {"ratio": 0.5, "max_words": 4},
+            "ratio: 0.5 sets the most words, and so does max_words 4.",
+        ),
+        ({"min_words": 90}, "min_words: 90 words are the least, but"),
+        ({"max_words": 1, "prefix": "der Hund"}, "max_words: 1 words are the most, but"),
+    ],
+)
+def test_lengths_that_contradict_are_refused(
+    client: TestClient, options: dict[str, object], message: str
+) -> None:
+    response = client.post(SUMMARIZE, json={"text": "der Hund läuft", "options": options})
+    assert response.status_code == 422
+    assert response.json()["error"]["type"] == "invalid_request"
+    assert message in response.json()["error"]["message"]
+    assert "\n" not in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("text", ["", " \n", "\U0001f600" * 200])
 def test_texts_without_words_come_back_as_they_are(client: TestClient, text: str) -> None:
     (ours,) = client.post(SUMMARIZE, json={"text": text}).json()["summaries"]
