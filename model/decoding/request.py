@@ -28,6 +28,9 @@ class Request:
     avoid: Callable[[], Automaton] | None = None
     """Makes the automaton of phrases that no hypothesis contains. It is called when the sentence
     takes its slot, and once for all sentences with the same function: automata are large."""
+    source_words: tuple[tuple[int, ...], ...] = ()
+    """For `extractive` searches: the words of `src` that a hypothesis may consist of, in order. No
+    piece that begins one of them stands within one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ def assemble(
     if not all(found):
         raise RequestError(
             "constraints, avoid: no translation meets both within the length limit. "
-            "Raise max_length_b, or leave some of them out."
+            "Raise max_length_b, or leave some of them, or extractive, out."
         )
     parts = [
         _distinct(src, hypotheses, tokenizer, aligned)

@@ -12,6 +12,7 @@ from model.errors import RequestError
 from model.text.tokenizer import UNK_ID, Tokenizer
 from model.text.words import cleaned
 from model.translation.avoid_automaton import PieceTexts
+from model.translation.source_words import check_extract, source_words
 
 MAX_AVOIDED = 1000
 """Characters of all phrases to avoid together: their automaton has a state for each."""
@@ -36,7 +37,8 @@ class Phrases:
         for all hypotheses of the beam, so that `n_best` can be chosen among them.
 
         Raises:
-            RequestError: constraints for a text of several parts; or see `check`.
+            RequestError: constraints for a text of several parts; phrases that an extractive search
+                cannot take from the text; or see `check`.
         """
         self.check(options)
         if options.n_best > 1:
@@ -48,7 +50,7 @@ class Phrases:
             )
         avoid = self._avoid(tuple(map(cleaned, options.avoid))) if options.avoid else None
         prefix, constraints = self._prefix(options), self._constraints(options)
-        return [
+        requests = [
             Request(
                 src=src,
                 options=options,
@@ -58,6 +60,7 @@ class Phrases:
             )
             for part, src in enumerate(sources)
         ]
+        return requests if options.extractive == "none" else list(map(self._extracting, requests))
 
     def check(self, options: SearchOptions) -> None:
         """Check that the phrases of `options` can be demanded and avoided, whatever the text.
@@ -87,6 +90,13 @@ class Phrases:
                     field="avoid",
                     quoted=(phrase, strange[0]),
                 )
+
+    def _extracting(self, request: Request) -> Request:
+        """The same with the words of its source, and checked."""
+        words = source_words(request.src, self._tokenizer)
+        request = dataclasses.replace(request, source_words=words)
+        check_extract(request)
+        return request
 
     def _prefix(self, options: SearchOptions) -> tuple[int, ...]:
         return self._pieces("prefix", options.prefix)

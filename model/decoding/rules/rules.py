@@ -5,8 +5,9 @@ log-probabilities, and the rules decide which candidates they keep. All rows wit
 are processed together; the result of a sentence does not depend on the others, because every sum
 here is over one hypothesis, in a fixed order.
 
-In each step, in this order: `avoid` and `no_repeat_ngram` forbid pieces, `prefix` prescribes them,
-candidates are chosen (by beam, samples, groups or constraints), and the score is extended.
+In each step, in this order: `avoid`, `no_repeat_ngram` and `extractive` forbid pieces, `prefix`
+prescribes them, candidates are chosen (by beam, samples, groups or constraints), and the score is
+extended.
 """
 
 # Shapes: M sentences with rules, N slots, K hypotheses, V vocabulary, S source length with EOS,
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from model.decoding.automaton import Automaton, forbid_completions
 from model.decoding.beam_search import Candidates, best_candidates
+from model.decoding.request import Request
 from model.decoding.rules.constraints import (
     ConstraintProgress,
     Constraints,
@@ -27,6 +29,7 @@ from model.decoding.rules.constraints import (
     constrained_candidates,
     expected,
 )
+from model.decoding.rules.extraction import SourceWords, WordsTaken, keep_extracts, writable
 from model.decoding.rules.penalties import (
     coverage,
     diverse_candidates,
@@ -66,6 +69,9 @@ class Rules:
             new = Constraints.of(request.constraints)
             held.places[slot] = torch.stack([new.piece, new.depth, new.end])
             held.bits[slot] = torch.stack([new.starts, new.ends])
+        if _extracts(request):
+            words = SourceWords.of(request.source_words, held.words.shape[2])
+            held.words[slot] = torch.stack(words)
         if request.avoid is not None and request.avoid not in self._automata:
             self._automata[request.avoid] = request.avoid().to(self._continues.device)
 
@@ -129,6 +135,11 @@ class Rules:
             before = ConstraintProgress(*(field.gather(1, parent[rows]) for field in before))
             after = advance(constraints, before, piece[rows], self._continues)
             state.partial[slots], state.met[slots] = after
+        if rows := ruled.rows(_extracts):
+            slots, (words, in_order, taken) = ruled.slots_of(rows), self._extracts(ruled, rows)
+            taken = WordsTaken(*(field.gather(1, parent[rows]) for field in taken))
+            taken = taken.after(words, in_order, piece[rows])
+            state.passed[slots], state.node[slots] = taken
 
     def extra_score(self, ruled: Ruled) -> Tensor:
         """The terms (M, K) added to the normalised log-probability of hypotheses that end now.
@@ -157,11 +168,14 @@ class Rules:
         }
         rows, pieces = list(prescribed), list(prescribed.values())
         kept = log_probs[rows, :, pieces] if rows else None
+        unruled = log_probs.clone() if (extracting := ruled.rows(_extracts)) else None
         for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
             own, state = log_probs[some], self._state.avoiding[ruled.slots_of(some)]
             forbid_completions(own, self._automata[avoid], state)
             log_probs[some] = own
         self._forbid_repetition(ruled, log_probs)
+        if unruled is not None:
+            self._forbid_other_words(ruled, extracting, log_probs, unruled)
         # A hypothesis that cannot continue ends.
         stuck = log_probs.amax(dim=2).isneginf()
         log_probs[:, :, EOS_ID] = torch.where(stuck, end, log_probs[:, :, EOS_ID])
@@ -185,6 +199,36 @@ class Rules:
                 value = before.masked_fill(~wanted, -torch.inf)
                 own[constrained] = own[constrained].scatter_reduce(2, piece, value, "amax")
             log_probs[rows] = own
+
+    def _forbid_other_words(
+        self, ruled: Ruled, rows: list[int], log_probs: Tensor, unruled: Tensor
+    ) -> None:
+        """Forbid what is no word of the source; `unruled` are `log_probs` before other rules."""
+        words, in_order, taken = self._extracts(ruled, rows)
+        room = [ruled.sentences[row].limit - ruled.sentences[row].length - 1 for row in rows]
+        possible, complete = taken.possible(
+            words, in_order, torch.tensor(room, device=log_probs.device)
+        )
+        for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
+            if both := [place for place, row in enumerate(rows) if row in some]:
+                state = self._state.avoiding[ruled.slots_of([rows[place] for place in both])]
+                own = SourceWords(*(field[both] for field in words))
+                possible[both] &= writable(own, self._automata[avoid], state)
+        index = words.piece.unsqueeze(1).expand_as(possible)
+        own_log_probs = log_probs[rows]
+        keep_extracts(own_log_probs, unruled[rows].gather(2, index), words, possible, complete)
+        log_probs[rows] = own_log_probs
+
+    def _extracts(self, ruled: Ruled, rows: list[int]) -> tuple[SourceWords, Tensor, WordsTaken]:
+        """The words of the sources of `rows`, who keeps their order (M,), and what is taken."""
+        slots, requests = ruled.slots_of(rows), [ruled.sentences[row].request for row in rows]
+        width = max(1, *(len(request.src) for request in requests))
+        in_order = [request.options.extractive == "subsequence" for request in requests]
+        return (
+            SourceWords(*self._held.words[slots, :, :width].unbind(1)),
+            torch.tensor(in_order, device=self._continues.device),
+            WordsTaken(self._state.passed[slots], self._state.node[slots]),
+        )
 
     def _by_sampling(
         self, ruled: Ruled, log_probs: Tensor, alive: Tensor
@@ -272,6 +316,11 @@ def score_bound(sentence: Sentence, length: int) -> float:
     """The most that `extra_score` can be for hypotheses of `length` pieces that are alive."""
     reward = sentence.request.options.word_reward
     return reward_bound(reward, length + 1, sentence.limit + 1)
+
+
+def _extracts(request: Request) -> bool:
+    """Whether the words of a sentence are those of its source."""
+    return request.options.extractive != "none"
 
 
 def _groups(sentence: Sentence) -> int | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.decoding.rules.constraints import MAX_PIECES
+from model.decoding.rules.extraction import SourceWords
 
 
 class HypothesisRules(NamedTuple):
@@ -19,6 +20,8 @@ class HypothesisRules(NamedTuple):
     avoiding: Tensor  # (N, K) state of the automaton of `avoid`
     partial: Tensor  # (N, K) int64, see `constraints.Progress`
     met: Tensor  # (N, K) int64
+    passed: Tensor  # (N, K) words of the source, where only those are used, see `WordsTaken`
+    node: Tensor  # (N, K)
 
 
 class SentenceRules(NamedTuple):
@@ -28,6 +31,7 @@ class SentenceRules(NamedTuple):
     draw: Tensor  # (N, T, K) fp64 random numbers
     places: Tensor  # (N, 3, P) piece, depth and end, see `constraints.Constraints`
     bits: Tensor  # (N, 2) int64: starts and ends, see there
+    words: Tensor  # (N, 5, S) the fields of `extraction.SourceWords`
 
 
 def allocate_rules(
@@ -44,11 +48,14 @@ def allocate_rules(
         avoiding=zeros(beam_size),
         partial=zeros(beam_size),
         met=zeros(beam_size),
+        passed=zeros(beam_size),
+        node=zeros(beam_size),
     )
     held = SentenceRules(
         closed=zeros(beam_size),
         draw=zeros(steps, beam_size, dtype=torch.float64),
         places=zeros(3, MAX_PIECES),
         bits=zeros(2),
+        words=zeros(len(SourceWords._fields), source),
     )
     return state, held
