@@ -12,8 +12,8 @@ from model.decoding.options import SearchOptions
 class Request:
     """One sentence to search.
 
-    The engine handles pieces, not text: `prefix`, `constraints` and `avoid` of the options reach it
-    in the fields below, see `model.translation.phrases`.
+    The engine handles pieces, not text: `prefix`, `constraints`, `avoid` and `extractive` of the options
+    reach it in the fields below, see `model.translation.phrases`.
     """
 
     src: tuple[int, ...]
@@ -28,9 +28,9 @@ class Request:
     avoid: Callable[[], Automaton] | None = None
     """Makes the automaton of phrases that no hypothesis contains. It is called when the sentence
     takes its slot, and once for all sentences with the same function: automata are large."""
-    source_words: tuple[tuple[int, ...], ...] = ()
-    """For `extractive` searches: the words of `src` that a hypothesis may consist of, in order. No
-    piece that begins one of them stands within one."""
+    source_words: tuple[tuple[int, ...], ...] | None = None
+    """The words of `src` that a hypothesis consists of if the options are `extractive`, in order;
+    None for any words. No piece that begins one of them stands within one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _wanted(options: SearchOptions) -> str:
 
 def _reached(request: Request, pieces: Sequence[int]) -> tuple[bool, bool]:
     """Whether an extract can begin with `pieces`, and whether they end in a whole word."""
-    words = SourceWords.of(request.source_words, max(1, len(request.src)))
+    words = SourceWords.of(request.source_words or (), max(1, len(request.src)))
     words = SourceWords(*(field.unsqueeze(0) for field in words))
     in_order = torch.tensor([request.options.extractive == "subsequence"])
     none = torch.zeros(1, 1, dtype=torch.long)

@@ -69,7 +69,7 @@ class Rules:
             new = Constraints.of(request.constraints)
             held.places[slot] = torch.stack([new.piece, new.depth, new.end])
             held.bits[slot] = torch.stack([new.starts, new.ends])
-        if _extracts(request):
+        if request.source_words is not None:
             words = SourceWords.of(request.source_words, held.words.shape[2])
             held.words[slot] = torch.stack(words)
         if request.avoid is not None and request.avoid not in self._automata:
@@ -320,7 +320,7 @@ def score_bound(sentence: Sentence, length: int) -> float:
 
 def _extracts(request: Request) -> bool:
     """Whether the words of a sentence are those of its source."""
-    return request.options.extractive != "none"
+    return request.source_words is not None
 
 
 def _groups(sentence: Sentence) -> int | None:

@@ -95,7 +95,7 @@ def test_a_wide_beam_finds_every_extract(
     asked = request(source, kind, **options)
     expected = []
     for output in all_outputs(VOCAB, limit):
-        if is_extract(output, asked.source_words, kind):
+        if is_extract(output, words_of(source), kind):
             log_prob = forced(network, source, output).log_prob
             penalty = length_penalty(asked.options, torch.tensor(len(output) + 1))
             expected.append((-log_prob / float(penalty), output))
@@ -149,7 +149,7 @@ def test_every_search_gives_nothing_but_extracts(
     for asked, found in zip(requests, search_all(network, requests, max_source=12), strict=True):
         assert found, "no output at all"
         for hypothesis in found:
-            assert is_extract(hypothesis.pieces, asked.source_words, asked.options.extractive)
+            assert is_extract(hypothesis.pieces, words_of(asked.src), asked.options.extractive)
             if asked.avoid is not None:
                 assert not avoided(hypothesis.pieces, asked.avoid())
 
@@ -210,7 +210,7 @@ def test_constraints_are_met_in_an_extract(make_network: MakeNetwork, search_all
             asked = request((4, 7, 4, 6, 5, 4, 6), kind)
             asked = Request(**{**as_fields(asked), "constraints": (constraint,)})
             ((best,),) = search_all(make_network(VOCAB), [asked], continues=continues)
-            assert is_extract(best.pieces, asked.source_words, kind)
+            assert is_extract(best.pieces, words_of(asked.src), kind)
             assert constraint in words_of(best.pieces)
 
 
@@ -236,5 +236,5 @@ def test_every_search_on_cuda_gives_nothing_but_extracts(make_network: MakeNetwo
                 one = asked.pop(event.id)
                 assert event.hypotheses
                 for hypothesis in event.hypotheses:
-                    assert is_extract(hypothesis.pieces, one.source_words, one.options.extractive)
+                    assert is_extract(hypothesis.pieces, words_of(one.src), one.options.extractive)
     assert not asked
