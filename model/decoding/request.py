@@ -12,8 +12,8 @@ from model.decoding.options import SearchOptions
 class Request:
     """One sentence to search.
 
-    The engine handles pieces, not text: `prefix`, `constraints`, `avoid` and `extractive` of the options
-    reach it in the fields below, see `model.translation.phrases`.
+    The engine handles pieces, not text: `prefix`, `constraints`, `avoid` and `extractive` of the
+    options reach it in the fields below, see `model.translation.phrases`.
     """
 
     src: tuple[int, ...]

@@ -38,8 +38,7 @@ def check_extract(request: Request) -> None:
         RequestError: they are not.
     """
     options = request.options
-    found, complete = _reached(request, request.prefix)
-    if not (found and complete):
+    if request.prefix and _reached(request, request.prefix) != (True, True):
         raise RequestError(
             "{} cannot begin an output of words of the source, as extractive asks for. Give "
             f"{_wanted(options)}, or leave it out.",
