@@ -148,6 +148,15 @@ def test_a_stream_ends_in_an_extract(summarizer: Translator) -> None:
         assert last.text.startswith(part)
 
 
+def test_the_command_takes_the_words_of_each_line(
+    save: Save, translate: Callable[..., Any]
+) -> None:
+    result = translate(save(), f"{SOURCE}\n\nder Hund\n", "--extractive", "subsequence")
+    assert result.status == 0
+    for source, output in zip((SOURCE, "", "der Hund"), result.lines, strict=True):
+        assert is_extract(output.split(), source.split(), "subsequence")
+
+
 def test_a_translator_takes_words_sentence_by_sentence(save: Save) -> None:
     run = save(task="translate", source_language="de", target_language="de")
     translator = Translator.load(run, device="cpu", precision="fp32")
