@@ -4,8 +4,8 @@
 
 Generated sentences say the same in other words around invented names. Each name is one piece of the
 vocabulary, and those of the test occur in no training pair: the output layer has never seen them as
-a target. Both networks have the same data, steps and sizes; shown is the share of the test's outputs
-that are right to the letter.
+a target. Both networks have the same data, steps and sizes; shown is the share of the test's
+outputs that are right to the letter.
 """
 
 import argparse

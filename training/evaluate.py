@@ -36,6 +36,7 @@ from model.text.languages import UNKNOWN, language_tag
 from model.translation.ensemble import check_same_task
 from model.translator import WINDOW, Translator, windows
 from training.metrics.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
+from training.metrics.compression import Compression, compression
 from training.metrics.names import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
 from training.metrics.source_use import SourceUse, source_use
 from training.validation.corpus_scores import Score, length_ratio, score_corpus
@@ -52,7 +53,7 @@ already there, and give no RUN. With --lead, score the first words of each sourc
 usual baseline for summaries. --rouge shows all metrics. With --against, compare with another run,
 or with a file of its translations: scores side by side with a paired bootstrap, and the lines that
 gain and lose most. Of summaries it also tells how much of them, and of the reference, stands in the
-source."""
+source, and measures them as compressions of it: token F1, ratio, and how many are subsequences."""
 
 EXAMPLE = """\
 examples:
@@ -192,7 +193,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     scores = _scores(system.outputs, references, metrics, tokenizer, draws, compared)
     figures = {"references": [str(path) for path in paths], "lines": len(references[0])}
     figures |= system.figures | {name: asdict(score) for name, score in scores.items()}
-    used = _source_use(sources, system.outputs, references[0]) if task == "summarize" else {}
+    used: dict[str, SourceUse | Compression] = {}
+    if task == "summarize" and sources is not None:
+        used = _source_use(sources, system.outputs, references[0])
     figures |= {name: asdict(use) for name, use in used.items()}
     text = _text(scores, None)
     if other is not None:
@@ -214,14 +217,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _source_use(
-    sources: list[str] | None, outputs: list[str], reference: list[str]
-) -> dict[str, SourceUse]:
-    """Count what of the outputs and of the reference stands in the sources, if they are known."""
-    if sources is None:
-        return {}
+    sources: list[str], outputs: list[str], reference: list[str]
+) -> dict[str, SourceUse | Compression]:
+    """Count what of the outputs and of the reference stands in the sources, and in what order."""
     return {
         "source_use": source_use(sources, outputs),
         "reference_source_use": source_use(sources, reference),
+        "compression": compression(sources, outputs, reference),
     }
 
 

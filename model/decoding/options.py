@@ -28,6 +28,7 @@ MAX_PHRASES = 1000
 LengthPenalty = Literal["gnmt", "power", "none"]
 SplitSentences = Literal["auto", "always", "never"]
 OnLong = Literal["refuse", "cut"]
+Extractive = Literal["none", "words", "subsequence"]
 
 T = TypeVar("T")
 
@@ -155,6 +156,11 @@ class SearchOptions:
     prefix: str = option("", "text that the translation begins with")
     constraints: tuple[str, ...] = option((), "words or phrases that the translation contains")
     avoid: tuple[str, ...] = option((), "words or phrases that the translation does not contain")
+    extractive: Extractive = option(
+        "none",
+        "what is taken from the source: words makes every word of the output one of its words, "
+        "subsequence keeps their order, too, as in compression by deletion",
+    )
     split_sentences: SplitSentences = option(
         "auto",
         "whether lines are cut at the ends of sentences; auto cuts them unless the model has "
@@ -202,6 +208,7 @@ class SearchOptions:
         for name, known in (
             ("split_sentences", get_args(SplitSentences)),
             ("on_long", get_args(OnLong)),
+            ("extractive", get_args(Extractive)),
         ):
             if getattr(self, name) not in known:
                 raise ConfigError(

@@ -12,8 +12,8 @@ from model.decoding.options import SearchOptions
 class Request:
     """One sentence to search.
 
-    The engine handles pieces, not text: `prefix`, `constraints` and `avoid` of the options, and the
-    limits of words, reach it in the fields below, see `model.translation.phrases`.
+    The engine handles pieces, not text: `prefix`, `constraints`, `avoid` and `extractive` of the
+    options, and the limits of words, reach it in the fields below, see `model.translation.phrases`.
     """
 
     src: tuple[int, ...]
@@ -32,6 +32,9 @@ class Request:
     """The fewest words of a hypothesis."""
     max_words: int = 0
     """The most words of a hypothesis; 0 for any number."""
+    source_words: tuple[tuple[int, ...], ...] | None = None
+    """The words of `src` that a hypothesis consists of if the options are `extractive`, in order;
+    None for any words. No piece that begins one of them stands within one."""
 
 
 @dataclass(frozen=True, slots=True)

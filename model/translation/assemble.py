@@ -123,7 +123,8 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
     """Check that the model reads and writes the languages that `options` ask for.
 
     Raises:
-        RequestError: it does not; both languages are named.
+        RequestError: it does not, or it should take words from a source in another language than
+            it writes; both languages are named.
     """
     for name, verb in (("source_language", "reads"), ("target_language", "writes")):
         wanted, offered = getattr(options, name), getattr(profile, name)
@@ -132,6 +133,13 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
                 f"{name}: {wanted} ({language_name(wanted)}) is asked for, but the model {verb} "
                 f"{offered} ({language_name(offered)}). Use a model for it, or leave it out."
             )
+    read, written = profile.source_language, profile.target_language
+    if options.extractive != "none" and not languages_agree(read, written):
+        raise RequestError(
+            f"extractive: the words are those of the text, but the model reads {read} "
+            f"({language_name(read)}) and writes {written} ({language_name(written)}). Leave it "
+            "out."
+        )
 
 
 def list_of_texts(texts: Sequence[str], name: str = "texts") -> list[str]:
@@ -177,7 +185,7 @@ def assemble(
     if not all(found):
         raise RequestError(
             "constraints, avoid, min_words: no translation meets all of them within the length "
-            "limit. Raise max_length_b, or leave some of them out."
+            "limit. Raise max_length_b, or leave some of them, or extractive, out."
         )
     parts = [
         _distinct(src, [_without_length_piece(src, h) for h in hypotheses], tokenizer, aligned)

@@ -13,6 +13,7 @@ from model.text.length_pieces import bucket_of, length_ids
 from model.text.tokenizer import UNK_ID, Tokenizer
 from model.text.words import cleaned
 from model.translation.avoid_automaton import PieceTexts
+from model.translation.source_words import check_extract, source_words
 
 MAX_AVOIDED = 1000
 """Characters of all phrases to avoid together: their automaton has a state for each."""
@@ -49,7 +50,8 @@ class Phrases:
 
         Raises:
             RequestError: constraints, or limits of words, for a text of several parts; words that
-                contradict one another or do not fit the length limit; or see `check`.
+                contradict one another or do not fit the length limit; phrases that an extractive
+                search cannot take from the text; or see `check`.
         """
         self.check(options)
         if options.n_best > 1:
@@ -80,6 +82,8 @@ class Phrases:
                 max_words=most,
             )
             _check_words(request)
+            if options.extractive != "none":
+                request = self._extracting(request, src)
             requests.append(request)
         return requests
 
@@ -127,6 +131,13 @@ class Phrases:
             return []
         wanted = (least + most) / 2 if least and most else least or most
         return [self._length_ids[bucket_of(self._length_buckets, wanted)]]
+
+    def _extracting(self, request: Request, src: tuple[int, ...]) -> Request:
+        """The same with the words of `src`, its source without a length piece, and checked."""
+        words = source_words(src, self._tokenizer)
+        request = dataclasses.replace(request, source_words=words)
+        check_extract(request)
+        return request
 
     def _prefix(self, options: SearchOptions) -> tuple[int, ...]:
         return self._pieces("prefix", options.prefix)

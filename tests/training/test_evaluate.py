@@ -115,10 +115,13 @@ def test_rouge_of_the_first_words(here: Path, capsys: pytest.CaptureFixture[str]
     assert [line.split()[0] for line in lines[1:7]] == labels
     assert float(lines[3].split()[1]) == round(100 * (1 + 2 / 5) / 5, 2)
     signature = "ROUGE: nrefs:1|bs:1000|seed:12345|case:lower|tok:letters-digits"
-    assert lines[-3].startswith(signature)
-    assert lines[-2].startswith("outputs: 100.0 % of the words stand in the source; new n-grams")
-    assert "of 1 acronyms, words with inner capitals and numbers, 100.0 %" in lines[-2]
-    assert lines[-1].startswith("reference: ")
+    assert lines[-4].startswith(signature)
+    assert lines[-3].startswith("outputs: 100.0 % of the words stand in the source; new n-grams")
+    assert "of 1 acronyms, words with inner capitals and numbers, 100.0 %" in lines[-3]
+    assert lines[-2].startswith("reference: ")
+    assert lines[-1].startswith("compression: token F1 ")
+    assert "; 0.73 of the words of the source (reference " in lines[-1]  # 8 of 11
+    assert "outputs that are subsequences: 100.0 % (" in lines[-1]
     found = figures(
         ["--hypotheses", "other.en", "--baseline", "lead.en", "--rouge", *files[4:6]], capsys
     )

@@ -15,6 +15,7 @@ LABELS: dict[str, str] = {
     "length_ratio": "length ratio",
     "source_use": "outputs",
     "reference_source_use": "reference",
+    "compression": "compression",
 }
 """Labels for people."""
 

@@ -41,7 +41,7 @@ def source_use(sources: Sequence[str], outputs: Sequence[str]) -> SourceUse:
     """Count over all lines; line i of both sides belongs together."""
     grams, novel, names, found = [0] * len(N_GRAMS), [0] * len(N_GRAMS), 0, 0
     for source, output in zip(sources, outputs, strict=True):
-        words, known = _words(output), _words(source)
+        words, known = words_of(output), words_of(source)
         for place, n in enumerate(N_GRAMS):
             there = set(_grams(known, n))
             ours = list(_grams(words, n))
@@ -73,7 +73,8 @@ def _stripped(text: str) -> list[str]:
     return [word for word in (_EDGES.sub("", part) for part in text.split()) if word]
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Divide `text` into words, without signs at their ends and without case."""
     return [word.casefold() for word in _stripped(text)]
 
 

@@ -5,9 +5,9 @@ log-probabilities, and the rules decide which candidates they keep. All rows wit
 are processed together; the result of a sentence does not depend on the others, because every sum
 here is over one hypothesis, in a fixed order.
 
-In each step, in this order: `avoid`, `no_repeat_ngram` and the limits of words forbid pieces,
-`prefix` prescribes them, candidates are chosen (by beam, samples, groups or constraints), and the
-score is extended.
+In each step, in this order: `avoid`, `no_repeat_ngram`, the limits of words and `extractive`
+forbid pieces, `prefix` prescribes them, candidates are chosen (by beam, samples, groups or
+constraints), and the score is extended.
 """
 
 # Shapes: M sentences with rules, N slots, K hypotheses, V vocabulary, S source length with EOS,
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from model.decoding.automaton import Automaton, forbid_completions
 from model.decoding.beam_search import Candidates, best_candidates
+from model.decoding.request import Request
 from model.decoding.rules.constraints import (
     ConstraintProgress,
     Constraints,
@@ -28,6 +29,7 @@ from model.decoding.rules.constraints import (
     constrained_candidates,
     expected,
 )
+from model.decoding.rules.extraction import SourceWords, WordsTaken, keep_extracts, writable
 from model.decoding.rules.penalties import (
     coverage,
     diverse_candidates,
@@ -80,6 +82,9 @@ class Rules:
             new = Constraints.of(request.constraints)
             held.places[slot] = torch.stack([new.piece, new.depth, new.end])
             held.bits[slot] = torch.stack([new.starts, new.ends])
+        if request.source_words is not None:
+            words = SourceWords.of(request.source_words, held.words.shape[2])
+            held.words[slot] = torch.stack(words)
         if request.avoid is not None and request.avoid not in self._automata:
             self._automata[request.avoid] = request.avoid().to(self._continues.device)
 
@@ -145,11 +150,16 @@ class Rules:
             state.partial[slots], state.met[slots] = after
         if rows := ruled.rows(limits_words):
             slots = ruled.slots_of(rows)
-            words = WordProgress(
+            progress = WordProgress(
                 state.begun[slots].gather(1, parent[rows]),
                 state.inside[slots].gather(1, parent[rows]),
             )
-            state.begun[slots], state.inside[slots] = words.after(piece[rows], self._words)
+            state.begun[slots], state.inside[slots] = progress.after(piece[rows], self._words)
+        if rows := ruled.rows(_extracts):
+            slots, (words, in_order, taken) = ruled.slots_of(rows), self._extracts(ruled, rows)
+            taken = WordsTaken(*(field.gather(1, parent[rows]) for field in taken))
+            taken = taken.after(words, in_order, piece[rows])
+            state.passed[slots], state.node[slots] = taken
 
     def extra_score(self, ruled: Ruled) -> Tensor:
         """The terms (M, K) added to the normalised log-probability of hypotheses that end now.
@@ -178,12 +188,15 @@ class Rules:
         }
         rows, pieces = list(prescribed), list(prescribed.values())
         kept = log_probs[rows, :, pieces] if rows else None
+        unruled = log_probs.clone() if (extracting := ruled.rows(_extracts)) else None
         for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
             own, state = log_probs[some], self._state.avoiding[ruled.slots_of(some)]
             forbid_completions(own, self._automata[avoid], state)
             log_probs[some] = own
         self._forbid_repetition(ruled, log_probs)
         short = self._limit_words(ruled, log_probs, end)
+        if unruled is not None:
+            self._forbid_other_words(ruled, extracting, log_probs, unruled)
         # A hypothesis that cannot continue ends, unless it has too few words: then it is dropped.
         stuck = log_probs.amax(dim=2).isneginf() & ~short
         log_probs[:, :, EOS_ID] = torch.where(stuck, end, log_probs[:, :, EOS_ID])
@@ -235,6 +248,36 @@ class Rules:
         log_probs[rows] = own
         short[rows] = (progress.begun < least.unsqueeze(1)) & searches.bool().unsqueeze(1)
         return short
+
+    def _forbid_other_words(
+        self, ruled: Ruled, rows: list[int], log_probs: Tensor, unruled: Tensor
+    ) -> None:
+        """Forbid what is no word of the source; `unruled` are `log_probs` before other rules."""
+        words, in_order, taken = self._extracts(ruled, rows)
+        room = [ruled.sentences[row].limit - ruled.sentences[row].length - 1 for row in rows]
+        possible, complete = taken.possible(
+            words, in_order, torch.tensor(room, device=log_probs.device)
+        )
+        for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
+            if both := [place for place, row in enumerate(rows) if row in some]:
+                state = self._state.avoiding[ruled.slots_of([rows[place] for place in both])]
+                own = SourceWords(*(field[both] for field in words))
+                possible[both] &= writable(own, self._automata[avoid], state)
+        index = words.piece.unsqueeze(1).expand_as(possible)
+        own_log_probs = log_probs[rows]
+        keep_extracts(own_log_probs, unruled[rows].gather(2, index), words, possible, complete)
+        log_probs[rows] = own_log_probs
+
+    def _extracts(self, ruled: Ruled, rows: list[int]) -> tuple[SourceWords, Tensor, WordsTaken]:
+        """The words of the sources of `rows`, who keeps their order (M,), and what is taken."""
+        slots, requests = ruled.slots_of(rows), [ruled.sentences[row].request for row in rows]
+        width = max(1, *(len(request.src) for request in requests))
+        in_order = [request.options.extractive == "subsequence" for request in requests]
+        return (
+            SourceWords(*self._held.words[slots, :, :width].unbind(1)),
+            torch.tensor(in_order, device=self._continues.device),
+            WordsTaken(self._state.passed[slots], self._state.node[slots]),
+        )
 
     def _by_sampling(
         self, ruled: Ruled, log_probs: Tensor, alive: Tensor
@@ -322,6 +365,11 @@ def score_bound(sentence: Sentence, length: int) -> float:
     """The most that `extra_score` can be for hypotheses of `length` pieces that are alive."""
     reward = sentence.request.options.word_reward
     return reward_bound(reward, length + 1, sentence.limit + 1)
+
+
+def _extracts(request: Request) -> bool:
+    """Whether the words of a sentence are those of its source."""
+    return request.source_words is not None
 
 
 def _groups(sentence: Sentence) -> int | None:

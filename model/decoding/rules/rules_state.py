@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.decoding.rules.constraints import MAX_PIECES
+from model.decoding.rules.extraction import SourceWords
 
 
 class HypothesisRules(NamedTuple):
@@ -21,6 +22,8 @@ class HypothesisRules(NamedTuple):
     met: Tensor  # (N, K) int64
     begun: Tensor  # (N, K) its words, where they are limited, see `word_limits.WordProgress`
     inside: Tensor  # (N, K)
+    passed: Tensor  # (N, K) words of the source, where only those are used, see `WordsTaken`
+    node: Tensor  # (N, K)
 
 
 class SentenceRules(NamedTuple):
@@ -30,6 +33,7 @@ class SentenceRules(NamedTuple):
     draw: Tensor  # (N, T, K) fp64 random numbers
     places: Tensor  # (N, 3, P) piece, depth and end, see `constraints.Constraints`
     bits: Tensor  # (N, 2) int64: starts and ends, see there
+    words: Tensor  # (N, 5, S) the fields of `extraction.SourceWords`
 
 
 def allocate_rules(
@@ -48,11 +52,14 @@ def allocate_rules(
         met=zeros(beam_size),
         begun=zeros(beam_size),
         inside=zeros(beam_size),
+        passed=zeros(beam_size),
+        node=zeros(beam_size),
     )
     held = SentenceRules(
         closed=zeros(beam_size),
         draw=zeros(steps, beam_size, dtype=torch.float64),
         places=zeros(3, MAX_PIECES),
         bits=zeros(2),
+        words=zeros(len(SourceWords._fields), source),
     )
     return state, held

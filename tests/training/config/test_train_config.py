@@ -160,7 +160,14 @@ def flatten(values: dict[str, object], prefix: str = "") -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    ["arxiv_titles", "demo", "multi30k_en_de", "multi30k_en_de_small", "tatoeba_de_en"],
+    [
+        "arxiv_titles",
+        "demo",
+        "multi30k_en_de",
+        "multi30k_en_de_small",
+        "sentence_compression",
+        "tatoeba_de_en",
+    ],
 )
 def test_shipped_configs_load_and_comment_every_key(name: str) -> None:
     path = Path(__file__).parents[3] / "configs" / f"{name}.yaml"

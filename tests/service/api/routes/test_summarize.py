@@ -109,6 +109,20 @@ def test_lengths_that_contradict_are_refused(
     assert "\n" not in response.json()["error"]["message"]
 
 
+def test_a_summary_may_be_taken_from_the_text(client: TestClient) -> None:
+    text = "der Hund läuft auf der Straße."
+    options = {"extractive": "subsequence", "min_length": 20, "beam_size": 4, "n_best": 3}
+    (found,) = client.post(SUMMARIZE, json={"text": text, "options": options}).json()["summaries"]
+    assert len({one["summary"] for one in found["alternatives"]}) > 1
+    for one in found["alternatives"]:
+        remaining = iter(text.split())
+        assert all(word in remaining for word in one["summary"].split())
+    body = {"text": text, "options": options | {"prefix": "Straße"}}
+    refused = client.post(SUMMARIZE, json=body)
+    assert refused.status_code == 422
+    assert "cannot begin an output of words of the source" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("text", ["", " \n", "\U0001f600" * 200])
 def test_texts_without_words_come_back_as_they_are(client: TestClient, text: str) -> None:
     (ours,) = client.post(SUMMARIZE, json={"text": text}).json()["summaries"]

@@ -1,0 +1,76 @@
+"""Source words: what an extractive search may copy, and whether phrases are made of it.
+
+Words are what spaces separate, so that punctuation belongs to its word.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from model.decoding.options import SearchOptions, length_limit
+from model.decoding.request import Request
+from model.decoding.rules.extraction import SourceWords, WordsTaken
+from model.errors import RequestError
+from model.text.tokenizer import EOS_ID, SPACE_MARK, Tokenizer
+
+
+def source_words(src: Sequence[int], tokenizer: Tokenizer) -> tuple[tuple[int, ...], ...]:
+    """The pieces of each word of `src` that can be copied, in order.
+
+    Left out are words with an unknown piece, which is never written, and pieces before the first
+    space, which no tokenizer of Dragoman's has.
+    """
+    words: list[list[int]] = []
+    for id in src:
+        if tokenizer.piece(id).startswith(SPACE_MARK):
+            words.append([id])
+        elif words:
+            words[-1].append(id)
+    return tuple(
+        tuple(word) for word in words if min(word) > EOS_ID and tokenizer.decode(word).strip()
+    )
+
+
+def check_extract(request: Request) -> None:
+    """Check that the phrases which an extractive `request` demands are words of its source.
+
+    Raises:
+        RequestError: they are not.
+    """
+    options = request.options
+    if request.prefix and _reached(request, request.prefix) != (True, True):
+        raise RequestError(
+            "{} cannot begin an output of words of the source, as extractive asks for. Give "
+            f"{_wanted(options)}, or leave it out.",
+            field="prefix",
+            quoted=(options.prefix,),
+        )
+    for text, pieces in zip(options.constraints, request.constraints, strict=True):
+        if not _reached(request, pieces)[0]:
+            raise RequestError(
+                "{} cannot stand in an output of words of the source, as extractive asks for. "
+                f"Give {_wanted(options)}, or leave it out.",
+                field="constraints",
+                quoted=(text,),
+            )
+
+
+def _wanted(options: SearchOptions) -> str:
+    in_order = options.extractive == "subsequence"
+    return "whole words of the text" + (" in its order" if in_order else "")
+
+
+def _reached(request: Request, pieces: Sequence[int]) -> tuple[bool, bool]:
+    """Whether an extract can begin with `pieces`, and whether they end in a whole word."""
+    words = SourceWords.of(request.source_words or (), max(1, len(request.src)))
+    words = SourceWords(*(field.unsqueeze(0) for field in words))
+    in_order = torch.tensor([request.options.extractive == "subsequence"])
+    none = torch.zeros(1, 1, dtype=torch.long)
+    taken = WordsTaken(none, none)
+    limit = length_limit(request.options, len(request.src))
+    for at, piece in enumerate(pieces):
+        possible, _ = taken.possible(words, in_order, torch.tensor([limit - at - 1]))
+        if not (possible[0, 0] & (words.piece[0] == piece)).any():
+            return False, False
+        taken = taken.after(words, in_order, torch.tensor([[piece]]))
+    return True, bool(taken.completed(words, in_order)[0])

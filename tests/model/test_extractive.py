@@ -1,0 +1,214 @@
+"""Extraction, from text to text: what spaces separate in the output stands in the source."""
+
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model.checkpoint.checkpoint import save_checkpoint
+from model.config import ModelConfig
+from model.decoding.options import SearchOptions
+from model.errors import ConfigError, RequestError
+from model.network.seq2seq import Seq2Seq
+from model.text.normalization import normalize_source
+from model.text.profile import TextProfile
+from model.text.tokenizer import EOS_ID, Tokenizer
+from model.translation.assemble import Translation
+from model.translator import Translator
+
+Save = Callable[..., Path]
+Precision = Literal["fp32", "bf16", "int8"]
+
+
+@pytest.fixture(scope="module")
+def save(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Save:
+    """A function that saves a random network for a task and returns its run."""
+
+    def saved(*, copy: bool = True, **profile: Any) -> Path:
+        config = ModelConfig(
+            vocab_size=tiny_tokenizer.vocab_size,
+            embedding_size=8,
+            encoder_size=8,
+            decoder_size=8,
+            input_feeding=False,
+            max_length=200,
+            copy=copy,
+            coverage=copy,
+        )
+        torch.manual_seed(0)
+        network = Seq2Seq(config).eval()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.normal_(std=0.7)
+            network.output.bias[EOS_ID] += 1
+        return save_checkpoint(
+            tmp_path_factory.mktemp("extractive"),
+            1,
+            config=config,
+            weights=dict(network.named_parameters()),
+            tokenizer=tiny_tokenizer,
+            search=SearchOptions(max_length_a=0.6, max_length_b=2),
+            card="",
+            training_state=None,
+            training_meta=None,
+            profile=TextProfile(**{"task": "summarize", **profile}, normalization=1),
+        )
+
+    return saved
+
+
+@pytest.fixture(scope="module")
+def summarizer(save: Save) -> Translator:
+    return Translator.load(save(), device="cpu", precision="fp32")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a source as a model of today reads it: normalised, and in normal form C."""
+    return unicodedata.normalize("NFC", normalize_source(text)).split()
+
+
+def is_extract(output: list[str], source: list[str], kind: str) -> bool:
+    if kind == "words":
+        return set(output) <= set(source)
+    remaining = iter(source)
+    return all(word in remaining for word in output)
+
+
+def check(source: str, found: Translation, kind: str) -> None:
+    for hypothesis in found.hypotheses:
+        assert is_extract(hypothesis.translation.split(), words_of(source), kind), (
+            source,
+            hypothesis.translation,
+        )
+
+
+WORDS = ["der", "Hund", "läuft.", "Haus,", "(rot)", "Mann's", "\u2581", ".", "--", "zz9", "e\u0301"]
+texts = st.lists(
+    st.one_of(
+        st.sampled_from(WORDS),
+        st.text(max_size=6),
+    ),
+    min_size=1,
+    max_size=9,
+).map(" ".join)
+SEARCHES: list[dict[str, Any]] = [
+    {"beam_size": 1},
+    {"n_best": 4},
+    {"beam_size": 1, "min_length": 20},
+    {"max_length_a": 0.0, "max_length_b": 3, "min_length": 3},
+    {"no_repeat_ngram": 2, "avoid": ("Hund", "rot")},
+    {"beam_size": 3, "n_best": 3, "temperature": 1.0, "top_k": 9},
+    {"diverse_groups": 5, "n_best": 5},
+]
+
+
+@pytest.mark.parametrize("kind", ["words", "subsequence"])
+@pytest.mark.parametrize(
+    ("precision", "copy"), [("fp32", True), ("fp32", False), ("bf16", True), ("int8", True)]
+)
+def test_every_output_is_an_extract(
+    save: Save, precision: Precision, copy: bool, kind: Literal["words", "subsequence"]
+) -> None:
+    translator = Translator.load(save(copy=copy), device="cpu", precision=precision)
+    said = set()
+
+    @settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(texts, min_size=len(SEARCHES), max_size=len(SEARCHES)))
+    def outputs(sources: list[str]) -> None:
+        items = [
+            (source, SearchOptions(**{"max_length_a": 1.0, "extractive": kind} | options))
+            for source, options in zip(sources, SEARCHES, strict=True)
+        ]
+        for (source, options), found in zip(items, translator.search_each(items), strict=True):
+            assert isinstance(found, Translation), options
+            check(source, found, kind)
+            said.add(found.text)
+
+    outputs()
+    assert len(said) > 5
+
+
+SOURCE = "Der Hund läuft. Die Frau sieht das Haus, und der Mann schläft auf der Straße."
+
+
+def test_a_stream_ends_in_an_extract(summarizer: Translator) -> None:
+    options = SearchOptions(beam_size=3, extractive="subsequence", min_length=20)
+    *parts, last = summarizer.stream(SOURCE, options)
+    assert isinstance(last, Translation)
+    check(SOURCE, last, "subsequence")
+    assert len(last.text.split()) > 2
+    assert parts
+    for part in parts:
+        assert isinstance(part, str)
+        assert last.text.startswith(part)
+
+
+def test_the_command_takes_the_words_of_each_line(
+    save: Save, translate: Callable[..., Any]
+) -> None:
+    result = translate(save(), f"{SOURCE}\n\nder Hund\n", "--extractive", "subsequence")
+    assert result.status == 0
+    for source, output in zip((SOURCE, "", "der Hund"), result.lines, strict=True):
+        assert is_extract(output.split(), source.split(), "subsequence")
+
+
+def test_a_translator_takes_words_sentence_by_sentence(save: Save) -> None:
+    run = save(task="translate", source_language="de", target_language="de")
+    translator = Translator.load(run, device="cpu", precision="fp32")
+    options = SearchOptions(extractive="subsequence", min_length=4, split_sentences="always")
+    (found,) = translator.search([SOURCE], options)
+    check(SOURCE, found, "subsequence")
+    first, second = SOURCE.split(" Die ")
+    assert is_extract(found.text.split()[:1], first.split(), "words")
+    assert is_extract(found.text.split()[-1:], second.split(), "words")
+
+
+def test_a_prefix_of_the_source_goes_on_in_its_order(summarizer: Translator) -> None:
+    options = SearchOptions(extractive="subsequence", prefix="Hund Frau", min_length=12)
+    (found,) = summarizer.search([SOURCE], options)
+    assert found.text.startswith("Hund Frau ")
+    check(SOURCE, found, "subsequence")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"prefix": "Frau Hund"}, r"prefix: 'Frau Hund' cannot begin .* in its order, or leave"),
+        ({"prefix": "Die Fr"}, r"prefix: 'Die Fr' cannot begin an output of words of the source"),
+        ({"prefix": "Die Katze", "extractive": "words"}, r"prefix: .* whole words of the text, or"),
+        ({"prefix": "Der", "max_length_a": 0, "max_length_b": 0}, r"prefix: .* may have 0"),
+        ({"constraints": ("Mann Frau",)}, r"constraints: 'Mann Frau' cannot stand in an output of"),
+        ({"constraints": ("Hund", "Katze"), "extractive": "words"}, r"constraints: 'Katze' cannot"),
+    ],
+)
+def test_what_the_source_cannot_give_is_refused(
+    summarizer: Translator, given: dict[str, Any], message: str
+) -> None:
+    options = SearchOptions(**{"extractive": "subsequence"} | given)
+    with pytest.raises(RequestError, match=message):
+        summarizer.search([SOURCE], options)
+
+
+def test_constraints_of_the_source_are_met(summarizer: Translator) -> None:
+    options = SearchOptions(extractive="subsequence", constraints=("Frau sieht", "schläft"))
+    (found,) = summarizer.search([SOURCE], options)
+    check(SOURCE, found, "subsequence")
+    assert "Frau sieht" in found.text
+    assert "schläft" in found.text
+
+
+def test_a_model_of_two_languages_takes_no_words(save: Save) -> None:
+    run = save(task="translate", source_language="de", target_language="en")
+    translator = Translator.load(run, device="cpu", precision="fp32")
+    with pytest.raises(RequestError, match=r"extractive: .* de \(German\) .* en \(English\)"):
+        translator.translate([SOURCE], SearchOptions(extractive="words"))
+
+
+def test_other_names_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"extractive: 'all' is not known\. Use none or words or"):
+        SearchOptions(extractive="all")  # type: ignore[arg-type]
