@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from model.decoding.options import SearchOptions, length_limit
+from model.decoding.options import SearchOptions
 from model.decoding.request import Request
 from model.decoding.rules.extraction import SourceWords, WordsTaken
 from model.errors import RequestError
@@ -67,9 +67,9 @@ def _reached(request: Request, pieces: Sequence[int]) -> tuple[bool, bool]:
     in_order = torch.tensor([request.options.extractive == "subsequence"])
     none = torch.zeros(1, 1, dtype=torch.long)
     taken = WordsTaken(none, none)
-    limit = length_limit(request.options, len(request.src))
-    for at, piece in enumerate(pieces):
-        possible, _ = taken.possible(words, in_order, torch.tensor([limit - at - 1]))
+    room = torch.tensor([len(request.src)])  # that there is room for them is checked elsewhere
+    for piece in pieces:
+        possible, _ = taken.possible(words, in_order, room)
         if not (possible[0, 0] & (words.piece[0] == piece)).any():
             return False, False
         taken = taken.after(words, in_order, torch.tensor([[piece]]))
