@@ -49,15 +49,15 @@ class DecoderState(NamedTuple):
 def mean_values(memory: Memory) -> Tensor:
     """The mean (N, H) of the encoder outputs of each sentence without padding, summed in fp32."""
     wide = torch.promote_types(memory.values.dtype, torch.float32)
-
-    def total(part: Memory) -> Tensor:
-        return (part.values * part.mask.unsqueeze(2)).sum(dim=1, dtype=wide)
-
     if memory.is_long:
-        totals = torch.stack([total(part) for _, part in memory.blocks()]).sum(dim=0)
+        total = memory.values.new_zeros(len(memory.values), memory.values.shape[2], dtype=wide)
+        # In place: results of all blocks, kept until the end, would lie in the heap between the
+        # freed blocks, which then may not be used again.
+        for _, part in memory.blocks():
+            total += (part.mask.unsqueeze(1).to(wide) @ part.values.to(wide)).squeeze(1)
     else:
-        totals = total(memory)
-    return (totals / memory.mask.sum(dim=1, keepdim=True)).to(memory.values.dtype)
+        total = (memory.values * memory.mask.unsqueeze(2)).sum(dim=1, dtype=wide)
+    return (total / memory.mask.sum(dim=1, keepdim=True)).to(memory.values.dtype)
 
 
 def with_weights(coverage: Tensor, weights: Tensor) -> Tensor:
