@@ -5,7 +5,8 @@ OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.long_input --pieces 20000 --
 OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.long_input --pieces 10000        (a try)
 
 Random weights and pieces; each length in a process of its own, on the CPU in fp32. Then the decoder
-starts and takes one step, which attends to all pieces.
+starts and takes one step, which attends to all pieces. Seconds are of processor time, so that other
+programs matter less.
 
 The prediction of the time has two parts, of rates measured at once in the same process: the
 products of a chunk with the input weights and of the keys, by operations, and a matrix-vector
@@ -79,11 +80,11 @@ def measure(config: ModelConfig, pieces: int) -> Figures:
 
         def work() -> None:
             nonlocal encode_s, step_s
-            started = time.perf_counter()
+            started = time.process_time()
             encode(pieces)
-            between = time.perf_counter()
+            between = time.process_time()
             step()
-            encode_s, step_s = between - started, time.perf_counter() - between
+            encode_s, step_s = between - started, time.process_time() - between
 
         peak = peak_bytes(work, device)
     return Figures(encode_s, step_s, predicted_s(config, pieces), peak, need, base)
@@ -95,7 +96,9 @@ def predicted_s(config: ModelConfig, pieces: int) -> float:
     gates = half * {"lstm": 4, "gru": 3, "rnn": 1}[config.cell]
     weights = torch.randn(gates, half)
     vector, block = torch.randn(half), torch.randn(CHUNK, half)
-    recurrent = seconds_of(lambda: torch.mv(weights, vector))
+    one = torch.ones(1, 1)
+    call = seconds_of(lambda: torch.mv(one, one[0]))  # the kernel is called once for a chunk
+    recurrent = max(0.0, seconds_of(lambda: torch.mv(weights, vector)) - call)
     rate = 2 * CHUNK * gates * half / seconds_of(lambda: block @ weights.t())
     inputs = config.embedding_size + config.encoder_size * (config.encoder_layers - 1)
     flops = 2 * (2 * gates * inputs + config.encoder_size * config.decoder_size)
@@ -106,9 +109,9 @@ def seconds_of(work: Callable[[], object]) -> float:
     """The least of several times, since other programs only ever add to it."""
     found = []
     for _ in range(ROUNDS):
-        started = time.perf_counter()
+        started = time.process_time()
         work()
-        found.append(time.perf_counter() - started)
+        found.append(time.process_time() - started)
     return min(found)
 
 
