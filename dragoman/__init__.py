@@ -13,6 +13,7 @@ from model.decoding.options import SearchOptions
 from model.errors import (
     CheckpointError,
     ConfigError,
+    ConfigErrors,
     DataError,
     DragomanError,
     InputTooLong,
@@ -28,6 +29,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "ConfigError",
+    "ConfigErrors",
     "DataError",
     "DragomanError",
     "InputTooLong",

@@ -58,6 +58,8 @@ class Attention(nn.Module):
         The softmax is at least in fp32. Weights of padding are exactly 0. Queries are filled up
         as in `linear`, without gradients: the bits of one must not depend on N or on padding.
         """
+        if memory.is_long and not torch.is_grad_enabled():
+            return self._in_blocks(query, memory, attended)
         count, queries = query.shape[:2]
         on_cpu = query.device.type == "cpu"
         if on_cpu and count == 1 and not torch.is_grad_enabled() and torch.get_num_threads() > 1:
@@ -77,6 +79,34 @@ class Attention(nn.Module):
         context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)
         mean = weights[:, 0] if self.heads == 1 else weights.mean(dim=1)
         return context.transpose(1, 2).flatten(2)[:count, :queries], mean[:count, :queries]
+
+    def _in_blocks(
+        self, query: Tensor, memory: Memory, attended: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """`forward` for a long memory: beside the weights of the heads, a block at a time.
+
+        Nobody reads a long memory together with others, so queries need not be filled up.
+        """
+        count, queries = query.shape[:2]
+        wide = torch.promote_types(memory.values.dtype, torch.float32)
+        weights = query.new_empty(count, self.heads, queries, memory.mask.shape[1], dtype=wide)
+        for part, block in memory.blocks():
+            scores = self._scores(query, block.keys).to(wide)
+            if self.coverage is not None:
+                assert attended is not None, "with coverage, attention needs its past"
+                scores = scores + (self.coverage * attended[:, :, part]).unsqueeze(1)
+            weights[..., part] = scores.masked_fill(~block.mask[:, None, None, :], -math.inf)
+        # The softmax, in place.
+        weights.sub_(weights.amax(dim=-1, keepdim=True)).exp_()
+        weights.div_(weights.sum(dim=-1, keepdim=True))
+        context = memory.values.new_zeros(
+            count, self.heads, queries, memory.values.shape[2] // self.heads, dtype=wide
+        )
+        for part, block in memory.blocks():
+            own = weights[..., part].to(memory.values.dtype)
+            context += own @ self._split(block.values)
+        mean = weights[:, 0] if self.heads == 1 else weights.mean(dim=1)
+        return context.to(memory.values.dtype).transpose(1, 2).flatten(2), mean
 
     def _filled(self, queries: int, dtype: torch.dtype) -> int:
         """How many queries to compute.

@@ -174,6 +174,17 @@ class RecurrentLayer(nn.Module):
         cells = cell.unsqueeze(0).to(start.dtype).contiguous()
         return torch.as_tensor(self.kernel(x, (start, cells))[0])
 
+    def resume(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs (T, D) for x (T, I), and the state after it (1, D); see `step` for `cell`.
+
+        For inference, and one sequence: a part of it continues from the state after the one before.
+        """
+        if self.kind == "lstm":
+            outputs, (hidden, cell) = self.kernel(x, (hidden, cell))
+        else:
+            outputs, hidden = self.kernel(x, hidden)
+        return outputs, hidden, cell
+
     def sequence_in(
         self, dtype: torch.dtype, x: Tensor, hidden: Tensor | None, cell: Tensor | None
     ) -> Tensor:

@@ -36,13 +36,28 @@ class DecoderState(NamedTuple):
         """The states of `rows` (R',), in that order, possibly repeated."""
         return DecoderState(*(field.index_select(0, rows) for field in self))
 
+    def filled(self) -> "DecoderState":
+        """With rows filled up as in `linear`, but for the coverage, which may be long."""
+        return DecoderState(
+            fill_rows(self.hidden),
+            fill_rows(self.cell),
+            fill_rows(self.attentional),
+            self.coverage,
+        )
+
 
 def mean_values(memory: Memory) -> Tensor:
     """The mean (N, H) of the encoder outputs of each sentence without padding, summed in fp32."""
-    mask = memory.mask.unsqueeze(2)
     wide = torch.promote_types(memory.values.dtype, torch.float32)
-    total = (memory.values * mask).sum(dim=1, dtype=wide)
-    return (total / mask.sum(dim=1)).to(memory.values.dtype)
+    if memory.is_long:
+        total = memory.values.new_zeros(len(memory.values), memory.values.shape[2], dtype=wide)
+        # In place: results of all blocks, kept until the end, would lie in the heap between the
+        # freed blocks, which then may not be used again.
+        for _, part in memory.blocks():
+            total += (part.mask.unsqueeze(1).to(wide) @ part.values.to(wide)).squeeze(1)
+    else:
+        total = (memory.values * memory.mask.unsqueeze(2)).sum(dim=1, dtype=wide)
+    return (total / memory.mask.sum(dim=1, keepdim=True)).to(memory.values.dtype)
 
 
 def with_weights(coverage: Tensor, weights: Tensor) -> Tensor:
@@ -122,7 +137,7 @@ class Decoder(nn.Module):
         rows = sentences * queries
         x = embedded.flatten(0, 1)
         if not torch.is_grad_enabled():
-            x, state = fill_rows(x), DecoderState(*map(fill_rows, state))
+            x, state = fill_rows(x), state.filled()
         if self.input_feeding:
             x = torch.cat([x, state.attentional], dim=-1)
         top, cell = self.layers[0].step(x, state.hidden[:, 0], state.cell[:, 0])

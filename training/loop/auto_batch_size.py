@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from model.decoding.available_memory import available_bytes
 from model.decoding.out_of_memory import is_out_of_memory
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
@@ -22,7 +23,7 @@ from training.data.batching import LENGTH_MULTIPLE, ROW_MULTIPLE, Rows, collate
 from training.losses.batch_loss import BatchLoss, Objective
 from training.losses.make_objective import make_objective
 from training.system.distributed import World
-from training.system.memory_use import available_bytes, peak_bytes
+from training.system.memory_use import peak_bytes
 
 MOST_TOKENS = 131_072
 """Larger batches seldom train better in the same time; they must be given as a number."""

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
+from model.decoding.available_memory import available_bytes
 from training.config.train_config import TrainConfig
 from training.data.batching import Rows
 from training.data.learn_tokenizer import make_tokenizer
@@ -21,7 +22,7 @@ from training.loop.session import Session
 from training.loop.step_plan import Measurement, StepPlan, timed_plan
 from training.loop.train_loop import REHEARSED
 from training.loop.trainer import Trainer
-from training.system.memory_use import available_bytes, peak_bytes
+from training.system.memory_use import peak_bytes
 
 WARM_UP, TIMED = 5, 30  # updates
 WEIGHT_BYTES = 4  # fp32

@@ -18,7 +18,8 @@ from model.network.attention import Attention
 from model.network.cells import fill_rows
 from model.network.copying import with_copies
 from model.network.decoder import DecoderState, mean_values, with_weights
-from model.network.memory import Memory
+from model.network.long_encoder import CHUNK, encode_values, memory_of
+from model.network.memory import Memory, chunks
 from model.network.seq2seq import Seq2Seq
 
 
@@ -86,6 +87,18 @@ class InferenceNetwork:
             keys = self._keys(values.flatten(0, 1).to(self.dtype))
         return Memory(src=src, values=values, keys=keys.view(*src.shape, -1), mask=mask)
 
+    def encode_long(self, src: Tensor, chunk: int = CHUNK) -> Memory:
+        """`encode` for one source `src` (S,) of any length: see `model.network.long_encoder`."""
+        values = encode_values(
+            self._encoder, lambda ids: self._embedding.index_select(0, ids), src, chunk
+        ).float()
+        keys = values
+        if self._keys is not None:
+            keys = values.new_empty(len(src), self.config.decoder_size)
+            for part in chunks(len(src), chunk):
+                keys[part] = self._keys(values[part].to(self.dtype))
+        return memory_of(src, values, keys)
+
     def start(self, memory: Memory) -> DecoderState:
         """The decoder's state before the first piece, one row for each sentence."""
         mean = mean_values(memory).to(self.dtype)
@@ -110,7 +123,7 @@ class InferenceNetwork:
         rows = sentences * queries
         pieces = token.flatten()
         if not self._even:
-            pieces, state = fill_rows(pieces), DecoderState(*map(fill_rows, state))
+            pieces, state = fill_rows(pieces), state.filled()
         given = self._table.index_select(0, pieces).float()
         feeding = self.config.input_feeding
         inputs = [state.attentional] if feeding else []

@@ -47,7 +47,7 @@ lr: 0.1
 """
 
 TOLD = [
-    "training: unknown key. Here the corpora are 'data.train'",
+    "training: unknown key. Here its settings are in 'optimizer' and 'run', and its corpora are",
     "data.train[0].src: unknown key. Did you mean 'source'?",
     "data.train[1].files: absent.tsv: no such file.",
     "data.train[1].weight: 0.0 must be above 0",

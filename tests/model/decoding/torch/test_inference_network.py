@@ -86,6 +86,17 @@ def test_a_sentence_has_the_same_bits_in_any_company(dtype: torch.dtype, size: i
         assert one[0].equal(many[0])
 
 
+@pytest.mark.parametrize("wiring", ["plain", "dot", "gru", "rnn", "deep", "shallow"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_source_in_chunks_equals_the_same_at_once(wiring: str, dtype: torch.dtype) -> None:
+    network = InferenceNetwork(network_of(WIRINGS[wiring]), dtype)
+    src = torch.randint(4, 40, (300,), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        whole = network.encode(src.unsqueeze(0), torch.tensor([300]))
+        for found, expected in zip(network.encode_long(src, 64), whole, strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=ERROR[dtype])
+
+
 def test_the_network_is_left_as_it_is() -> None:
     network = network_of(BASE)
     before = {name: value.clone() for name, value in network.state_dict().items()}
