@@ -67,13 +67,16 @@ def translate(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("launch", LAUNCHES.values(), ids=LAUNCHES)
 @pytest.mark.parametrize("options", [OPTIONS, OPTIONS + RULES], ids=["plain", "rules"])
+@pytest.mark.parametrize("copy", [False, True])
 def test_results_do_not_depend_on_how_steps_are_launched(
     make_network: MakeNetwork,
+    copy: bool,
     options: list[SearchOptions],
     launch: StepLaunch,
     dtype: torch.dtype,
 ) -> None:
-    network, requests = make_network(input_feeding=True), pool(options, 24)
+    network = make_network(input_feeding=not copy, copy=copy, coverage=copy)
+    requests = pool(options, 24)
     expected, _ = translate(network, requests, StepLaunch(), dtype)
     found, events = translate(network, requests, launch, dtype)
     assert found == expected
