@@ -32,12 +32,19 @@ def source_words(src: Sequence[int], tokenizer: Tokenizer) -> tuple[tuple[int, .
 
 
 def check_extract(request: Request) -> None:
-    """Check that the phrases which an extractive `request` demands are words of its source.
+    """Check that the words which an extractive `request` demands are there in its source.
 
     Raises:
         RequestError: they are not.
     """
     options = request.options
+    there = len(request.source_words or ())
+    if options.extractive == "subsequence" and request.min_words > there:
+        name = "min_words" if options.min_words else "ratio"
+        raise RequestError(
+            f"{name}: {request.min_words} words are the least, but the text has {there} that can "
+            f"be taken, as extractive asks for. Lower {name}, or leave it out."
+        )
     if request.prefix and _reached(request, request.prefix) != (True, True):
         raise RequestError(
             "{} cannot begin an output of words of the source, as extractive asks for. Give "
@@ -69,7 +76,7 @@ def _reached(request: Request, pieces: Sequence[int]) -> tuple[bool, bool]:
     taken = WordsTaken(none, none)
     room = torch.tensor([len(request.src)])  # that there is room for them is checked elsewhere
     for piece in pieces:
-        possible, _ = taken.possible(words, in_order, room)
+        possible, _ = taken.possible(words, in_order, room, none)
         if not (possible[0, 0] & (words.piece[0] == piece)).any():
             return False, False
         taken = taken.after(words, in_order, torch.tensor([[piece]]))

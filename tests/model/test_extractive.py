@@ -136,6 +136,22 @@ def test_every_output_is_an_extract(
 SOURCE = "Der Hund läuft. Die Frau sieht das Haus, und der Mann schläft auf der Straße."
 
 
+@pytest.mark.parametrize("kind", ["words", "subsequence"])
+@pytest.mark.parametrize("search", [{"beam_size": 1}, {"n_best": 4}, {"temperature": 1.0}])
+def test_a_ratio_of_the_words_is_taken(
+    summarizer: Translator, kind: Literal["words", "subsequence"], search: dict[str, Any]
+) -> None:
+    """Of 15 words, and greedy search has nowhere to turn back."""
+    for ratio, least, most in ((0.2, 2, 3), (0.5, 6, 8), (1.0, 12, 15)):
+        options = SearchOptions(
+            **{"extractive": kind, "ratio": ratio, "max_length_a": 1.0} | search
+        )
+        (found,) = summarizer.search([SOURCE], options)
+        check(SOURCE, found, kind)
+        for hypothesis in found.hypotheses:
+            assert least <= len(hypothesis.translation.split()) <= most
+
+
 def test_a_stream_ends_in_an_extract(summarizer: Translator) -> None:
     options = SearchOptions(beam_size=3, extractive="subsequence", min_length=20)
     *parts, last = summarizer.stream(SOURCE, options)
@@ -182,6 +198,7 @@ def test_a_prefix_of_the_source_goes_on_in_its_order(summarizer: Translator) -> 
         ({"prefix": "Die Fr"}, r"prefix: 'Die Fr' cannot begin an output of words of the source"),
         ({"prefix": "Die Katze", "extractive": "words"}, r"prefix: .* whole words of the text, or"),
         ({"prefix": "Der", "max_length_a": 0, "max_length_b": 0}, r"prefix: .* may have 0"),
+        ({"min_words": 16}, r"min_words: 16 words are the least, but the text has 15 that can"),
         ({"constraints": ("Mann Frau",)}, r"constraints: 'Mann Frau' cannot stand in an output of"),
         ({"constraints": ("Hund", "Katze"), "extractive": "words"}, r"constraints: 'Katze' cannot"),
     ],

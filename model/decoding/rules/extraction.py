@@ -75,17 +75,28 @@ class WordsTaken(NamedTuple):
         following = torch.where(at_root, self.passed, earliest + 1) * in_order.unsqueeze(1)
         return at_root | (earliest < NEVER), following
 
-    def possible(self, words: SourceWords, in_order: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+    def possible(
+        self, words: SourceWords, in_order: Tensor, room: Tensor, missing: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Which pieces of the source (M, K, S) may come next; and who ends in a whole word (M, K).
 
-        `room` (M,) is the number of pieces that may follow the next one.
+        No word is taken behind which there is too little room for those that are missing or, in
+        order, too few words.
+
+        Args:
+            room: (M,) pieces that may follow the next one.
+            missing: (M, K) words that have yet to be begun.
         """
         complete, following = self.completed(words, in_order)
         number, behind = words.word.unsqueeze(1), words.parent.unsqueeze(1)
         begun = complete.unsqueeze(2) & (number >= following.unsqueeze(2))
         continued = (behind == self.node.unsqueeze(2)) & (number >= self.passed.unsqueeze(2))
         found = torch.where(words.begins.unsqueeze(1), begun, continued)
-        found &= (words.rest <= room.unsqueeze(1)).unsqueeze(1) & (behind >= ROOT)
+        needed = missing.unsqueeze(2) + (behind != ROOT)  # the word that begins is one of these
+        count = words.word.amax(dim=1).view(-1, 1, 1) + 1
+        found &= (number + needed <= count) | ~in_order.view(-1, 1, 1)
+        pieces = words.rest.unsqueeze(1) + (needed - 1).clamp(min=0)  # one or more for each word
+        found &= (pieces <= room.view(-1, 1, 1)) & (behind >= ROOT)
         return found, complete
 
     def after(self, words: SourceWords, in_order: Tensor, piece: Tensor) -> "WordsTaken":

@@ -255,9 +255,13 @@ class Rules:
         """Forbid what is no word of the source; `unruled` are `log_probs` before other rules."""
         words, in_order, taken = self._extracts(ruled, rows)
         room = [ruled.sentences[row].limit - ruled.sentences[row].length - 1 for row in rows]
-        possible, complete = taken.possible(
-            words, in_order, torch.tensor(room, device=log_probs.device)
-        )
+        least = [ruled.sentences[row].request.min_words for row in rows]
+        numbers = torch.tensor([room, least], device=log_probs.device)
+        slots = ruled.slots_of(rows)
+        # A word whose first piece is nothing but the space has begun, though it is not counted yet.
+        uncounted = (taken.node != 0) & (self._state.inside[slots] == 0)
+        missing = numbers[1].unsqueeze(1) - self._state.begun[slots] - uncounted.long()
+        possible, complete = taken.possible(words, in_order, numbers[0], missing.clamp(min=0))
         for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
             if both := [place for place, row in enumerate(rows) if row in some]:
                 state = self._state.avoiding[ruled.slots_of([rows[place] for place in both])]
