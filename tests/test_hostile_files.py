@@ -125,7 +125,10 @@ def test_a_configuration_that_is_a_directory(reader: str, here: Path, mistake: M
 
 @pytest.mark.parametrize("value", ["[" * DEEP, "{a: 1, a: 2}", "2024-99-99", "&a [*a]"])
 def test_an_override(value: str, here: Path, mistake: Mistake) -> None:
-    Path("config.yaml").write_text("run: {}")
+    corpus = "{source: a.txt, target: b.txt}"
+    Path("config.yaml").write_text(
+        f"data: {{train: [{corpus}], dev: {corpus}}}\nrun: {{max_steps: 1}}"
+    )
     assert "run.max_steps" in mistake(*READERS["train"], f"run.max_steps={value}")
 
 

@@ -7,6 +7,7 @@ if __name__ == "__main__":  # before the imports, which take seconds
 
 import argparse
 import math
+import os
 import signal
 import sys
 import time
@@ -293,7 +294,8 @@ def _refuse_two_texts(line: argparse.ArgumentParser, config: str, overrides: Seq
     Raises:
         ConfigError: see above.
     """
-    if overrides and Path(overrides[0]).is_file() and not config.endswith((".yaml", ".yml")):
+    # Not Path.is_file, which raises if an override is longer than a name can be.
+    if overrides and os.path.isfile(overrides[0]) and not config.endswith((".yaml", ".yml")):
         line.error(f"two files of text are given as --source {config} --target {overrides[0]}")
 
 
