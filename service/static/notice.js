@@ -95,7 +95,7 @@ function passes({ status, type }) {
 export function words(error) {
   const { status, type, message } = error;
   if (!(error instanceof Refused)) {
-    return navigator.onLine ? message : "You are offline. This goes on when you are not.";
+    return navigator.onLine ? message : "You are offline. This resumes when the connection is back.";
   }
   if (type === TOO_LONG) return tooLong(message);
   if (type === "rate_limited") return "This server takes only so many requests a minute from you.";
