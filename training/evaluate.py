@@ -65,6 +65,11 @@ examples:
 
 DRAWS = 1000
 SHOWN = 5
+SOURCE_LABELS = {
+    "source_use": "outputs",
+    "reference_source_use": "reference",
+    "compression": "compression",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -211,7 +216,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         figures["baseline"] = other.figures | {name: asdict(one) for name, one in theirs.items()}
         figures["changes"] = asdict(changes)
         text = _text(scores, theirs) + "\n" + changes.describe()
-    text += "".join(f"{LABELS[name]}: {use.describe()}\n" for name, use in used.items())
+    text += "".join(f"{SOURCE_LABELS[name]}: {use.describe()}\n" for name, use in used.items())
     write_report(text, figures, arguments.json)
     return OK
 

@@ -13,9 +13,6 @@ LABELS: dict[str, str] = {
     "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
     "length_ratio": "length ratio",
-    "source_use": "outputs",
-    "reference_source_use": "reference",
-    "compression": "compression",
 }
 """Labels for people."""
 

@@ -58,7 +58,7 @@ def test_options_left_out_are_the_defaults() -> None:
     assert chosen == SearchOptions(beam_size=1, alpha=2.0, max_length_b=3)
 
 
-WORDS = {"prefix", "constraints", "avoid", "length_penalty", "split_sentences"}
+WORDS = {"prefix", "constraints", "avoid", "length_penalty", "split_sentences", "extractive"}
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in {"top_p", "ratio"} | WORDS])
@@ -101,6 +101,7 @@ def test_phrases_are_text_and_the_schema_says_how_much() -> None:
     [
         ("length_penalty", ["gnmt", "power", "none"]),
         ("split_sentences", ["auto", "always", "never"]),
+        ("extractive", ["none", "words", "subsequence"]),
     ],
 )
 def test_the_schema_names_the_choices(name: str, choices: list[str]) -> None:
