@@ -280,38 +280,6 @@ def test_every_format_gives_the_same(run: Path, tmp_path: Path) -> None:
         assert found.to_bytes() == expected.to_bytes()
 
 
-def test_what_the_model_writes_is_measured(
-    run: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With the whole vocabulary, counted here once more by what is in the list of each source."""
-    shutil.copytree(tiny_checkpoint / "best", tmp_path / "alone")
-    translator = Translator.load(tmp_path / "alone", precision="fp32", device="cpu")
-    lines = (tmp_path / "train.de").read_text(encoding="utf-8").splitlines()
-    # The random model writes bytes, which are in the list where the source has one.
-    lines = ["☃" * (number < len(lines) // 2) + line for number, line in enumerate(lines)]
-    found = translator.translate(lines)
-    (tmp_path / "train.de").write_text(10 * ("\n".join(lines) + "\n"), encoding="utf-8")
-    (tmp_path / "train.en").write_text(10 * ("\n".join(found) + "\n"), encoding="utf-8")
-    files = ["--source", str(tmp_path / "train.de"), "--target", str(tmp_path / "train.en")]
-    assert main([str(tmp_path / "alone"), *files, "--candidates", "1", "--frequent", "2"]) == 0
-    shown = capsys.readouterr().out.splitlines()[-1]
-    model = load_checkpoint(tmp_path / "alone")
-    assert model.shortlist is not None
-    lines = (tmp_path / "train.de").read_text(encoding="utf-8").splitlines()[::50]  # held out
-    known = []
-    for line, one in zip(lines, translator.search(lines), strict=True):
-        ids = model.shortlist.of(model.tokenizer.encode(line)).tolist()
-        allowed = {model.tokenizer.piece(number) for number in ids}
-        known.append([piece in allowed for piece in one.hypotheses[0].pieces])
-    share = sum(map(sum, known)) / sum(map(len, known))
-    whole = sum(map(all, known)) / len(known)
-    assert 0 < share < 1
-    assert shown == (
-        f"of translations with the whole vocabulary, they hold {share:.1%} of the pieces and all "
-        f"of {whole:.1%}"
-    )
-
-
 def test_held_out_lines_are_not_learned_from(run: Path, tmp_path: Path) -> None:
     """The one line of sixty that is kept out is the first: its words occur nowhere else."""
     for name in ("train.de", "train.en"):
