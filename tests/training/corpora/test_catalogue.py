@@ -8,7 +8,9 @@ from training.config.train_config import load_config
 from training.corpora.catalogue import CATALOGUE, PublicSet, describe
 from training.data.readers import input_files
 
-CONFIGS = sorted(set(Path("configs").glob("*.yaml")) - {Path("configs/demo.yaml")})
+# The demo makes its own text; that of the compressions is prepared by hand, as its config says.
+OTHERS = {Path("configs/demo.yaml"), Path("configs/sentence_compression.yaml")}
+CONFIGS = sorted(set(Path("configs").glob("*.yaml")) - OTHERS)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=str)
