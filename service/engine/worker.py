@@ -104,20 +104,10 @@ class Worker:
         self._phrases = Phrases(checkpoint.tokenizer, self.profile.length_buckets)
         self._segmenter = Segmenter(checkpoint.tokenizer, self.limit, self.profile)
         self._max_length = room_for(self.options, self.limit)
-        check_room(self.options, self.limit, self._max_length)
-        self._phrases.check(self.options)
-        check_languages(self.options, self.profile)
+        self._check_defaults()
         self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
-        make_engine = _maker(
-            self._network,
-            max_source=self.limit,
-            max_length=self._max_length,
-            continues=self._phrases.spelling.continues,
-            words=self._phrases.spelling.words,
-            shortlist=shortlist,
-        )
         self._engine_loop = EngineLoop(
-            make_engine,
+            self._engine_maker(shortlist),
             checkpoint.tokenizer,
             self._preprocessor,
             Scorer(checkpoint.network, device, checkpoint.tokenizer),
@@ -126,6 +116,22 @@ class Worker:
         )
         self._notifier = LoopNotifier()
         self._thread = EngineThread(self._engine_loop, self._notifier, stuck_s)
+
+    def _engine_maker(self, shortlist: Shortlist | None) -> Callable[[int], Engine]:
+        return _maker(
+            self._network,
+            max_source=self.limit,
+            max_length=self._max_length,
+            continues=self._phrases.spelling.continues,
+            words=self._phrases.spelling.words,
+            shortlist=shortlist,
+        )
+
+    def _check_defaults(self) -> None:
+        """Check the default options; see `__init__` for what is raised."""
+        check_room(self.options, self.limit, self._max_length)
+        self._phrases.check(self.options)
+        check_languages(self.options, self.profile)
 
     def start(self) -> None:
         """Start the engine thread and return once it is warm.
