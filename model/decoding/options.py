@@ -192,12 +192,13 @@ class SearchOptions:
             raise ConfigError(
                 f"length_penalty: {self.length_penalty!r} is not known. Use gnmt, power or none."
             )
+        for name in ("top_p", "ratio"):
+            if (share := getattr(self, name)) is not None and not 0 < share <= 1:
+                raise ConfigError(f"{name}: {share} is out of range. Use more than 0, up to 1.")
         for name, (least, most) in BOUNDS.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
                 raise ConfigError(f"{name}: {value} is out of range. Use {least:g} to {most:g}.")
-        if self.top_p == 0:
-            raise ConfigError("top_p: 0 leaves no piece to draw. Use more than 0, 1 for all.")
         self._check_words()
         self._check_sampling()
         self._check_groups()
@@ -221,8 +222,6 @@ class SearchOptions:
                 raise ConfigError(f"{name}: {error}") from None
 
     def _check_words(self) -> None:
-        if self.ratio == 0:
-            raise ConfigError(f"ratio: {self.ratio} leaves no word. Use more than 0, up to 1.")
         if self.ratio is not None and self.max_words:
             raise ConfigError(
                 f"ratio: {self.ratio} sets the most words, and so does max_words "

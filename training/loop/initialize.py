@@ -41,7 +41,7 @@ def check_same_architecture(one: ModelConfig, other: ModelConfig, name: str) -> 
     ]
     if differences:
         raise ConfigError(
-            f"{name}: another architecture: {'; '.join(differences)}. The sizes must be the same."
+            f"{name}: another architecture: {'; '.join(differences)}. These must be the same."
         )
 
 

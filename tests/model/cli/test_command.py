@@ -201,7 +201,7 @@ def test_phrases_are_flags_that_may_be_given_again(parser: argparse.ArgumentPars
         (["--beam-size", "0"], "beam_size: 0 is out of range"),
         (["--n-best", "6"], "n_best: 6 is not in 1 to beam_size 5"),
         (["--alpha", "nan"], "alpha: nan is out of range"),
-        (["--ratio", "0"], "ratio: 0.0 leaves no word"),
+        (["--ratio", "0"], "ratio: 0.0 is out of range. Use more than 0, up to 1."),
         (["--ratio", "2"], "ratio: 2.0 is out of range"),
         (["--ratio", "0.5", "--max-words", "9"], "ratio: 0.5 sets the most words"),
     ],

@@ -56,14 +56,17 @@ def test_options_out_of_range_are_named(field: str, value: object) -> None:
     ("given", "message"),
     [
         ({"temperature": 1, "top_k": -1}, r"top_k: -1 is out of range\. Use 0"),
-        ({"temperature": 1, "top_p": 1.5}, r"top_p: 1\.5 is out of range\. Use 0 to 1"),
-        ({"temperature": 1, "top_p": 0}, r"top_p: 0 leaves no piece"),
+        (
+            {"temperature": 1, "top_p": 1.5},
+            r"top_p: 1\.5 is out of range\. Use more than 0, up to 1",
+        ),
+        ({"temperature": 1, "top_p": 0}, r"top_p: 0 is out of range\. Use more than 0"),
         ({"temperature": 1, "seed": -1}, r"seed: -1 is out of range"),
         ({"top_k": 5}, r"top_k: 5 is for sampling, but temperature is 0\. Give a temperature"),
         ({"top_p": 0.9}, r"top_p: 0\.9 is for sampling, but temperature is 0"),
         ({"seed": 7}, r"seed: 7 is for sampling, but temperature is 0"),
         ({"temperature": 0.5, "constraints": ("Hund",)}, r"constraints: .* temperature 0\.5 draws"),
-        ({"ratio": 0}, r"ratio: 0 leaves no word\. Use more than 0, up to 1"),
+        ({"ratio": 0}, r"ratio: 0 is out of range\. Use more than 0, up to 1"),
         (
             {"ratio": 0.5, "max_words": 9},
             r"ratio: 0\.5 sets the most words, and so does max_words 9",
