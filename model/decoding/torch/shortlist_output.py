@@ -59,6 +59,8 @@ class ShortlistOutput:
         if self._copies:
             source = np.array([*request.src, EOS_ID], dtype=np.int64)
             column = torch.from_numpy(np.searchsorted(allowed, source))
+            # Behind them, an earlier sentence may have had columns that a narrower buffer lacks.
+            self._column[slot] = 0
             self._column[slot, : len(column)] = column
             self._listed[slot, : len(column)] = torch.from_numpy(source >= EOS_ID)
         weight, bias = self._network.output_rows(ids.to(self.ids.device))

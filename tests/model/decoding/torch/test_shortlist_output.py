@@ -96,6 +96,20 @@ def test_only_listed_pieces_and_the_same_bits_in_any_company(
         assert all(set(hypothesis.pieces) <= allowed for hypothesis in found)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_short_source_copies_in_a_slot_that_held_a_long_one(dtype: torch.dtype) -> None:
+    """The buffers of its list become narrower than the columns of the one before."""
+    chance = random.Random(5)
+    long, short = (
+        Request(src=tuple(chance.randrange(4, VOCAB) for _ in range(size)), options=OPTIONS)
+        for size in (35, 3)
+    )
+    model, table = network(copy=True), shortlist(9)
+    one_slot = Engine(model, dtype=dtype, shortlist=table, max_rows=OPTIONS.beam_size)
+    (alone,) = search(Engine(model, dtype=dtype, shortlist=table), [short])
+    assert search(one_slot, [long, short])[1] == alone
+
+
 def test_what_a_request_demands_is_listed() -> None:
     table = shortlist(1)
     options = replace(OPTIONS, n_best=1)
