@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
+from model.text.tokenizer import EOS_ID, PAD_ID
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,16 @@ class Request:
     source_words: tuple[tuple[int, ...], ...] | None = None
     """The words of `src` that a hypothesis consists of if the options are `extractive`, in order;
     None for any words. No piece that begins one of them stands within one."""
+    uncopied: frozenset[int] = frozenset()
+    """Pieces that only tell the model something, and that a network which copies never copies."""
+
+    def copied(self) -> list[int]:
+        """The pieces of `src` and EOS as a network copies them: PAD in place of `uncopied`.
+
+        So the attention to these goes to PAD, which no hypothesis contains, and the probabilities
+        of all others are those of the network.
+        """
+        return [PAD_ID if id in self.uncopied else id for id in (*self.src, EOS_ID)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Phrases:
         self._tokenizer = tokenizer
         self._length_buckets = length_buckets
         self._length_ids = length_ids(tokenizer, len(length_buckets) + 1) if length_buckets else []
+        self._uncopied = frozenset(self._length_ids)
         self.spelling = PieceTexts(tokenizer)
         # Equal lists give the same function object, and so share one automaton in the engine.
         # Of the spelling and not of self, or the cache and these phrases would hold each other.
@@ -80,6 +81,7 @@ class Phrases:
                 avoid=avoid,
                 min_words=least,
                 max_words=most,
+                uncopied=self._uncopied,
             )
             _check_words(request)
             if options.extractive != "none":

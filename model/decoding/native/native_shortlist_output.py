@@ -141,7 +141,7 @@ class NativeShortlistOutput:
     def columns_of(self, slot: int, count: int, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the column of each of `pieces` (S,) in the list of `slot`, of `count` pieces.
 
-        It is -1 for UNK. All other pieces of the source are in the list.
+        It is -1 for PAD and UNK. All other pieces of the source are in the list.
         """
         held = self.ids[slot, :count]
         return np.where(pieces < EOS_ID, -1, np.searchsorted(held, pieces))

@@ -131,7 +131,7 @@ class NativeSearch:
         if self._shortlist_output is not None:
             self._scan.columns[slot] = self._shortlist_output.admit(slot, sentence.request)
         if self._copying is not None:
-            source = np.array([*sentence.request.src, EOS_ID], np.int64)
+            source = np.array(sentence.request.copied(), np.int64)
             if self._shortlist_output is not None:
                 source = self._shortlist_output.columns_of(
                     slot, int(self._scan.columns[slot]), source

@@ -43,7 +43,7 @@ class ShortlistOutput:
         self._sizes = [0] * slots
         self._copies = network.copies
         # For networks that copy: (slots, S) the column of each source piece, if it has one. UNK has
-        # none.
+        # none, nor has what is not copied.
         self._column = self.ids.new_zeros(slots, source)
         self._listed = self._column.bool()
         if self._copies:
@@ -57,7 +57,7 @@ class ShortlistOutput:
         self._sizes[slot] = len(ids) + self._copies
         self._resize(max(self._sizes[slot], self.ids.shape[1]))
         if self._copies:
-            source = np.array([*request.src, EOS_ID], dtype=np.int64)
+            source = np.array(request.copied(), dtype=np.int64)
             column = torch.from_numpy(np.searchsorted(allowed, source))
             # Behind them, an earlier sentence may have had columns that a narrower buffer lacks.
             self._column[slot] = 0

@@ -15,7 +15,7 @@ from torch import Tensor
 from model.decoding.beam_search import Candidates, Extensions, is_over
 from model.decoding.cuda.graphs import CapturedRunner, CudaCapture, NoCapture, PlainRunner, Runner
 from model.decoding.cuda.launch import FEWEST_SENTENCES, SHORTEST_SOURCE, StepLaunch, bucket
-from model.decoding.cuda.side_stream import SideStream
+from model.decoding.cuda.side_stream import SideStream, sent
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.rules.rules import score_bound
 from model.decoding.sentence import Ruled, Sentence
@@ -105,6 +105,9 @@ class TorchSearch:
         self._memory.mask[slot] = False
         for held, new in zip(self._memory, encoded.memory, strict=True):
             held[slot, : len(new)] = new
+        if sentence.request.uncopied:
+            copied = torch.tensor(sentence.request.copied())
+            self._memory.src[slot, : len(copied)] = sent(copied, self._network.device)
         for held, new in zip(self._state, encoded.state, strict=True):
             rows = held[slot * self._beam_size : (slot + 1) * self._beam_size]
             rows[..., : new.shape[-1]] = new

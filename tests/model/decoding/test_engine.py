@@ -1,5 +1,6 @@
 """The engine against searches written out plainly, and against itself in other company."""
 
+import dataclasses
 import itertools
 import random
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ from model.decoding.precision.precision import runnable
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID
+from model.translation.ensemble import Ensemble
 
 MakeNetwork = Callable[..., Seq2Seq]
 Results = dict[int, tuple[Hypothesis, ...]]
@@ -234,6 +236,39 @@ def test_int8_copies_what_the_network_copies(make_network: MakeNetwork) -> None:
         assert hypothesis.log_prob == pytest.approx(
             log_prob_of(network, src, hypothesis.pieces), abs=0.1 * (len(hypothesis.pieces) + 1)
         )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
+@pytest.mark.parametrize("members", [1, 2])
+def test_what_only_tells_the_model_something_is_not_copied(
+    make_network: MakeNetwork, dtype: torch.dtype, members: int
+) -> None:
+    """No output has it, and the probability of all others is what the network gives them.
+
+    An ensemble normalises the mean of its members anew, which changes a little.
+    """
+    if members > 1 and dtype == torch.int8:
+        pytest.skip("there is no ensemble in int8")
+    networks = [make_network(copy=True, seed=seed) for seed in range(1, members + 1)]
+    with torch.no_grad():
+        for one in networks:
+            assert one.copy_gate is not None
+            one.copy_gate.bias.fill_(3.0)
+            one.output.bias[6] = -1e4  # what there is of it is copied
+    network = networks[0] if members == 1 else Ensemble(networks)
+    options = SearchOptions(beam_size=6, n_best=6)
+    request = Request(src=(6, 7, 8, 9), options=options)
+    engine = Engine(network, dtype=dtype, max_rows=6)
+    assert any(6 in h.pieces for h in only(engine, request))
+    found = only(engine, dataclasses.replace(request, uncopied=frozenset((6, 23))))
+    assert len(found) == 6
+    exact = 1e-5 if dtype == torch.float32 and members == 1 else 0.1
+    for hypothesis in found:
+        assert 6 not in hypothesis.pieces
+        expected = log_prob_of(network, request.src, hypothesis.pieces)
+        close = exact * (len(hypothesis.pieces) + 1)
+        assert hypothesis.log_prob == pytest.approx(expected, abs=close)
+    assert any(6 in h.pieces for h in only(engine, request))  # the slot forgets it
 
 
 # Sentence independence: alone = in company = shuffled = joining late, to the bit.

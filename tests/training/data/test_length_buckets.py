@@ -114,6 +114,7 @@ def test_a_checkpoint_has_the_boundaries_and_requests_the_piece(config_file: Pat
     ):
         (request,) = translator._phrases.requests([source], options)
         assert request.src == (source if bucket is None else (ids[bucket], *source))
+        assert request.uncopied == set(ids)
         (found,) = translator.search([text], options)
         best = found.hypotheses[0]
         assert best.weights is not None

@@ -141,24 +141,25 @@ def test_log_probabilities_are_over_the_list() -> None:
 def test_what_is_copied_is_mixed_with_the_listed_pieces(dtype: torch.dtype) -> None:
     """One step by hand: the gate divides the probability between the list and the source.
 
-    UNK in the source is not copied: its share goes to all others.
+    UNK in the source is not copied, nor what is `uncopied`: their share goes to all others.
     """
     model, table = network(copy=True), shortlist(3)
     assert model.copy_gate is not None
-    src = (100, 200, 1, 100)
+    src = (100, 200, 1, 100, 50)
     options = SearchOptions(beam_size=1, max_length_a=0, max_length_b=1)
     engine = Engine(model, dtype=dtype, shortlist=table)
-    ((best,),) = search(engine, [Request(src=src, options=options)])
+    request = Request(src=src, options=options, uncopied=frozenset((200, 50)))
+    ((best,),) = search(engine, [request])
     ids = torch.from_numpy(table.of(src))
     with torch.inference_mode():
-        memory = model.encode(torch.tensor([[*src, EOS_ID]]), torch.tensor([5]))
+        memory = model.encode(torch.tensor([[*src, EOS_ID]]), torch.tensor([6]))
         token, state, total = 2, model.start(memory), 0.0
         for piece in (*best.pieces, EOS_ID):
             state, features, weights = model.step(torch.tensor([[token]]), state, memory)
             copied = float(model.copy_gate(features).sigmoid())
             listed = (1 - copied) * model.output(features)[0, 0, ids].softmax(0)
             for position, id in enumerate((*src, EOS_ID)):
-                if id >= EOS_ID:
+                if id >= EOS_ID and id not in request.uncopied:
                     listed[ids == id] += copied * weights[0, 0, position]
             total += float((listed[ids == piece] / listed.sum()).log())
             token = piece
