@@ -18,7 +18,8 @@ from torch.autograd.function import FunctionCtx
 from model.text.tokenizer import PAD_ID
 from training.losses.output_loss import ROW_MULTIPLE, Loss, chunk_rows
 
-LEAST = torch.finfo(torch.float32).tiny  # a gold piece without probability costs 87 nats
+LEAST = 1e-30
+"""Attention below it counts as none: the gradient of its logarithm would not stay finite."""
 
 
 class _CopyLoss(torch.autograd.Function):
@@ -54,11 +55,11 @@ class _CopyLoss(torch.autograd.Function):
             filled = F.pad(features[rows].to(dtype), (0, 0, 0, -real % ROW_MULTIPLE))
             logits = F.linear(filled, low_weight, low_bias)[:real].to(wide)
             given = weights[rows].to(wide)
-            z, c = gate[rows].to(wide), copied[rows].to(wide)
+            z, c = gate[rows].to(wide), F.threshold(copied[rows].to(wide), LEAST, 0.0)
             log_p = logits.log_softmax(dim=1)
             gold = target[rows].unsqueeze(1)
             generated = F.logsigmoid(-z) + log_p.gather(1, gold).squeeze(1)
-            mixed = torch.logaddexp(generated, F.logsigmoid(z) + c.clamp_min(LEAST).log())
+            mixed = torch.logaddexp(generated, F.logsigmoid(z) + c.log())
             spread = log_p.sum(dim=1) - log_p[:, PAD_ID]
             uniform = smoothing / (weight.shape[0] - 1)
             likelihood = (mixed * given).sum()

@@ -51,20 +51,24 @@ def test_value_and_gradients_equal_the_definition_across_chunks(
         torch.testing.assert_close(mine, expected)
 
 
-def test_a_gold_piece_that_the_source_lacks_is_generated_and_gives_finite_gradients() -> None:
+def test_a_gold_piece_that_the_source_lacks_is_generated_however_open_the_gate_is() -> None:
+    """Its loss is that of the output layer, shut off by the gate, which is pushed back."""
     torch.manual_seed(1)
     output = nn.Linear(6, 11)
-    features = torch.randn(3, 6)
-    gate = torch.tensor([30.0, 0.0, -30.0], requires_grad=True)
-    copied = torch.zeros(3, requires_grad=True)
-    loss = copy_loss(
-        features, output, gate, copied, torch.tensor([5, 6, 7]), torch.ones(3), smoothing=0.1
-    )
+    features, target = torch.randn(5, 6), torch.tensor([5, 6, 7, 8, 9])
+    gate = torch.tensor([1000.0, 100.0, 30.0, 0.0, -30.0], requires_grad=True)
+    scores = torch.zeros(5, 3, requires_grad=True)
+    src = torch.tensor([[10, 4, 3]]).expand(5, -1)
+    copied = attention_to(target, scores.softmax(dim=1), src)
+    loss = copy_loss(features, output, gate, copied, target, torch.full((5,), 9.0), smoothing=0.0)
     loss.smoothed.backward()  # type: ignore[no-untyped-call]
-    assert torch.isfinite(loss.smoothed)
-    for x in (gate, copied, output.weight):
-        assert x.grad is not None
-        assert torch.isfinite(x.grad).all()
+    generated = output(features).log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
+    expected = -9 * (generated + torch.nn.functional.logsigmoid(-gate)).sum()
+    torch.testing.assert_close(loss.smoothed, expected)
+    torch.testing.assert_close(gate.grad, 9 * gate.detach().sigmoid())
+    torch.testing.assert_close(scores.grad, torch.zeros(5, 3))
+    assert output.weight.grad is not None
+    assert torch.isfinite(output.weight.grad).all()
 
 
 def test_attention_to_a_piece_counts_all_its_positions() -> None:
