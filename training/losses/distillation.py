@@ -60,12 +60,15 @@ def teacher_distribution(teacher: Seq2Seq, batch: Batch) -> Callable[[slice], Te
     with torch.no_grad():
         memory = teacher.encode(batch.src, batch.src_lengths)
         features, weights = teacher.unroll(batch.tgt_in, teacher.start(memory), memory)
-        real = features.flatten(0, 1).index_select(0, batch.real).unsqueeze(0)  # (1, M, F)
-        attention = weights.flatten(0, 1).index_select(0, batch.real).unsqueeze(0)
+        real = features.flatten(0, 1).index_select(0, batch.real).unsqueeze(1)  # (M, 1, F)
+        attention = weights.flatten(0, 1).index_select(0, batch.real).unsqueeze(1)
+        # What each of them may copy.
+        src = memory.src.index_select(0, batch.real // batch.tgt_in.shape[1])  # (M, S)
 
     def probabilities(rows: slice) -> Tensor:
         with torch.no_grad(), autocast:
-            scores = teacher.log_scores(real[:, rows], attention[:, rows], memory)[0]
+            own = memory._replace(src=src[rows])
+            scores = teacher.log_scores(real[rows], attention[rows], own).squeeze(1)
         return scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(dim=-1)
 
     return probabilities

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
 from training.data.batching import Rows, collate
 
@@ -23,9 +24,13 @@ def pair_losses(network: Seq2Seq, rows: Rows) -> NDArray[np.float64]:
         part = rows.part(number, count)
         batch = collate(part).to(device)
         memory = network.encode(batch.src, batch.src_lengths)
-        features, _ = network.unroll(batch.tgt_in, network.start(memory), memory)
+        features, weights = network.unroll(batch.tgt_in, network.start(memory), memory)
         sizes = [len(target) + 1 for target in part.targets]
-        for feature, gold in zip(features, torch.split(batch.tgt_out, sizes), strict=False):
-            losses.append(F.cross_entropy(network.output(feature[: len(gold)]), gold).item())
+        for n, gold in enumerate(torch.split(batch.tgt_out, sizes)):
+            own = Memory(*(field[n : n + 1] for field in memory))
+            scores = network.log_scores(
+                features[n : n + 1, : len(gold)], weights[n : n + 1, : len(gold)], own
+            )
+            losses.append(F.cross_entropy(scores[0], gold).item())
     network.train(training)
     return np.array(losses)

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from model.config import ModelConfig
 from model.errors import ConfigError
+from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
+from model.translation.ensemble import Ensemble
 from training.data.batching import Rows, collate
 from training.data.learn_tokenizer import learn_tokenizer
 from training.losses.distillation import load_teacher, teacher_cross_entropy, teacher_distribution
@@ -35,6 +38,24 @@ def test_the_distribution_is_the_softmax_over_the_teachers_scores(
         both = torch.cat([found(slice(0, 2)), found(slice(2, 5))])
         torch.testing.assert_close(both, expected, rtol=1e-4, atol=1e-7)
     assert not any(p.requires_grad for p in twice.parameters())
+
+
+def test_a_teacher_that_copies_is_read_with_what_it_copies() -> None:
+    """Of sources of different lengths, each by its own; also among others in an ensemble."""
+    teachers = []
+    for seed, copy in enumerate((True, False)):
+        torch.manual_seed(seed)
+        config = ModelConfig(vocab_size=12, embedding_size=8, copy=copy, coverage=copy)
+        teachers.append(Seq2Seq(config).eval().requires_grad_(False))
+    pairs = Rows.unweighted([np.array([9, 8, 9]), np.array([7])], [np.array([9]), np.array([6, 7])])
+    batch = collate(pairs)
+    for teacher in (teachers[0], Ensemble(teachers)):
+        memory = teacher.encode(batch.src, batch.src_lengths)
+        features, weights = teacher.unroll(batch.tgt_in, teacher.start(memory), memory)
+        scores = teacher.log_scores(features, weights, memory).softmax(-1)
+        found = teacher_distribution(teacher, batch)
+        both = torch.cat([found(slice(0, 2)), found(slice(2, 5))])
+        torch.testing.assert_close(both, scores.flatten(0, 1)[batch.real], rtol=1e-4, atol=1e-7)
 
 
 def test_another_tokenizer_is_refused(tiny_checkpoint: Path) -> None:
