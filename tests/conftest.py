@@ -45,6 +45,20 @@ def tiny_tokenizer() -> Tokenizer:
     return Tokenizer(learn_tokenizer(lines, kind="bpe", vocab_size=320))
 
 
+def random_network(config: ModelConfig, *, seed: int = 0, end: float = 0) -> Seq2Seq:
+    """A network with decided opinions, in eval mode.
+
+    `end` is added to the logits of EOS: some hypotheses end before the length limit, some do not.
+    """
+    torch.manual_seed(seed)
+    network = Seq2Seq(config).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.7)
+        network.output.bias[EOS_ID] += end
+    return network
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose best checkpoint is a random network: it translates at once, into nonsense."""
@@ -56,12 +70,7 @@ def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPath
         input_feeding=False,
         max_length=24,
     )
-    torch.manual_seed(0)
-    network = Seq2Seq(config).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.normal_(std=0.7)
-        network.output.bias[EOS_ID] += 2  # some hypotheses end before the length limit, some do not
+    network = random_network(config, end=2)
     run = tmp_path_factory.mktemp("tiny") / "run"
     directory = save_checkpoint(
         run,

@@ -13,9 +13,9 @@ import torch
 
 from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from model.decoding.options import SearchOptions
-from model.network.seq2seq import Seq2Seq
 from model.translate import main
 from model.translator import Translator
+from tests.conftest import random_network
 
 
 class Result(NamedTuple):
@@ -101,11 +101,7 @@ def other_runs(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) 
     config = dataclasses.replace(first.config, encoder_size=6, decoder_size=12)
     runs = []
     for seed in (1, 2):
-        torch.manual_seed(seed)
-        network = Seq2Seq(config)
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.normal_(std=0.7)
+        network = random_network(config, seed=seed)
         runs.append(
             save_checkpoint(
                 tmp_path_factory.mktemp("other"),

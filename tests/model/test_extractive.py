@@ -1,57 +1,42 @@
 """Extraction, from text to text: what spaces separate in the output stands in the source."""
 
+import dataclasses
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.checkpoint.checkpoint import save_checkpoint
-from model.config import ModelConfig
+from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, RequestError
-from model.network.seq2seq import Seq2Seq
 from model.text.normalization import normalize_source
 from model.text.profile import TextProfile
-from model.text.tokenizer import EOS_ID, Tokenizer
 from model.translation.assemble import Translation
 from model.translator import Translator
+from tests.conftest import random_network
 
 Save = Callable[..., Path]
 Precision = Literal["fp32", "bf16", "int8"]
 
 
 @pytest.fixture(scope="module")
-def save(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Save:
+def save(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Save:
     """A function that saves a random network for a task and returns its run."""
+    tiny = load_checkpoint(tiny_checkpoint)
 
     def saved(*, copy: bool = True, **profile: Any) -> Path:
-        config = ModelConfig(
-            vocab_size=tiny_tokenizer.vocab_size,
-            embedding_size=8,
-            encoder_size=8,
-            decoder_size=8,
-            input_feeding=False,
-            max_length=200,
-            copy=copy,
-            coverage=copy,
-        )
-        torch.manual_seed(0)
-        network = Seq2Seq(config).eval()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.normal_(std=0.7)
-            network.output.bias[EOS_ID] += 1
+        config = dataclasses.replace(tiny.config, max_length=200, copy=copy, coverage=copy)
+        network = random_network(config, end=1)
         return save_checkpoint(
             tmp_path_factory.mktemp("extractive"),
             1,
             config=config,
             weights=dict(network.named_parameters()),
-            tokenizer=tiny_tokenizer,
+            tokenizer=tiny.tokenizer,
             search=SearchOptions(max_length_a=0.6, max_length_b=2),
             card="",
             training_state=None,

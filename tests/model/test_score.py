@@ -1,5 +1,6 @@
 """Forced decoding: equal to the search, whatever stands beside a pair; and the command."""
 
+import dataclasses
 import gzip
 import math
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from model.score import main
 from model.text.tokenizer import BOS_ID, EOS_ID
 from model.translation.forced_decoding import score_pairs
 from model.translator import Translator
+from tests.conftest import random_network
 
 SOURCES = ["der Hund läuft", "ein Mann sieht", "10", "die Frau schläft unter der Straße und läuft"]
 
@@ -38,13 +40,7 @@ def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
 def network(request: pytest.FixtureRequest, checkpoint: Checkpoint) -> Seq2Seq:
     if not request.param:
         return checkpoint.network
-    config = {name: getattr(checkpoint.config, name) for name in checkpoint.config.__slots__}
-    torch.manual_seed(2)
-    network = Seq2Seq(type(checkpoint.config)(**(config | {"input_feeding": True}))).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.normal_(std=0.7)
-    return network
+    return random_network(dataclasses.replace(checkpoint.config, input_feeding=True), seed=2)
 
 
 def test_forced_decoding_gives_what_the_search_gave(

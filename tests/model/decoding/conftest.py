@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig
+from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine
 from model.decoding.request import Finished, Request
@@ -114,3 +115,22 @@ def all_outputs() -> Callable[[int, int], Iterator[tuple[int, ...]]]:
         return (y for n in range(limit + 1) for y in itertools.product(words, repeat=n))
 
     return every
+
+
+def never(vocab_size: int, *phrases: tuple[int, ...]) -> Automaton:
+    """Avoids the phrases wherever they stand: the states are the last pieces."""
+    memory = max(map(len, phrases)) - 1
+    states: list[tuple[int, ...]] = [()]
+    following, forbidden = [], []
+    for state in states:
+        row, bad = [], []
+        for piece in range(vocab_size):
+            output = (*state, piece)
+            bad.append(any(output[-len(phrase) :] == phrase for phrase in phrases))
+            after = output[-memory:] if memory else ()
+            if after not in states:
+                states.append(after)
+            row.append(states.index(after))
+        following.append(row)
+        forbidden.append(bad)
+    return Automaton(torch.tensor(following, dtype=torch.int32), torch.tensor(forbidden))

@@ -17,6 +17,7 @@ from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Finished, Request
 from model.decoding.rules.word_limits import PieceWords
 from model.network.seq2seq import Seq2Seq
+from tests.model.decoding.conftest import never
 
 MakeNetwork = Callable[..., Seq2Seq]
 Search = Callable[..., list[tuple[Hypothesis, ...]]]
@@ -49,25 +50,6 @@ def request(source: Pieces, kind: Kind, **options: Any) -> Request:
         options=SearchOptions(**{"max_length_a": 0.5, "extractive": kind} | options),
         source_words=words_of(source),
     )
-
-
-def never(*phrases: Pieces) -> Automaton:
-    """Avoids the phrases wherever they stand: the states are the last pieces."""
-    memory = max(map(len, phrases)) - 1
-    states: list[Pieces] = [()]
-    following, forbidden = [], []
-    for state in states:
-        row, bad = [], []
-        for piece in range(VOCAB):
-            output = (*state, piece)
-            bad.append(any(output[-len(phrase) :] == phrase for phrase in phrases))
-            after = output[-memory:] if memory else ()
-            if after not in states:
-                states.append(after)
-            row.append(states.index(after))
-        following.append(row)
-        forbidden.append(bad)
-    return Automaton(torch.tensor(following, dtype=torch.int32), torch.tensor(forbidden))
 
 
 SOURCES: list[Pieces] = [
@@ -149,9 +131,9 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"diverse_groups": 5, "n_best": 5}, {}),
     ({"beam_size": 4, "diverse_groups": 2, "max_length_a": 0, "max_length_b": 5}, {}),
     ({"coverage_beta": 0.5, "word_reward": 0.5, "n_best": 5}, {}),
-    ({"n_best": 5}, {"avoid": lambda: never((6, 7))}),
-    ({"beam_size": 1, "min_length": 9}, {"avoid": lambda: never((4, 6), (5, 5), (5, 4, 7))}),
-    ({"temperature": 1.0, "min_length": 4}, {"avoid": lambda: never((7,), (5, 6, 4))}),
+    ({"n_best": 5}, {"avoid": lambda: never(VOCAB, (6, 7))}),
+    ({"beam_size": 1, "min_length": 9}, {"avoid": lambda: never(VOCAB, (4, 6), (5, 5), (5, 4, 7))}),
+    ({"temperature": 1.0, "min_length": 4}, {"avoid": lambda: never(VOCAB, (7,), (5, 6, 4))}),
 ]
 
 sources = st.lists(st.integers(4, 7), min_size=1, max_size=12).map(tuple)

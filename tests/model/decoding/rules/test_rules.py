@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis, length_penalty
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
 from model.network.seq2seq import Seq2Seq
+from tests.model.decoding.conftest import never
 
 MakeNetwork = Callable[..., Seq2Seq]
 Pieces = tuple[int, ...]
@@ -29,25 +29,6 @@ def repeats(output: Pieces, n: int) -> bool:
     return len(set(grams)) < len(grams)
 
 
-def never(*phrases: Pieces) -> Automaton:
-    """Avoids the phrases wherever they stand: the states are the last pieces."""
-    memory = max(map(len, phrases)) - 1
-    states: list[Pieces] = [()]
-    following, forbidden = [], []
-    for state in states:
-        row, bad = [], []
-        for piece in range(VOCAB):
-            output = (*state, piece)
-            bad.append(any(output[-len(phrase) :] == phrase for phrase in phrases))
-            after = output[-memory:] if memory else ()
-            if after not in states:
-                states.append(after)
-            row.append(states.index(after))
-        following.append(row)
-        forbidden.append(bad)
-    return Automaton(torch.tensor(following, dtype=torch.int32), torch.tensor(forbidden))
-
-
 def score(options: SearchOptions, output: Pieces, log_prob: float, weights: torch.Tensor) -> float:
     """As it is defined, without any tensor of ours."""
     length = len(output) + 1
@@ -63,12 +44,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[Pieces], bool]]
     "no piece twice": ({"no_repeat_ngram": 1}, {}, lambda y: not repeats(y, 1)),
     "avoid": (
         {},
-        {"avoid": lambda: never((4,), (5, 6))},
+        {"avoid": lambda: never(VOCAB, (4,), (5, 6))},
         lambda y: not contains(y, (4,)) and not contains(y, (5, 6)),
     ),
     "avoid longer phrases": (
         {},
-        {"avoid": lambda: never((6, 5), (5, 5), (4, 6, 4))},
+        {"avoid": lambda: never(VOCAB, (6, 5), (5, 5), (4, 6, 4))},
         lambda y: not any(contains(y, phrase) for phrase in ((6, 5), (5, 5), (4, 6, 4))),
     ),
     "one constraint": ({}, {"constraints": ((5, 5),)}, lambda y: contains(y, (5, 5))),
@@ -82,7 +63,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[Pieces], bool]]
     "coverage": ({"coverage_beta": 1.5}, {}, lambda y: True),
     "all together": (
         {"no_repeat_ngram": 1, "coverage_beta": 0.3, "word_reward": 0.2, "min_length": 2},
-        {"prefix": (6,), "constraints": ((5,),), "avoid": lambda: never((5, 4))},
+        {"prefix": (6,), "constraints": ((5,),), "avoid": lambda: never(VOCAB, (5, 4))},
         lambda y: (
             y[:1] == (6,)
             and 5 in y
@@ -142,7 +123,9 @@ def test_what_constraints_demand_may_be_repeated(
 
 def test_what_cannot_be_met_gives_nothing(make_network: MakeNetwork, search_all: Search) -> None:
     options = SearchOptions(max_length_a=0, max_length_b=6)
-    request = Request(src=SRC, options=options, constraints=((5, 4),), avoid=lambda: never((4,)))
+    request = Request(
+        src=SRC, options=options, constraints=((5, 4),), avoid=lambda: never(VOCAB, (4,))
+    )
     assert search_all(make_network(VOCAB), [request]) == [()]
 
 
@@ -152,7 +135,7 @@ def test_a_prefix_is_forced_over_what_is_forbidden(
     network = make_network(VOCAB)
     options = SearchOptions(no_repeat_ngram=1, max_length_a=0, max_length_b=6)
     prefix = (4, 4, 5)
-    request = Request(src=SRC, options=options, prefix=prefix, avoid=lambda: never((5,)))
+    request = Request(src=SRC, options=options, prefix=prefix, avoid=lambda: never(VOCAB, (5,)))
     ((best,),) = search_all(network, [request])
     assert best.pieces[:3] == prefix
     assert not {4, 5} & set(best.pieces[3:])
