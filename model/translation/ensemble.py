@@ -94,18 +94,21 @@ class Ensemble(Seq2Seq):
         scores = []
         for member, own in zip(self.members, self._memories(memory), strict=True):
             width = member.output.in_features
-            part, features = features[:, :, :width].contiguous(), features[:, :, width:]
-            attention = weights
+            part = features[:, :, :width].to(member.output.weight.dtype).contiguous()
+            attention, features = weights, features[:, :, width:]
             if member.config.copy:  # it copies by its own attention
                 attention, features = features[:, :, :length], features[:, :, length:]
             scores.append(member.log_scores(part, attention, own).float().log_softmax(dim=2))
         return _mean(scores)
 
     def _features(self, features: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
-        """The features (N, K, F) of all members, each followed by its weights if it copies."""
+        """The features (N, K, F) of all members, each followed by its weights if it copies.
+
+        The weights stay in fp32, and with them all features are.
+        """
         parts: list[Tensor] = []
         for member, own, attention in zip(self.members, features, weights, strict=True):
-            parts += [own, attention.to(own.dtype)] if member.config.copy else [own]
+            parts += [own, attention] if member.config.copy else [own]
         return torch.cat(parts, dim=2)
 
     def _memories(self, memory: Memory) -> list[Memory]:

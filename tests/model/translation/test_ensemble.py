@@ -72,6 +72,19 @@ def test_equals_averaging_by_hand(members: list[Seq2Seq]) -> None:
     torch.testing.assert_close(weights, torch.stack(attention).mean(0), atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_network_with_itself_is_that_network_in_bf16_too(copy: bool) -> None:
+    """The attention, by which it copies, is not rounded on the way."""
+    network = member(4, copy=copy, coverage=copy).bfloat16()
+    src, lengths, tgt_in = inputs()
+    found = []
+    for one in (network, Ensemble([network, network])):
+        memory = one.encode(src, lengths)
+        _, features, weights = one.step(tgt_in[:, :1], one.start(memory), memory)
+        found.append(one.log_scores(features, weights, memory).float().log_softmax(dim=2))
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=0)
+
+
 def test_steps_equal_the_unrolled_target(members: list[Seq2Seq]) -> None:
     src, lengths, tgt_in = inputs()
     together = Ensemble(members).double()

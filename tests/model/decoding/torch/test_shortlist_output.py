@@ -166,13 +166,22 @@ def test_what_is_copied_is_mixed_with_the_listed_pieces(dtype: torch.dtype) -> N
     assert best.log_prob == pytest.approx(total, abs=1e-4 if dtype == torch.float32 else 0.05)
 
 
+@pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rules_and_lists_of_a_wide_vocabulary_beside_plain_sentences(dtype: torch.dtype) -> None:
+def test_rules_and_lists_of_a_wide_vocabulary_beside_plain_sentences(
+    dtype: torch.dtype, copy: bool
+) -> None:
     """The ids of pieces are larger than any list is wide, and sentences with rules come and go."""
     vocab = 3000
     torch.manual_seed(0)
     config = ModelConfig(
-        vocab_size=vocab, embedding_size=64, encoder_size=128, decoder_size=64, max_length=40
+        vocab_size=vocab,
+        embedding_size=64,
+        encoder_size=128,
+        decoder_size=64,
+        copy=copy,
+        coverage=copy,
+        max_length=40,
     )
     model = Seq2Seq(config).eval()
     chance = random.Random(3)
