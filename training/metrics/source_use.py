@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 N_GRAMS = (1, 2, 3, 4)
-_INNER = re.compile(r"[^\W\d_].*[A-Z]|\d")
-"""A capital behind a letter, as in acronyms and names such as "BiLSTM", or a digit."""
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 
@@ -61,7 +59,13 @@ def source_use(sources: Sequence[str], outputs: Sequence[str]) -> SourceUse:
 
 def names_of(text: str) -> list[str]:
     """Find the acronyms, words with inner capitals, and numbers of `text`."""
-    return [word for word in _stripped(text) if _INNER.search(word)]
+    return [word for word in _stripped(text) if _is_name(word)]
+
+
+def _is_name(word: str) -> bool:
+    """Whether it has a capital behind a letter, as acronyms and "BiLSTM" have, or a digit."""
+    letters = list(filter(str.isalpha, word))
+    return any(map(str.isupper, letters[1:])) or any(map(str.isdecimal, word))
 
 
 def stands_in(name: str, source: str) -> bool:

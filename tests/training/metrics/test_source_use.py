@@ -26,6 +26,8 @@ def test_shares_are_over_all_lines() -> None:
         ("A Survey of BiLSTM-CRF models", ["BiLSTM-CRF"]),
         ("COVID-19: what (GPT-4) says in 3 steps", ["COVID-19", "GPT-4", "3"]),
         ("Learning Deep Things", []),
+        ("Die ÖBB, die NÖ und Österreich; США и Россия", ["ÖBB", "NÖ", "США"]),
+        ("the -Xmx flag, a 4K screen, 'A' --", ["4K"]),
         ("the $L_2$ norm of Cosmos-Reason1, and mRNA.", ["L_2", "Cosmos-Reason1", "mRNA"]),
     ],
 )
