@@ -23,3 +23,8 @@ def bench() -> NoReturn:
 def inspect() -> NoReturn:
     """Run dragoman-inspect."""
     start("model.inspect")
+
+
+def pack() -> NoReturn:
+    """Run dragoman-pack."""
+    start("model.pack")

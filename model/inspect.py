@@ -11,14 +11,13 @@ from dataclasses import asdict
 from typing import Any
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
-from model.checkpoint.manifest import MANIFEST, read_manifest
+from model.checkpoint.files import CheckpointFiles
 from model.cli.command import OK, add_run_argument, command_parser, run_command
 from model.cli.footprint import footprint
 from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.cli.report import add_report_argument, report_places, table, write_report
 from model.config import ModelConfig, to_dict
 from model.decoding.precision.precision import precisions_of
-from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
 from model.text.printable import printable
 from model.text.tokenizer import Tokenizer
@@ -85,23 +84,16 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
     Raises:
         CheckpointError: training has deleted the checkpoint in the meantime.
     """
-    try:
-        manifest = read_manifest(checkpoint.path)
-        # The training state may have been deleted: translation does not need it.
-        found = [name for name in manifest.files if (checkpoint.path / name).exists()]
-        files = {name: (checkpoint.path / name).stat().st_size for name in [*found, MANIFEST]}
-    except (OSError, CheckpointError) as error:
-        raise CheckpointError(
-            f"{checkpoint.path}: cannot be read any more. Run this again."
-        ) from error
+    stored = CheckpointFiles(checkpoint.path)
     tokenizer = checkpoint.tokenizer
     return {
         "checkpoint": str(checkpoint.path),
         "digest": checkpoint.digest,
-        "format": manifest.format,
-        "dragoman": manifest.dragoman,
+        "format": stored.manifest.format,
+        "dragoman": stored.manifest.dragoman,
         "step": checkpoint.step,
-        "file_bytes": files,
+        "file_bytes": stored.sizes(),
+        "weights": checkpoint.stored,
         "parameters": parameters_by_part(checkpoint.network),
         "memory": {
             name: asdict(footprint(checkpoint, name)) for name in precisions_of(checkpoint.config)
@@ -127,6 +119,7 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         f"digest      {figures['digest']}\n"
         f"format      {figures['format']}, of dragoman {figures['dragoman']}, "
         f"step {figures['step']:,}\n"
+        f"weights     {checkpoint.stored}\n"
         f"task        {checkpoint.profile.describe()}\n"
         f"tokenizer   {tokenizer['kind']}, {tokenizer['pieces']:,} pieces\n"
         f"max length  {config.max_length:,} pieces of a sentence\n",

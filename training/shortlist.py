@@ -34,7 +34,7 @@ from model.checkpoint.run_directory import (
 from model.cli.command import OK, command_parser, positive, run_command
 from model.cli.paths import Place, refuse_overwriting
 from model.decoding.precision.precision import resolve_device
-from model.errors import ConfigError, DataError
+from model.errors import CheckpointError, ConfigError, DataError
 from training.config.data_config import CorpusConfig, DataConfig
 from training.config.train_config import ShortlistConfig, TokenizerConfig, TrainConfig, load_config
 from training.data.batching import Ids
@@ -262,6 +262,11 @@ def make_shortlist(
     """
     if output is not None:
         refuse_existing(output)
+    elif path.is_file():
+        raise CheckpointError(
+            f"{path}: a pack is not changed. Give --output for a checkpoint with a shortlist, and "
+            "make a pack of that."
+        )
     directory = resolve(path)
     run = path if (path / "config.yaml").is_file() else run_of(directory.resolve())
     written_run = None if output is not None else run_to_write(path)

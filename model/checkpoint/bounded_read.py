@@ -7,8 +7,10 @@ neither waits nor takes more memory than the caller allows.
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from model.errors import CheckpointError
 
@@ -24,28 +26,45 @@ def read_bounded(path: Path, most: int) -> bytes:
     Raises:
         CheckpointError: it is missing, no regular file or has more than `most` bytes.
     """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        check_size(path, size, most)
+        return file.read(size)
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file, or one that `path` links to, for reading.
+
+    Raises:
+        CheckpointError: it is missing or no regular file, or reading it fails.
+    """
     try:
         # Opening a FIFO would otherwise wait for somebody to write into it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise CheckpointError(f"{path}: not a regular file. Copy the checkpoint again.")
-            if status.st_size > most:
-                raise CheckpointError(
-                    f"{path}: {status.st_size:,} bytes, but at most {most:,} are read. Use files "
-                    "of one checkpoint, as Dragoman wrote them."
-                )
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read(status.st_size)
-        finally:
-            os.close(descriptor)
+            yield file
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: missing. Copy the whole checkpoint again.") from error
     except OSError as error:
         raise CheckpointError(
             f"{path}: cannot be read: {error.strerror}. Make it readable, or copy it again."
         ) from error
+
+
+def check_size(path: Path, size: int, most: int) -> None:
+    """Check that a file of `size` bytes has no more than `most`.
+
+    Raises:
+        CheckpointError: it has.
+    """
+    if size > most:
+        raise CheckpointError(
+            f"{path}: {size:,} bytes, but at most {most:,} are read. Use files "
+            "of one checkpoint, as Dragoman wrote them."
+        )
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:

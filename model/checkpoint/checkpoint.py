@@ -1,5 +1,7 @@
 """Checkpoint: a directory with everything that translation needs, verified before it is used.
 
+A pack is the same in one file, without the training state and mostly with smaller weights.
+
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
     text.json                                                       task, languages, form of text
     shortlist.safetensors                                           if one was learned
@@ -18,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.checkpoint.archive import archive_bytes
 from model.checkpoint.files import (
     CARD,
     CONFIG,
@@ -33,12 +36,14 @@ from model.checkpoint.files import (
     CheckpointFiles,
     to_safetensors,
 )
-from model.checkpoint.manifest import signed, to_json
+from model.checkpoint.manifest import PACKED_FORMAT, signed, to_json
+from model.checkpoint.packed_weights import pack_weights
 from model.checkpoint.run_directory import publish, publish_as, publish_over, resolve
 from model.config import ModelConfig, to_dict
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
 from model.decoding.out_of_memory import is_out_of_memory
+from model.decoding.precision.dtypes import Precision
 from model.errors import CheckpointError, ConfigError
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
@@ -70,7 +75,9 @@ class Checkpoint:
     the training of the original model began with; None if saved without."""
     step: int
     path: Path
-    """The checkpoint directory itself, even if it was found through a run."""
+    """The checkpoint directory itself, even if it was found through a run; or the pack."""
+    stored: Precision
+    """The number format in which its matrices are stored."""
     digest: str
     """SHA-256 of the manifest, and thereby of every file: identifies this checkpoint."""
 
@@ -169,7 +176,7 @@ def derive_with_shortlist(
 def _with_shortlist(old: CheckpointFiles, shortlist: Shortlist, card: str) -> dict[str, bytes]:
     files = {name: old.read(name) for name in old.names()}
     files |= {CARD: card.encode(), SHORTLIST: shortlist.to_bytes()}
-    return signed(files, old.manifest.step)
+    return signed(files, old.manifest.step, old.manifest.format)
 
 
 def derive_checkpoint(
@@ -189,7 +196,7 @@ def derive_checkpoint(
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a checkpoint directory, or the best (else last) checkpoint of a run.
+    """Load a checkpoint directory, the best (else last) checkpoint of a run, or a pack.
 
     Raises:
         CheckpointError: there is none, a file is missing or damaged, or the format is too new.
@@ -207,6 +214,27 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if now == directory and digest in (None, CheckpointFiles(now).manifest.digest):
             raise
         return load_checkpoint(path)
+
+
+def packed(checkpoint: Checkpoint, precision: Precision) -> bytes:
+    """Return the pack of a loaded checkpoint, with weights in `precision`.
+
+    Equal checkpoints give equal bytes.
+    """
+    weights = {name: weight.detach() for name, weight in checkpoint.network.named_parameters()}
+    files = {
+        CONFIG: to_json(to_dict(checkpoint.config)),
+        WEIGHTS: to_safetensors(pack_weights(weights, checkpoint.config, precision)),
+        TOKENIZER: checkpoint.tokenizer.model,
+        DECODING: to_json(to_dict(checkpoint.search)),
+        PROFILE: to_json(to_dict(checkpoint.profile)),
+        CARD: checkpoint.card.encode(),
+    }
+    if checkpoint.shortlist is not None:
+        files[SHORTLIST] = checkpoint.shortlist.to_compact_bytes()
+    if checkpoint.origin is not None:
+        files[ORIGIN] = to_json({"origin": checkpoint.origin})
+    return archive_bytes(signed(files, checkpoint.step, PACKED_FORMAT))
 
 
 def load_training_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -254,7 +282,7 @@ def _load(files: CheckpointFiles) -> Checkpoint:
         if not is_out_of_memory(error):
             raise
         raise CheckpointError(
-            f"{files.directory}: no memory left to load it. Free some, or use a smaller model."
+            f"{files.path}: no memory left to load it. Free some, or use a smaller model."
         ) from error
 
 
@@ -262,7 +290,7 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
     tokenizer = files.tokenizer()
     if tokenizer.vocab_size != files.model.vocab_size:
         raise CheckpointError(
-            f"{files.directory}: the tokenizer has {tokenizer.vocab_size:,} pieces, the network "
+            f"{files.path}: the tokenizer has {tokenizer.vocab_size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
     return Checkpoint(
@@ -275,15 +303,16 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
         shortlist=files.shortlist(),
         origin=files.origin(),
         step=files.manifest.step,
-        path=files.directory,
+        path=files.path,
+        stored=files.stored(),
         digest=files.manifest.digest,
     )
 
 
 def _network(files: CheckpointFiles) -> Seq2Seq:
     """The network with exactly the weights of the checkpoint, which are compared first."""
-    weights = files.tensors(WEIGHTS)
-    path = files.directory / WEIGHTS
+    weights = files.weights()
+    path = files.path / WEIGHTS
     found = {name: tuple(value.shape) for name, value in weights.items()}
     for name in sorted(files.shapes.keys() | found.keys()):
         if files.shapes.get(name) != found.get(name):

@@ -1,4 +1,6 @@
-"""The files of a checkpoint directory, read only if they are as large as such files can be.
+"""The files of a checkpoint, read only if they are as large as such files can be.
+
+A checkpoint is a directory or, as a pack, an archive of the same files in one file.
 
 Tensors are safetensors, the rest is JSON and text: nothing is ever unpickled.
 """
@@ -14,8 +16,10 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from model.checkpoint.bounded_read import JSON_BYTES, parse_json, read_bounded
-from model.checkpoint.manifest import damaged, read_manifest
+from model.checkpoint.archive import read_file, sizes_in_archive
+from model.checkpoint.bounded_read import JSON_BYTES, parse_json
+from model.checkpoint.manifest import MANIFEST, PACKED_FORMAT, damaged, read_manifest
+from model.checkpoint.packed_weights import unpack_weights
 from model.config import ModelConfig, from_dict
 from model.decoding.lexical_shortlist import (
     MAX_CANDIDATES,
@@ -23,6 +27,7 @@ from model.decoding.lexical_shortlist import (
     Shortlist,
     shortlist_from_bytes,
 )
+from model.decoding.precision.dtypes import BY_NAME, Precision
 from model.errors import CheckpointError, ConfigError
 from model.network.parameter_shapes import parameter_shapes
 from model.text.profile import TextProfile
@@ -53,16 +58,16 @@ T = TypeVar("T")
 
 
 class CheckpointFiles:
-    """The files of one checkpoint directory. The bytes used are the very bytes verified."""
+    """The files of one checkpoint. The bytes used are the very bytes verified."""
 
-    def __init__(self, directory: Path) -> None:
-        """Read the manifest.
+    def __init__(self, path: Path) -> None:
+        """Read the manifest of a checkpoint directory or a pack.
 
         Raises:
             CheckpointError: see `read_manifest`.
         """
-        self.directory = directory
-        self.manifest = read_manifest(directory)
+        self.path = path
+        self.manifest = read_manifest(path)
 
     @cached_property
     def model(self) -> ModelConfig:
@@ -77,7 +82,23 @@ class CheckpointFiles:
     def names(self) -> list[str]:
         """The names of the files. Those of the training state are left out if they were deleted."""
         state = {name for name in self.manifest.files if name.startswith(STATE)}
-        return [n for n in self.manifest.files if n not in state or (self.directory / n).exists()]
+        return [n for n in self.manifest.files if n not in state or (self.path / n).exists()]
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file, and of the manifest.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        if self.path.is_file():
+            return sizes_in_archive(self.path)
+        names = [*self.names(), MANIFEST]
+        try:
+            return {name: (self.path / name).stat().st_size for name in names}
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.path}: cannot be read any more. Run this again."
+            ) from error
 
     def read(self, name: str) -> bytes:
         """The content of the file, read whole.
@@ -85,12 +106,12 @@ class CheckpointFiles:
         Raises:
             CheckpointError: it is missing, damaged or larger than such a file can be.
         """
-        path = self.directory / name
+        path = self.path / name
         if name not in self.manifest.files:
             raise CheckpointError(
                 f"{path}: this checkpoint was saved without it. Use one that has it."
             )
-        content = read_bounded(path, self._most_bytes(name))
+        content = read_file(self.path, name, self._most_bytes(name))
         if hashlib.sha256(content).hexdigest() != self.manifest.files[name]:
             raise CheckpointError(damaged(path))
         return content
@@ -107,20 +128,37 @@ class CheckpointFiles:
         return CARD_BYTES if name == CARD else OTHER_BYTES
 
     def json(self, name: str) -> dict[str, Any]:
-        return parse_json(self.read(name), self.directory / name)
+        return parse_json(self.read(name), self.path / name)
 
     def config(self, name: str, cls: type[T]) -> T:
         try:
             return from_dict(cls, self.json(name))
         except ConfigError as error:
-            raise CheckpointError(f"{self.directory / name}: {error}") from error
+            raise CheckpointError(f"{self.path / name}: {error}") from error
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         content = self.read(name)
         try:
             return safetensors.torch.load(content)
         except MISREAD as error:
-            raise CheckpointError(f"{self.directory / name}: not safetensors: {error}.") from error
+            raise CheckpointError(f"{self.path / name}: not safetensors: {error}.") from error
+
+    def weights(self) -> dict[str, Tensor]:
+        """The parameters, in fp32 unless no checkpoint has such files."""
+        stored = self.tensors(WEIGHTS)
+        if self.manifest.format < PACKED_FORMAT:
+            return stored
+        try:
+            return unpack_weights(stored, self.model)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path / WEIGHTS}: {error}") from error
+
+    def stored(self) -> Precision:
+        """The number format of the matrices."""
+        if self.manifest.format < PACKED_FORMAT:
+            return "fp32"
+        dtypes = {value.dtype for value in self.tensors(WEIGHTS).values()}
+        return next((n for n in ("int8", "bf16") if BY_NAME[n] in dtypes), "fp32")
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer."""
@@ -128,7 +166,7 @@ class CheckpointFiles:
         try:
             return Tokenizer(content)
         except CheckpointError as error:
-            raise CheckpointError(f"{self.directory / TOKENIZER}: {error}") from error
+            raise CheckpointError(f"{self.path / TOKENIZER}: {error}") from error
 
     def shortlist(self) -> Shortlist | None:
         """The shortlist, if the checkpoint was saved with one."""
@@ -138,7 +176,7 @@ class CheckpointFiles:
         try:
             return shortlist_from_bytes(content, vocab_size=self.model.vocab_size)
         except CheckpointError as error:
-            raise CheckpointError(f"{self.directory / SHORTLIST}: {error}") from error
+            raise CheckpointError(f"{self.path / SHORTLIST}: {error}") from error
 
     def profile(self) -> TextProfile:
         """The text profile; that of an older format if it was saved without."""
@@ -152,7 +190,7 @@ class CheckpointFiles:
             return None
         origin = self.json(ORIGIN).get("origin")
         if not isinstance(origin, str):
-            raise CheckpointError(f"{self.directory / ORIGIN}: no text. Copy the checkpoint again.")
+            raise CheckpointError(f"{self.path / ORIGIN}: no text. Copy the checkpoint again.")
         return origin
 
 

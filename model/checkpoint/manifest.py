@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.checkpoint.bounded_read import JSON_BYTES, parse_json, read_bounded
+from model.checkpoint.archive import read_file
+from model.checkpoint.bounded_read import JSON_BYTES, parse_json
 from model.errors import CheckpointError
 from model.text.printable import shortened
 
@@ -25,6 +26,9 @@ FORMAT = 2
 A new optional file needs no increment: older versions do not read it. Format 2 added text.json,
 without which sources would not be normalised as in training.
 """
+PACKED_FORMAT = 3
+"""The format of checkpoints whose weights may be in int8 or bf16, which older versions do not read.
+The others keep theirs."""
 
 MAX_STEP = 2**63 - 1
 MAX_VERSION = 100  # characters
@@ -48,21 +52,21 @@ class Manifest:
     """The SHA-256 of all this."""
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Read the manifest of a checkpoint directory.
+def read_manifest(checkpoint: Path) -> Manifest:
+    """Read the manifest of a checkpoint directory or a pack.
 
     Raises:
         CheckpointError: it is missing, damaged or too new, or has a value that no checkpoint has.
     """
-    path = directory / MANIFEST
-    values = parse_json(read_bounded(path, JSON_BYTES), path)
+    path = checkpoint / MANIFEST
+    values = parse_json(read_file(checkpoint, MANIFEST, JSON_BYTES), path)
     number = values.get("format")
     if type(number) is not int or number < 1:
         raise CheckpointError(f"{path}: not of a checkpoint. Give a run or a checkpoint.")
-    if number > FORMAT:
+    if number > PACKED_FORMAT:
         raise CheckpointError(
-            f"{path}: format {shortened(str(number), 20)}, but this dragoman reads up to {FORMAT}. "
-            "Upgrade it."
+            f"{path}: format {shortened(str(number), 20)}, but this dragoman reads up to "
+            f"{PACKED_FORMAT}. Upgrade it."
         )
     digest = values.pop("digest", None)
     if digest != _digest(values):
@@ -82,10 +86,10 @@ def read_manifest(directory: Path) -> Manifest:
     )
 
 
-def signed(files: Mapping[str, bytes], step: int) -> dict[str, bytes]:
+def signed(files: Mapping[str, bytes], step: int, format: int = FORMAT) -> dict[str, bytes]:
     """Add the manifest with their digests to `files`."""
     manifest: dict[str, object] = {
-        "format": FORMAT,
+        "format": format,
         "step": step,
         "dragoman": importlib.metadata.version("dragoman"),
         "files": {name: hashlib.sha256(files[name]).hexdigest() for name in files},

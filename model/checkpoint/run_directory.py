@@ -156,13 +156,14 @@ def prune(run: Path, keep: int = 0, also: Collection[Path] = ()) -> None:
 def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
     """The checkpoint directory that `path` refers to: the first of a run's `links`, else `path`.
 
-    A run has no `best` before its first validation. `last` is then used in its place, unless there
-    are earlier checkpoints, as in a run that was copied without its links.
+    A file is returned as it is: only a pack can be meant. A run has no `best` before its first
+    validation. `last` is then used in its place, unless there are earlier checkpoints, as in a run
+    that was copied without its links.
 
     Raises:
         CheckpointError: there is none, or a link is missing. The message says how to repair it.
     """
-    if (path / "manifest.json").is_file():
+    if (path / "manifest.json").is_file() or path.is_file():
         return path
     for link in links:
         if (target := _checkpoint_at(path, link)) is not None:

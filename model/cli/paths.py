@@ -64,7 +64,7 @@ def checkpoint_places(flag: str, runs: Iterable[Path | None]) -> list[Place]:
         (flag, path)
         for run in runs
         if run is not None
-        for path in resolve(run).rglob("*")
+        for path in (resolve(run), *resolve(run).rglob("*"))
         if path.is_file()
     ]
 

@@ -57,12 +57,19 @@ class Shortlist:
         """The shortlist in the safetensors format."""
         return safetensors.numpy.save({name: getattr(self, name) for name in _DIMENSIONS})
 
+    def to_compact_bytes(self) -> bytes:
+        """The same in half of the bytes, if the vocabulary is small enough for that."""
+        if len(self.candidates) > np.iinfo(np.uint16).max + 1:
+            return self.to_bytes()
+        arrays = {name: getattr(self, name).astype(np.uint16) for name in _DIMENSIONS}
+        return safetensors.numpy.save(arrays)
+
 
 _DIMENSIONS = {"candidates": 2, "frequent": 1, "byte_pieces": 1}
 
 
 def shortlist_from_bytes(content: bytes, *, vocab_size: int) -> Shortlist:
-    """Read what `to_bytes` wrote.
+    """Read what `to_bytes` or `to_compact_bytes` wrote.
 
     Raises:
         CheckpointError: it is not safetensors, or not a shortlist for `vocab_size` pieces.
@@ -72,8 +79,10 @@ def shortlist_from_bytes(content: bytes, *, vocab_size: int) -> Shortlist:
     except MISREAD as error:
         raise CheckpointError(f"not safetensors: {error}.") from error
     dimensions = {name: array.ndim for name, array in arrays.items()}
-    if dimensions != _DIMENSIONS or any(array.dtype != np.int32 for array in arrays.values()):
+    dtypes = {array.dtype for array in arrays.values()}
+    if dimensions != _DIMENSIONS or not dtypes <= {np.dtype(np.int32), np.dtype(np.uint16)}:
         raise CheckpointError("not a shortlist. Make one with dragoman-shortlist.")
+    arrays = {name: array.astype(np.int32) for name, array in arrays.items()}
     shortlist = Shortlist(**arrays)
     ids = np.concatenate([array.ravel() for array in arrays.values()])
     rows = len(shortlist.candidates)

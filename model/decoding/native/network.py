@@ -28,10 +28,17 @@ from model.decoding.native.cells import Gates, LayerState, Target, add_table
 from model.decoding.native.compiled import bound
 from model.decoding.native.coverage import add_coverage, follow_coverage
 from model.decoding.native.encoder import NativeEncoder
-from model.decoding.native.layer import Layer, Parts
-from model.decoding.native.product import STEPS, Bytes, Floats, Int8Product
+from model.decoding.native.layer import Layer
+from model.decoding.native.product import Bytes, Floats, Int8Product
 from model.decoding.native.rows import place_narrow, place_rows, place_tanh
 from model.decoding.native.step_rows import StepRows
+from model.decoding.precision.int8_rows import (
+    STEPS,
+    Parts,
+    combined_inputs,
+    context,
+    decoder_inputs,
+)
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
 
@@ -101,31 +108,27 @@ class NativeNetwork:
             network = copy.deepcopy(network).float().cpu()
             self.config = config = network.config
             decoder, size = network.decoder, config.decoder_size
-            context = (config.encoder_size, float(config.encoder_layers))
+            attended = context(config)
             self._context_steps = STEPS / config.encoder_layers
             self.encoder = NativeEncoder(network)
             self.layers: list[Layer] = []
             for number, layer in enumerate(decoder.layers):
-                inputs: Parts = [(size, float(max(number, 1)))]
-                if not config.input_feeding:
-                    inputs = [*inputs, context] if number else []
-                self.layers.append(Layer(layer, inputs))
+                self.layers.append(Layer(layer, decoder_inputs(config, number)))
             embedding = network.target_embedding.weight * network.input_scale
             self.table = self.layers[0].table(embedding)
             attention = decoder.attention
             self._scale = attention.scale if attention.kind == "general" else 1.0
             self._keys = self._query = None
             if attention.kind != "dot":
-                self._keys = _product(attention.key, [context])
+                self._keys = _product(attention.key, [attended])
             if attention.kind == "additive":
                 self._query = _product(attention.query, [(size, self._query_bound)])
                 self._energy = attention.energy.numpy()
             self._coverage = None if attention.coverage is None else float(attention.coverage)
             self.key_width = config.encoder_size if self._keys is None else self._keys.outputs
             self.query_width = size if self._query is None else self._query.width
-            self._bridge = _product(decoder.bridge, [context], 2.0)
-            parts = [(size, float(config.decoder_layers)), context]
-            self.combine = _product(decoder.combine, parts, 2.0)
+            self._bridge = _product(decoder.bridge, [attended], 2.0)
+            self.combine = _product(decoder.combine, combined_inputs(config), 2.0)
             weight, bias = network.output.weight.detach(), network.output.bias.detach()
             if decoder.narrow is not None:  # a linear layer in between is folded into the output
                 bias = bias + weight @ decoder.narrow.bias

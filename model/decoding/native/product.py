@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from model.decoding.native.compiled import bound, kernel
 from model.decoding.native.vector import BLOCK, dot_rows, pointer
+from model.decoding.precision.int8_rows import STEPS, int8_rows
 
-STEPS = 127  # steps of int8 on either side of zero
 ZERO = 128  # the uint8 that represents 0: processors multiply unsigned by signed bytes
 
 Bytes = NDArray[np.uint8]
@@ -90,9 +90,7 @@ class Int8Product:
         if bounds:
             parts = [np.full(width, bound, dtype=np.float32) for width, bound in bounds]
             weight = weight * np.concatenate(parts)
-        # Any scale will do for a row of zeros.
-        scale = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / STEPS
-        steps = np.rint(weight / scale[:, None]).astype(np.int8)
+        steps, scale = int8_rows(weight)
         self.outputs = outputs
         self.width = -(-outputs // BLOCK) * BLOCK
         """64 B, which is O rounded up to whole blocks: the number of columns of the result."""
