@@ -8,6 +8,7 @@ if __name__ == "__main__":  # before the imports, which take seconds
 import argparse
 from pathlib import Path
 
+from model.checkpoint.archive import SUFFIX
 from model.checkpoint.checkpoint import load_checkpoint, packed
 from model.cli.command import OK, add_run_argument, command_parser, run_command
 from model.cli.paths import checkpoint_places, refuse_overwriting
@@ -16,7 +17,6 @@ from model.errors import ConfigError
 from model.io.lines import atomic_output
 
 NAME = "dragoman-pack"
-SUFFIX = ".dragoman"
 
 DESCRIPTION = """\
 Write a checkpoint into one file with everything that translation needs: weights, tokenizer, search

@@ -14,6 +14,9 @@ from typing import BinaryIO
 from model.checkpoint.bounded_read import check_size, open_regular, read_bounded
 from model.errors import CheckpointError
 
+SUFFIX = ".dragoman"
+"""What the name of a pack ends in."""
+
 MOST_FILES = 20
 """The most files of an archive; those of a checkpoint are ten."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from model.checkpoint.archive import SUFFIX
 from model.checkpoint.checkpoint import Checkpoint
 from model.checkpoint.run_directory import LINKS
 from model.cli.yaml_text import parse_yaml
@@ -134,8 +135,12 @@ def _check_names(entries: Sequence[ModelEntry]) -> None:
 
 
 def _name_of(run: Path) -> str:
-    """Return the name of the run's directory, even if `run` is one of its checkpoints."""
+    """Return the name of the run's directory, even if `run` is one of its checkpoints.
+
+    For a pack, return the name of the file without its ending.
+    """
     path = Path(os.path.abspath(run))  # does not follow the links `best` and `last`
+    path = path.with_name(path.name.removesuffix(SUFFIX) or path.name)
     if path.name in LINKS:
         path = path.parent
     elif path.parent.name == "checkpoints":

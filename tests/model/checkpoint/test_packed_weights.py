@@ -159,5 +159,5 @@ def test_a_matrix_of_another_form_is_refused(name: str, value: Tensor | None) ->
     else:
         stored[name] = value
 
-    with pytest.raises(CheckpointError, match="decoder.combine.weight"):
+    with pytest.raises(CheckpointError, match=r"decoder\.combine\.weight"):
         unpack_weights(stored, network.config)
