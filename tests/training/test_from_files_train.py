@@ -255,14 +255,14 @@ def test_input_files_are_not_overwritten(
 
 
 def test_of_texts_longer_than_a_summarizer_reads_the_beginning_is_read(
-    files: list[str], tmp_path: Path
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "dev.de").write_text("ein Haus " * 600 + "\nzwei Hut\n")
     (tmp_path / "dev.en").write_text("one house\ntwo hat\n")
     dev = ["--dev-source", str(tmp_path / "dev.de"), "--dev-target", str(tmp_path / "dev.en")]
+    changes = ["search.max_length_a=0", "search.beam_size=1"]
 
-    short = ["--task", "summarize", "--minutes", "0.1", "search.max_length_a=0"]
+    asked = ["--task", "summarize", "--minutes", "0.1", "--dry-run", *changes]
+    assert train([*files, *dev], tmp_path / "run", *asked) == 0
 
-    assert train([*files, *dev], tmp_path / "run", *short) == 0
-
-    assert load_checkpoint(tmp_path / "run").search.on_long == "cut"
+    assert "search.on_long: cut  (" in capsys.readouterr().err
