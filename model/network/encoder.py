@@ -17,7 +17,7 @@ from torch.autograd.function import FunctionCtx
 from model.config import ModelConfig
 from model.network.cells import RecurrentLayer
 from model.network.dropout import Dropout
-from model.network.truncated_bptt import truncated_sequence
+from model.network.truncated_bptt import truncated_layer
 
 
 def reversal(lengths: Tensor, size: int) -> Tensor:
@@ -83,19 +83,16 @@ class Encoder(nn.Module):
         outputs = embedded
         for number, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             x = self.dropout(outputs) if number else outputs
-            both = torch.cat(self._directions(ahead, back, x, permutation), dim=-1)
+            both = self._both(ahead, back, x, permutation)
             outputs = outputs + both if number else both
         return outputs
 
-    def _directions(
+    def _both(
         self, ahead: RecurrentLayer, back: RecurrentLayer, x: Tensor, permutation: Tensor
-    ) -> list[Tensor]:
-        """Outputs (N, S, H/2) of both directions for x (N, S, I)."""
+    ) -> Tensor:
+        """Outputs (N, S, H) of a layer, both directions, for x (N, S, I)."""
         chunk = self.truncated_bptt
         if 0 < chunk < x.shape[1] and torch.is_grad_enabled():
-            return [
-                truncated_sequence(ahead, x, None, chunk),
-                truncated_sequence(back, x, permutation, chunk),
-            ]
+            return truncated_layer(ahead, back, x, permutation, chunk)
         reversed_outputs = back.sequence(reverse(x, permutation))
-        return [ahead.sequence(x), reverse(reversed_outputs, permutation)]
+        return torch.cat([ahead.sequence(x), reverse(reversed_outputs, permutation)], dim=-1)

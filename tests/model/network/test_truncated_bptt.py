@@ -15,9 +15,7 @@ from model.network.encoder import Encoder
 LENGTHS = torch.tensor([13, 1, 7, 10, 3])
 
 
-def encoder(
-    cell: str = "lstm", layers: int = 2, dropout: float = 0.0, width: int = 8
-) -> Encoder:
+def encoder(cell: str = "lstm", layers: int = 2, dropout: float = 0.0, width: int = 8) -> Encoder:
     torch.manual_seed(0)
     config = ModelConfig(
         vocab_size=10,
@@ -144,11 +142,13 @@ def test_without_gradients_nothing_is_in_chunks() -> None:
 def test_frozen_parameters_and_inputs_get_no_gradient() -> None:
     model, x = encoder(layers=1), some_input()
     model.truncated_bptt = 4
-    expected = dict(zip(model.state_dict(), gradients(model, x, model(x, LENGTHS))[1:], strict=True))
+    expected = dict(
+        zip(model.state_dict(), gradients(model, x, model(x, LENGTHS))[1:], strict=True)
+    )
     frozen = {"forwards.0.kernel.weight_hh_l0", "backwards.0.kernel.bias_ih_l0"}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
-    loss_of(model(x.detach(), LENGTHS)).backward()
+    loss_of(model(x.detach(), LENGTHS)).backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         if name in frozen:
             assert parameter.grad is None
@@ -205,4 +205,4 @@ def test_what_grows_with_the_source_are_inputs_and_outputs_of_layers() -> None:
         [sys.executable, "-c", PEAKS], check=True, capture_output=True, text=True
     ).stdout
     whole, truncated = map(float, output.split())
-    assert truncated < 8 < whole / 2
+    assert truncated < 7 < 20 < whole
