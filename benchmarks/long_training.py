@@ -28,7 +28,14 @@ PAIRS, TARGET, VOCABULARY = 4, 30, 8000
 WARM_UP = 600
 
 
-def measure(config: ModelConfig, pieces: int, chunk: int) -> tuple[float, int]:
+def alone(config: ModelConfig, *, pairs: int, pieces: int, chunk: int) -> tuple[float, int]:
+    """Take `measure` in a process of its own."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh) as process:
+        return process.submit(measure, config, pairs, pieces, chunk).result()
+
+
+def measure(config: ModelConfig, pairs: int, pieces: int, chunk: int) -> tuple[float, int]:
     """Seconds and bytes of an update on sources of `pieces`, in chunks of `chunk`; 0: whole."""
     bound_kernel_cache()
     torch.set_num_threads(1)
@@ -43,7 +50,7 @@ def measure(config: ModelConfig, pieces: int, chunk: int) -> tuple[float, int]:
     def update(length: int) -> None:
         nonlocal seconds
         sources, targets = (
-            [chance.integers(4, VOCABULARY, size - 1).astype(np.int32) for _ in range(PAIRS)]
+            [chance.integers(4, config.vocab_size, size - 1, np.int32) for _ in range(pairs)]
             for size in (length, TARGET)
         )
         batch = collate(Rows.unweighted(sources, targets))
@@ -75,9 +82,7 @@ def main() -> int:
     )
     for pieces in given.pieces:
         for chunk in given.truncated_bptt:
-            fresh = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=fresh) as process:
-                seconds, peak = process.submit(measure, config, pieces, chunk).result()
+            seconds, peak = alone(config, pairs=PAIRS, pieces=pieces, chunk=chunk)
             print(
                 f"{pieces:6,} pieces, truncated_bptt {chunk:4}: {seconds:6.1f} s, "
                 f"peak {peak / 1e6:6,.0f} MB",
