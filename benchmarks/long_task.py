@@ -42,7 +42,8 @@ model: {{embedding_size: 32, encoder_layers: 1, encoder_size: 32, decoder_layers
         decoder_size: 32, input_feeding: false, copy: true, dropout: 0.0, embedding_dropout: 0.0,
         max_length: 2600}}
 optimizer: {{learning_rate: 0.01, ema: 0.98, label_smoothing: 0.0}}
-run: {{max_steps: {steps}, batch_tokens: {tokens}, eval_every: {steps}, threads: 1, precision: fp32}}
+run: {{max_steps: {steps}, batch_tokens: {tokens}, eval_every: {steps}, threads: 1,
+      precision: fp32}}
 shortlist: {{candidates: 0}}
 search: {{beam_size: 1, max_length_a: 0.0}}
 """
