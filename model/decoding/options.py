@@ -28,7 +28,7 @@ MAX_PHRASES = 1000
 LengthPenalty = Literal["gnmt", "power", "none"]
 SplitSentences = Literal["auto", "always", "never"]
 OnLong = Literal["refuse", "cut"]
-Extractive = Literal["none", "words", "subsequence"]
+Extractive = Literal["none", "names", "words", "subsequence"]
 
 T = TypeVar("T")
 
@@ -158,7 +158,8 @@ class SearchOptions:
     avoid: tuple[str, ...] = option((), "words or phrases that the translation does not contain")
     extractive: Extractive = option(
         "none",
-        "what is taken from the source: words makes every word of the output one of its words, "
+        "what is taken from the source: names makes every acronym, word with inner capitals and "
+        "number of the output one that stands there, words makes every word one of its words, "
         "subsequence keeps their order, too, as in compression by deletion",
     )
     split_sentences: SplitSentences = option(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
+from model.decoding.rules.source_names import SourceNames
 from model.text.tokenizer import EOS_ID, PAD_ID
 
 
@@ -36,6 +37,9 @@ class Request:
     source_words: tuple[tuple[int, ...], ...] | None = None
     """The words of `src` that a hypothesis consists of if the options are `extractive`, in order;
     None for any words. No piece that begins one of them stands within one."""
+    source_names: SourceNames | None = None
+    """What a hypothesis may take for a name if the options are `extractive: names`; None for
+    anything."""
     uncopied: frozenset[int] = frozenset()
     """Pieces that only tell the model something, and that a network which copies never copies."""
 
@@ -60,7 +64,8 @@ class Progress:
 class Finished:
     """A sentence is finished: its hypotheses, best first; `n_best` of them if the beam had as many.
 
-    There are none only if `constraints`, `avoid` and `min_words` cannot all be met.
+    There are none only if `constraints`, `avoid` and `min_words` cannot all be met, or a shortlist
+    lacks what would complete a name of the source.
     """
 
     id: int

@@ -136,7 +136,7 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
     read, written = profile.source_language, profile.target_language
     if options.extractive != "none" and not languages_agree(read, written):
         raise RequestError(
-            f"extractive: the words are those of the text, but the model reads {read} "
+            f"extractive: it takes words or names from the text, but the model reads {read} "
             f"({language_name(read)}) and writes {written} ({language_name(written)}). Leave it "
             "out."
         )

@@ -8,12 +8,13 @@ from model.decoding.automaton import Automaton
 from model.decoding.options import SearchOptions, length_limit, word_limits
 from model.decoding.request import Request
 from model.decoding.rules.constraints import MAX_PIECES
+from model.decoding.rules.source_names import SourceNames
 from model.errors import RequestError
 from model.text.length_pieces import bucket_of, length_ids
 from model.text.tokenizer import UNK_ID, Tokenizer
 from model.text.words import cleaned
 from model.translation.avoid_automaton import PieceTexts
-from model.translation.source_words import check_extract, source_words
+from model.translation.source_words import check_extract, check_names, source_words
 
 MAX_AVOIDED = 1000
 """Characters of all phrases to avoid together: their automaton has a state for each."""
@@ -135,7 +136,12 @@ class Phrases:
         return [self._length_ids[bucket_of(self._length_buckets, wanted)]]
 
     def _extracting(self, request: Request, src: tuple[int, ...]) -> Request:
-        """The same with the words of `src`, its source without a length piece, and checked."""
+        """The same with the words or names of `src`, the source without a length piece; checked."""
+        if request.options.extractive == "names":
+            source = self._tokenizer.decode(src)
+            check_names(request.options, source)
+            names = SourceNames(self.spelling.names, source)
+            return dataclasses.replace(request, source_names=names)
         words = source_words(src, self._tokenizer)
         request = dataclasses.replace(request, source_words=words)
         check_extract(request)

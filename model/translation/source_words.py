@@ -11,6 +11,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.request import Request
 from model.decoding.rules.extraction import SourceWords, WordsTaken
 from model.errors import RequestError
+from model.text.names import names_of, stands_in
 from model.text.tokenizer import EOS_ID, SPACE_MARK, Tokenizer
 
 
@@ -60,6 +61,23 @@ def check_extract(request: Request) -> None:
                 field="constraints",
                 quoted=(text,),
             )
+
+
+def check_names(options: SearchOptions, source: str) -> None:
+    """Check that the names which a search demands stand in `source`, if it invents none.
+
+    Raises:
+        RequestError: one does not.
+    """
+    for field, texts in (("prefix", (options.prefix,)), ("constraints", options.constraints)):
+        for name in (name for text in texts for name in names_of(text)):
+            if not stands_in(name, source):
+                raise RequestError(
+                    "{} does not stand in the text, as extractive asks of acronyms, words with "
+                    "inner capitals, and numbers. Write it as the text does, or leave it out.",
+                    field=field,
+                    quoted=(name,),
+                )
 
 
 def _wanted(options: SearchOptions) -> str:

@@ -5,9 +5,9 @@ log-probabilities, and the rules decide which candidates they keep. All rows wit
 are processed together; the result of a sentence does not depend on the others, because every sum
 here is over one hypothesis, in a fixed order.
 
-In each step, in this order: `avoid`, `no_repeat_ngram`, the limits of words and `extractive`
-forbid pieces, `prefix` prescribes them, candidates are chosen (by beam, samples, groups or
-constraints), and the score is extended.
+In each step, in this order: `extractive: names`, `avoid`, `no_repeat_ngram`, the limits of words
+and the other kinds of `extractive` forbid pieces, `prefix` prescribes them, candidates are chosen
+(by beam, samples, groups or constraints), and the score is extended.
 """
 
 # Shapes: M sentences with rules, N slots, K hypotheses, V vocabulary, S source length with EOS,
@@ -38,6 +38,7 @@ from model.decoding.rules.penalties import (
 )
 from model.decoding.rules.rules_state import allocate_rules
 from model.decoding.rules.sampling import draws, keep_probable, sample, sampled_candidates
+from model.decoding.rules.source_names import NEW, NameTable, SourceNames
 from model.decoding.rules.word_limits import (
     PieceWords,
     WordProgress,
@@ -165,6 +166,7 @@ class Rules:
             taken = WordsTaken(*(field.gather(1, parent[rows]) for field in taken))
             taken = taken.after(words, in_order, piece[rows])
             state.passed[slots], state.node[slots] = taken
+        self._follow_names(ruled, chosen)
 
     def extra_score(self, ruled: Ruled) -> Tensor:
         """The terms (M, K) added to the normalised log-probability of hypotheses that end now.
@@ -184,6 +186,22 @@ class Rules:
 
     # Parts of a step
 
+    def _follow_names(self, ruled: Ruled, chosen: Candidates) -> None:
+        rows = ruled.rows(_takes_names)
+        if not rows:
+            return
+        slots, names = ruled.slots_of(rows), self._names(ruled, rows)
+        piece = chosen.piece[rows]
+        old = self._state.naming[slots].gather(1, chosen.parent[rows])
+        goes_on = (piece != EOS_ID) & (chosen.log_prob[rows] > -torch.inf)
+        fields = torch.stack([old, piece, goes_on.long()], dim=2).tolist()
+        # Where nothing goes on, the state is of no interest.
+        new = [
+            [(own.after(state, piece) or NEW) if going else NEW for state, piece, going in row]
+            for own, row in zip(names, fields, strict=True)
+        ]
+        self._state.naming[slots] = torch.tensor(new, device=piece.device)
+
     def _forbid(self, ruled: Ruled, log_probs: Tensor, end: Tensor) -> None:
         """Forbid pieces, in `log_probs`, by all rules that do."""
         prescribed = {
@@ -193,6 +211,8 @@ class Rules:
         }
         rows, pieces = list(prescribed), list(prescribed.values())
         kept = log_probs[rows, :, pieces] if rows else None
+        naming = ruled.rows(_takes_names)
+        open_names = self._forbid_other_names(ruled, naming, log_probs) if naming else None
         unruled = log_probs.clone() if (extracting := ruled.rows(_extracts)) else None
         for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
             own, state = log_probs[some], self._state.avoiding[ruled.slots_of(some)]
@@ -203,7 +223,12 @@ class Rules:
         if unruled is not None:
             self._forbid_other_words(ruled, extracting, log_probs, unruled)
         # A hypothesis that cannot continue ends, unless it has too few words: then it is dropped.
+        # So is one within a name, which only a shortlist can leave without a piece.
         stuck = log_probs.amax(dim=2).isneginf() & ~short
+        if open_names is not None:
+            row, place, named = open_names
+            log_probs[row, place] = named
+            stuck[row, place] = False
         log_probs[:, :, EOS_ID] = torch.where(stuck, end, log_probs[:, :, EOS_ID])
         if kept is not None:
             log_probs[rows] = -torch.inf
@@ -288,6 +313,68 @@ class Rules:
         own_log_probs = log_probs[rows]
         keep_extracts(own_log_probs, unruled[rows].gather(2, index), words, possible, complete)
         log_probs[rows] = own_log_probs
+
+    def _forbid_other_names(
+        self, ruled: Ruled, rows: list[int], log_probs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Forbid what makes a name that is none of the source's.
+
+        Returns:
+            The hypotheses that stand within a name, as row and place, and their log-probabilities
+            (V) before other rules: a name is completed.
+        """
+        slots, names = ruled.slots_of(rows), self._names(ruled, rows)
+        states, device = self._state.naming[slots].tolist(), log_probs.device
+        table = NameTable.of(names, states, device)
+        need = self._need_without_phrases(ruled, rows, names, states, table)
+        sentences = [ruled.sentences[row] for row in rows]
+        numbers = [(s.limit - s.length - 1, s.request.min_words) for s in sentences]
+        room, least = torch.tensor(numbers, device=device).unbind(1)
+        owner = table.hypothesis // self._beam_size
+        begun = self._state.begun[slots].flatten()[table.hypothesis]
+        inside = self._state.inside[slots].flatten()[table.hypothesis]
+        missing = least[owner] - begun - self._words.begun[inside, table.piece]
+        # Each of the words that are missing takes a piece or more.
+        possible = (need == 0) | (need + missing.clamp(min=0) <= room[owner])
+        forbidden = table.forbidden
+        forbidden.flatten(0, 1)[table.hypothesis, table.piece] = ~possible
+        own = log_probs[rows].masked_fill_(forbidden, -torch.inf)
+        log_probs[rows] = own
+        row, place = (~table.may_end).nonzero().unbind(1)
+        return torch.tensor(rows, device=device)[row], place, own[row, place]
+
+    def _need_without_phrases(
+        self,
+        ruled: Ruled,
+        rows: list[int],
+        names: list[SourceNames],
+        states: list[list[int]],
+        table: NameTable,
+    ) -> Tensor:
+        """The pieces (P) that complete names, where phrases to avoid stand in the way of some."""
+        need = table.need
+        for place, row in enumerate(rows):
+            avoid = ruled.sentences[row].request.avoid
+            if avoid is None:
+                continue
+            automaton, own = self._automata[avoid], names[place]
+            avoiding = self._state.avoiding[ruled.slots[row]].tolist()
+            begins = (table.hypothesis // self._beam_size == place) & (need > 0)
+            for at in begins.nonzero().flatten().tolist():
+                hypothesis, piece = (
+                    int(table.hypothesis[at]) % self._beam_size,
+                    int(table.piece[at]),
+                )
+                after = own.after(states[place][hypothesis], piece)
+                assert after is not None, "what is added can be read"
+                following = int(automaton.following[avoiding[hypothesis], piece])
+                need[at] = own.fewest(after, automaton, following)
+        return need
+
+    def _names(self, ruled: Ruled, rows: list[int]) -> list[SourceNames]:
+        """The names of the sources of `rows`, which have some."""
+        found = [ruled.sentences[row].request.source_names for row in rows]
+        return [names for names in found if names is not None]
 
     def _extracts(self, ruled: Ruled, rows: list[int]) -> tuple[SourceWords, Tensor, WordsTaken]:
         """The words of the sources of `rows`, who keeps their order (M,), and what is taken."""
@@ -391,6 +478,11 @@ def score_bound(sentence: Sentence, length: int) -> float:
 def _extracts(request: Request) -> bool:
     """Whether the words of a sentence are those of its source."""
     return request.source_words is not None
+
+
+def _takes_names(request: Request) -> bool:
+    """Whether the names of a sentence are those of its source."""
+    return request.source_names is not None
 
 
 def _groups(sentence: Sentence) -> int | None:

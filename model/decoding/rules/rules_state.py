@@ -24,6 +24,7 @@ class HypothesisRules(NamedTuple):
     inside: Tensor  # (N, K)
     passed: Tensor  # (N, K) words of the source, where only those are used, see `WordsTaken`
     node: Tensor  # (N, K)
+    naming: Tensor  # (N, K) state of `source_names.SourceNames`, where names are the source's
 
 
 class SentenceRules(NamedTuple):
@@ -54,6 +55,7 @@ def allocate_rules(
         inside=zeros(beam_size),
         passed=zeros(beam_size),
         node=zeros(beam_size),
+        naming=zeros(beam_size),
     )
     held = SentenceRules(
         closed=zeros(beam_size),
