@@ -38,7 +38,7 @@ from model.decoding.rules.penalties import (
 )
 from model.decoding.rules.rules_state import allocate_rules
 from model.decoding.rules.sampling import draws, keep_probable, sample, sampled_candidates
-from model.decoding.rules.source_names import NEW, NameTable, SourceNames
+from model.decoding.rules.source_names import NEVER, NEW, NameTable, SourceNames
 from model.decoding.rules.word_limits import (
     PieceWords,
     WordProgress,
@@ -359,8 +359,10 @@ class Rules:
                 continue
             automaton, own = self._automata[avoid], names[place]
             avoiding = self._state.avoiding[ruled.slots[row]].tolist()
-            begins = (table.hypothesis // self._beam_size == place) & (need > 0)
-            for at in begins.nonzero().flatten().tolist():
+            ours = (table.hypothesis // self._beam_size == place).nonzero().flatten()
+            state = self._state.avoiding[ruled.slots[row]][table.hypothesis[ours] % self._beam_size]
+            need[ours[automaton.forbidden[state, table.piece[ours]]]] = NEVER
+            for at in ours[(need[ours] > 0) & (need[ours] < NEVER)].tolist():
                 hypothesis, piece = (
                     int(table.hypothesis[at]) % self._beam_size,
                     int(table.piece[at]),
