@@ -325,21 +325,21 @@ class Rules:
         """
         slots, names = ruled.slots_of(rows), self._names(ruled, rows)
         states, device = self._state.naming[slots].tolist(), log_probs.device
-        table = NameTable.of(names, states, device)
-        need = self._need_without_phrases(ruled, rows, names, states, table)
         sentences = [ruled.sentences[row] for row in rows]
         numbers = [(s.limit - s.length - 1, s.request.min_words) for s in sentences]
-        room, least = torch.tensor(numbers, device=device).unbind(1)
-        owner = table.hypothesis // self._beam_size
-        begun = self._state.begun[slots].flatten()[table.hypothesis]
+        room, least = torch.tensor(numbers, device=device).unsqueeze(2).unbind(1)
+        missing = (least - self._state.begun[slots]).clamp(min=0)  # each takes a piece or more
+        table = NameTable.of(names, states, (room - missing).tolist(), device)
+        need = self._need_without_phrases(ruled, rows, names, states, table)
         inside = self._state.inside[slots].flatten()[table.hypothesis]
-        missing = least[owner] - begun - self._words.begun[inside, table.piece]
-        # Each of the words that are missing takes a piece or more.
-        possible = (need == 0) | (need + missing.clamp(min=0) <= room[owner])
-        forbidden = table.forbidden
-        forbidden.flatten(0, 1)[table.hypothesis, table.piece] = ~possible
-        own = log_probs[rows].masked_fill_(forbidden, -torch.inf)
-        log_probs[rows] = own
+        behind = missing.flatten()[table.hypothesis] - self._words.begun[inside, table.piece]
+        owner = table.hypothesis // self._beam_size
+        possible = (need == 0) | (need + behind.clamp(min=0) <= room[owner, 0])
+        table.forbidden.flatten(0, 1)[table.hypothesis, table.piece] = ~possible
+        own = log_probs if len(rows) == len(log_probs) else log_probs[rows]
+        own.masked_fill_(table.forbidden, -torch.inf)
+        if own is not log_probs:
+            log_probs[rows] = own
         row, place = (~table.may_end).nonzero().unbind(1)
         return torch.tensor(rows, device=device)[row], place, own[row, place]
 

@@ -13,10 +13,11 @@ begun it is completed: until then only this rule counts.
 
 # Shapes: M sentences, K hypotheses, V vocabulary, P pieces of all hypotheses that a source adds.
 
+import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ NEVER = 2**31
 """More pieces than any output has."""
 
 _NAME, _OPEN, _PART = 3, 4, 5  # kinds of words, see `_Word.kind`
+_RUN = re.compile(r"[^\W_]+")  # of letters and digits
 _Numbers = NDArray[np.int64]
 
 
@@ -61,6 +63,15 @@ class _Word(NamedTuple):
         return _NAME if self.name else self.begun + self.letter
 
 
+class Spelling(NamedTuple):
+    """Pieces with the same text, but for case and signs around it."""
+
+    bare: list[int]
+    """Pieces without signs at their end."""
+    ended: list[int]
+    """Pieces with signs there."""
+
+
 class NamePieces:
     """The pieces of a vocabulary by their texts."""
 
@@ -72,22 +83,12 @@ class NamePieces:
         """
         self.texts, self.byte_of = texts, byte_of
         self.folded = [folded(text) for text in texts]
-        self.spaced = np.array([text[:1].isspace() for text in texts])
-        self.odd: list[int] = []
+        self.odd = [id for id, text in enumerate(texts) if len(text.split()) > 1]
+        self.odd += [id for id, text in enumerate(texts) if text.strip() and text[-1].isspace()]
         """Pieces with white space behind something else."""
-        self.following: defaultdict[str, list[int]] = defaultdict(list)
-        """Pieces that go on with a word, by their text without signs at its end."""
-        self.whole: set[str] = set()
-        """Their texts."""
-        for id, text in enumerate(self.folded):
-            if id in byte_of:
-                continue
-            if any(map(str.isspace, text.lstrip())):
-                self.odd.append(id)
-            elif text and not self.spaced[id]:
-                self.following[_without_end(text)].append(id)
-                self.whole.add(text)
-        self.following.pop("", None)
+        self.spaced = np.array([text[:1].isspace() for text in texts])
+        """(V,) bool: whether a piece ends the word before it, and is not odd."""
+        self.spaced[self.odd] = False
         self.longest = max(len(text.strip()) for text in texts)
 
     @cached_property
@@ -105,13 +106,25 @@ class NamePieces:
         return table
 
     @cached_property
-    def beginning(self) -> dict[str, list[int]]:
-        """The pieces that begin a name, by their text without the signs around it."""
-        found: defaultdict[str, list[int]] = defaultdict(list)
-        odd = set(self.odd)
-        for id in self.forbidden[NEW].nonzero().flatten().tolist():
-            if id not in odd and id not in self.byte_of:
-                found[_without_start(_without_end(self.folded[id]))].append(id)
+    def spellings(self) -> list[dict[str, Spelling]]:
+        """For kinds of words but the last, pieces that they cannot take anyway, by their text.
+
+        The text is without signs at its end; for new words, which signs may begin, without any
+        around it.
+        """
+        return [self._spellings(kind) for kind in range(_PART)]
+
+    def _spellings(self, kind: int) -> dict[str, Spelling]:
+        found: defaultdict[str, Spelling] = defaultdict(lambda: Spelling([], []))
+        left_out = {*self.odd, *self.byte_of}
+        for id in self.forbidden[kind].nonzero().flatten().tolist():
+            if id in left_out or (kind != NEW and self.spaced[id]):
+                continue
+            text = self.folded[id].strip()
+            core = _without_end(text)
+            spelling = found[core if kind != NEW else _without_end(core[::-1])[::-1]]
+            (spelling.bare if text == core else spelling.ended).append(id)
+        found.pop("", None)
         return dict(found)
 
 
@@ -122,15 +135,11 @@ def _without_end(text: str) -> str:
     return text[:end]
 
 
-def _without_start(text: str) -> str:
-    return _without_end(text[::-1])[::-1]
-
-
 class Added(NamedTuple):
     """The pieces that a source adds in a state to those that are allowed anyway."""
 
     piece: _Numbers
-    need: _Numbers  # pieces that have to follow before the output may end
+    opens: _Numbers  # 1 where the output must go on after it, else 0
 
 
 class SourceNames:
@@ -145,15 +154,29 @@ class SourceNames:
         # Each word once, since it does not matter how often a name stands there; and a space.
         self._text = "".join(f"{word} " for word in dict.fromkeys(folded(source).split()))
         self._starts: dict[str, tuple[int, ...]] = {}
-        for place, (before, here) in enumerate(pairwise(" " + self._text)):
-            if here.isalnum() and not before.isalnum():
-                self._starts[here] = (*self._starts.get(here, ()), place)
+        for run in _RUN.finditer(self._text):
+            first = run.group()[0]
+            self._starts[first] = (*self._starts.get(first, ()), run.start())
         self._words = [_Word()]
         self._numbers = {_Word(): NEW}
         self._following: dict[tuple[int, int], int | None] = {}
         self._added: dict[int, Added] = {}
+        self._needs: dict[int, _Numbers] = {}
         self._rest: dict[int, int] = {}
         self._fewest: dict[tuple[int, int], int] = {}
+
+    @cached_property
+    def longest(self) -> int:
+        """Pieces that complete any name, from wherever in it; `NEVER` if one cannot be spelt."""
+        single, bytes_ = self.pieces.spellings[_OPEN], set(self.pieces.byte_of.values())
+        runs = _RUN.findall(self._text)
+        longest = max(map(len, runs), default=0)
+        for character in set("".join(runs)):
+            if character not in single or not single[character].bare:
+                if character.isascii() or not set(character.encode()) <= bytes_:
+                    return NEVER
+                longest = max(longest, max(len(run.encode()) for run in runs))
+        return longest
 
     def kind(self, state: int) -> int:
         """The row of `NamePieces.forbidden` for a state."""
@@ -177,19 +200,23 @@ class SourceNames:
     def added(self, state: int) -> Added:
         """What the source adds in a state."""
         if state not in self._added:
-            anyway = self.pieces.forbidden[self.kind(state)].logical_not().numpy()
-            found = [
-                (id, self._need(self._words[after]))
-                for id in sorted(self._candidates(state))
-                if not anyway[id] and (after := self.after(state, id)) is not None
-            ]
-            numbers = np.array([one for one in found if one[1] < NEVER], np.int64).reshape(-1, 2)
-            if state != NEW and self.may_end(state) and not self._words[state].part:
-                fresh = self.added(NEW)
-                spaced = self.pieces.spaced[fresh.piece]
-                numbers = np.concatenate([numbers, np.stack(fresh, axis=1)[spaced]])
-            self._added[state] = Added(numbers[:, 0], numbers[:, 1])
+            self._added[state] = self._add(state)
         return self._added[state]
+
+    def needs(self, state: int) -> _Numbers:
+        """For the pieces of `added`, how many have to follow before the output may end.
+
+        `NEVER` where the vocabulary cannot spell the rest of the name.
+        """
+        if state not in self._needs:
+            added = self.added(state)
+            needs = added.opens.copy()
+            for place in needs.nonzero()[0].tolist():
+                after = self.after(state, int(added.piece[place]))
+                assert after is not None, "what is added can be read"
+                needs[place] = self._need(self._words[after])
+            self._needs[state] = needs
+        return self._needs[state]
 
     def fewest(self, state: int, automaton: Automaton, avoiding: int) -> int:
         """The fewest pieces that complete the name of `state` and no phrase of `automaton`.
@@ -254,7 +281,8 @@ class SourceNames:
         )
 
     def _behind(self, places: Iterable[int], low: str) -> tuple[int, ...]:
-        return tuple(place + 1 for place in places if self._text[place] == low)
+        text = self._text
+        return tuple([place + 1 for place in places if text[place] == low])
 
     def _read_byte(self, word: _Word, byte: int) -> _Word | None:
         """The same for a byte beyond ASCII. Only UTF-8 is written, and in a name the source's."""
@@ -266,10 +294,10 @@ class SourceNames:
             if error.reason != "unexpected end of data":
                 return None
             after = word._replace(part=part)
-            return after if not word.name or self._spelt(after) else None
+            return after if not word.name or self._bytes_left(after) else None
         return self._read(whole, character, folded(character))
 
-    def _spelt(self, word: _Word) -> list[tuple[int, int]]:
+    def _bytes_left(self, word: _Word) -> list[tuple[int, int]]:
         """The places whose characters begin with `word.part`, and the bytes missing there."""
         found = []
         for place in word.places:
@@ -281,26 +309,36 @@ class SourceNames:
 
     # What may follow
 
-    def _candidates(self, state: int) -> Iterable[int]:
-        """All pieces that the source may add in a state, and some that it does not."""
+    def _add(self, state: int) -> Added:
         word, pieces = self._words[state], self.pieces
-        if word.part:
-            return pieces.byte_of
-        found = set(pieces.odd)
-        if not word.begun:
-            for starts in self._starts.values():
-                for place in starts:
-                    found.update(self._spelling(pieces.beginning, place))
-        for place in word.places:
-            found.update(self._spelling(pieces.following, place))
-        if any(not self._text[place].isascii() for place in word.places):
-            found.update(pieces.byte_of)
-        return found
+        numbers = []
+        if not word.part:
+            starts = itertools.chain(*self._starts.values()) if state == NEW else word.places
+            for spelling, may_end in self._spelt(pieces.spellings[word.kind], starts):
+                numbers += [(id, int(not may_end)) for id in spelling.bare]
+                numbers += [(id, 0) for id in spelling.ended if may_end]
+        in_bytes = word.part or any(not self._text[place].isascii() for place in word.places)
+        for id in (*pieces.odd, *(pieces.byte_of if in_bytes else ())):
+            after = self.after(state, id)
+            if after is not None and pieces.forbidden[word.kind, id]:
+                numbers.append((id, int(not self.may_end(after))))
+        table = np.array(sorted(numbers), np.int64).reshape(-1, 2)
+        if state != NEW and word.may_end and not word.part:
+            new = np.stack(self.added(NEW), axis=1)
+            table = np.concatenate([table, new[pieces.spaced[new[:, 0]]]])
+        return Added(table[:, 0], table[:, 1])
 
-    def _spelling(self, texts: Mapping[str, Sequence[int]], place: int) -> Iterable[int]:
-        """The pieces whose text stands at a place of the source."""
-        for end in self._ends(place):
-            yield from texts.get(self._text[place:end], ())
+    def _spelt(
+        self, spellings: Mapping[str, Spelling], places: Iterable[int]
+    ) -> Iterable[tuple[Spelling, bool]]:
+        """The pieces whose text stands at one of the places; and whether a name can end there."""
+        found: dict[str, bool] = {}
+        for place in places:
+            for end in self._ends(place):
+                text = self._text[place:end]
+                if text in spellings:
+                    found[text] = found.get(text, False) or not self._text[end].isalnum()
+        return [(spellings[text], may_end) for text, may_end in found.items()]
 
     def _ends(self, place: int) -> range:
         """Where pieces that stand at a place may end: in the same word, and none is too long."""
@@ -311,13 +349,18 @@ class SourceNames:
         if word.may_end:
             return 0
         if word.part:
-            return min(bytes_ + self._rest_at(place + 1) for place, bytes_ in self._spelt(word))
+            return min(
+                bytes_ + self._rest_at(place + 1) for place, bytes_ in self._bytes_left(word)
+            )
         return min(map(self._rest_at, word.places))
 
     def _rest_at(self, place: int) -> int:
         """The fewest pieces from a place to the end of the run of letters that it is in."""
         if place not in self._rest:
-            for at in range(self._text.find(" ", place), place - 1, -1):
+            end = place
+            while end not in self._rest and self._text[end] != " ":
+                end += 1
+            for at in range(end, place - 1, -1):
                 self._rest[at] = self._rest_from(at)
         return self._rest[place]
 
@@ -329,9 +372,10 @@ class SourceNames:
         best = NEVER
         if not character.isascii() and set(character.encode()) <= set(pieces.byte_of.values()):
             best = len(character.encode()) + rest[place + 1]
+        spellings = pieces.spellings[_OPEN]
         for end in self._ends(place):
-            text = self._text[place:end]
-            if text in pieces.whole or (text in pieces.following and not rest[end]):
+            found = spellings.get(self._text[place:end])
+            if found is not None and (found.bare or not rest[end]):
                 best = min(best, 1 + rest[end])
         return min(best, NEVER)
 
@@ -343,26 +387,31 @@ class NameTable(NamedTuple):
     may_end: Tensor  # (M, K) bool
     hypothesis: Tensor  # (P,) long, among M * K
     piece: Tensor  # (P,) long
-    need: Tensor  # (P,) long: see `Added`
+    need: Tensor  # (P,) long: as `SourceNames.needs`, or any lower one where there is room anyway
 
     @classmethod
     def of(
-        cls, names: Sequence[SourceNames], states: Sequence[Sequence[int]], device: torch.device
+        cls,
+        names: Sequence[SourceNames],
+        states: Sequence[Sequence[int]],
+        room: Sequence[Sequence[int]],
+        device: torch.device,
     ) -> "NameTable":
-        """The table for hypotheses in these states (M, K)."""
-        kinds = [[own.kind(state) for state in row] for own, row in zip(names, states, strict=True)]
-        tables = [
-            own.pieces.forbidden[torch.tensor(row)] for own, row in zip(names, kinds, strict=True)
-        ]
-        added = [own.added(state) for own, row in zip(names, states, strict=True) for state in row]
-        counts = [len(one.piece) for one in added]
-        parts = (
-            np.repeat(np.arange(len(added)), counts),
-            np.concatenate([one.piece for one in added]),
-            np.concatenate([one.need for one in added]),
+        """The table for hypotheses in these states (M, K), with room for so many pieces (M, K)."""
+        kinds = torch.tensor(
+            [[own.kind(state) for state in row] for own, row in zip(names, states, strict=True)]
         )
+        tables = [own.pieces.forbidden[row] for own, row in zip(names, kinds, strict=True)]
+        pieces, needs = [], []
+        for own, row, left in zip(names, states, room, strict=True):
+            for state, spare in zip(row, left, strict=True):
+                piece, opens = own.added(state)
+                pieces.append(piece)
+                needs.append(opens if spare > own.longest else own.needs(state))
+        hypothesis = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
+        numbers = np.stack([hypothesis, np.concatenate(pieces), np.concatenate(needs)])
         return cls(
             torch.stack(tables).to(device),
-            (torch.tensor(kinds) != _OPEN).to(device),
-            *(torch.from_numpy(part).to(device) for part in parts),
+            (kinds != _OPEN).to(device),
+            *torch.from_numpy(numbers).to(device).unbind(0),
         )

@@ -65,7 +65,7 @@ class Words:
                 found.append(output)
             if len(output) == limit:
                 continue
-            table = NameTable.of([names], [[state]], CPU)
+            table = NameTable.of([names], [[state]], [[limit - len(output) - 1]], CPU)
             free = (~table.forbidden[0, 0]).nonzero().flatten().tolist()
             fits = (table.need <= limit - len(output) - 1).tolist()
             free += [id for id, fit in zip(table.piece.tolist(), fits, strict=True) if fit]
@@ -124,7 +124,7 @@ def test_a_long_run_of_letters_takes_no_stack_and_little_time() -> None:
         names = SourceNames(words.pieces, "a" * 5000)
         first = names.after(NEW, 4)
         assert first is not None
-        assert names.added(first).need.tolist() == [4998]
+        assert names.needs(first).tolist() == [4998]
         second = names.after(first, 6)
         assert second is not None
         assert names.fewest(second, automaton, 0) == fewest
