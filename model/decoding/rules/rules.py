@@ -335,12 +335,11 @@ class Rules:
         behind = missing.flatten()[table.hypothesis] - self._words.begun[inside, table.piece]
         owner = table.hypothesis // self._beam_size
         possible = (need == 0) | (need + behind.clamp(min=0) <= room[owner, 0])
-        table.forbidden.flatten(0, 1)[table.hypothesis, table.piece] = ~possible
         own = log_probs if len(rows) == len(log_probs) else log_probs[rows]
-        own.masked_fill_(table.forbidden, -torch.inf)
+        table.forbid(own, possible)
         if own is not log_probs:
             log_probs[rows] = own
-        row, place = (~table.may_end).nonzero().unbind(1)
+        row, place = table.opens.nonzero().unbind(1)
         return torch.tensor(rows, device=device)[row], place, own[row, place]
 
     def _need_without_phrases(

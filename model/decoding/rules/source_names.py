@@ -381,12 +381,12 @@ class SourceNames:
 
 
 class NameTable(NamedTuple):
-    """What hypotheses may take next."""
+    """What hypotheses may take next, all of one vocabulary."""
 
-    forbidden: Tensor  # (M, K, V) bool, before the pieces below are added
-    may_end: Tensor  # (M, K) bool
+    pieces: NamePieces
+    kind: Tensor  # (M, K) long: row of `NamePieces.forbidden`
     hypothesis: Tensor  # (P,) long, among M * K
-    piece: Tensor  # (P,) long
+    piece: Tensor  # (P,) long: added to those that are not forbidden
     need: Tensor  # (P,) long: as `SourceNames.needs`, or any lower one where there is room anyway
 
     @classmethod
@@ -398,10 +398,7 @@ class NameTable(NamedTuple):
         device: torch.device,
     ) -> "NameTable":
         """The table for hypotheses in these states (M, K), with room for so many pieces (M, K)."""
-        kinds = torch.tensor(
-            [[own.kind(state) for state in row] for own, row in zip(names, states, strict=True)]
-        )
-        tables = [own.pieces.forbidden[row] for own, row in zip(names, kinds, strict=True)]
+        kinds = [[own.kind(state) for state in row] for own, row in zip(names, states, strict=True)]
         pieces, needs = [], []
         for own, row, left in zip(names, states, room, strict=True):
             for state, spare in zip(row, left, strict=True):
@@ -411,7 +408,31 @@ class NameTable(NamedTuple):
         hypothesis = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
         numbers = np.stack([hypothesis, np.concatenate(pieces), np.concatenate(needs)])
         return cls(
-            torch.stack(tables).to(device),
-            (kinds != _OPEN).to(device),
+            names[0].pieces,
+            torch.tensor(kinds, device=device),
             *torch.from_numpy(numbers).to(device).unbind(0),
         )
+
+    @property
+    def opens(self) -> Tensor:
+        """(M, K) bool: which hypotheses stand within a name that has to be completed."""
+        return self.kind == _OPEN
+
+    def forbid(self, log_probs: Tensor, possible: Tensor) -> None:
+        """Set `log_probs` (M, K, V) of all other pieces to -inf.
+
+        Args:
+            log_probs: contiguous.
+            possible: (P,) bool, which of the pieces that sources add may be taken.
+        """
+        flat = log_probs.view(-1, log_probs.shape[2])
+        where = self.hypothesis[possible], self.piece[possible]
+        added = flat[where]
+        for kind, forbidden in enumerate(self.pieces.forbidden.to(flat.device)):
+            rows = (self.kind.flatten() == kind).nonzero()
+            if kind < _NAME:  # most rows, of which few pieces are forbidden
+                flat[rows, forbidden.nonzero().flatten()] = -torch.inf
+            else:
+                rows = rows.flatten()
+                flat[rows] = flat[rows].masked_fill_(forbidden, -torch.inf)
+        flat[where] = added

@@ -101,7 +101,7 @@ def test_phrases_are_text_and_the_schema_says_how_much() -> None:
     [
         ("length_penalty", ["gnmt", "power", "none"]),
         ("split_sentences", ["auto", "always", "never"]),
-        ("extractive", ["none", "words", "subsequence"]),
+        ("extractive", ["none", "names", "words", "subsequence"]),
     ],
 )
 def test_the_schema_names_the_choices(name: str, choices: list[str]) -> None:

@@ -66,7 +66,7 @@ class Words:
             if len(output) == limit:
                 continue
             table = NameTable.of([names], [[state]], [[limit - len(output) - 1]], CPU)
-            free = (~table.forbidden[0, 0]).nonzero().flatten().tolist()
+            free = (~self.pieces.forbidden[names.kind(state)]).nonzero().flatten().tolist()
             fits = (table.need <= limit - len(output) - 1).tolist()
             free += [id for id, fit in zip(table.piece.tolist(), fits, strict=True) if fit]
             for id in set(free) - {3}:
