@@ -2,12 +2,12 @@
 
     taskset -c 0 python -m benchmarks.names_cost RUN SOURCE [--rounds 5] [--no-repeat-ngram 3]
 
-Time is that of the processor, in one thread. Rounds alternate; shown are medians of the rounds, and
-their ratios. There are two, because n-grams that may not occur twice are on by default in summaries,
-and any such rule keeps the search out of its fastest path, with or without this one.
+Time is that of the processor, in one thread. Rounds alternate; shown are medians of the rounds,
+and their ratios. There are two, because n-grams that may not occur twice are on by default in
+summaries, and any such rule keeps the search out of its fastest path, with or without this one.
 
 Prediction, for a step of M sentences and beam K: a few hundred pieces are forbidden in each of M K
-rows; and for each new state of a source, which most steps have, its text is looked up at some places.
+rows; and for each new state of a source, which most steps have, its text is looked up in places.
 """
 
 import argparse

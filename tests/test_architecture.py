@@ -129,7 +129,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "rules",
         "sentence",
         "request",
-        "beam_search cuda",
+        "beam_search cuda source_names",
         "automaton options freed_memory",
     ),
     "training": (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
-from model.decoding.rules.source_names import SourceNames
+from model.decoding.source_names import SourceNames
 from model.text.tokenizer import EOS_ID, PAD_ID
 
 

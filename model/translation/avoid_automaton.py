@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from model.decoding.automaton import Automaton
-from model.decoding.rules.source_names import NamePieces
 from model.decoding.rules.word_limits import PieceWords
+from model.decoding.source_names import NamePieces
 from model.text.tokenizer import EOS_ID, SPACE_MARK, Tokenizer
 from model.text.words import joins
 

@@ -8,7 +8,7 @@ from model.decoding.automaton import Automaton
 from model.decoding.options import SearchOptions, length_limit, word_limits
 from model.decoding.request import Request
 from model.decoding.rules.constraints import MAX_PIECES
-from model.decoding.rules.source_names import SourceNames
+from model.decoding.source_names import SourceNames
 from model.errors import RequestError
 from model.text.length_pieces import bucket_of, length_ids
 from model.text.tokenizer import UNK_ID, Tokenizer

@@ -38,7 +38,6 @@ from model.decoding.rules.penalties import (
 )
 from model.decoding.rules.rules_state import allocate_rules
 from model.decoding.rules.sampling import draws, keep_probable, sample, sampled_candidates
-from model.decoding.rules.source_names import NEVER, NEW, NameTable, SourceNames
 from model.decoding.rules.word_limits import (
     PieceWords,
     WordProgress,
@@ -46,6 +45,7 @@ from model.decoding.rules.word_limits import (
     limit_words,
 )
 from model.decoding.sentence import Ruled, Sentence, limits_words
+from model.decoding.source_names import NEVER, NEW, NameTable, SourceNames
 from model.text.tokenizer import EOS_ID
 
 Avoid = Callable[[], Automaton]

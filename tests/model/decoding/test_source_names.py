@@ -17,8 +17,8 @@ from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Finished, Request
-from model.decoding.rules.source_names import NEVER, NEW, NamePieces, NameTable, SourceNames
 from model.decoding.rules.word_limits import PieceWords
+from model.decoding.source_names import NEVER, NEW, NamePieces, NameTable, SourceNames
 from model.network.seq2seq import Seq2Seq
 from model.text.names import names_of, stands_in
 from model.translation.ensemble import Ensemble
