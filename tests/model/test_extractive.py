@@ -245,7 +245,7 @@ def test_no_name_is_invented(save: Save, precision: Precision, copy: bool) -> No
             invented.extend(n for n in names_of(found.text) if not stands_in(n, read))
 
     outputs()
-    assert len(invented) > 5, "there was nothing to keep from"
+    assert invented, "there was nothing to keep from"
 
 
 def test_names_in_streams_ensembles_and_at_the_command(
