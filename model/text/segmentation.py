@@ -9,19 +9,18 @@ here, and all text is joined in `model.translation.assemble.assemble`.
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from model.errors import InputTooLong
 from model.text.abbreviations import ORDINAL_STOPS
 from model.text.languages import UNKNOWN, primary_language
-from model.text.normalization import plain_characters
+from model.text.normalization import plain_characters, plain_places
 from model.text.profile import TextProfile
 from model.text.sentences import sentence_ends
 from model.text.tokenizer import Tokenizer
-
-LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+from model.text.word_places import LINE_BREAK, JoinedLines, Span
 
 # White space at which a part may end, so no no-break spaces.
 _SPACE = r"[^\S\u00a0\u2007\u202f]"
@@ -94,6 +93,12 @@ class Plan:
     parts: tuple[str | tuple[int, ...], ...]
     truncated_source: int | None = None
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
+    text: str = ""
+    """The text as it was given."""
+    places: tuple[Span, ...] = ()
+    """Where each of the parts stands in `text`; empty for a plan of which that is not known."""
+    normalization: int = 0
+    """The rules by which the sources were normalised."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:
@@ -142,22 +147,23 @@ class Segmenter:
         split = split_sentences == "always" or (
             split_sentences == "auto" and not self._profile.knows_several_sentences
         )
-        parts: list[str | tuple[int, ...]] = []
+        parts = _Parts()
         start = 0
         for found in LINE_BREAK.finditer(text):
             self._add_line(parts, text[start : found.start()], language, split)
-            parts.append(found[0])
+            parts.keep(found[0])
             start = found.end()
         self._add_line(parts, text[start:], language, split)
-        return Plan(_merged(parts))
+        return parts.plan(text, self._profile.normalization)
 
     def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut"]) -> Plan:
         """Join the lines of `text` into one part: documents were single lines in training."""
-        core = " ".join(filter(None, map(str.strip, LINE_BREAK.split(text))))
+        lines = JoinedLines(text)
+        core = lines.joined
+        rules = self._profile.normalization
         if not has_words(core) or is_alone(self._plain(core)):
-            return Plan((text,))
-        before = text[: len(text) - len(text.lstrip())]
-        behind = text[len(text.rstrip()) :]
+            return Plan((text,), text=text, places=((0, len(text)),), normalization=rules)
+        place = lines.span(0, len(core))
         source, read = self.encode(core), None
         if len(source) > self._limit:
             if on_long == "refuse":
@@ -166,55 +172,70 @@ class Segmenter:
                     "its beginning read: on_long, or --on-long, cut."
                 )
             ends = sentence_ends(core, language)
-            source = self.encode(next(self._split_long(core, ends, least=0.5)).text)
+            beginning = next(self._split_long(core, ends, least=0.5)).text
+            source = self.encode(beginning)
             read = len(source)
-        return Plan(_merged([before, tuple(source), behind]), truncated_source=read)
+            place = lines.span(0, len(beginning))
+        # White space around the text stays.
+        before = len(text) - len(text.lstrip())
+        behind = len(text.rstrip())
+        parts = (text[:before], tuple(source), text[behind:])
+        places = ((0, before), place, (behind, len(text)))
+        there = [i for i, part in enumerate(parts) if part]
+        return Plan(
+            tuple(parts[i] for i in there),
+            truncated_source=read,
+            text=text,
+            places=tuple(places[i] for i in there),
+            normalization=rules,
+        )
 
-    def _add_line(
-        self, parts: list[str | tuple[int, ...]], line: str, language: str, split: bool
-    ) -> None:
+    def _add_line(self, parts: "_Parts", line: str, language: str, split: bool) -> None:
         if not has_words(line) or is_alone(plain := self._plain(line)):
-            parts.append(line)
+            parts.keep(line)
             return
+        parts.enter(line, plain_places(line, self._profile.normalization))
         line = plain  # so that invisible characters hide no list mark
         end = len(line.rstrip())
         start = len(line) - len(line.lstrip())
         start = min(start + len(list_marks(line[start:], language)), end)
-        parts.append(line[:start])
+        parts.keep(line[:start])
         sentences = line[start:end]
         ends = sentence_ends(sentences, language) if split else []
         at = 0
         for stop in [*ends, len(sentences)]:
             self._add_sentence(parts, sentences[at:stop], language, one=split and not ends)
             at = stop
-        parts.append(line[end:])
+        parts.keep(line[end:])
+        parts.leave()
 
-    def _add_sentence(
-        self, parts: list[str | tuple[int, ...]], sentence: str, language: str, *, one: bool
-    ) -> None:
+    def _add_sentence(self, parts: "_Parts", sentence: str, language: str, *, one: bool) -> None:
         """Add a sentence, or a line, with the white space before it.
 
         Args:
             one: it is a line, and known to have no ends of sentences within.
         """
         core = sentence.lstrip()
-        parts.append(sentence[: len(sentence) - len(core)])
+        parts.keep(sentence[: len(sentence) - len(core)])
         if emoji := _EMOJI_BEFORE.match(core):
-            parts.append(emoji[0])
+            parts.keep(emoji[0])
             core = core[emoji.end() :]
         body = core[: _emoji_behind(core)]
         if not has_words(body):
-            parts.append(core)
+            parts.keep(core)
             return
         source = self.encode(body)
         if len(source) <= self._limit:
-            parts.append(tuple(source))
+            parts.translate(tuple(source), body)
         else:
             ends = [] if one and len(body) == len(sentence) else sentence_ends(body, language)
             for segment in self._split_long(body, ends):
-                part = tuple(self.encode(segment.text))
-                parts += [part if has_words(segment.text) else segment.text, segment.separator]
-        parts.append(core[len(body) :])
+                if has_words(segment.text):
+                    parts.translate(tuple(self.encode(segment.text)), segment.text)
+                else:
+                    parts.keep(segment.text)
+                parts.keep(segment.separator)
+        parts.keep(core[len(body) :])
 
     def _plain(self, text: str) -> str:
         return plain_characters(text, self._profile.normalization)
@@ -386,18 +407,64 @@ def _continues(text: str, place: int) -> bool:
     return joined or leading or unicodedata.category(after).startswith("M")
 
 
-def _merged(parts: list[str | tuple[int, ...]]) -> tuple[str | tuple[int, ...], ...]:
-    """The parts, with neighbouring texts that stay as they are joined into one."""
-    merged: list[str | tuple[int, ...]] = []
-    kept: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            kept.append(part)
-            continue
-        if text := "".join(kept):
-            merged.append(text)
-        merged.append(part)
-        kept = []
-    if text := "".join(kept):
-        merged.append(text)
-    return tuple(merged)
+class _Parts:
+    """The parts of a text, in order, and where each stands in it.
+
+    Neighbouring texts that stay as they are become one part.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[str | tuple[int, ...]] = []
+        self._places: list[Span] = []
+        self._kept: list[str] = []
+        self._kept_place: Span = (0, 0)
+        self._start = self._at = 0  # of the line in the text, and within what is added of it
+        self._line = ""
+        self._from: Sequence[int] | None = None
+
+    def enter(self, line: str, places: Sequence[int]) -> None:
+        """What is added next are the plain characters of `line`, from these places in it."""
+        self._line, self._from, self._at = line, places, 0
+
+    def leave(self) -> None:
+        """The line is at its end."""
+        self._start += len(self._line)
+        self._line, self._from, self._at = "", None, 0
+
+    def keep(self, text: str) -> None:
+        """Add a `text` that stays as it is."""
+        if not text:
+            return
+        start, end = self._place(len(text))
+        self._kept_place = (self._kept_place[0] if self._kept else start, end)
+        self._kept.append(text)
+
+    def translate(self, source: tuple[int, ...], text: str) -> None:
+        """Add the `source` of a `text` to translate."""
+        self._flush()
+        self._parts.append(source)
+        self._places.append(self._place(len(text)))
+
+    def plan(self, text: str, normalization: int) -> Plan:
+        """The plan for `text`, when all of it has been added."""
+        self._flush()
+        return Plan(
+            tuple(self._parts),
+            text=text,
+            places=tuple(self._places),
+            normalization=normalization,
+        )
+
+    def _place(self, length: int) -> Span:
+        """Where the next `length` characters, at least one, stand in the text."""
+        if self._from is None:
+            start, self._start = self._start, self._start + length
+            return start, self._start
+        first, self._at = self._at, self._at + length
+        return self._start + self._from[first], self._start + self._from[self._at - 1] + 1
+
+    def _flush(self) -> None:
+        if self._kept:
+            self._parts.append("".join(self._kept))
+            self._places.append(self._kept_place)
+            self._kept = []

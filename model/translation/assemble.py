@@ -21,8 +21,10 @@ from model.text.languages import language_name, languages_agree
 from model.text.profile import TextProfile
 from model.text.segmentation import Plan, Segmenter
 from model.text.tokenizer import Tokenizer
+from model.text.word_places import Span
 from model.translation.alignment import WordAlignment, hard, word_weights
 from model.translation.phrases import Phrases
+from model.translation.word_sources import WordSources, attended_words, plan_places
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +48,9 @@ class TextHypothesis:
     word_alignment: tuple[int, ...]
     """For each word of the translation, which word of the source it attended to most. Words are
     separated by spaces, see `model.translation.alignment`."""
+    word_sources: tuple[tuple[Span, ...], ...]
+    """For each word of the translation, where the words of the source that it comes from stand in
+    the text as it was given: [start, end) in characters, see `model.translation.word_sources`."""
     truncated: bool
     """Whether it was ended by the length limit where the network would have preferred to go on."""
     weights: Tensor | None = field(compare=False, repr=False)
@@ -62,6 +67,7 @@ class TextHypothesis:
             "alignment": self.alignment,
             "token_log_probs": self.token_log_probs,
             "word_alignment": self.word_alignment,
+            "word_sources": self.word_sources,
             "truncated": self.truncated,
         }
 
@@ -187,16 +193,18 @@ def assemble(
             "constraints, avoid, min_words: no translation meets all of them within the length "
             "limit. Raise max_length_b, or leave some of them, or extractive, out."
         )
+    places = plan_places(plan, tokenizer) if aligned and plan.places else None
+    own = _of_sources(plan, places)
     parts = [
-        _distinct(src, [_without_length_piece(src, h) for h in hypotheses], tokenizer, aligned)
-        for src, hypotheses in zip(plan.sources, found, strict=True)
+        _distinct(src, [_without_length_piece(src, h) for h in of], tokenizer, aligned, there)
+        for src, of, there in zip(plan.sources, found, own, strict=True)
     ]
     texts: dict[str, TextHypothesis] = {}
     count = n_best
     while True:
         chosen = best_combinations(parts, count)
         for combination in chosen:
-            joined = _join(plan, combination, tokenizer, aligned=aligned)
+            joined = _join(plan, combination, tokenizer, places, aligned=aligned)
             texts.setdefault(joined.translation, joined)
         if len(texts) >= n_best or len(chosen) < count:
             break
@@ -216,23 +224,41 @@ class _Candidate(NamedTuple):
     alignment: tuple[int, ...]
     word_alignment: tuple[int, ...]
     source_words: int
+    word_sources: tuple[tuple[Span, ...], ...]
 
     @property
     def score(self) -> float:
         return self.hypothesis.score
 
 
+def _of_sources(plan: Plan, places: list[list[Span]] | None) -> Sequence[Sequence[Span] | None]:
+    """Of the places of each part those of the sources; None for each if there are none."""
+    if places is None:
+        return [None] * len(plan.sources)
+    return [
+        each for each, part in zip(places, plan.parts, strict=True) if not isinstance(part, str)
+    ]
+
+
 def _distinct(
-    src: tuple[int, ...], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, aligned: bool
+    src: tuple[int, ...],
+    hypotheses: Sequence[Hypothesis],
+    tokenizer: Tokenizer,
+    aligned: bool,
+    places: Sequence[Span] | None,
 ) -> list[_Candidate]:
-    """The best hypothesis of each text, in their order."""
+    """The best hypothesis of each text, in their order.
+
+    Args:
+        places: of the words of the source.
+    """
     best: dict[str, Hypothesis] = {}
     for hypothesis in hypotheses:
         best.setdefault(tokenizer.decode(hypothesis.pieces), hypothesis)
     if not aligned:
-        return [_Candidate(hypothesis, text, (), (), 0) for text, hypothesis in best.items()]
+        return [_Candidate(hypothesis, text, (), (), 0, ()) for text, hypothesis in best.items()]
     source = [tokenizer.piece(id) for id in src]
-    return [_candidate(source, hypothesis, text, tokenizer) for text, hypothesis in best.items()]
+    return [_candidate(source, each, text, tokenizer, places) for text, each in best.items()]
 
 
 def _without_length_piece(src: tuple[int, ...], hypothesis: Hypothesis) -> Hypothesis:
@@ -244,12 +270,21 @@ def _without_length_piece(src: tuple[int, ...], hypothesis: Hypothesis) -> Hypot
 
 
 def _candidate(
-    source: Sequence[str], hypothesis: Hypothesis, text: str, tokenizer: Tokenizer
+    source: Sequence[str],
+    hypothesis: Hypothesis,
+    text: str,
+    tokenizer: Tokenizer,
+    places: Sequence[Span] | None,
 ) -> _Candidate:
     # Without EOS on either side: the last row and the last column.
     weights = hypothesis.weights[:-1, :-1]
-    by_word = word_weights(weights, source, [tokenizer.piece(id) for id in hypothesis.pieces])
-    return _Candidate(hypothesis, text, hard(weights), hard(by_word), by_word.shape[1])
+    target = [tokenizer.piece(id) for id in hypothesis.pieces]
+    by_word = word_weights(weights, source, target)
+    sources: tuple[tuple[Span, ...], ...] = ()
+    if places is not None:
+        words = attended_words(by_word, source, target)
+        sources = tuple(tuple(places[word] for word in each) for each in words)
+    return _Candidate(hypothesis, text, hard(weights), hard(by_word), by_word.shape[1], sources)
 
 
 class _Scored(Protocol):
@@ -287,23 +322,35 @@ def _unchained(chain: _Chain[Choice]) -> list[Choice]:
 
 
 def _join(
-    plan: Plan, combination: Sequence[_Candidate], tokenizer: Tokenizer, *, aligned: bool
+    plan: Plan,
+    combination: Sequence[_Candidate],
+    tokenizer: Tokenizer,
+    places: list[list[Span]] | None,
+    *,
+    aligned: bool,
 ) -> TextHypothesis:
-    """Replace each source of `plan` by its hypothesis."""
+    """Replace each source of `plan` by its hypothesis.
+
+    Args:
+        places: of the words of each part.
+    """
     remaining = iter(combination)
     translated: list[str] = []
     alignment: list[int] = []
-    words = WordAlignment()
+    words, sources = WordAlignment(), WordSources()
     offset = 0
-    for part in plan.parts:
+    for number, part in enumerate(plan.parts):
         if isinstance(part, str):
             translated.append(part)
             words.keep(part)
+            if places is not None:
+                sources.keep(part, places[number])
             continue
         one = next(remaining)
         translated.append(one.text)
         alignment += [offset + place for place in one.alignment]
         words.add(one.word_alignment, one.source_words, one.text)
+        sources.add(one.word_sources, one.text)
         offset += len(part)
     hypotheses = [one.hypothesis for one in combination]
     return TextHypothesis(
@@ -314,6 +361,7 @@ def _join(
         alignment=tuple(alignment),
         token_log_probs=tuple(x for h in hypotheses for x in h.token_log_probs[:-1]),
         word_alignment=tuple(words.words) if aligned else (),
+        word_sources=tuple(sources.words),
         truncated=any(h.truncated for h in hypotheses),
         weights=hypotheses[0].weights if len(hypotheses) == 1 else None,
     )

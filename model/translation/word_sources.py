@@ -1,0 +1,140 @@
+"""Word sources: where in a text, as it was given, each word of its translation comes from."""
+
+# Shapes: T words of a translation, S words of its source.
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from model.text.normalization import normalize_source
+from model.text.segmentation import Plan
+from model.text.tokenizer import SPACE_MARK, Tokenizer
+from model.text.word_places import Span, kept_places, word_places
+from model.translation.alignment import word_count, word_numbers
+
+LEAST = 0.25
+"""Besides the source word with most of a word's attention, those with at least this share of it."""
+
+
+def attended_words(
+    weights: Tensor, source: Sequence[str], target: Sequence[str]
+) -> list[tuple[int, ...]]:
+    """For each word of a translation the source words that it comes from, in their order.
+
+    These are the one with most of its attention and any other with `LEAST` or more. If some of
+    them are the word itself, it was copied, and comes from these alone.
+
+    Args:
+        weights: (T, S) the soft alignment of words, see `model.translation.alignment.word_weights`.
+        source, target: the pieces.
+    """
+    if not weights.numel():
+        return [()] * len(weights)
+    soft = weights.numpy()
+    chosen = soft >= LEAST
+    chosen[np.arange(len(soft)), soft.argmax(axis=1)] = True
+    return _without_others([np.flatnonzero(row).tolist() for row in chosen], source, target)
+
+
+def pointed_words(
+    alignment: Sequence[int], source: Sequence[str], target: Sequence[str]
+) -> list[tuple[int, ...]]:
+    """The same as `attended_words` if only the place with most attention is known.
+
+    Each piece of a word then gives all its attention to that place.
+
+    Args:
+        alignment: for each piece of the translation, which source piece it attended to most.
+        source, target: the pieces.
+    """
+    words = word_numbers(source)
+    votes: list[Counter[int]] = [Counter() for _ in range(word_count(target))]
+    for word, place in zip(word_numbers(target), alignment, strict=True):
+        votes[word][words[place]] += 1
+    found = []
+    for each in votes:
+        most = min(each, key=lambda word: (-each[word], word))
+        least = LEAST * each.total()
+        found.append(sorted(word for word, n in each.items() if word == most or n >= least))
+    return _without_others(found, source, target)
+
+
+def plan_places(plan: Plan, tokenizer: Tokenizer) -> list[list[Span]]:
+    """For each part of `plan` the places of its words in the text as it was given."""
+    return [
+        kept_places(part, plan.text, place, plan.normalization)
+        if isinstance(part, str)
+        else _source_places(part, place, plan, tokenizer)
+        for part, place in zip(plan.parts, plan.places, strict=True)
+    ]
+
+
+class WordSources:
+    """The sources of the words of a text, built from its parts and the text kept between them.
+
+    Kept text, such as a bullet, comes from itself. Characters without white space between them make
+    one word, which comes from all that its parts come from.
+    """
+
+    def __init__(self) -> None:
+        self.words: list[tuple[Span, ...]] = []
+        """For each word of the translation the places that it comes from, in their order."""
+        self._open = False  # whether what follows continues a word
+
+    def keep(self, text: str, places: Sequence[Span]) -> None:
+        """Add `text`, which stands unchanged in the translation, with the places of its words."""
+        if text:
+            self._add([(place,) for place in places], joined=not text[0].isspace())
+            self._open = not text[-1].isspace()
+
+    def add(self, sources: Sequence[tuple[Span, ...]], translated: str) -> None:
+        """Add a part, with the places that the words of `translated` come from."""
+        self._add(sources, joined=True)
+        if translated:
+            self._open = not translated[-1].isspace()
+
+    def _add(self, words: Sequence[tuple[Span, ...]], *, joined: bool) -> None:
+        if words and joined and self._open:
+            self.words[-1] = tuple(sorted({*self.words[-1], *words[0]}))
+            words = words[1:]
+        self.words += words
+
+
+def _source_places(
+    source: Sequence[int], place: Span, plan: Plan, tokenizer: Tokenizer
+) -> list[Span]:
+    """The places of the words of `source`, which stands at `place`."""
+    places = word_places(plan.text, place, plan.normalization)
+    if tokenizer.mark_ids:
+        return places
+    # A foreign tokenizer, whose own normalisation can split words and leave some out.
+    words = [normalize_source(plan.text[start:end], plan.normalization) for start, end in places]
+    found = [
+        each
+        for each, ids in zip(places, tokenizer.encode_lines(words), strict=True)
+        for _ in range(word_count([tokenizer.piece(id) for id in ids]))
+    ]
+    count = word_count([tokenizer.piece(id) for id in source])
+    # If it joins words, only the whole is known.
+    return found if len(found) == count else [place] * count
+
+
+def _without_others(
+    found: Sequence[list[int]], source: Sequence[str], target: Sequence[str]
+) -> list[tuple[int, ...]]:
+    """Of the source words `found` for each word those that are the word itself; all if none is."""
+    theirs = _words(source)
+    kept = []
+    for places, own in zip(found, _words(target), strict=True):
+        same = [place for place in places if theirs[place] == own]
+        kept.append(tuple(same or places))
+    return kept
+
+
+def _words(pieces: Sequence[str]) -> list[str]:
+    words = [""] * word_count(pieces)
+    for number, piece in zip(word_numbers(pieces), pieces, strict=True):
+        words[number] += piece.strip(SPACE_MARK)
+    return words
