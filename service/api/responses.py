@@ -40,6 +40,13 @@ class HypothesisResult(TypedDict):
         NotRequired[list[int]],
         Field(description="For each word, which word of the source it attended to most."),
     ]
+    word_sources: Annotated[
+        NotRequired[list[list[tuple[int, int]]]],
+        Field(
+            description="For each word, where the words that it comes from stand in the text as it "
+            "was sent: `[start, end)` in Unicode code points, in their order."
+        ),
+    ]
     attention: Annotated[
         NotRequired[list[list[float]]],
         Field(
@@ -167,7 +174,7 @@ class ErrorBody(BaseModel):
 def expected_bytes(texts: Sequence[str], params: RequestParams) -> int:
     """Return a rough estimate of the size of an answer, from the details that are asked for."""
     details = params.details
-    per_character = 1 + 11 * ("tokens" in details) + 3 * ("alignment" in details)
+    per_character = 1 + 11 * ("tokens" in details) + 6 * ("alignment" in details)
     size = sum(per_character * len(text) for text in texts)
     if "attention" in details:  # a number for each pair of pieces, which have three characters
         size += sum(20 * (len(text) // 3) ** 2 for text in texts)
@@ -243,6 +250,7 @@ def _hypothesis_result(
         result |= {"pieces": hypothesis.pieces, "token_log_probs": hypothesis.token_log_probs}
     if "alignment" in wanted:
         result |= {"alignment": hypothesis.alignment, "word_alignment": hypothesis.word_alignment}
+        result["word_sources"] = hypothesis.word_sources
     if "attention" in wanted and hypothesis.weights is not None:
         result["attention"] = hypothesis.weights[:-1, :-1].tolist()
     return result
