@@ -190,12 +190,11 @@ export class Links {
     const { pane } = this;
     const { top, bottom } = pane.getBoundingClientRect();
     const boxes = parts.map((i) => this.from[i].getBoundingClientRect());
-    if (!boxes.length || boxes.some((box) => box.top >= top && box.bottom <= bottom)) return;
+    const inView = boxes.some((box) => box.top >= top && box.bottom <= bottom);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    pane.scrollTo({
-      top: pane.scrollTop + boxes[0].top - top - pane.clientHeight / 3,
-      behavior: calm ? "instant" : "smooth",
-    });
+    // If one is in view, it stays, even if the pane was on its way to those of another word.
+    const by = inView || !boxes.length ? 0 : boxes[0].top - top - pane.clientHeight / 3;
+    pane.scrollTo({ top: pane.scrollTop + by, behavior: by && !calm ? "smooth" : "instant" });
   }
 
   #light(from, to) {

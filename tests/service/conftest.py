@@ -91,7 +91,7 @@ def serve() -> Serve:
 MakeRun = Callable[..., Path]
 """make(name, task=..., source_language=..., target_language=...): a run with this profile. With
 `eos_bias=...` its answers end so much sooner, where those of the tiny model reach their limit, and
-with `max_length=...` it reads longer texts."""
+with `max_length=...` it reads longer texts, of which its answers are no longer."""
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +107,7 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         source_language: str = "",
         target_language: str = "",
         eos_bias: float = 0.0,
-        max_length: int = checkpoint.config.max_length,
+        max_length: int = 0,
         card: str = "",
     ) -> Path:
         run = folder / name
@@ -117,13 +117,17 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         profile = TextProfile(
             task=task, source_language=source_language, target_language=target_language
         )
+        config, search = checkpoint.config, checkpoint.search
+        if max_length:
+            config = dataclasses.replace(config, max_length=max_length)
+            search = dataclasses.replace(search, max_length_a=0.0, max_length_b=24)
         directory = save_checkpoint(
             run,
             1,
-            config=dataclasses.replace(checkpoint.config, max_length=max_length),
+            config=config,
             weights=weights,
             tokenizer=checkpoint.tokenizer,
-            search=checkpoint.search,
+            search=search,
             card=card,
             training_state=None,
             training_meta=None,

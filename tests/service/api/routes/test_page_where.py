@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.patience import PATIENCE_S
 from tests.service.api.routes.browsing import (
     NEEDS_BROWSER,
+    PATIENCE_MS,
     SENTENCES,
     TOO_LONG,
     answer_of,
@@ -26,7 +27,7 @@ pytestmark = NEEDS_BROWSER
 
 EMOJI = "\U0001f600\U0001f469\u200d\U0001f680 "
 MESSY = f"{EMOJI}der\u00a0Hund \U0001f44d\U0001f3fd läuft.\r\nDie Fr\u00adau  schläft, das Haus!"
-LONG = f"{EMOJI}\n" + "\n\n".join([" ".join(SENTENCES), "10 Hunde sehen die Frau."] * 40)
+LONG = f"{EMOJI}\n" + "\n\n".join([" ".join(SENTENCES), "10 Hunde sehen die Frau."] * 90)
 
 
 class Server(Protocol):
@@ -38,7 +39,7 @@ def reader(
     serve: Callable[..., AbstractContextManager[Server]], make_run: Callable[..., Path]
 ) -> Iterator[str]:
     """A server of a summarizer that reads long texts."""
-    run = make_run("page-reader", task="summarize", source_language="de", max_length=4000)
+    run = make_run("page-reader", task="summarize", source_language="de", max_length=8000)
     with serve(run) as server:
         yield wait_until_ready(server.url)
 
@@ -63,7 +64,7 @@ def lit(page: Page) -> list[str]:
 
 
 def until(page: Page, holds: Callable[[], bool]) -> None:
-    for _ in range(int(PATIENCE_S * 20)):
+    for _ in range(PATIENCE_MS // 50):
         if holds():
             return
         page.wait_for_timeout(50)
