@@ -104,6 +104,7 @@ def test_the_text_scrolls_in_its_pane_to_where_a_word_comes_from(
     assert reading.evaluate("document.documentElement.scrollHeight") < 2000
     words = reading.locator("#output .word")
     expect(words).to_have_count(len(sources))
+    assert len(sources) >= 6
     # Of so many words of the text only those that a place is in are elements.
     assert 0 < reading.locator("#mirror .word").count() < 200 < len(LONG.split())
     for ways in ("pointer", "keyboard"):
@@ -174,7 +175,7 @@ def asked(page: Page, act: Callable[[], object]) -> dict[str, Any]:
 def test_the_length_is_the_models_until_one_is_chosen(reading: Page) -> None:
     source, words = reading.locator("#source"), reading.locator("#length-words")
     first = asked(reading, lambda: source.fill(" ".join(SENTENCES)))
-    assert "ratio" not in first["options"]
+    assert not {"ratio", "min_words", "max_words"} & first["options"].keys()
     settled(reading)
     expect(words).to_have_text("the model chooses")
     slider = reading.get_by_label("From shorter to longer")
@@ -186,6 +187,7 @@ def test_the_length_is_the_models_until_one_is_chosen(reading: Page) -> None:
     short = asked(reading, lambda: slider.press("Home"))
     settled(reading)
     assert long["options"]["ratio"] > short["options"]["ratio"] > 0
+    assert short["options"]["min_words"] == short["options"]["max_words"] == 0  # not the model's
     expect(words).to_have_text("about 1 word")
     assert len(reading.locator("#output").inner_text().split()) <= 1
     assert "ratio" in asked(reading, reading.reload)["options"]
