@@ -487,6 +487,7 @@ function adoptModel() {
 async function learnWays() {
   try {
     longInput.allow(await waysWithLongTexts());
+    notice.refresh();
   } catch (error) {
     if (!(error instanceof Refused || error instanceof Unreachable)) console.error(error);
   }

@@ -60,10 +60,19 @@ export class Notice {
       this.way = this.onKey;
     } else if (error.type === TOO_LONG) {
       this.button.hidden = true;
-      this.choices.replaceChildren(...this.ways().map((way) => this.#choice(way)));
+      this.#offer();
     } else if ([400, 413, 415, 422].includes(error.status)) {
       this.button.hidden = true; // would be refused again
     }
+  }
+
+  /** Offer other ways with the text that is too long, if that is what it says. */
+  refresh() {
+    if (this.choices.children.length) this.#offer();
+  }
+
+  #offer() {
+    this.choices.replaceChildren(...this.ways().map((way) => this.#choice(way)));
   }
 
   #choice({ value, offer }) {
