@@ -1,7 +1,8 @@
 """History: back-pointers of all sentences in flight, resolved once when a sentence is finished.
 
 Hypotheses are never copied while they grow. Each step records which piece extended which
-hypothesis; following these records backwards gives the pieces and the attention of any of them.
+hypothesis; following these records backwards gives the pieces and the attention of any of them. Of
+the attention to a source of any length, only the place with most of it is recorded.
 """
 
 # Shapes: N active sentences, K hypotheses (the beam), S source length and T target length, both
@@ -22,15 +23,30 @@ class History:
     """Preallocated buffers, with a row for each slot. Only what was written is read."""
 
     def __init__(
-        self, *, slots: int, steps: int, beam_size: int, source: int, device: torch.device
+        self,
+        *,
+        slots: int,
+        steps: int,
+        beam_size: int,
+        source: int,
+        device: torch.device,
+        places: slice | None = None,
     ) -> None:
+        """`places`: of the attention keep only where, within these, most of it goes, and how much;
+        all of it if None.
+        """
         shape = (slots, steps, beam_size)
         # Empty, not zeros: memory that no sentence is long enough to use is then never touched.
         self.piece = torch.empty(shape, dtype=torch.long, device=device)
         self.parent = torch.empty(shape, dtype=torch.long, device=device)
         self.log_prob = torch.empty(shape, device=device)
         self.score = torch.empty(shape, device=device)  # -inf where nothing finished
-        self.weights = torch.empty((*shape, source), device=device)  # before the step's selection
+        # Both before the step's selection.
+        self.weights = torch.empty((*shape, 0 if places else source), device=device)
+        shape = shape if places else (*shape, 0)
+        self.place = torch.empty(shape, dtype=torch.long, device=device)
+        self.place_weight = torch.empty(shape, device=device)
+        self._places = places
         self._slot = torch.arange(slots, device=device)
 
     def record(self, step: Tensor, chosen: Candidates, score: Tensor, weights: Tensor) -> None:
@@ -46,10 +62,16 @@ class History:
         self.parent[slot, step] = chosen.parent
         self.log_prob[slot, step] = chosen.log_prob
         self.score[slot, step] = score
-        self.weights[slot, step, :, : weights.shape[2]] = weights.float()
+        if self._places is None:
+            self.weights[slot, step, :, : weights.shape[2]] = weights.float()
+        else:
+            most = weights[:, :, self._places].max(dim=2)
+            self.place[slot, step] = most.indices + self._places.start
+            self.place_weight[slot, step] = most.values.float()
 
     def move(self, source: int, target: int, steps: int, length: int) -> None:
         """Copy `steps` steps of slot `source`, of source length `length`, to slot `target`."""
+        assert self._places is None, "one source of any length at a time"
         for held in (self.piece, self.parent, self.log_prob, self.score):
             held[target, :steps] = held[source, :steps]
         self.weights[target, :steps, :, :length] = self.weights[source, :steps, :, :length]
@@ -81,6 +103,17 @@ class History:
                 finished.append((-score, taken[:-1], sums, path))
         finished.sort(key=lambda entry: entry[:2])
         weights = self.weights[slot, :steps, :, :length].cpu()
+        places, place_weights = (
+            self.place[slot, :steps].cpu(),
+            self.place_weight[slot, :steps].cpu(),
+        )
+
+        def most_attended(path: list[int]) -> tuple[tuple[int, float], ...] | None:
+            if self._places is None:
+                return None
+            at = list(range(len(path))), path
+            return tuple(zip(places[at].tolist(), place_weights[at].tolist(), strict=True))
+
         return tuple(
             Hypothesis(
                 pieces=taken,
@@ -89,6 +122,7 @@ class History:
                 score=-negative,
                 truncated=len(taken) == limit and forced[path[-1]],
                 weights=weights[list(range(len(path))), path],
+                most_attended=most_attended(path),
             )
             for negative, taken, sums, path in finished[: options.n_best]
         )

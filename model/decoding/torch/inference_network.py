@@ -8,6 +8,7 @@ those of `InferenceLayer`, and a linear layer before the output layer is folded 
 # H encoder output size, h half of it (one direction), V vocabulary.
 
 import copy
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from model.network.attention import Attention
 from model.network.cells import fill_rows
 from model.network.copying import with_copies
 from model.network.decoder import DecoderState, mean_values, with_weights
-from model.network.long_encoder import CHUNK, encode_values, memory_of
+from model.network.long_encoder import CHUNK, InChunks, encode_values, finished, memory_of
 from model.network.memory import Memory, chunks
 from model.network.seq2seq import Seq2Seq
 
@@ -87,16 +88,23 @@ class InferenceNetwork:
             keys = self._keys(values.flatten(0, 1).to(self.dtype))
         return Memory(src=src, values=values, keys=keys.view(*src.shape, -1), mask=mask)
 
+    @torch.no_grad()
     def encode_long(self, src: Tensor, chunk: int = CHUNK) -> Memory:
         """`encode` for one source `src` (S,) of any length: see `model.network.long_encoder`."""
-        values = encode_values(
-            self._encoder, lambda ids: self._embedding.index_select(0, ids), src, chunk
-        ).float()
+        return finished(self.encode_in_chunks(src, chunk))
+
+    def encode_in_chunks(self, src: Tensor, chunk: int = CHUNK) -> InChunks[Memory]:
+        """The same, stopping after every chunk."""
+        embed = partial(self._embedding.index_select, 0)
+        encoded = yield from encode_values(self._encoder, embed, src, chunk)
+        values = encoded.float()
+        del encoded  # in bf16 it would stay beside the values
         keys = values
         if self._keys is not None:
             keys = values.new_empty(len(src), self.config.decoder_size)
             for part in chunks(len(src), chunk):
                 keys[part] = self._keys(values[part].to(self.dtype))
+                yield
         return memory_of(src, values, keys)
 
     def start(self, memory: Memory) -> DecoderState:
