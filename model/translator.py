@@ -18,9 +18,10 @@ from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
+from model.decoding.long_engine import LongEngine, long_network
 from model.decoding.options import SearchOptions
-from model.decoding.precision.precision import cast, resolve_device, resolve_precision
-from model.decoding.request import Finished, Progress, Request
+from model.decoding.precision.precision import cast, resolve_device, resolve_precision, runnable
+from model.decoding.request import Progress, Refused
 from model.decoding.shared_engine import SharedEngine
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
@@ -57,7 +58,8 @@ class Translator:
     A text is cut into lines and sentences, see `model.text.segmentation`; their translations are
     joined with the white space that was between them. Text without words is returned unchanged.
     Safe to use from several threads, whose texts are then searched together; what is found for a
-    text does not depend on the others.
+    text does not depend on the others. Texts that are read whole, whatever their length, have an
+    engine of their own, which is made for the first of them and searches for one at a time.
     """
 
     def __init__(
@@ -88,11 +90,11 @@ class Translator:
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
         self._segmenter = Segmenter(tokenizer, self._limit, self.profile)
         self._room = room_for(search, self._limit)
+        self._prepared = runnable(network, dtype, device)
+        self._shortlist = shortlist
         self._engine = SharedEngine(
             Engine(
-                network,
-                device=device,
-                dtype=dtype,
+                self._prepared,
                 max_source=self._limit,
                 max_length=self._room,
                 continues=self._phrases.spelling.continues,
@@ -100,6 +102,8 @@ class Translator:
                 shortlist=shortlist,
             )
         )
+        self._long: SharedEngine | None = None  # for sources of any length; made when first needed
+        self._making_long = threading.Lock()
         self._network, self._device = network, device
         self._scorer: Seq2Seq | None = None  # in fp32 on the device; made when first needed
         self._scoring = threading.Lock()  # guards it, and one batch at a time is enough memory
@@ -196,7 +200,8 @@ class Translator:
         chosen = self.options if options is None else options
         list_of_texts([text], "text")
         self.check(chosen)
-        return self._stream(prepare(text, chosen, self._segmenter, self._phrases), chosen)
+        ready = prepare(text, chosen, self._segmenter, self._phrases)
+        return self._stream(ready, chosen, self._engine_for(ready))
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
         """The probability of each target as a translation of the source at its place.
@@ -263,13 +268,14 @@ class Translator:
             self._prepare(text, options, all_candidates=utility is not None)
             for text, options in items
         ]
-        wanted = [[] if isinstance(p, RequestError) else p.requests for p in prepared]
-        found = self._run(wanted, advance, utility)
+        found = self._run(prepared, advance, utility)
         results: list[Translation | RequestError] = []
         for ready, hypotheses, (_, options) in zip(prepared, found, items, strict=True):
             try:
                 if isinstance(ready, RequestError):
                     raise ready
+                if isinstance(hypotheses, RequestError):
+                    raise hypotheses
                 results.append(assemble(ready.plan, hypotheses, options.n_best, self.tokenizer))
             except RequestError as error:
                 results.append(error)
@@ -309,7 +315,9 @@ class Translator:
         try:
             if all_candidates:
                 options = candidate_options(options)
-            return prepare(text, options, self._segmenter, self._phrases)
+            ready = prepare(text, options, self._segmenter, self._phrases)
+            self._engine_for(ready)  # there may be none for it
+            return ready
         except RequestError as error:
             return error
 
@@ -322,42 +330,77 @@ class Translator:
         for window in windows(given, WINDOW):
             yield from self.search_window([(text, chosen) for text in window])
 
+    def _engine_for(self, ready: Prepared) -> SharedEngine:
+        """The engine that searches for a text.
+
+        Raises:
+            RequestError: the text is longer than what the engine takes, and the model an ensemble.
+        """
+        if not ready.any_length:
+            return self._engine
+        with self._making_long:
+            if self._long is None:
+                self._long = SharedEngine(
+                    LongEngine(
+                        long_network(self._prepared, self._network),
+                        continues=self._phrases.spelling.continues,
+                        words=self._phrases.spelling.words,
+                        shortlist=self._shortlist,
+                    )
+                )
+            return self._long
+
     def _run(
         self,
-        requests: Sequence[Sequence[Request]],
+        prepared: Sequence[Prepared | RequestError],
         advance: Callable[[int], None],
         utility: Utility | None,
-    ) -> list[list[tuple[Hypothesis, ...]]]:
-        """The hypotheses for the parts of each text; the engine gets the longest sources first.
+    ) -> list[list[tuple[Hypothesis, ...]] | RequestError]:
+        """The hypotheses for the parts of each text, or why the engine refused it.
 
-        With a utility, one is chosen as soon as a part is done, so that candidates do not pile up,
-        and a text counts as finished only then.
+        The engine gets the longest sources first; those of any length are searched after all
+        others. With a utility, one hypothesis is chosen as soon as a part is done, so that
+        candidates do not pile up, and a text counts as finished only then.
         """
-        found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(parts) for parts in requests]
-        jobs = [(i, j) for i, parts in enumerate(requests) for j in range(len(parts))]
-        jobs.sort(key=lambda job: len(requests[job[0]][job[1]].src), reverse=True)
+        parts = [[] if isinstance(p, RequestError) else p.requests for p in prepared]
+        found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(requests) for requests in parts]
+        refused: dict[int, RequestError] = {}
+        jobs = [(i, j) for i, requests in enumerate(parts) for j in range(len(requests))]
+        jobs.sort(key=lambda job: len(parts[job[0]][job[1]].src), reverse=True)
         missing = Counter(i for i, _ in jobs)
-        advance(len(requests) - len(missing))
-        # Closed, since an error or Ctrl-C must leave no work to the next call.
-        with closing(self._engine.search([requests[i][j] for i, j in jobs])) as events:
-            for number, event in events:
-                if isinstance(event, Finished):
-                    i, j = jobs[number]
-                    found[i][j] = event.hypotheses
-                    if utility is not None:
+        advance(len(parts) - len(missing))
+        by_engine: dict[SharedEngine, list[tuple[int, int]]] = {self._engine: []}
+        for i, j in jobs:
+            ready = prepared[i]
+            assert isinstance(ready, Prepared)
+            by_engine.setdefault(self._engine_for(ready), []).append((i, j))
+        for engine, some in by_engine.items():
+            # Closed, since an error or Ctrl-C must leave no work to the next call.
+            with closing(engine.search([parts[i][j] for i, j in some])) as events:
+                for number, event in events:
+                    i, j = some[number]
+                    if isinstance(event, Progress):
+                        continue
+                    if isinstance(event, Refused):
+                        refused[i] = event.error
+                    elif utility is None:
+                        found[i][j] = event.hypotheses
+                    else:
                         found[i][j] = choose(event.hypotheses, self.tokenizer, utility)
                     missing[i] -= 1
                     advance(int(missing[i] == 0))
-        return found
+        return [refused.get(i, each) for i, each in enumerate(found)]
 
     def _stream(
-        self, ready: Prepared, options: SearchOptions
+        self, ready: Prepared, options: SearchOptions, engine: SharedEngine
     ) -> Generator[str | Translation, None, None]:
         detokenizer = IncrementalDetokenizer(ready.plan, self.tokenizer)
         requests = [dataclasses.replace(request, stream=True) for request in ready.requests]
         found: list[tuple[Hypothesis, ...]] = [()] * len(requests)
-        with closing(self._engine.search(requests)) as events:
+        with closing(engine.search(requests)) as events:
             for number, event in events:
+                if isinstance(event, Refused):
+                    raise event.error
                 if isinstance(event, Progress):
                     prefix = detokenizer.update(number, event.stable_prefix, done=False)
                 else:

@@ -52,7 +52,7 @@ class Hypothesis:
         default=None, compare=False, repr=False
     )
     """Of such a source, in place of the weights: for each piece and EOS the source piece with most
-    weight, and that weight."""
+    weight, and that weight. EOS of the source, and a length piece, are left aside."""
 
 
 class Candidates(NamedTuple):

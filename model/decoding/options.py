@@ -22,12 +22,13 @@ MAX_TOP_K = 1_000_000
 MAX_SEED = 2**63 - 1
 MAX_DIVERSE_STRENGTH = 100.0
 MAX_WORDS = 100_000
+MAX_ATTENTION_SPAN = 100_000_000
 MAX_PHRASES = 1000
 """The most `constraints`, and the most phrases to `avoid`: each is compared with each."""
 
 LengthPenalty = Literal["gnmt", "power", "none"]
 SplitSentences = Literal["auto", "always", "never"]
-OnLong = Literal["refuse", "cut"]
+OnLong = Literal["refuse", "cut", "whole"]
 Extractive = Literal["none", "words", "subsequence"]
 
 T = TypeVar("T")
@@ -169,7 +170,14 @@ class SearchOptions:
     on_long: OnLong = option(
         "refuse",
         "what becomes of a text that is too long for a model that reads texts whole, as for "
-        "summaries: it is refused, or cut so that its beginning is read",
+        "summaries: it is refused, or cut so that its beginning is read, or read whole, whatever "
+        "its length",
+    )
+    attention_span: int = option(
+        0,
+        "source pieces that each step attends to in a text that `on_long` whole reads, those that "
+        "suit it best; 0 is all of them",
+        bounds=(0, MAX_ATTENTION_SPAN),
     )
     source_language: str = option(
         "", "language of the text, as a BCP 47 tag or a name; left out, that of the model"
@@ -215,6 +223,12 @@ class SearchOptions:
                 raise ConfigError(
                     f"{name}: {getattr(self, name)!r} is not known. Use {' or '.join(known)}."
                 )
+        if self.attention_span and self.on_long != "whole":
+            raise ConfigError(
+                f"attention_span: {self.attention_span} is for texts that are read whole, whatever "
+                f"their length, but on_long is {self.on_long}. Give on_long whole, or leave "
+                f"attention_span out."
+            )
         for name in ("source_language", "target_language"):
             try:
                 object.__setattr__(self, name, language_tag(getattr(self, name)))

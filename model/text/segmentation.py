@@ -87,6 +87,16 @@ class Segment(NamedTuple):
     separator: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WholeSource:
+    """How a text is read that is longer than a part, with `on_long` whole."""
+
+    pieces: int
+    """Number of its pieces, all of which are read."""
+    attention_span: int | None
+    """Number of them that each step attends to, about; None if that is all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A text in order: what stays as it is, and the source pieces of the parts to translate."""
@@ -94,6 +104,8 @@ class Plan:
     parts: tuple[str | tuple[int, ...], ...]
     truncated_source: int | None = None
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
+    whole_source: WholeSource | None = None
+    """How a text is read that is longer than a part and yet read whole, otherwise None."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:
@@ -120,7 +132,7 @@ class Segmenter:
         *,
         language: str = UNKNOWN,
         split_sentences: Literal["auto", "always", "never"] = "auto",
-        on_long: Literal["refuse", "cut"] = "refuse",
+        on_long: Literal["refuse", "cut", "whole"] = "refuse",
     ) -> Plan:
         """Cut `text` for translation.
 
@@ -131,7 +143,7 @@ class Segmenter:
         Args:
             language: tag of the language of the text; if unknown, the one that the model reads.
             on_long: what to do with a text that is read whole and is too long: refuse it, or read
-                its beginning.
+                its beginning, or make one part of it that is longer than others.
 
         Raises:
             InputTooLong: see `on_long`.
@@ -151,7 +163,7 @@ class Segmenter:
         self._add_line(parts, text[start:], language, split)
         return Plan(_merged(parts))
 
-    def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut"]) -> Plan:
+    def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut", "whole"]) -> Plan:
         """Join the lines of `text` into one part: documents were single lines in training."""
         core = " ".join(filter(None, map(str.strip, LINE_BREAK.split(text))))
         if not has_words(core) or is_alone(self._plain(core)):
@@ -159,11 +171,14 @@ class Segmenter:
         before = text[: len(text) - len(text.lstrip())]
         behind = text[len(text.rstrip()) :]
         source, read = self.encode(core), None
+        if len(source) > self._limit and on_long == "whole":
+            whole = WholeSource(pieces=len(source), attention_span=None)
+            return Plan(_merged([before, tuple(source), behind]), whole_source=whole)
         if len(source) > self._limit:
             if on_long == "refuse":
                 raise InputTooLong(
                     f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or have "
-                    "its beginning read: on_long, or --on-long, cut."
+                    "it read in another way: on_long, or --on-long, cut or whole."
                 )
             ends = sentence_ends(core, language)
             source = self.encode(next(self._split_long(core, ends, least=0.5)).text)

@@ -12,16 +12,22 @@ from typing import NamedTuple, Protocol, TypeVar
 from torch import Tensor
 
 from model.decoding.beam_search import Hypothesis
-from model.decoding.engine import check_phrases
-from model.decoding.options import SearchOptions
+from model.decoding.engine import MAX_LENGTH, check_phrases
+from model.decoding.options import SearchOptions, length_limit
 from model.decoding.request import Request
 from model.errors import RequestError
 from model.text.charset import half_character
 from model.text.languages import language_name, languages_agree
 from model.text.profile import TextProfile
-from model.text.segmentation import Plan, Segmenter
+from model.text.segmentation import Plan, Segmenter, WholeSource
 from model.text.tokenizer import Tokenizer
-from model.translation.alignment import WordAlignment, hard, word_weights
+from model.translation.alignment import (
+    WordAlignment,
+    hard,
+    most_attended_words,
+    word_count,
+    word_weights,
+)
 from model.translation.phrases import Phrases
 
 
@@ -50,7 +56,7 @@ class TextHypothesis:
     """Whether it was ended by the length limit where the network would have preferred to go on."""
     weights: Tensor | None = field(compare=False, repr=False)
     """(T, S) attention of the pieces and EOS over the source pieces and EOS; None for a text that
-    was cut, or blank."""
+    was cut, or blank, or is longer than a part and was read whole."""
 
     def to_json(self) -> dict[str, object]:
         """The hypothesis as JSON output has it: every field but the weights."""
@@ -76,6 +82,8 @@ class Translation:
     """The pieces of the parts that were translated, without EOS."""
     truncated_source: int | None = None
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
+    whole_source: WholeSource | None = None
+    """How a text was read that is longer than a part, with `on_long` whole, otherwise None."""
 
     @property
     def text(self) -> str:
@@ -104,15 +112,28 @@ class Prepared(NamedTuple):
     requests: list[Request]
     """One for each source of the plan."""
 
+    @property
+    def any_length(self) -> bool:
+        """Whether there is one source, which may be longer than an `Engine` takes."""
+        return self.plan.whole_source is not None
+
 
 def prepare(text: str, options: SearchOptions, segmenter: Segmenter, phrases: Phrases) -> Prepared:
     """Cut `text` and make the requests for the engine.
+
+    The output for a source of any length may have `MAX_LENGTH` pieces at most.
 
     Raises:
         RequestError: the text is too long to be read whole, or its options demand something
             impossible for it or for this model.
     """
     plan = cut_text(segmenter, text, options)
+    if (whole := plan.whole_source) is not None:
+        limit = min(length_limit(options, whole.pieces), MAX_LENGTH)
+        options = dataclasses.replace(options, max_length_a=0.0, max_length_b=limit)
+        if 0 < options.attention_span < whole.pieces:
+            whole = dataclasses.replace(whole, attention_span=options.attention_span)
+            plan = dataclasses.replace(plan, whole_source=whole)
     requests = phrases.requests(plan.sources, options)
     for request in requests:
         check_phrases(request)  # what is refused here never reaches the engine
@@ -205,6 +226,7 @@ def assemble(
         hypotheses=tuple(texts.values())[:n_best],
         source_pieces=tuple(tokenizer.piece(id) for src in plan.sources for id in src),
         truncated_source=plan.truncated_source,
+        whole_source=plan.whole_source,
     )
 
 
@@ -238,7 +260,7 @@ def _distinct(
 def _without_length_piece(src: tuple[int, ...], hypothesis: Hypothesis) -> Hypothesis:
     """The hypothesis with its attention over the pieces of the source and EOS only."""
     columns = len(src) + 1
-    if hypothesis.weights.shape[1] == columns:
+    if hypothesis.weights.shape[1] <= columns:  # less in a source of any length
         return hypothesis
     return dataclasses.replace(hypothesis, weights=hypothesis.weights[:, -columns:])
 
@@ -246,9 +268,16 @@ def _without_length_piece(src: tuple[int, ...], hypothesis: Hypothesis) -> Hypot
 def _candidate(
     source: Sequence[str], hypothesis: Hypothesis, text: str, tokenizer: Tokenizer
 ) -> _Candidate:
+    target = [tokenizer.piece(id) for id in hypothesis.pieces]
     # Without EOS on either side: the last row and the last column.
+    if hypothesis.most_attended is not None:
+        most = hypothesis.most_attended[:-1]
+        words = most_attended_words(most, source, target)
+        return _Candidate(
+            hypothesis, text, tuple(place for place, _ in most), words, word_count(source)
+        )
     weights = hypothesis.weights[:-1, :-1]
-    by_word = word_weights(weights, source, [tokenizer.piece(id) for id in hypothesis.pieces])
+    by_word = word_weights(weights, source, target)
     return _Candidate(hypothesis, text, hard(weights), hard(by_word), by_word.shape[1])
 
 
@@ -315,5 +344,12 @@ def _join(
         token_log_probs=tuple(x for h in hypotheses for x in h.token_log_probs[:-1]),
         word_alignment=tuple(words.words) if aligned else (),
         truncated=any(h.truncated for h in hypotheses),
-        weights=hypotheses[0].weights if len(hypotheses) == 1 else None,
+        weights=_weights(hypotheses),
     )
+
+
+def _weights(hypotheses: Sequence[Hypothesis]) -> Tensor | None:
+    """The attention (T, S) of the only hypothesis, if there is one with all of its attention."""
+    if len(hypotheses) != 1 or hypotheses[0].most_attended is not None:
+        return None
+    return hypotheses[0].weights

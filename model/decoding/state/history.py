@@ -32,8 +32,8 @@ class History:
         device: torch.device,
         places: slice | None = None,
     ) -> None:
-        """`places`: of the attention keep only where, within these, most of it goes, and how much;
-        all of it if None.
+        """`places`: of the attention to these source pieces only the place with most is kept, from
+        their first, and its weight; all of the attention if None.
         """
         shape = (slots, steps, beam_size)
         # Empty, not zeros: memory that no sentence is long enough to use is then never touched.
@@ -43,9 +43,9 @@ class History:
         self.score = torch.empty(shape, device=device)  # -inf where nothing finished
         # Both before the step's selection.
         self.weights = torch.empty((*shape, 0 if places else source), device=device)
-        shape = shape if places else (*shape, 0)
-        self.place = torch.empty(shape, dtype=torch.long, device=device)
-        self.place_weight = torch.empty(shape, device=device)
+        kept = shape if places else (0, 0, 0)
+        self.place = torch.empty(kept, dtype=torch.long, device=device)
+        self.place_weight = torch.empty(kept, device=device)
         self._places = places
         self._slot = torch.arange(slots, device=device)
 
@@ -66,7 +66,7 @@ class History:
             self.weights[slot, step, :, : weights.shape[2]] = weights.float()
         else:
             most = weights[:, :, self._places].max(dim=2)
-            self.place[slot, step] = most.indices + self._places.start
+            self.place[slot, step] = most.indices
             self.place_weight[slot, step] = most.values.float()
 
     def move(self, source: int, target: int, steps: int, length: int) -> None:
@@ -103,17 +103,6 @@ class History:
                 finished.append((-score, taken[:-1], sums, path))
         finished.sort(key=lambda entry: entry[:2])
         weights = self.weights[slot, :steps, :, :length].cpu()
-        places, place_weights = (
-            self.place[slot, :steps].cpu(),
-            self.place_weight[slot, :steps].cpu(),
-        )
-
-        def most_attended(path: list[int]) -> tuple[tuple[int, float], ...] | None:
-            if self._places is None:
-                return None
-            at = list(range(len(path))), path
-            return tuple(zip(places[at].tolist(), place_weights[at].tolist(), strict=True))
-
         return tuple(
             Hypothesis(
                 pieces=taken,
@@ -122,10 +111,18 @@ class History:
                 score=-negative,
                 truncated=len(taken) == limit and forced[path[-1]],
                 weights=weights[list(range(len(path))), path],
-                most_attended=most_attended(path),
+                most_attended=self._most_attended(slot, path),
             )
             for negative, taken, sums, path in finished[: options.n_best]
         )
+
+    def _most_attended(self, slot: int, path: list[int]) -> tuple[tuple[int, float], ...] | None:
+        """The places that the hypotheses along `path` attended to, and their weights, if kept."""
+        if self._places is None:
+            return None
+        at = list(range(len(path))), path
+        places, weights = self.place[slot][at], self.place_weight[slot][at]
+        return tuple(zip(places.tolist(), weights.tolist(), strict=True))
 
     def stable_prefixes(
         self, slots: list[int], steps: list[int], contenders: Tensor, best_score: Tensor
