@@ -195,6 +195,8 @@ class LongEngine:
             places=slice(first, len(request.src)),
             ruled_source=len(request.src) + 1 if ruled else 0,
         )
+        if 0 < options.attention_span < len(request.src):
+            network = network.attending_to(memory, options.attention_span)
         search = TorchSearch(network, slots, self._shortlist, StepLaunch(), bank)
         sentence = Sentence(id, request, limit, has_rules(request))
         search.admit(0, sentence, bank)

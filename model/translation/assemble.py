@@ -131,7 +131,9 @@ def prepare(text: str, options: SearchOptions, segmenter: Segmenter, phrases: Ph
     if (whole := plan.whole_source) is not None:
         limit = min(length_limit(options, whole.pieces), MAX_LENGTH)
         options = dataclasses.replace(options, max_length_a=0.0, max_length_b=limit)
-        if 0 < options.attention_span < whole.pieces:
+        if options.attention_span >= whole.pieces:
+            options = dataclasses.replace(options, attention_span=0)
+        if options.attention_span:
             whole = dataclasses.replace(whole, attention_span=options.attention_span)
             plan = dataclasses.replace(plan, whole_source=whole)
     requests = phrases.requests(plan.sources, options)

@@ -22,6 +22,7 @@ from model.network.decoder import DecoderState, mean_values, with_weights
 from model.network.long_encoder import CHUNK, InChunks, encode_values, finished, memory_of
 from model.network.memory import Memory, chunks
 from model.network.seq2seq import Seq2Seq
+from model.network.span_attention import SpanAttention
 
 
 class InferenceNetwork:
@@ -39,10 +40,10 @@ class InferenceNetwork:
             self._embedding = (network.source_embedding.weight * network.input_scale).to(dtype)
             same = dtype == torch.float32
             self._encoder = network.encoder if same else copy.deepcopy(network.encoder).to(dtype)
-            self._attention: Attention = network.decoder.attention
+            self._attention: Attention | SpanAttention = network.decoder.attention
             self._keys = None
             if config.attention != "dot":
-                key = self._attention.key.weight
+                key = network.decoder.attention.key.weight
                 self._keys = FloatProduct(key, key.new_zeros(len(key)), dtype)
             self._pack_decoder(network)
         # Elementwise functions run in blocks of 32, and process a remainder in another way.
@@ -106,6 +107,16 @@ class InferenceNetwork:
                 keys[part] = self._keys(values[part].to(self.dtype))
                 yield
         return memory_of(src, values, keys)
+
+    def attending_to(self, memory: Memory, span: int) -> "InferenceNetwork":
+        """This network, but for a decoder that attends to `span` pieces of `memory` in each step.
+
+        See `SpanAttention`. The weights are shared.
+        """
+        assert isinstance(self._attention, Attention), "it attends to a span already"
+        other = copy.copy(self)
+        other._attention = SpanAttention(self._attention, memory, span)
+        return other
 
     def start(self, memory: Memory) -> DecoderState:
         """The decoder's state before the first piece, one row for each sentence."""

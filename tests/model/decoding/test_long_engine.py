@@ -299,3 +299,32 @@ def test_an_engine_has_no_room_for_it(make_network: MakeNetwork) -> None:
     engine = Engine(make_network(VOCAB), max_source=32)
     with pytest.raises(RequestError, match="takes 1 to 32"):
         engine.add(Request(src=SRC, options=SearchOptions()))
+
+
+def test_a_span_changes_what_is_found_and_the_whole_is_a_span(make_network: MakeNetwork) -> None:
+    """Only attended pieces are copied."""
+    network = make_network(VOCAB, copy=True, coverage=True, size=8)
+    generator = np.random.default_rng(3)
+    src = tuple(int(i) for i in generator.integers(EOS_ID + 1, VOCAB, 3000))
+    engine = LongEngine(in_fp32(network))
+    found = {
+        span: only(
+            engine,
+            Request(
+                src=src,
+                options=SearchOptions(
+                    beam_size=3,
+                    n_best=3,
+                    min_length=8,
+                    max_length_a=0,
+                    max_length_b=8,
+                    on_long="whole",
+                    attention_span=span,
+                ),
+            ),
+        )
+        for span in (0, 512, 3000, 4000)
+    }
+    assert found[3000] == found[4000] == found[0]
+    assert found[512] != found[0]
+    assert [one.most_attended for one in found[512]] != [one.most_attended for one in found[0]]
