@@ -63,7 +63,8 @@ LONG_TEXTS = [
 """Texts of several lines, which only some routes can be given."""
 
 FLAGS = ["--device", "cpu", "--precision", "fp32"]
-TASKS = ["translate", "summarize"]
+TASKS = [("translate", "cut"), ("summarize", "cut"), ("summarize", "whole")]
+"""Tasks, and what becomes of a text that is too long for one that reads it whole."""
 LOADER = ModelLoader(device=torch.device("cpu"), precision="fp32", shortlist=False, stuck_s=30.0)
 
 
@@ -72,6 +73,7 @@ def run(
     request: pytest.FixtureRequest, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A model that knows its task, its languages and how its sources were normalised."""
+    task, on_long = request.param
     tiny = load_checkpoint(tiny_checkpoint)
     return save_checkpoint(
         tmp_path_factory.mktemp("routes"),
@@ -79,13 +81,11 @@ def run(
         config=tiny.config,
         weights=dict(tiny.network.named_parameters()),
         tokenizer=tiny.tokenizer,
-        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3, on_long="cut"),
+        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3, on_long=on_long),
         card="",
         training_state=None,
         training_meta=None,
-        profile=TextProfile(
-            task=request.param, source_language="de", target_language="en", normalization=1
-        ),
+        profile=TextProfile(task=task, source_language="de", target_language="en", normalization=1),
     )
 
 

@@ -167,17 +167,17 @@ class SearchOptions:
         "whether lines are cut at the ends of sentences; auto cuts them unless the model has "
         "learned from lines of several sentences",
     )
-    on_long: OnLong = option(
-        "refuse",
-        "what becomes of a text that is too long for a model that reads texts whole, as for "
-        "summaries: it is refused, or cut so that its beginning is read, or read whole, whatever "
-        "its length",
-    )
     attention_span: int = option(
         0,
         "source pieces that each step attends to in a text that `on_long` whole reads, those that "
         "suit it best; 0 is all of them",
         bounds=(0, MAX_ATTENTION_SPAN),
+    )
+    on_long: OnLong = option(
+        "refuse",
+        "what becomes of a text that is too long for a model that reads texts whole, as for "
+        "summaries: it is refused, or cut so that its beginning is read, or read whole, whatever "
+        "its length",
     )
     source_language: str = option(
         "", "language of the text, as a BCP 47 tag or a name; left out, that of the model"

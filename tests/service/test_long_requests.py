@@ -18,8 +18,9 @@ from tests.patience import PATIENCE_S
 
 SUMMARIZE = "/v1/summarize"
 LONG = "der Hund läuft auf der Straße.\nein Mann sieht die Frau! " * 50
-ENDLESS = "der Hund läuft auf der Straße. " * 20_000
-"""Takes some seconds to encode."""
+ENDLESS = {"text": LONG, "on_long": "whole", "options": {"min_length": 5000}}
+"""Takes thousands of steps."""
+SOON = {"max_length_a": 0, "max_length_b": 20}
 
 
 class Server(Protocol):
@@ -50,7 +51,7 @@ def summaries(url: str, **body: Any) -> list[dict[str, Any]]:
 def test_a_long_text_is_answered_as_the_translator_does(url: str, summarizer: Path) -> None:
     translator = Translator.load(summarizer, device="cpu", precision="fp32")
     for more in ({}, {"attention_span": 512}):
-        given: dict[str, Any] = {"beam_size": 2, "max_length_a": 0, "max_length_b": 20} | more
+        given: dict[str, Any] = SOON | {"beam_size": 2} | more
         options = SearchOptions(on_long="whole", **given)
         expected = translator.search(["rot", LONG], options)
         short, long = summaries(
@@ -96,7 +97,7 @@ def in_use(url: str) -> int:
 def test_short_requests_are_answered_meanwhile_and_it_ends_with_its_client(url: str) -> None:
     alone = summaries(url, text="der Hund läuft.")
     host, port = url.removeprefix("http://").split(":")
-    body = json.dumps({"text": ENDLESS, "on_long": "whole"}).encode()
+    body = json.dumps(ENDLESS).encode()
     with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as client:
         head = f"POST {SUMMARIZE} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -108,17 +109,19 @@ def test_short_requests_are_answered_meanwhile_and_it_ends_with_its_client(url: 
         assert httpx.get(f"{url}/readyz").status_code == 200
     while in_use(url):
         assert time.monotonic() < deadline
-    assert summaries(url, text=LONG, on_long="whole")[0]["whole_source"]["pieces"] > 24
+    assert (
+        summaries(url, text=LONG, on_long="whole", options=SOON)[0]["whole_source"]["pieces"] > 24
+    )
 
 
 def test_a_long_text_is_streamed(url: str) -> None:
-    body = {"text": LONG, "on_long": "whole", "stream": True}
+    body = {"text": LONG, "on_long": "whole", "options": SOON, "stream": True}
     answer = httpx.post(url + SUMMARIZE, json=body, timeout=PATIENCE_S)
     assert answer.text.rstrip().rsplit("event: ", 1)[1].startswith("done")
     assert '"whole_source":{"pieces":' in answer.text
 
 
 def test_a_deadline_ends_it(url: str) -> None:
-    body = {"text": ENDLESS, "on_long": "whole", "deadline_ms": 1500}
+    body = ENDLESS | {"deadline_ms": 500}
     answer = httpx.post(url + SUMMARIZE, json=body, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["error"]["type"]) == (504, "deadline_passed")
