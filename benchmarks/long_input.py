@@ -146,7 +146,8 @@ def describe(pieces: int, span: int, figures: Figures) -> str:
         f"{pieces:,} pieces, {attended} attended to: {figures.encode_s:,.1f} s to encode (its "
         f"products alone: {figures.predicted_s:,.1f}), {figures.first_s:.2f} s to start, "
         f"{figures.step_s:.4f} s a step; peak {figures.peak / 1e6:,.0f} MB "
-        f"(told: {told / 1e6:,.0f}), {rest(figures) / 1e6:,.0f} beside bank and arrays, with the process"
+        f"(told: {told / 1e6:,.0f}), {rest(figures) / 1e6:,.0f} beside bank and arrays, with the "
+        f"process"
     )
 
 

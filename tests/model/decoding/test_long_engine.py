@@ -1,6 +1,8 @@
 """The search for a source of any length against that of an engine with room for it."""
 
 import gc
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -328,3 +330,54 @@ def test_a_span_changes_what_is_found_and_the_whole_is_a_span(make_network: Make
     assert found[3000] == found[4000] == found[0]
     assert found[512] != found[0]
     assert [one.most_attended for one in found[512]] != [one.most_attended for one in found[0]]
+
+
+PEAKS = """
+import numpy as np
+import torch
+from model.config import ModelConfig
+from model.decoding.long_engine import LongEngine
+from model.decoding.long_memory import bytes_needed
+from model.decoding.options import SearchOptions
+from model.decoding.request import Request
+from model.decoding.torch.inference_network import InferenceNetwork
+from model.network.seq2seq import Seq2Seq
+from training.system.memory_use import peak_bytes
+
+PIECES = 200_000
+src = tuple(map(int, np.random.default_rng(0).integers(4, 400, PIECES)))
+short = {"min_length": 4, "max_length_a": 0, "max_length_b": 4, "on_long": "whole"}
+for sizes, given in (
+    ({}, {"beam_size": 1}),
+    ({}, {"beam_size": 8}),
+    ({"copy": True, "coverage": True}, {"beam_size": 4}),
+    ({}, {"beam_size": 4, "coverage_beta": 0.2}),
+    ({}, {"beam_size": 4, "extractive": "subsequence"}),
+    ({}, {"beam_size": 8, "attention_span": 2048}),
+):
+    config = ModelConfig(
+        vocab_size=400, embedding_size=64, encoder_size=64, decoder_size=64, **sizes
+    )
+    options = SearchOptions(**short, **given)
+    engine = LongEngine(InferenceNetwork(Seq2Seq(config).eval(), torch.float32))
+
+    def run(source):
+        words = None if options.extractive == "none" else tuple((id,) for id in source)
+        engine.add(Request(src=source, options=options, source_words=words))
+        while engine.busy:
+            engine.step()
+
+    run(src[:20_000])
+    need = bytes_needed(config, PIECES, torch.float32, options=options)
+    print(peak_bytes(lambda: run(src), torch.device("cpu")), need.total, need.bank)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_search_takes_is_told_beforehand() -> None:
+    """With each option that adds to it, in a process of its own."""
+    output = subprocess.run(
+        [sys.executable, "-c", PEAKS], check=True, capture_output=True, text=True
+    ).stdout
+    for peak, told, bank in (map(int, line.split()) for line in output.splitlines()):
+        assert bank / 2 < peak < told, output
