@@ -81,7 +81,10 @@ def run(
         config=tiny.config,
         weights=dict(tiny.network.named_parameters()),
         tokenizer=tiny.tokenizer,
-        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3, on_long=on_long),
+        # Texts read whole are searched one by one: a limit in proportion would take long.
+        search=SearchOptions(
+            beam_size=2, max_length_a=float(on_long == "cut"), max_length_b=3, on_long=on_long
+        ),
         card="",
         training_state=None,
         training_meta=None,
