@@ -90,6 +90,7 @@ class Translator:
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
         self._segmenter = Segmenter(tokenizer, self._limit, self.profile)
         self._room = room_for(search, self._limit)
+        assert not network.training, "call eval() first: dropout would change every translation"
         self._prepared = runnable(network, dtype, device)
         self._shortlist = shortlist
         self._engine = SharedEngine(

@@ -19,6 +19,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import runnable
 from model.decoding.request import Event, Finished, Progress, Refused, Request
 from model.decoding.rules.word_limits import PieceWords
+from model.decoding.shared_engine import SharedEngine
 from model.decoding.torch.inference_network import InferenceNetwork
 from model.errors import RequestError
 from model.network.memory import WHOLE
@@ -262,6 +263,16 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_taken(
     (event,) = run(engine)  # the next one has its turn
     assert isinstance(event, Finished)
     assert event.id == following
+
+
+def test_a_refusal_reaches_the_call_that_made_the_request(make_network: MakeNetwork) -> None:
+    options = SearchOptions(beam_size=64, coverage_beta=0.1, max_length_a=0, max_length_b=5)
+    src = (EOS_ID + 1,) * (available_bytes(torch.device("cpu")) // 4_000)
+    shared = SharedEngine(LongEngine(in_fp32(make_network(VOCAB, copy=True))))
+    requests = [Request(src=src, options=options), Request(src=SRC, options=options)]
+    events = dict(shared.search(requests))
+    assert isinstance(events[0], Refused)
+    assert isinstance(events[1], Finished)
 
 
 def test_requests_that_cannot_be_served_are_refused_at_once(make_network: MakeNetwork) -> None:

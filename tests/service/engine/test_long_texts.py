@@ -15,13 +15,20 @@ import pytest
 import torch
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.decoding.available_memory import available_bytes
+from model.decoding.long_engine import LongEngine
 from model.decoding.options import SearchOptions
+from model.decoding.request import Request
 from model.decoding.torch.inference_network import InferenceNetwork
 from model.errors import RequestError
 from model.text.profile import TextProfile
+from model.text.segmentation import Plan
+from model.text.tokenizer import EOS_ID
 from model.translation.assemble import Translation
 from model.translator import Translator
-from service.engine.job import Job
+from service.engine.engine_runner import EngineRunner, JobFailed
+from service.engine.job import Job, Unassembled
+from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.worker import Worker
 from service.errors import DeadlinePassed, ShuttingDown
@@ -226,6 +233,36 @@ def test_demands_that_cannot_be_met_are_refused(checkpoint: Checkpoint) -> None:
         async with running(checkpoint) as worker:
             with pytest.raises(RequestError, match="prefix"):
                 await summarize(worker, LONG, options=options)
+
+    run(test())
+
+
+def test_what_memory_does_not_hold_fails_its_request_and_no_other(checkpoint: Checkpoint) -> None:
+    network = InferenceNetwork(checkpoint.network, torch.float32)
+    options = SearchOptions(beam_size=64, coverage_beta=0.1, max_length_a=0, max_length_b=5)
+    huge = (EOS_ID + 1,) * (available_bytes(torch.device("cpu")) // 3_000)
+
+    async def test() -> None:
+        runner = EngineRunner(lambda max_rows: LongEngine(network), 1, lookahead=0)
+        with admitted(Admission(10**6, 10**9), 1) as reservation:
+            params = RequestParams(options=options, reservation=reservation)
+            jobs = []
+            for src in (huge, huge[:50]):
+                reply: PendingReply[list[Translation | Unassembled]] = PendingReply(
+                    params, LoopNotifier()
+                )
+                job = Job(reply, ["a text"], stream=False, prepared={})
+                job.plan(Plan((src,)), [Request(src=src, options=options)])
+                runner.enqueue(job, params, 0.0)
+                jobs.append(job)
+            (failed,) = runner.step()
+            assert isinstance(failed, JobFailed)
+            assert failed.job is jobs[0]
+            assert isinstance(failed.error, RequestError)
+            assert runner.failures == 0
+            while runner.busy:
+                outcomes = runner.step()
+            assert [outcome.job for outcome in outcomes] == jobs[1:]
 
     run(test())
 
