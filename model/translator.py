@@ -20,7 +20,7 @@ from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import cast, resolve_device, resolve_precision
-from model.decoding.request import Finished, Progress, Request
+from model.decoding.request import Finished, Progress
 from model.decoding.shared_engine import SharedEngine
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
@@ -28,7 +28,6 @@ from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
 from model.translation.assemble import (
-    Prepared,
     Translation,
     assemble,
     check_languages,
@@ -40,6 +39,7 @@ from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.mbr import Utility, candidate_options, choose, chrf
 from model.translation.pair_scores import PairScore, score_texts
 from model.translation.phrases import Phrases
+from model.translation.rounds import Answerable, Prepared, following
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: enough to keep the engine full, and few
@@ -187,11 +187,13 @@ class Translator:
 
         Yields:
             Prefixes of the final translation, in whole words, each longer than the one before; and
-            last, the `Translation`. Closing the generator ends the search.
+            last, the `Translation`. Closing the generator ends the search. Of a text that is read
+            in windows the last round is streamed; there are no prefixes with `best_windows`.
 
         Raises:
             RequestError: see `check` and `list_of_texts`; it is raised by the call itself unless
-                nothing is found that meets the options.
+                nothing is found that meets the options, or they demand something impossible for
+                what windows were summarized to.
         """
         chosen = self.options if options is None else options
         list_of_texts([text], "text")
@@ -259,21 +261,26 @@ class Translator:
             utility: if given, each text has the one translation that `mbr` chooses by it. Options
                 that leave only one candidate are then errors, too.
         """
-        prepared = [
-            self._prepare(text, options, all_candidates=utility is not None)
-            for text, options in items
-        ]
-        wanted = [[] if isinstance(p, RequestError) else p.requests for p in prepared]
-        found = self._run(wanted, advance, utility)
-        results: list[Translation | RequestError] = []
-        for ready, hypotheses, (_, options) in zip(prepared, found, items, strict=True):
-            try:
-                if isinstance(ready, RequestError):
-                    raise ready
-                results.append(assemble(ready.plan, hypotheses, options.n_best, self.tokenizer))
-            except RequestError as error:
-                results.append(error)
-        return results
+        results: dict[int, Translation | RequestError] = {}
+        waiting: dict[int, Prepared] = {}
+        for number, (text, options) in enumerate(items):
+            ready = self._prepare(text, options, all_candidates=utility is not None)
+            if isinstance(ready, RequestError):
+                results[number] = ready
+            else:
+                waiting[number] = ready
+        advance(len(results))
+        while waiting:  # each time the next round of those texts that take several
+            found = self._run(list(waiting.values()), advance, utility)
+            before, waiting = waiting, {}
+            for (number, ready), hypotheses in zip(before.items(), found, strict=True):
+                step = self._step(ready, hypotheses, items[number][1].n_best)
+                if isinstance(step, Prepared):
+                    waiting[number] = step
+                    continue
+                results[number] = step
+                advance(int(ready.reading is not None))  # `_run` has told of the others
+        return [results[number] for number in range(len(items))]
 
     def mbr(
         self,
@@ -313,6 +320,18 @@ class Translator:
         except RequestError as error:
             return error
 
+    def _step(
+        self, ready: Prepared, found: Sequence[tuple[Hypothesis, ...]], n_best: int
+    ) -> Prepared | Translation | RequestError:
+        """What follows a round: the next one, or the translation, or why there is none."""
+        try:
+            step = following(ready, found, self._segmenter, self._phrases, self.tokenizer)
+            if isinstance(step, Prepared):
+                return step
+            return assemble(step.plan, step.found, n_best, self.tokenizer)
+        except RequestError as error:
+            return error
+
     def _translations(
         self, texts: Sequence[str], options: SearchOptions | None
     ) -> Iterator[Translation]:
@@ -324,15 +343,16 @@ class Translator:
 
     def _run(
         self,
-        requests: Sequence[Sequence[Request]],
+        prepared: Sequence[Prepared],
         advance: Callable[[int], None],
         utility: Utility | None,
     ) -> list[list[tuple[Hypothesis, ...]]]:
         """The hypotheses for the parts of each text; the engine gets the longest sources first.
 
         With a utility, one is chosen as soon as a part is done, so that candidates do not pile up,
-        and a text counts as finished only then.
+        and a text counts as finished only then. One that may take another round does not count.
         """
+        requests = [ready.requests for ready in prepared]
         found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(parts) for parts in requests]
         jobs = [(i, j) for i, parts in enumerate(requests) for j in range(len(parts))]
         jobs.sort(key=lambda job: len(requests[job[0]][job[1]].src), reverse=True)
@@ -347,12 +367,19 @@ class Translator:
                     if utility is not None:
                         found[i][j] = choose(event.hypotheses, self.tokenizer, utility)
                     missing[i] -= 1
-                    advance(int(missing[i] == 0))
+                    advance(int(missing[i] == 0 and prepared[i].reading is None))
         return found
 
     def _stream(
         self, ready: Prepared, options: SearchOptions
     ) -> Generator[str | Translation, None, None]:
+        while ready.reading is not None:
+            (hypotheses,) = self._run([ready], lambda count: None, None)
+            step = following(ready, hypotheses, self._segmenter, self._phrases, self.tokenizer)
+            if isinstance(step, Answerable):
+                yield assemble(step.plan, step.found, options.n_best, self.tokenizer)
+                return
+            ready = step
         detokenizer = IncrementalDetokenizer(ready.plan, self.tokenizer)
         requests = [dataclasses.replace(request, stream=True) for request in ready.requests]
         found: list[tuple[Hypothesis, ...]] = [()] * len(requests)

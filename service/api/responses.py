@@ -71,6 +71,15 @@ class TranslationResult(TranslationAlternative):
     ]
 
 
+class WindowResult(TypedDict):
+    """A stretch of a text that was read by itself."""
+
+    start: Annotated[int, Field(description="Where it begins in the text, in code points.")]
+    end: Annotated[int, Field(description="Where it ends: the first code point behind it.")]
+    score: Annotated[float, Field(description="The score of its best summary.")]
+    used: Annotated[bool, Field(description="Whether the answer is made from that summary, too.")]
+
+
 class SummaryResult(SummaryAlternative):
     """The best summary of a text."""
 
@@ -82,6 +91,13 @@ class SummaryResult(SummaryAlternative):
     truncated_source: Annotated[
         NotRequired[int],
         Field(description="Number of source pieces read, if the text was too long and was cut."),
+    ]
+    windows: Annotated[
+        NotRequired[list[WindowResult]],
+        Field(
+            description="The windows of a text that was too long and was read in windows. "
+            "Everything else tells of the last round, over their summaries."
+        ),
     ]
 
 
@@ -226,6 +242,8 @@ def _text_answer(
     best, *others = (_hypothesis_result(each, word, wanted) for each in translation.hypotheses)
     if translation.truncated_source is not None:
         best["truncated_source"] = translation.truncated_source
+    if translation.windows:
+        best["windows"] = [window.to_json() for window in translation.windows]
     if "tokens" in wanted:
         best["source_pieces"] = translation.source_pieces
     if n_best > 1:

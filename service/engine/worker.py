@@ -3,13 +3,15 @@
 The sentences of a request join those in flight at the next step, and the request is answered at the
 step that finishes its last sentence (continuous batching). Neither torch nor the tokenizer runs on
 the event loop: everything between a text and its translation happens in the engine thread, except
-that unusually long texts are cut into sentences and assembled again in a thread of their own.
+that unusually long texts are cut into sentences and assembled again in a thread of their own. A
+text that is read in windows takes several rounds (`model.translation.rounds`): each is a job of its
+own, and what comes between two of them is done in such a thread, too.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,8 +27,9 @@ from model.decoding.rules.word_limits import PieceWords
 from model.decoding.selftest import rows_are_independent
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
-from model.translation.assemble import Prepared, Translation, assemble, check_languages
+from model.translation.assemble import Translation, assemble, check_languages
 from model.translation.phrases import Phrases
+from model.translation.rounds import Prepared, following
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
@@ -161,14 +164,21 @@ class Worker:
             ShuttingDown: `stop` was called.
             EngineFailed: this request makes the engine fail.
         """
-        job = await self._make_job(texts, params, stream=False)
-        self._thread.submit(partial(self._engine_loop.add_job, job))
-        reached(Phase.SUBMITTED)
+        steps = await self._searched(await self._make_job(texts, params, stream=False))
+        found = dict(enumerate(steps))
+        while later := {i: step for i, step in found.items() if isinstance(step, Prepared)}:
+            steps = await self._searched(self._later_job(list(later.values()), params))
+            found |= zip(later, steps, strict=True)
+        return [step for step in found.values() if isinstance(step, Translation)]
+
+    async def _searched(self, job: Job) -> list[Translation | Prepared]:
+        """Submit `job` and return what comes of each text: its translation, or its next round."""
+        self._submit(job)
         try:
             answer = await job.reply.answer
-            translations = [await self._assembled(each, job) for each in answer]
+            steps = [await self._assembled(each, job) for each in answer]
             _record_phases(job.reply)
-            return translations
+            return steps
         finally:
             self._release(job)
             del job  # see `_release`
@@ -178,24 +188,28 @@ class Worker:
     ) -> AsyncGenerator[str | Translation, None]:
         """Yield growing prefixes of the translation, and at the end all of it.
 
-        Each string is a prefix of the final text, without its last word, which may still grow.
+        Each string is a prefix of the final text, without its last word, which may still grow. Of
+        a text that takes several rounds, the last is streamed.
 
         Raises:
             RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
         job = await self._make_job([text], params, stream=True)
-        self._thread.submit(partial(self._engine_loop.add_job, job))
-        reached(Phase.SUBMITTED)
-        try:
-            while (prefix := await job.reply.partials.get()) is not None:
-                yield prefix
-            (answer,) = await job.reply.answer
-            translation = await self._assembled(answer, job)
-            _record_phases(job.reply)
-            yield translation
-        finally:
-            self._release(job)
-            del job  # see `_release`
+        while True:
+            self._submit(job)
+            try:
+                while (prefix := await job.reply.partials.get()) is not None:
+                    yield prefix
+                (answer,) = await job.reply.answer
+                step = await self._assembled(answer, job)
+                _record_phases(job.reply)
+            finally:
+                self._release(job)
+                del job  # see `_release`
+            if isinstance(step, Translation):
+                break
+            job = self._later_job([step], params, stream=True)
+        yield step
 
     async def score(
         self, sources: Sequence[str], targets: Sequence[str], params: RequestParams
@@ -253,18 +267,47 @@ class Worker:
                 prepared[number] = await asyncio.to_thread(
                     self._preprocessor.prepare, texts, number, options
                 )
-        reply: PendingReply[list[Translation | Unassembled]] = PendingReply(params, self._notifier)
-        return Job(reply, texts, stream=stream, prepared=prepared)
+        return self._job(texts, params, prepared, stream=stream)
 
-    async def _assembled(self, answer: Translation | Unassembled, job: Job) -> Translation:
-        """Return the translation of one text, assembling it first if necessary."""
+    def _later_job(
+        self, rounds: Sequence[Prepared], params: RequestParams, *, stream: bool = False
+    ) -> Job:
+        """Make the job for a further round of some texts."""
+        return self._job([""] * len(rounds), params, dict(enumerate(rounds)), stream=stream)
+
+    def _job(
+        self,
+        texts: Sequence[str],
+        params: RequestParams,
+        prepared: Mapping[int, Prepared],
+        *,
+        stream: bool,
+    ) -> Job:
+        reply: PendingReply[list[Translation | Unassembled]] = PendingReply(params, self._notifier)
+        return Job(reply, texts, stream=stream, prepared=dict(prepared))
+
+    def _submit(self, job: Job) -> None:
+        self._thread.submit(partial(self._engine_loop.add_job, job))
+        reached(Phase.SUBMITTED)
+
+    async def _assembled(
+        self, answer: Translation | Unassembled, job: Job
+    ) -> Translation | Prepared:
+        """Return the translation of one text, assembling it first if necessary; or its next round.
+
+        Raises:
+            RequestError: there is no translation that meets the options.
+        """
         if isinstance(answer, Translation):
             return answer
-        n_best = job.options.n_best
-        assemble_answer = partial(
-            assemble, answer.plan, answer.found, n_best, self.tokenizer, aligned=job.aligned
-        )
-        return await asyncio.to_thread(assemble_answer)
+        return await asyncio.to_thread(self._step, answer, job.options.n_best, job.aligned)
+
+    def _step(self, answer: Unassembled, n_best: int, aligned: bool) -> Translation | Prepared:
+        """Do what `_assembled` does, in a thread."""
+        step = following(answer.ready, answer.found, self._segmenter, self._phrases, self.tokenizer)
+        if isinstance(step, Prepared):
+            return step
+        return assemble(step.plan, step.found, n_best, self.tokenizer, aligned=aligned)
 
     def _release(self, work: Job | ScoreJob) -> None:
         """Clean up after a request that was answered, or cancel its work if its client has left.
