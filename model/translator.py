@@ -269,7 +269,8 @@ class Translator:
                 results[number] = ready
             else:
                 waiting[number] = ready
-        advance(len(results))
+        if results:
+            advance(len(results))
         while waiting:  # each time the next round of those texts that take several
             found = self._run(list(waiting.values()), advance, utility)
             before, waiting = waiting, {}

@@ -217,11 +217,12 @@ class Segmenter:
         """
         core, lines = _joined_lines(text)
         units: list[Unit] = []
-        start = 0
-        for end in [*sentence_ends(core, language or self._profile.source_language), len(core)]:
-            start = end - len(core[start:end].lstrip())
+        at = 0
+        for stop in [*sentence_ends(core, language or self._profile.source_language), len(core)]:
+            start = stop - len(core[at:stop].lstrip())
+            end = at + len(core[at:stop].rstrip())
             units += self._units(core, start, end, whole_words=extractive != "none")
-            start = end
+            at = stop
         spans = window_spans(
             units,
             lambda start, end: len(self.encode(core[start:end])),
@@ -249,7 +250,9 @@ class Segmenter:
                     "once, and extractive takes words as they are. Part it with spaces, or leave "
                     "extractive out."
                 )
-            units.append(Unit(start, stop, len(self.encode(segment.text))))
+            if part := segment.text.strip():  # it may begin or end with a no-break space
+                begin = start + segment.text.index(part)
+                units.append(Unit(begin, begin + len(part), len(self.encode(part))))
             start = stop + len(segment.separator)
         return units
 

@@ -66,7 +66,7 @@ def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None
     said = property_of_options(name)
     # Some options are for samples only, others for a beam.
     samples = name in {"temperature", "top_k", "seed"}
-    wide = SearchOptions(beam_size=16, temperature=1.0 if samples else 0.0)
+    wide = SearchOptions(beam_size=16, temperature=1.0 if samples else 0.0, on_long="windows")
     for limit, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
         options = Options.model_validate({name: limit})
         if name != "beam_size":
