@@ -26,7 +26,7 @@ from tests.patience import PATIENCE_S
 from tests.service.admitted import admitted
 
 SHORT = "Der Hund läuft auf der Straße. Das Haus ist rot. Ein Mann schläft. Er sieht 10 Häuser! "
-TEXT = SHORT * 2
+TEXT = SHORT
 # Summaries of a few pieces, which fit together, and an answer that is longer.
 OPTIONS = SearchOptions(
     beam_size=2, max_length_a=0.1, max_length_b=0, min_length=2, on_long="windows"
