@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -120,11 +121,11 @@ def by_hand(translator: Translator, text: str, options: SearchOptions) -> tuple[
 )
 @pytest.mark.parametrize("options", [WINDOWS, BRIEF], ids=["long", "brief"])
 def test_the_answer_is_that_of_the_rounds_by_hand(
-    translator: Translator, options: SearchOptions, more: dict[str, object]
+    translator: Translator, options: SearchOptions, more: dict[str, Any]
 ) -> None:
     if options is BRIEF and {"prefix", "constraints", "ratio", "min_words"} & more.keys():
         options = dataclasses.replace(options, max_length_b=8)  # room for them
-    chosen = dataclasses.replace(options, **more)  # type: ignore[arg-type]
+    chosen = dataclasses.replace(options, **more)
     expected, scores = by_hand(translator, LONG, chosen)
     (found,) = translator.search([LONG], chosen)
     assert found.text == "  " + expected + " \n"  # what surrounds the text stays as it is
@@ -211,13 +212,13 @@ def test_mbr_chooses_in_each_round(translator: Translator) -> None:
 @pytest.mark.parametrize("options", [WINDOWS, BRIEF], ids=["long", "brief"])
 @pytest.mark.parametrize("more", [{}, {"best_windows": 4}, {"ratio": 0.02}], ids=str)
 def test_an_extract_of_windows_is_one_of_the_text(
-    translator: Translator, options: SearchOptions, more: dict[str, object]
+    translator: Translator, options: SearchOptions, more: dict[str, Any]
 ) -> None:
     text = " ".join(f"{word}{n}" for n in range(40) for word in ("Hund", "Mann", "Haus", "rot."))
     for extractive in ("words", "subsequence"):
         chosen = dataclasses.replace(
             options, extractive=extractive, min_length=9, max_length_b=20, **more
-        )  # type: ignore[arg-type]
+        )
         (found,) = translator.search([text], chosen)
         assert found.text.split()
         assert set(found.text.split()) <= set(text.split())
@@ -234,7 +235,7 @@ def test_an_empty_answer_is_made_of_empty_summaries(tiny_tokenizer: Tokenizer) -
     assert list(silent.stream(LONG)) == [found]
     for more in ({"prefix": "der"}, {"min_words": 2}, {"constraints": ("rot",)}):
         with pytest.raises(RequestError, match="no translation meets all of them"):
-            silent.search([LONG], dataclasses.replace(WINDOWS, **more))  # type: ignore[arg-type]
+            silent.search([LONG], dataclasses.replace(WINDOWS, **more))
 
 
 def test_what_no_source_can_give_is_refused_before_any_search(translator: Translator) -> None:
@@ -269,9 +270,9 @@ def test_what_no_source_can_give_is_refused_before_any_search(translator: Transl
         ),
     ],
 )
-def test_options_that_make_no_sense_together(options: dict[str, object], message: str) -> None:
+def test_options_that_make_no_sense_together(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        SearchOptions(**options)  # type: ignore[arg-type]
+        SearchOptions(**options)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
