@@ -29,7 +29,6 @@ from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
 from model.translation.assemble import (
-    Prepared,
     Translation,
     assemble,
     check_languages,
@@ -41,6 +40,7 @@ from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.mbr import Utility, candidate_options, choose, chrf
 from model.translation.pair_scores import PairScore, score_texts
 from model.translation.phrases import Phrases
+from model.translation.rounds import Answerable, Prepared, following
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: enough to keep the engine full, and few
@@ -192,11 +192,13 @@ class Translator:
 
         Yields:
             Prefixes of the final translation, in whole words, each longer than the one before; and
-            last, the `Translation`. Closing the generator ends the search.
+            last, the `Translation`. Closing the generator ends the search. Of a text that is read
+            in windows the last round is streamed; there are no prefixes with `best_windows`.
 
         Raises:
             RequestError: see `check` and `list_of_texts`; it is raised by the call itself unless
-                nothing is found that meets the options.
+                nothing is found that meets the options, or they demand something impossible for
+                what windows were summarized to.
         """
         chosen = self.options if options is None else options
         list_of_texts([text], "text")
@@ -265,22 +267,27 @@ class Translator:
             utility: if given, each text has the one translation that `mbr` chooses by it. Options
                 that leave only one candidate are then errors, too.
         """
-        prepared = [
-            self._prepare(text, options, all_candidates=utility is not None)
-            for text, options in items
-        ]
-        found = self._run(prepared, advance, utility)
-        results: list[Translation | RequestError] = []
-        for ready, hypotheses, (_, options) in zip(prepared, found, items, strict=True):
-            try:
-                if isinstance(ready, RequestError):
-                    raise ready
-                if isinstance(hypotheses, RequestError):
-                    raise hypotheses
-                results.append(assemble(ready.plan, hypotheses, options.n_best, self.tokenizer))
-            except RequestError as error:
-                results.append(error)
-        return results
+        results: dict[int, Translation | RequestError] = {}
+        waiting: dict[int, Prepared] = {}
+        for number, (text, options) in enumerate(items):
+            ready = self._prepare(text, options, all_candidates=utility is not None)
+            if isinstance(ready, RequestError):
+                results[number] = ready
+            else:
+                waiting[number] = ready
+        if results:
+            advance(len(results))
+        while waiting:  # each time the next round of those texts that take several
+            found = self._run(list(waiting.values()), advance, utility)
+            before, waiting = waiting, {}
+            for (number, ready), hypotheses in zip(before.items(), found, strict=True):
+                step = self._step(ready, hypotheses, items[number][1].n_best)
+                if isinstance(step, Prepared):
+                    waiting[number] = step
+                    continue
+                results[number] = step
+                advance(int(ready.reading is not None))  # `_run` has told of the others
+        return [results[number] for number in range(len(items))]
 
     def mbr(
         self,
@@ -322,6 +329,23 @@ class Translator:
         except RequestError as error:
             return error
 
+    def _step(
+        self,
+        ready: Prepared,
+        found: Sequence[tuple[Hypothesis, ...]] | RequestError,
+        n_best: int,
+    ) -> Prepared | Translation | RequestError:
+        """What follows a round: the next one, or the translation, or why there is none."""
+        if isinstance(found, RequestError):
+            return found
+        try:
+            step = following(ready, found, self._segmenter, self._phrases, self.tokenizer)
+            if isinstance(step, Prepared):
+                return step
+            return assemble(step.plan, step.found, n_best, self.tokenizer)
+        except RequestError as error:
+            return error
+
     def _translations(
         self, texts: Sequence[str], options: SearchOptions | None
     ) -> Iterator[Translation]:
@@ -353,7 +377,7 @@ class Translator:
 
     def _run(
         self,
-        prepared: Sequence[Prepared | RequestError],
+        prepared: Sequence[Prepared],
         advance: Callable[[int], None],
         utility: Utility | None,
     ) -> list[list[tuple[Hypothesis, ...]] | RequestError]:
@@ -361,9 +385,10 @@ class Translator:
 
         The engine gets the longest sources first; those of any length are searched after all
         others. With a utility, one hypothesis is chosen as soon as a part is done, so that
-        candidates do not pile up, and a text counts as finished only then.
+        candidates do not pile up, and a text counts as finished only then. One that may take
+        another round does not count.
         """
-        parts = [[] if isinstance(p, RequestError) else p.requests for p in prepared]
+        parts = [ready.requests for ready in prepared]
         found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(requests) for requests in parts]
         refused: dict[int, RequestError] = {}
         jobs = [(i, j) for i, requests in enumerate(parts) for j in range(len(requests))]
@@ -372,9 +397,7 @@ class Translator:
         advance(len(parts) - len(missing))
         by_engine: dict[SharedEngine, list[tuple[int, int]]] = {self._engine: []}
         for i, j in jobs:
-            ready = prepared[i]
-            assert isinstance(ready, Prepared)
-            by_engine.setdefault(self._engine_for(ready), []).append((i, j))
+            by_engine.setdefault(self._engine_for(prepared[i]), []).append((i, j))
         for engine, some in by_engine.items():
             # Closed, since an error or Ctrl-C must leave no work to the next call.
             with closing(engine.search([parts[i][j] for i, j in some])) as events:
@@ -389,12 +412,21 @@ class Translator:
                     else:
                         found[i][j] = choose(event.hypotheses, self.tokenizer, utility)
                     missing[i] -= 1
-                    advance(int(missing[i] == 0))
+                    advance(int(missing[i] == 0 and prepared[i].reading is None))
         return [refused.get(i, each) for i, each in enumerate(found)]
 
     def _stream(
         self, ready: Prepared, options: SearchOptions, engine: SharedEngine
     ) -> Generator[str | Translation, None, None]:
+        while ready.reading is not None:
+            (hypotheses,) = self._run([ready], lambda count: None, None)
+            if isinstance(hypotheses, RequestError):
+                raise hypotheses
+            step = following(ready, hypotheses, self._segmenter, self._phrases, self.tokenizer)
+            if isinstance(step, Answerable):
+                yield assemble(step.plan, step.found, options.n_best, self.tokenizer)
+                return
+            ready = step
         detokenizer = IncrementalDetokenizer(ready.plan, self.tokenizer)
         requests = [dataclasses.replace(request, stream=True) for request in ready.requests]
         found: list[tuple[Hypothesis, ...]] = [()] * len(requests)

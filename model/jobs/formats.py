@@ -90,6 +90,8 @@ def _line(fields: dict[str, object], options: SearchOptions, translation: Transl
         result["truncated_source"] = translation.truncated_source
     if translation.whole_source is not None:
         result["whole_source"] = asdict(translation.whole_source)
+    if translation.windows:
+        result["windows"] = [window.to_json() for window in translation.windows]
     if options.n_best > 1:
         result["alternatives"] = others
     return json.dumps(result, ensure_ascii=False)

@@ -11,6 +11,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from model.errors import InputTooLong
@@ -19,6 +20,7 @@ from model.text.languages import UNKNOWN, primary_language
 from model.text.normalization import plain_characters
 from model.text.profile import TextProfile
 from model.text.sentences import sentence_ends
+from model.text.text_windows import TextWindow, Unit, window_spans
 from model.text.tokenizer import Tokenizer
 
 LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -106,6 +108,10 @@ class Plan:
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
     whole_source: WholeSource | None = None
     """How a text is read that is longer than a part and yet read whole, otherwise None."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """Of a text that is cut into windows: where each source begins and ends in it."""
+    windows: tuple[TextWindow, ...] = ()
+    """The windows in which a text was read whose summaries are, or make, the sources."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:
@@ -122,6 +128,11 @@ class Segmenter:
         self._limit = limit - bool(profile.length_buckets)
         self._tokenizer, self._profile = tokenizer, profile
 
+    @property
+    def limit(self) -> int:
+        """The most source pieces of a part, without a length piece."""
+        return self._limit
+
     def encode(self, text: str) -> list[int]:
         """The pieces of `text`, normalised as the model expects it."""
         return self._tokenizer.encode(self._profile.normalized(text))
@@ -132,7 +143,8 @@ class Segmenter:
         *,
         language: str = UNKNOWN,
         split_sentences: Literal["auto", "always", "never"] = "auto",
-        on_long: Literal["refuse", "cut", "whole"] = "refuse",
+        on_long: Literal["refuse", "cut", "windows", "whole"] = "refuse",
+        extractive: Literal["none", "words", "subsequence"] = "none",
     ) -> Plan:
         """Cut `text` for translation.
 
@@ -143,14 +155,16 @@ class Segmenter:
         Args:
             language: tag of the language of the text; if unknown, the one that the model reads.
             on_long: what to do with a text that is read whole and is too long: refuse it, or read
-                its beginning, or make one part of it that is longer than others.
+                its beginning, or all of it in windows, or make one part of it that is longer than
+                others.
+            extractive: see `windows`.
 
         Raises:
-            InputTooLong: see `on_long`.
+            InputTooLong: see `on_long` and `windows`.
         """
         language = language or self._profile.source_language
         if self._profile.reads_whole:
-            return self._whole(text, language, on_long)
+            return self._whole(text, language, on_long, extractive)
         split = split_sentences == "always" or (
             split_sentences == "auto" and not self._profile.knows_several_sentences
         )
@@ -163,9 +177,15 @@ class Segmenter:
         self._add_line(parts, text[start:], language, split)
         return Plan(_merged(parts))
 
-    def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut", "whole"]) -> Plan:
+    def _whole(
+        self,
+        text: str,
+        language: str,
+        on_long: Literal["refuse", "cut", "windows", "whole"],
+        extractive: Literal["none", "words", "subsequence"],
+    ) -> Plan:
         """Join the lines of `text` into one part: documents were single lines in training."""
-        core = " ".join(filter(None, map(str.strip, LINE_BREAK.split(text))))
+        core, _ = _joined_lines(text)
         if not has_words(core) or is_alone(self._plain(core)):
             return Plan((text,))
         before = text[: len(text) - len(text.lstrip())]
@@ -177,13 +197,80 @@ class Segmenter:
         if len(source) > self._limit:
             if on_long == "refuse":
                 raise InputTooLong(
-                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or have "
-                    "it read in another way: on_long, or --on-long, cut or whole."
+                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or "
+                    "choose by on_long, or --on-long: windows reads all of it in windows, whole at "
+                    "once, cut only its beginning."
                 )
-            ends = sentence_ends(core, language)
-            source = self.encode(next(self._split_long(core, ends, least=0.5)).text)
+            if on_long == "windows":
+                return self.windows(text, language=language, extractive=extractive)
+            source = self.beginning(core, language)
             read = len(source)
         return Plan(_merged([before, tuple(source), behind]), truncated_source=read)
+
+    def beginning(self, text: str, language: str) -> list[int]:
+        """The pieces of as much of the beginning of a `text` that is too long as one part holds."""
+        ends = sentence_ends(text, language)
+        return self.encode(next(self._split_long(text, ends, least=0.5)).text)
+
+    def windows(
+        self,
+        text: str,
+        *,
+        language: str = UNKNOWN,
+        extractive: Literal["none", "words", "subsequence"] = "none",
+    ) -> Plan:
+        """Cut a `text` that is too long into windows of whole sentences, see `window_spans`.
+
+        They are sources with spaces between them, and nothing of the text is in none of them. Its
+        lines are joined as those of a text that fits.
+
+        Args:
+            extractive: for `subsequence` the windows do not overlap, as no word may come twice; for
+                it and for `words` no word may be cut.
+
+        Raises:
+            InputTooLong: a word is too long and may not be cut.
+        """
+        core, lines = _joined_lines(text)
+        units: list[Unit] = []
+        at = 0
+        for stop in [*sentence_ends(core, language or self._profile.source_language), len(core)]:
+            start = stop - len(core[at:stop].lstrip())
+            end = at + len(core[at:stop].rstrip())
+            units += self._units(core, start, end, whole_words=extractive != "none")
+            at = stop
+        spans = window_spans(
+            units,
+            lambda start, end: len(self.encode(core[start:end])),
+            self._limit,
+            overlap=extractive != "subsequence",
+        )
+        parts: list[str | tuple[int, ...]] = [text[: len(text) - len(text.lstrip())]]
+        for start, end in spans:
+            parts += [tuple(self.encode(core[start:end])), " "]
+        parts[-1] = text[len(text.rstrip()) :]
+        places = tuple((_in_text(lines, a), _in_text(lines, b - 1) + 1) for a, b in spans)
+        return Plan(_merged(parts), spans=places)
+
+    def _units(self, core: str, start: int, end: int, *, whole_words: bool) -> list[Unit]:
+        """The sentence core[start:end], in parts if it is too long."""
+        pieces = len(self.encode(core[start:end]))
+        if pieces <= self._limit:
+            return [Unit(start, end, pieces)]
+        units = []
+        for segment in self._split_long(core[start:end], []):
+            stop = start + len(segment.text)
+            if whole_words and not segment.separator and stop < end:
+                raise InputTooLong(
+                    f"a word of more than {self._limit} pieces, but the model reads no more at "
+                    "once, and extractive takes words as they are. Part it with spaces, or leave "
+                    "extractive out."
+                )
+            if part := segment.text.strip():  # it may begin or end with a no-break space
+                begin = start + segment.text.index(part)
+                units.append(Unit(begin, begin + len(part), len(self.encode(part))))
+            start = stop + len(segment.separator)
+        return units
 
     def _add_line(
         self, parts: list[str | tuple[int, ...]], line: str, language: str, split: bool
@@ -236,6 +323,31 @@ class Segmenter:
 
     def _split_long(self, text: str, ends: list[int], least: float = 0.0) -> Iterator[Segment]:
         return split_long(text, self.encode, self._tokenizer.decode, self._limit, ends, least=least)
+
+
+def _joined_lines(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """The lines of `text` that are not blank, stripped and joined by spaces.
+
+    Also for each of them where it begins there, and where in `text`.
+    """
+    lines: list[str] = []
+    places: list[tuple[int, int]] = []
+    start = length = 0
+    breaks = [(found.start(), found.end()) for found in LINE_BREAK.finditer(text)]
+    for end, following in [*breaks, (len(text), len(text))]:
+        line = text[start:end]
+        if core := line.strip():
+            places.append((length, start + len(line) - len(line.lstrip())))
+            lines.append(core)
+            length += len(core) + 1
+        start = following
+    return " ".join(lines), places
+
+
+def _in_text(lines: list[tuple[int, int]], place: int) -> int:
+    """Where in the text the character at `place` of its joined lines is."""
+    joined, in_text = lines[bisect_right(lines, place, key=itemgetter(0)) - 1]
+    return in_text + place - joined
 
 
 def has_words(text: str) -> bool:

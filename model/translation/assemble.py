@@ -12,14 +12,14 @@ from typing import NamedTuple, Protocol, TypeVar
 from torch import Tensor
 
 from model.decoding.beam_search import Hypothesis
-from model.decoding.engine import MAX_LENGTH, check_phrases
+from model.decoding.engine import MAX_LENGTH
 from model.decoding.options import SearchOptions, length_limit
-from model.decoding.request import Request
 from model.errors import RequestError
 from model.text.charset import half_character
 from model.text.languages import language_name, languages_agree
 from model.text.profile import TextProfile
 from model.text.segmentation import Plan, Segmenter, WholeSource
+from model.text.text_windows import TextWindow
 from model.text.tokenizer import Tokenizer
 from model.translation.alignment import (
     WordAlignment,
@@ -29,6 +29,7 @@ from model.translation.alignment import (
     word_weights,
 )
 from model.translation.phrases import Phrases
+from model.translation.rounds import Prepared, first_round
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +80,14 @@ class Translation:
     hypotheses: tuple[TextHypothesis, ...]
     """At least one and up to `n_best`, the best first."""
     source_pieces: tuple[str, ...]
-    """The pieces of the parts that were translated, without EOS."""
+    """The pieces of the parts that were translated, without EOS. Of a text that was read in
+    windows those of the last round: the joined summaries, or the `best_windows`."""
     truncated_source: int | None = None
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
     whole_source: WholeSource | None = None
     """How a text was read that is longer than a part, with `on_long` whole, otherwise None."""
+    windows: tuple[TextWindow, ...] = ()
+    """The windows of a text that was read in windows, in order; otherwise none."""
 
     @property
     def text(self) -> str:
@@ -95,31 +99,20 @@ def cut_text(segmenter: Segmenter, text: str, options: SearchOptions) -> Plan:
     """Cut `text` for a translation with `options`; see `Segmenter.cut`.
 
     Raises:
-        InputTooLong: the text is read whole, is too long, and must not be cut.
+        InputTooLong: the text is read whole, is too long, and must not be cut; or a word is too
+            long for an extractive search in windows.
     """
     return segmenter.cut(
         text,
         language=options.source_language,
         split_sentences=options.split_sentences,
         on_long=options.on_long,
+        extractive=options.extractive,
     )
 
 
-class Prepared(NamedTuple):
-    """A text, ready to be searched."""
-
-    plan: Plan
-    requests: list[Request]
-    """One for each source of the plan."""
-
-    @property
-    def any_length(self) -> bool:
-        """Whether there is one source, which may be longer than an `Engine` takes."""
-        return self.plan.whole_source is not None
-
-
 def prepare(text: str, options: SearchOptions, segmenter: Segmenter, phrases: Phrases) -> Prepared:
-    """Cut `text` and make the requests for the engine.
+    """Cut `text` and make the requests for the engine: of its first round, if it takes several.
 
     The output for a source of any length may have `MAX_LENGTH` pieces at most.
 
@@ -136,10 +129,7 @@ def prepare(text: str, options: SearchOptions, segmenter: Segmenter, phrases: Ph
         if options.attention_span:
             whole = dataclasses.replace(whole, attention_span=options.attention_span)
             plan = dataclasses.replace(plan, whole_source=whole)
-    requests = phrases.requests(plan.sources, options)
-    for request in requests:
-        check_phrases(request)  # what is refused here never reaches the engine
-    return Prepared(plan, requests)
+    return first_round(text, plan, options, segmenter, phrases)
 
 
 def check_languages(options: SearchOptions, profile: TextProfile) -> None:
@@ -147,7 +137,7 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
 
     Raises:
         RequestError: it does not, or it should take words from a source in another language than
-            it writes; both languages are named.
+            it writes, or read what it wrote itself; both languages are named.
     """
     for name, verb in (("source_language", "reads"), ("target_language", "writes")):
         wanted, offered = getattr(options, name), getattr(profile, name)
@@ -157,7 +147,15 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
                 f"{offered} ({language_name(offered)}). Use a model for it, or leave it out."
             )
     read, written = profile.source_language, profile.target_language
-    if options.extractive != "none" and not languages_agree(read, written):
+    if languages_agree(read, written):
+        return
+    if profile.reads_whole and options.on_long == "windows" and not options.best_windows:
+        raise RequestError(
+            f"on_long: windows are summarized, then their summaries, but the model reads {read} "
+            f"({language_name(read)}) and writes {written} ({language_name(written)}). Use "
+            "best_windows, or another on_long."
+        )
+    if options.extractive != "none":
         raise RequestError(
             f"extractive: the words are those of the text, but the model reads {read} "
             f"({language_name(read)}) and writes {written} ({language_name(written)}). Leave it "
@@ -229,6 +227,7 @@ def assemble(
         source_pieces=tuple(tokenizer.piece(id) for src in plan.sources for id in src),
         truncated_source=plan.truncated_source,
         whole_source=plan.whole_source,
+        windows=plan.windows,
     )
 
 

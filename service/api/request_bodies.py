@@ -101,20 +101,18 @@ class RequestOptions(BaseModel):
     def merged_into(
         self, defaults: SearchOptions, in_body: Mapping[str, Any] | None = None
     ) -> SearchOptions:
-        """Return `defaults`, overridden by the options that were given, here or `in_body`.
+        """Return `defaults`, overridden by the options that were given, here and `in_body`.
 
         Raises:
             ConfigError: the result is contradictory, such as `n_best` above `beam_size`.
         """
-        if not (self.model_fields_set or in_body):
-            return defaults
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name in self.model_fields_set
             if (value := getattr(self, name)) is not None
         }
-        # At once: an option of either kind may go together only with one of the other.
-        return dataclasses.replace(defaults, **given, **(in_body or {}))
+        given |= in_body or {}  # at once: an option may be allowed only together with another
+        return dataclasses.replace(defaults, **given) if given else defaults
 
     @property
     def phrases(self) -> list[str]:
@@ -224,7 +222,7 @@ class GenerateRequest(WorkRequest):
         Raises:
             ConfigError: the options contradict one another.
         """
-        in_body = {
+        in_body: dict[str, Any] = {
             option: value
             for option, field in FIELDS_OF_THE_BODY.items()
             if field in type(self).model_fields and (value := getattr(self, field))
@@ -255,9 +253,9 @@ class SummarizeRequest(GenerateRequest):
 
     on_long: OnLong | None = Field(
         default=None,
-        description=f"{_sentence('on_long')} `truncated_source` reports a cut, `whole_source` a "
-        "text that is read whole though it is longer than others may be. The default is that "
-        "of the model, which refuses unless configured otherwise.",
+        description=f"{_sentence('on_long')} `truncated_source` reports a cut, `windows` all "
+        "windows, and `whole_source` a text that is read whole though it is longer than others may "
+        "be. The default is that of the model, which refuses unless configured otherwise.",
     )
 
 

@@ -81,6 +81,15 @@ class WholeSourceResult(TypedDict):
     ]
 
 
+class WindowResult(TypedDict):
+    """A stretch of a text that was read by itself."""
+
+    start: Annotated[int, Field(description="Where it begins in the text, in code points.")]
+    end: Annotated[int, Field(description="Where it ends: the first code point behind it.")]
+    score: Annotated[float, Field(description="The score of its best summary.")]
+    used: Annotated[bool, Field(description="Whether the answer is made from that summary, too.")]
+
+
 class SummaryResult(SummaryAlternative):
     """The best summary of a text."""
 
@@ -96,6 +105,13 @@ class SummaryResult(SummaryAlternative):
     whole_source: Annotated[
         NotRequired[WholeSourceResult],
         Field(description="How a text was read that is longer than the model reads at once."),
+    ]
+    windows: Annotated[
+        NotRequired[list[WindowResult]],
+        Field(
+            description="The windows of a text that was too long and was read in windows. "
+            "Everything else tells of the last round, over their summaries."
+        ),
     ]
 
 
@@ -242,6 +258,8 @@ def _text_answer(
         best["truncated_source"] = translation.truncated_source
     if translation.whole_source is not None:
         best["whole_source"] = dataclasses.asdict(translation.whole_source)
+    if translation.windows:
+        best["windows"] = [window.to_json() for window in translation.windows]
     if "tokens" in wanted:
         best["source_pieces"] = translation.source_pieces
     if n_best > 1:

@@ -269,12 +269,13 @@ class EngineLoop:
 
     def _finish_text(self, job: Job, text: int) -> None:
         """Assemble a text whose sentences are all finished."""
-        plan, found = job.plans[text], job.found[text]
+        ready, found = job.plans[text], job.found[text]
+        n_best, aligned = job.options.n_best, job.aligned
         try:
             job.translations[text] = (
-                Unassembled(plan, found)
-                if len(found) > MAX_INTERACTIVE
-                else assemble(plan, found, job.options.n_best, self._tokenizer, aligned=job.aligned)
+                Unassembled(ready, found)
+                if ready.reading is not None or len(found) > MAX_INTERACTIVE
+                else assemble(ready.plan, found, n_best, self._tokenizer, aligned=aligned)
             )
         except RequestError as error:
             self._fail(job, error)

@@ -3,15 +3,17 @@
 The sentences of a request join those in flight at the next step, and the request is answered at the
 step that finishes its last sentence (continuous batching). Neither torch nor the tokenizer runs on
 the event loop: everything between a text and its translation happens in the engine thread, except
-that unusually long texts are cut into sentences and assembled again in a thread of their own.
-Texts that are read whole though they are longer than the model reads have an engine thread of their
-own, see `service.engine.long_texts`.
+that unusually long texts are cut into sentences and assembled again in a thread of their own. A
+text that is read in windows takes several rounds (`model.translation.rounds`): each is a job of its
+own, and what comes between two of them is done in such a thread, too. Texts that are read whole
+though they are longer than the model reads have an engine thread of their own, see
+`service.engine.long_texts`.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
@@ -32,8 +34,9 @@ from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation.assemble import Prepared, Translation, assemble, check_languages
+from model.translation.assemble import Translation, assemble, check_languages
 from model.translation.phrases import Phrases
+from model.translation.rounds import Prepared, following
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
@@ -203,17 +206,24 @@ class Worker:
             ShuttingDown: `stop` was called.
             EngineFailed: this request makes the engine fail.
         """
-        parts = await self._parts(texts, params, stream=False)
-        translations: dict[int, Translation] = {}
+        found = await self._searched(await self._parts(texts, params, stream=False))
+        while later := {n: step for n, step in found.items() if isinstance(step, Prepared)}:
+            found |= await self._searched([self._later_part(later, params)])
+        in_order = (found[number] for number in range(len(texts)))
+        return [step for step in in_order if isinstance(step, Translation)]
+
+    async def _searched(self, parts: list[Part]) -> dict[int, Translation | Prepared]:
+        """Submit `parts` and return what comes of each text: its translation, or its next round."""
+        found: dict[int, Translation | Prepared] = {}
         try:
             for part in parts:
                 part.submit()
             reached(Phase.SUBMITTED)
             for part in parts:
                 for number, each in zip(part.numbers, await part.job.reply.answer, strict=True):
-                    translations[number] = await self._assembled(each, part.job)
+                    found[number] = await self._assembled(each, part.job)
             _record_phases(parts[-1].job.reply)
-            return [translations[number] for number in range(len(texts))]
+            return found
         finally:
             for part in parts:
                 self._release(part.job, part.engine_loop, part.thread)
@@ -224,24 +234,29 @@ class Worker:
     ) -> AsyncGenerator[str | Translation, None]:
         """Yield growing prefixes of the translation, and at the end all of it.
 
-        Each string is a prefix of the final text, without its last word, which may still grow.
+        Each string is a prefix of the final text, without its last word, which may still grow. Of
+        a text that takes several rounds, the last is streamed.
 
         Raises:
             RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
         (part,) = await self._parts([text], params, stream=True)
-        try:
-            part.submit()
-            reached(Phase.SUBMITTED)
-            while (prefix := await part.job.reply.partials.get()) is not None:
-                yield prefix
-            (answer,) = await part.job.reply.answer
-            translation = await self._assembled(answer, part.job)
-            _record_phases(part.job.reply)
-            yield translation
-        finally:
-            self._release(part.job, part.engine_loop, part.thread)
-            del part  # see `_release`
+        while True:
+            try:
+                part.submit()
+                reached(Phase.SUBMITTED)
+                while (prefix := await part.job.reply.partials.get()) is not None:
+                    yield prefix
+                (answer,) = await part.job.reply.answer
+                step = await self._assembled(answer, part.job)
+                _record_phases(part.job.reply)
+            finally:
+                self._release(part.job, part.engine_loop, part.thread)
+                del part  # see `_release`
+            if isinstance(step, Translation):
+                break
+            part = self._later_part({0: step}, params, stream=True)
+        yield step
 
     async def score(
         self, sources: Sequence[str], targets: Sequence[str], params: RequestParams
@@ -328,15 +343,33 @@ class Worker:
         started = self._long.started
         return await asyncio.to_thread(self._long.start) if started is None else started
 
-    async def _assembled(self, answer: Translation | Unassembled, job: Job) -> Translation:
-        """Return the translation of one text, assembling it first if necessary."""
+    def _later_part(
+        self, rounds: Mapping[int, Prepared], params: RequestParams, *, stream: bool = False
+    ) -> Part:
+        """Make the job for a further round of the texts with these numbers."""
+        reply: _Reply = PendingReply(params, self._notifier)
+        ready = dict(enumerate(rounds.values()))
+        job = Job(reply, [""] * len(rounds), stream=stream, prepared=ready)
+        return Part(job, list(rounds), self._engine_loop, self._thread)
+
+    async def _assembled(
+        self, answer: Translation | Unassembled, job: Job
+    ) -> Translation | Prepared:
+        """Return the translation of one text, assembling it first if necessary; or its next round.
+
+        Raises:
+            RequestError: there is no translation that meets the options.
+        """
         if isinstance(answer, Translation):
             return answer
-        n_best = job.options.n_best
-        assemble_answer = partial(
-            assemble, answer.plan, answer.found, n_best, self.tokenizer, aligned=job.aligned
-        )
-        return await asyncio.to_thread(assemble_answer)
+        return await asyncio.to_thread(self._step, answer, job.options.n_best, job.aligned)
+
+    def _step(self, answer: Unassembled, n_best: int, aligned: bool) -> Translation | Prepared:
+        """Do what `_assembled` does, in a thread."""
+        step = following(answer.ready, answer.found, self._segmenter, self._phrases, self.tokenizer)
+        if isinstance(step, Prepared):
+            return step
+        return assemble(step.plan, step.found, n_best, self.tokenizer, aligned=aligned)
 
     def _release(self, work: Job | ScoreJob, engine_loop: EngineLoop, thread: EngineThread) -> None:
         """Clean up after a request that was answered, or cancel its work if its client has left.

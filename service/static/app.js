@@ -238,6 +238,7 @@ function all(answer) {
     text: found.translation ?? found.summary,
     source_pieces: best.source_pieces,
     truncated_source: best.truncated_source,
+    windows: best.windows,
   }));
 }
 

@@ -11,6 +11,11 @@ export function remarksOn(found, task) {
     const pieces = read.toLocaleString("en");
     remarks.push(`Only the first ${pieces} pieces of the text were read: the model reads no more.`);
   }
+  const windows = found.windows ?? [];
+  const used = windows.filter((window) => window.used).length;
+  if (used < windows.length) {
+    remarks.push(`The model read the text in ${windows.length} parts, and used the best ${used}.`);
+  }
   if (found.truncated) {
     const answer = task === "summarize" ? "summary" : "translation";
     remarks.push(`This ${answer} is cut short: it reached its length limit before its end.`);

@@ -25,6 +25,7 @@ from model.text.profile import TextProfile
 from model.text.segmentation import Plan
 from model.text.tokenizer import EOS_ID
 from model.translation.assemble import Translation
+from model.translation.rounds import Prepared
 from model.translator import Translator
 from service.engine.engine_runner import EngineRunner, JobFailed
 from service.engine.job import Job, Unassembled
@@ -252,7 +253,7 @@ def test_what_memory_does_not_hold_fails_its_request_and_no_other(checkpoint: Ch
                     params, LoopNotifier()
                 )
                 job = Job(reply, ["a text"], stream=False, prepared={})
-                job.plan(Plan((src,)), [Request(src=src, options=options)])
+                job.plan(Prepared(Plan((src,)), [Request(src=src, options=options)]))
                 runner.enqueue(job, params, 0.0)
                 jobs.append(job)
             (failed,) = runner.step()
