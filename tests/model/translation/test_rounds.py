@@ -254,7 +254,10 @@ def test_what_no_source_can_give_is_refused_before_any_search(translator: Transl
             "best_windows: 2 is for texts read in windows, but on_long is refuse",
         ),
         ({"best_windows": -1}, "best_windows: -1 is out of range"),
-        ({"on_long": "window"}, "on_long: 'window' is not known. Use refuse or cut or windows."),
+        (
+            {"on_long": "window"},
+            "on_long: 'window' is not known. Use refuse or cut or windows or whole.",
+        ),
         *(
             (
                 {"on_long": "windows", "best_windows": 2} | {name: value},

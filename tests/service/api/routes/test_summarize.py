@@ -56,7 +56,7 @@ def test_a_text_longer_than_the_model_reads_is_refused(
         assert response.json()["error"]["type"] == "input_too_long"
         message = response.json()["error"]["message"]
         assert message.startswith(f"{where}: {pieces} pieces, but the model reads {worker.limit}.")
-        assert "on_long, or --on-long: windows reads all of it in windows, cut only" in message
+        assert "on_long, or --on-long: windows reads all of it in windows, whole at" in message
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -103,7 +103,7 @@ def test_windows_are_told(client: TestClient, options: dict[str, int], stream: b
         ),
         ({"on_long": "windows", "options": {"ratio": 0.9}}, "ratio: "),
         ({"on_long": "windows", "options": {"best_windows": -1}}, "options.best_windows: "),
-        ({"on_long": "window"}, "on_long: Input should be 'refuse', 'cut' or 'windows'"),
+        ({"on_long": "window"}, "on_long: Input should be 'refuse', 'cut', 'windows' or 'whole'"),
     ],
 )
 def test_windows_that_make_no_sense_are_refused(
