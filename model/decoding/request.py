@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
+from model.errors import RequestError
 from model.text.tokenizer import EOS_ID, PAD_ID
 
 
@@ -67,4 +68,12 @@ class Finished:
     hypotheses: tuple[Hypothesis, ...]
 
 
-Event = Progress | Finished
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request cannot be served. Only `LongEngine` tells that after it has taken the request."""
+
+    id: int
+    error: RequestError
+
+
+Event = Progress | Finished | Refused

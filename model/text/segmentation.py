@@ -19,6 +19,7 @@ from model.text.languages import UNKNOWN, primary_language
 from model.text.normalization import plain_characters, plain_places
 from model.text.profile import TextProfile
 from model.text.sentences import sentence_ends
+from model.text.text_windows import TextWindow, Unit, window_spans
 from model.text.tokenizer import Tokenizer
 from model.text.word_places import LINE_BREAK, JoinedLines, Span
 
@@ -86,6 +87,16 @@ class Segment(NamedTuple):
     separator: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WholeSource:
+    """How a text is read that is longer than a part, with `on_long` whole."""
+
+    pieces: int
+    """Number of its pieces, all of which are read."""
+    attention_span: int | None
+    """Number of them that each step attends to, about; None if that is all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A text in order: what stays as it is, and the source pieces of the parts to translate."""
@@ -93,12 +104,21 @@ class Plan:
     parts: tuple[str | tuple[int, ...], ...]
     truncated_source: int | None = None
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
+    whole_source: WholeSource | None = None
+    """How a text is read that is longer than a part and yet read whole, otherwise None."""
     text: str = ""
     """The text as it was given."""
     places: tuple[Span, ...] = ()
     """Where each of the parts stands in `text`; empty for a plan of which that is not known."""
     normalization: int = 0
     """The rules by which the sources were normalised."""
+    spans: tuple[Span, ...] = ()
+    """Of a text that is cut into windows: where each source begins and ends in it."""
+    windows: tuple[TextWindow, ...] = ()
+    """The windows in which a text was read whose summaries are, or make, the sources."""
+    origins: tuple[tuple[Span, ...], ...] = ()
+    """Of a source that is made of summaries: for each of its words the places in the text that it
+    comes from."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:
@@ -115,6 +135,11 @@ class Segmenter:
         self._limit = limit - bool(profile.length_buckets)
         self._tokenizer, self._profile = tokenizer, profile
 
+    @property
+    def limit(self) -> int:
+        """The most source pieces of a part, without a length piece."""
+        return self._limit
+
     def encode(self, text: str) -> list[int]:
         """The pieces of `text`, normalised as the model expects it."""
         return self._tokenizer.encode(self._profile.normalized(text))
@@ -125,7 +150,8 @@ class Segmenter:
         *,
         language: str = UNKNOWN,
         split_sentences: Literal["auto", "always", "never"] = "auto",
-        on_long: Literal["refuse", "cut"] = "refuse",
+        on_long: Literal["refuse", "cut", "windows", "whole"] = "refuse",
+        extractive: Literal["none", "words", "subsequence"] = "none",
     ) -> Plan:
         """Cut `text` for translation.
 
@@ -136,14 +162,16 @@ class Segmenter:
         Args:
             language: tag of the language of the text; if unknown, the one that the model reads.
             on_long: what to do with a text that is read whole and is too long: refuse it, or read
-                its beginning.
+                its beginning, or all of it in windows, or make one part of it that is longer than
+                others.
+            extractive: see `windows`.
 
         Raises:
-            InputTooLong: see `on_long`.
+            InputTooLong: see `on_long` and `windows`.
         """
         language = language or self._profile.source_language
         if self._profile.reads_whole:
-            return self._whole(text, language, on_long)
+            return self._whole(text, language, on_long, extractive)
         split = split_sentences == "always" or (
             split_sentences == "auto" and not self._profile.knows_several_sentences
         )
@@ -156,7 +184,13 @@ class Segmenter:
         self._add_line(parts, text[start:], language, split)
         return parts.plan(text, self._profile.normalization)
 
-    def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut"]) -> Plan:
+    def _whole(
+        self,
+        text: str,
+        language: str,
+        on_long: Literal["refuse", "cut", "windows", "whole"],
+        extractive: Literal["none", "words", "subsequence"],
+    ) -> Plan:
         """Join the lines of `text` into one part: documents were single lines in training."""
         lines = JoinedLines(text)
         core = lines.joined
@@ -164,18 +198,23 @@ class Segmenter:
         if not has_words(core) or is_alone(self._plain(core)):
             return Plan((text,), text=text, places=((0, len(text)),), normalization=rules)
         place = lines.span(0, len(core))
-        source, read = self.encode(core), None
-        if len(source) > self._limit:
+        source, read, whole = self.encode(core), None, None
+        if len(source) > self._limit and on_long == "whole":
+            whole = WholeSource(pieces=len(source), attention_span=None)
+        elif len(source) > self._limit:
             if on_long == "refuse":
                 raise InputTooLong(
-                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or have "
-                    "its beginning read: on_long, or --on-long, cut."
+                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or "
+                    "choose by on_long, or --on-long: windows reads all of it in windows, whole at "
+                    "once, cut only its beginning."
                 )
-            ends = sentence_ends(core, language)
-            beginning = next(self._split_long(core, ends, least=0.5)).text
-            source = self.encode(beginning)
-            read = len(source)
-            place = lines.span(0, len(beginning))
+            if on_long == "windows":
+                return self.windows(text, language=language, extractive=extractive)
+            if on_long == "cut":
+                beginning = self.beginning(core, language)
+                source = self.encode(beginning)
+                read = len(source)
+                place = lines.span(0, len(beginning))
         # White space around the text stays.
         before = len(text) - len(text.lstrip())
         behind = len(text.rstrip())
@@ -185,10 +224,81 @@ class Segmenter:
         return Plan(
             tuple(parts[i] for i in there),
             truncated_source=read,
+            whole_source=whole,
             text=text,
             places=tuple(places[i] for i in there),
             normalization=rules,
         )
+
+    def beginning(self, text: str, language: str) -> str:
+        """As much of the beginning of a `text` that is too long as one part holds."""
+        ends = sentence_ends(text, language)
+        return next(self._split_long(text, ends, least=0.5)).text
+
+    def windows(
+        self,
+        text: str,
+        *,
+        language: str = UNKNOWN,
+        extractive: Literal["none", "words", "subsequence"] = "none",
+    ) -> Plan:
+        """Cut a `text` that is too long into windows of whole sentences, see `window_spans`.
+
+        They are sources with spaces between them, and nothing of the text is in none of them. Its
+        lines are joined as those of a text that fits.
+
+        Args:
+            extractive: for `subsequence` the windows do not overlap, as no word may come twice; for
+                it and for `words` no word may be cut.
+
+        Raises:
+            InputTooLong: a word is too long and may not be cut.
+        """
+        lines = JoinedLines(text)
+        core = lines.joined
+        units: list[Unit] = []
+        at = 0
+        for stop in [*sentence_ends(core, language or self._profile.source_language), len(core)]:
+            start = stop - len(core[at:stop].lstrip())
+            end = at + len(core[at:stop].rstrip())
+            units += self._units(core, start, end, whole_words=extractive != "none")
+            at = stop
+        spans = window_spans(
+            units,
+            lambda start, end: len(self.encode(core[start:end])),
+            self._limit,
+            overlap=extractive != "subsequence",
+        )
+        parts: list[str | tuple[int, ...]] = [text[: len(text) - len(text.lstrip())]]
+        for start, end in spans:
+            parts += [tuple(self.encode(core[start:end])), " "]
+        parts[-1] = text[len(text.rstrip()) :]
+        return Plan(
+            tuple(part for part in parts if part != ""),
+            text=text,
+            normalization=self._profile.normalization,
+            spans=tuple(lines.span(start, end) for start, end in spans),
+        )
+
+    def _units(self, core: str, start: int, end: int, *, whole_words: bool) -> list[Unit]:
+        """The sentence core[start:end], in parts if it is too long."""
+        pieces = len(self.encode(core[start:end]))
+        if pieces <= self._limit:
+            return [Unit(start, end, pieces)]
+        units = []
+        for segment in self._split_long(core[start:end], []):
+            stop = start + len(segment.text)
+            if whole_words and not segment.separator and stop < end:
+                raise InputTooLong(
+                    f"a word of more than {self._limit} pieces, but the model reads no more at "
+                    "once, and extractive takes words as they are. Part it with spaces, or leave "
+                    "extractive out."
+                )
+            if part := segment.text.strip():  # it may begin or end with a no-break space
+                begin = start + segment.text.index(part)
+                units.append(Unit(begin, begin + len(part), len(self.encode(part))))
+            start = stop + len(segment.separator)
+        return units
 
     def _add_line(self, parts: "_Parts", line: str, language: str, split: bool) -> None:
         if not has_words(line) or is_alone(plain := self._plain(line)):

@@ -41,13 +41,21 @@ class Phrases:
         # Of the spelling and not of self, or the cache and these phrases would hold each other.
         self._avoid = lru_cache(LISTS)(partial(_automaton, self.spelling))
 
-    def requests(self, sources: Sequence[tuple[int, ...]], options: SearchOptions) -> list[Request]:
+    def requests(
+        self,
+        sources: Sequence[tuple[int, ...]],
+        options: SearchOptions,
+        text_words: int | None = None,
+    ) -> list[Request]:
         """Make the requests for the parts of one text. Only the first has the prefix.
 
         Where words are limited, the source of a model that knows length pieces begins with one.
 
         Several translations must differ in their texts, which the engine does not see: it is asked
         for all hypotheses of the beam, so that `n_best` can be chosen among them.
+
+        Args:
+            text_words: the words of which `ratio` is a share; those of each source if None.
 
         Raises:
             RequestError: constraints, or limits of words, for a text of several parts; words that
@@ -72,7 +80,7 @@ class Phrases:
         prefix, constraints = self._prefix(options), self._constraints(options)
         requests = []
         for part, src in enumerate(sources):
-            least, most = self._word_limits(src, options)
+            least, most = self._word_limits(src, options, text_words)
             request = Request(
                 src=(*self._length_piece(least, most), *src),
                 options=options,
@@ -121,11 +129,13 @@ class Phrases:
         if options.max_words:
             _check_demanded_words(options, options.max_words)
 
-    def _word_limits(self, src: tuple[int, ...], options: SearchOptions) -> tuple[int, int]:
+    def _word_limits(
+        self, src: tuple[int, ...], options: SearchOptions, text_words: int | None
+    ) -> tuple[int, int]:
         """See `word_limits`."""
-        if options.ratio is None:
-            return word_limits(options, 0)
-        return word_limits(options, len(self._tokenizer.decode(src).split()))
+        if text_words is None and options.ratio is not None:
+            text_words = len(self._tokenizer.decode(src).split())
+        return word_limits(options, text_words or 0)
 
     def _length_piece(self, least: int, most: int) -> list[int]:
         """The piece for the length in the middle of these limits; none if there is no limit."""

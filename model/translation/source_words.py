@@ -42,7 +42,7 @@ def check_extract(request: Request) -> None:
     if options.extractive == "subsequence" and request.min_words > there:
         name = "min_words" if options.min_words else "ratio"
         raise RequestError(
-            f"{name}: {request.min_words} words are the least, but the text has {there} that can "
+            f"{name}: {request.min_words} words are the least, but the source has {there} that can "
             f"be taken, as extractive asks for. Lower {name}, or leave it out."
         )
     if request.prefix and _reached(request, request.prefix) != (True, True):

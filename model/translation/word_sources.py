@@ -23,8 +23,8 @@ def attended_words(
 ) -> list[tuple[int, ...]]:
     """For each word of a translation the source words that it comes from, in their order.
 
-    These are the one with most of its attention and any other with `LEAST` or more. If some of
-    them are the word itself, it was copied, and comes from these alone.
+    These are the one with most of its attention and any other with `LEAST` or more. A word that
+    stands in the source comes from nowhere else: only where it stands is compared.
 
     Args:
         weights: (T, S) the soft alignment of words, see `model.translation.alignment.word_weights`.
@@ -32,10 +32,13 @@ def attended_words(
     """
     if not weights.numel():
         return [()] * len(weights)
-    soft = weights.numpy()
-    chosen = soft >= LEAST
-    chosen[np.arange(len(soft)), soft.argmax(axis=1)] = True
-    return _without_others([np.flatnonzero(row).tolist() for row in chosen], source, target)
+    found: list[tuple[int, ...]] = []
+    for row, same in zip(weights.numpy(), _standing(source, target), strict=True):
+        among = np.array(same) if same else np.arange(len(row))
+        chosen = row[among] >= LEAST
+        chosen[row[among].argmax()] = True
+        found.append(tuple(among[chosen].tolist()))
+    return found
 
 
 def pointed_words(
@@ -43,7 +46,8 @@ def pointed_words(
 ) -> list[tuple[int, ...]]:
     """The same as `attended_words` if only the place with most attention is known.
 
-    Each piece of a word then gives all its attention to that place.
+    Each piece of a word then gives all its attention to that place. A word that stands in the
+    source, but where none of its pieces attended, comes from where it stands nearest.
 
     Args:
         alignment: for each piece of the translation, which source piece it attended to most.
@@ -53,20 +57,40 @@ def pointed_words(
     votes: list[Counter[int]] = [Counter() for _ in range(word_count(target))]
     for word, place in zip(word_numbers(target), alignment, strict=True):
         votes[word][words[place]] += 1
-    found = []
-    for each in votes:
+    found: list[tuple[int, ...]] = []
+    for each, same in zip(votes, _standing(source, target), strict=True):
         most = min(each, key=lambda word: (-each[word], word))
+        if same and not each.keys() & same:
+            found.append((min(same, key=lambda word: (abs(word - most), word)),))
+            continue
+        among = {word: each[word] for word in same if word in each} or each
+        most = min(among, key=lambda word: (-among[word], word))
         least = LEAST * each.total()
-        found.append(sorted(word for word, n in each.items() if word == most or n >= least))
-    return _without_others(found, source, target)
+        found.append(tuple(sorted(w for w, n in among.items() if w == most or n >= least)))
+    return found
 
 
-def plan_places(plan: Plan, tokenizer: Tokenizer) -> list[list[Span]]:
+Places = tuple[Span, ...]
+"""The places in a text that a word comes from, in their order."""
+
+
+def traced(words: Sequence[Sequence[int]], places: Sequence[Places]) -> tuple[Places, ...]:
+    """For each word of a translation, given by its source words, all places that these come from.
+
+    Args:
+        places: those of each source word.
+    """
+    return tuple(tuple(sorted({span for word in each for span in places[word]})) for each in words)
+
+
+def plan_places(plan: Plan, tokenizer: Tokenizer) -> list[list[Places]]:
     """For each part of `plan` the places of its words in the text as it was given."""
+    if plan.origins:  # around its source there is nothing but white space
+        return [[] if isinstance(part, str) else list(plan.origins) for part in plan.parts]
     return [
-        kept_places(part, plan.text, place, plan.normalization)
+        [(one,) for one in kept_places(part, plan.text, place, plan.normalization)]
         if isinstance(part, str)
-        else _source_places(part, place, plan, tokenizer)
+        else [(one,) for one in source_places(part, place, plan, tokenizer)]
         for part, place in zip(plan.parts, plan.places, strict=True)
     ]
 
@@ -79,30 +103,30 @@ class WordSources:
     """
 
     def __init__(self) -> None:
-        self.words: list[tuple[Span, ...]] = []
-        """For each word of the translation the places that it comes from, in their order."""
+        self.words: list[Places] = []
+        """For each word of the translation the places that it comes from."""
         self._open = False  # whether what follows continues a word
 
-    def keep(self, text: str, places: Sequence[Span]) -> None:
+    def keep(self, text: str, places: Sequence[Places]) -> None:
         """Add `text`, which stands unchanged in the translation, with the places of its words."""
         if text:
-            self._add([(place,) for place in places], joined=not text[0].isspace())
+            self._add(places, joined=not text[0].isspace())
             self._open = not text[-1].isspace()
 
-    def add(self, sources: Sequence[tuple[Span, ...]], translated: str) -> None:
+    def add(self, sources: Sequence[Places], translated: str) -> None:
         """Add a part, with the places that the words of `translated` come from."""
         self._add(sources, joined=True)
         if translated:
             self._open = not translated[-1].isspace()
 
-    def _add(self, words: Sequence[tuple[Span, ...]], *, joined: bool) -> None:
+    def _add(self, words: Sequence[Places], *, joined: bool) -> None:
         if words and joined and self._open:
             self.words[-1] = tuple(sorted({*self.words[-1], *words[0]}))
             words = words[1:]
         self.words += words
 
 
-def _source_places(
+def source_places(
     source: Sequence[int], place: Span, plan: Plan, tokenizer: Tokenizer
 ) -> list[Span]:
     """The places of the words of `source`, which stands at `place`."""
@@ -121,16 +145,12 @@ def _source_places(
     return found if len(found) == count else [place] * count
 
 
-def _without_others(
-    found: Sequence[list[int]], source: Sequence[str], target: Sequence[str]
-) -> list[tuple[int, ...]]:
-    """Of the source words `found` for each word those that are the word itself; all if none is."""
-    theirs = _words(source)
-    kept = []
-    for places, own in zip(found, _words(target), strict=True):
-        same = [place for place in places if theirs[place] == own]
-        kept.append(tuple(same or places))
-    return kept
+def _standing(source: Sequence[str], target: Sequence[str]) -> list[list[int]]:
+    """For each word of a translation the words of the source that are the same."""
+    places: dict[str, list[int]] = {}
+    for number, word in enumerate(_words(source)):
+        places.setdefault(word, []).append(number)
+    return [places.get(word, []) for word in _words(target)]
 
 
 def _words(pieces: Sequence[str]) -> list[str]:

@@ -183,7 +183,7 @@ def test_a_prefix_of_the_source_goes_on_in_its_order(summarizer: Translator) -> 
         ({"prefix": "Die Fr"}, r"prefix: 'Die Fr' cannot begin an output of words of the source"),
         ({"prefix": "Die Katze", "extractive": "words"}, r"prefix: .* whole words of the text, or"),
         ({"prefix": "Der", "max_length_a": 0, "max_length_b": 0}, r"prefix: .* may have 0"),
-        ({"min_words": 16}, r"min_words: 16 words are the least, but the text has 15 that can"),
+        ({"min_words": 16}, r"min_words: 16 words are the least, but the source has 15 that can"),
         ({"constraints": ("Mann Frau",)}, r"constraints: 'Mann Frau' cannot stand in an output of"),
         ({"constraints": ("Hund", "Katze"), "extractive": "words"}, r"constraints: 'Katze' cannot"),
     ],

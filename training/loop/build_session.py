@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.decoding.engine import check_room, room_for
 from model.decoding.precision.precision import resolve_precision
 from model.text.tokenizer import Tokenizer
 from training.config.train_config import TrainConfig
@@ -60,10 +59,8 @@ def build_session(
         device=device,
         world=world,
     )
-    length = config.model.max_length
-    check_room(config.search, length, room_for(config.search, length))  # before any validation
     weights = _weights(saved, run, config, tokenizer)
-    data = load_training_set(config.data, tokenizer, max_length=length)
+    data = load_training_set(config.data, tokenizer, max_length=config.model.max_length)
     dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
     old_pairs = read_pairs(old_dev, config.data) if (old_dev := config.finetune.old_dev) else None
     old_corpus = encode_corpus(old_pairs, tokenizer, max_length=None) if old_pairs else None
@@ -77,7 +74,7 @@ def build_session(
         _restore(saved, trainer, best, planner)
     else:
         origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
-    return Session(
+    session = Session(
         run=run,
         resume=resume,
         world=world,
@@ -93,6 +90,8 @@ def build_session(
         rollback=rollback,
         planner=planner,
     )
+    session.check_dev_sets()
+    return session
 
 
 def _weights(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from model.checkpoint.checkpoint import save_checkpoint
 from model.checkpoint.run_directory import point, prune
+from model.decoding.engine import check_room, room_for
 from model.decoding.precision.precision import precision_of
 from model.text.normalization import NORMALIZATION
 from model.text.profile import TextProfile
@@ -22,6 +23,7 @@ from training.tracking.fine_tuning import after_figures, changes
 from training.tracking.model_card import model_card, with_coverage, with_fine_tuning
 from training.validation.best import Best
 from training.validation.evaluation import Evaluation, evaluate
+from training.validation.readable import check_readable
 
 
 @dataclass(kw_only=True)
@@ -77,6 +79,22 @@ class Session:
         settings = self.config.shortlist
         pairs = even_pairs(self.trainer.loader, most_links=settings.max_links, sampled=True)
         self.shortlist = learn_measured(*pairs, self.dev_corpus, self.tokenizer, settings)
+
+    def check_dev_sets(self) -> None:
+        """Check that validations can translate, before there is anything to lose.
+
+        Raises:
+            RequestError: the search options need more memory than there is.
+            DataError: see `check_readable`.
+        """
+        model, search = self.config.model, self.config.search
+        check_room(search, model.max_length, room_for(search, model.max_length))
+        for name, corpus in (
+            ("data.dev", self.dev_corpus),
+            ("finetune.old_dev", self.old_dev_corpus),
+        ):
+            if corpus is not None:
+                check_readable(name, corpus.pairs, self.tokenizer, model, search, self.profile)
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
         """Score the averaged weights on `corpus`."""

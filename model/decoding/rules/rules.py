@@ -38,7 +38,12 @@ from model.decoding.rules.penalties import (
 )
 from model.decoding.rules.rules_state import allocate_rules
 from model.decoding.rules.sampling import draws, keep_probable, sample, sampled_candidates
-from model.decoding.rules.word_limits import PieceWords, WordProgress, limit_words
+from model.decoding.rules.word_limits import (
+    PieceWords,
+    WordProgress,
+    end_last_word,
+    limit_words,
+)
 from model.decoding.sentence import Ruled, Sentence, limits_words
 from model.text.tokenizer import EOS_ID
 
@@ -210,16 +215,23 @@ class Rules:
             sequence = self._state.sequence[ruled.slots_of(rows), :, : max(lengths)]
             own = log_probs[rows]
             forbid_repetition(own, sequence, torch.tensor(lengths, device=own.device), n)
-            constrained = [
-                i for i, row in enumerate(rows) if ruled.sentences[row].request.constraints
-            ]
-            if constrained:  # pieces that a constraint demands are not forbidden
-                constraints, progress = self._progress(ruled, [rows[i] for i in constrained])
-                piece, wanted = expected(constraints, progress)
-                before = log_probs[[rows[i] for i in constrained]].gather(2, piece)
-                value = before.masked_fill(~wanted, -torch.inf)
-                own[constrained] = own[constrained].scatter_reduce(2, piece, value, "amax")
+            self._keep_demanded(ruled, rows, own, log_probs[rows])
             log_probs[rows] = own
+
+    def _keep_demanded(
+        self, ruled: Ruled, rows: list[int], log_probs: Tensor, before: Tensor
+    ) -> None:
+        """Give the pieces that a constraint demands, in `log_probs` of `rows`, the value `before`.
+
+        A rule has forbidden pieces in between; both are (M, K, V).
+        """
+        constrained = [i for i, row in enumerate(rows) if ruled.sentences[row].request.constraints]
+        if not constrained:
+            return
+        constraints, progress = self._progress(ruled, [rows[i] for i in constrained])
+        piece, wanted = expected(constraints, progress)
+        value = before[constrained].gather(2, piece).masked_fill(~wanted, -torch.inf)
+        log_probs[constrained] = log_probs[constrained].scatter_reduce(2, piece, value, "amax")
 
     def _limit_words(self, ruled: Ruled, log_probs: Tensor, end: Tensor) -> Tensor:
         """Forbid by the limits of words; return which hypotheses (M, K) have too few of them.
@@ -244,7 +256,12 @@ class Rules:
         least, most, room, searches = torch.tensor(numbers, device=end.device).unbind(1)
         progress = WordProgress(self._state.begun[slots], self._state.inside[slots])
         own = log_probs[rows]
+        others = own.max(dim=2)  # EOS may be forbidden, though the model would end
+        best = others.indices.masked_fill(end[rows] >= others.values, EOS_ID)
         limit_words(own, end[rows], self._words, progress, (least, most), room)
+        limited = own.clone()
+        end_last_word(own, best, self._words, progress, most)
+        self._keep_demanded(ruled, rows, own, limited)
         log_probs[rows] = own
         short[rows] = (progress.begun < least.unsqueeze(1)) & searches.bool().unsqueeze(1)
         return short

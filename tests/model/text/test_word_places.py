@@ -58,12 +58,12 @@ def test_each_word_is_found_as_the_model_reads_it(
             read = "".join(tiny_tokenizer.decode(part))
             words = [word for word in read.split(" ") if word]
             assert len(places) == word_count([tiny_tokenizer.piece(id) for id in part])
-        given_words = [normalize_source(text[first:last], rules) for first, last in places]
+        given_words = [normalize_source(text[first:last], rules) for ((first, last),) in places]
         if isinstance(part, str):
             assert [plain_characters(word, rules) for word in given_words] == words
         else:
             assert [unicodedata.normalize("NFC", word) for word in given_words] == words
-        for first, last in places:
+        for ((first, last),) in places:
             assert end <= first < last <= len(text)
             end = last
 
@@ -108,7 +108,7 @@ def test_a_text_that_is_cut_has_places_only_for_what_is_read(tiny_tokenizer: Tok
     plan = plan_of(tiny_tokenizer, text, rules=1, task="summarize")
     assert plan.truncated_source
     places = [place for part in plan_places(plan, tiny_tokenizer) for place in part]
-    words = [text[start:end] for start, end in places]
+    words = [text[start:end] for ((start, end),) in places]
     assert words == text.split()[: len(words)]
     assert 3 <= len(words) < 60
 
@@ -131,7 +131,7 @@ def test_words_of_a_tokenizer_with_a_normalisation_of_its_own(split_by_space: bo
     (places,) = plan_places(plan, tokenizer)
     (source,) = plan.sources
     assert len(places) == word_count([tokenizer.piece(id) for id in source])
-    words = [text[start:end] for start, end in places]
+    words = [text[start:end] for ((start, end),) in places]
     if split_by_space:
         assert words == ["der", "Hund\u00a8x", "Hund\u00a8x", "das", "Haus"]
     else:

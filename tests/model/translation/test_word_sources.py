@@ -36,18 +36,21 @@ def test_the_word_with_most_attention_and_those_with_a_quarter() -> None:
     assert attended(rows, target) == [(0,), (0, 1), (2,)]
 
 
-def test_a_copied_word_comes_from_where_it_stands_alone() -> None:
+def test_a_word_of_the_source_comes_from_where_it_stands() -> None:
     rows = [[0.0, 0.0, 0.4, 0.3, 0.3], [0.1, 0.1, 0.4, 0.2, 0.2], [0.4, 0.6, 0.0, 0.0, 0.0]]
-    # "Rom" has little of the second word's attention, so that this is another "Rom."
+    # Even if most of its attention is elsewhere, as that of the second is.
     target = ["\u2581Ro", "m.", "\u2581Rom", ".", "\u2581Hund"]
-    assert attended(rows, target) == [(4,), (2,), (1,)]
+    assert attended(rows, target) == [(4,), (4,), (1,)]
 
 
 def test_a_word_that_points_at_places_comes_from_those_with_a_quarter_of_its_pieces() -> None:
     target = ["\u2581the", "\u2581d", "o", "g", "g", "y", "\u2581in"]
     alignment = (0, 1, 2, 3, 3, 0, 5)  # a doggy: twice word 1, twice word 2, and once word 0
-    assert pointed_words(alignment, SOURCE, target) == [(0,), (1, 2), (4,)]
+    assert pointed_words(alignment, SOURCE, target) == [(0,), (1, 2), (3,)]
     assert pointed_words((3, 4), SOURCE, ["\u2581i", "n"]) == [(3,)]
+    twice = ["\u2581in", *SOURCE]
+    assert pointed_words((2,), twice, ["\u2581in"]) == [(0,)]  # of two as far the first
+    assert pointed_words((5, 0), twice, ["\u2581i", "n"]) == [(0, 4)]
 
 
 def test_nothing_comes_from_nowhere() -> None:
@@ -57,10 +60,10 @@ def test_nothing_comes_from_nowhere() -> None:
 
 def test_what_is_kept_comes_from_itself_and_joined_words_from_all() -> None:
     words = WordSources()
-    words.keep("- \U0001f44d", [(0, 1), (2, 3)])
+    words.keep("- \U0001f44d", [((0, 1),), ((2, 3),)])
     words.add([((3, 6), (9, 12)), ((3, 6),)], "a dog")
     words.add([((13, 14),)], "x")
-    words.keep("!\n", [(14, 15)])
+    words.keep("!\n", [((14, 15),)])
     words.add([], "")
     words.add([((16, 20),)], "cat")
     assert words.words == [

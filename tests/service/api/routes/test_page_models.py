@@ -215,6 +215,8 @@ def test_no_card_keeps_the_page_busy(page: Page, mark: str) -> None:
         }""",
         mark * 20_000 + "\n" + mark * 1000 + "\n\n" + f"{mark}x\n" * 2000,
     )
+    text = page.locator("#about-card").text_content()
+    assert text is not None and text.count("x") == 2000  # it has come to the end
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\u2028", "\u2029"])
