@@ -203,10 +203,10 @@ def test_only_summaries_have_a_length(page: Page) -> None:
 
 
 def ways_of(route: Route) -> None:
-    """The description of a server that can do more with long texts."""
+    """The description of a server that knows fewer ways with long texts, and another one."""
     schema = route.fetch().json()
     properties = schema["components"]["schemas"]["SummarizeRequest"]["properties"]
-    ways = ["refuse", "cut", "windows", "whole", "by-magic"]
+    ways = ["refuse", "cut", "by-magic"]
     properties["on_long"]["anyOf"] = [{"enum": ways, "type": "string"}, {"type": "null"}]
     route.fulfill(json=schema)
 
@@ -215,10 +215,12 @@ def test_a_text_that_is_too_long_has_the_ways_of_the_server(
     browser: Browser, summarizer: str, complaints: list[str]
 ) -> None:
     with opened(browser, summarizer, complaints) as page:
+        page.route("**/openapi.json", ways_of)
+        page.reload()
         page.locator("#source").fill(TOO_LONG)
         choices = page.locator("#notice-choices button")
         expect(choices).to_have_text(["Summarize the first part"])
-        page.route("**/openapi.json", ways_of)
+        page.unroute("**/openapi.json")
         page.reload()
         expect(choices).to_have_text(
             ["Summarize the first part", "Summarize it in parts", "Read all of it"]
