@@ -37,6 +37,9 @@ class Request:
     source_words: tuple[tuple[int, ...], ...] | None = None
     """The words of `src` that a hypothesis consists of if the options are `extractive`, in order;
     None for any words. No piece that begins one of them stands within one."""
+    source_signs: tuple[int, ...] = ()
+    """For each of `source_words` how many pieces at its end are signs, which may be left out; none
+    are if this is empty."""
     uncopied: frozenset[int] = frozenset()
     """Pieces that only tell the model something, and that a network which copies never copies."""
 

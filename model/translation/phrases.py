@@ -13,7 +13,7 @@ from model.text.length_pieces import bucket_of, length_ids
 from model.text.tokenizer import UNK_ID, Tokenizer
 from model.text.words import cleaned
 from model.translation.avoid_automaton import PieceTexts
-from model.translation.source_words import check_extract, source_words
+from model.translation.source_words import check_extract, source_signs, source_words
 
 MAX_AVOIDED = 1000
 """Characters of all phrases to avoid together: their automaton has a state for each."""
@@ -147,7 +147,8 @@ class Phrases:
     def _extracting(self, request: Request, src: tuple[int, ...]) -> Request:
         """The same with the words of `src`, its source without a length piece, and checked."""
         words = source_words(src, self._tokenizer)
-        request = dataclasses.replace(request, source_words=words)
+        signs = source_signs(words, self._tokenizer)
+        request = dataclasses.replace(request, source_words=words, source_signs=signs)
         check_extract(request)
         return request
 
