@@ -19,6 +19,7 @@ from model.errors import (
     InputTooLong,
     RequestError,
 )
+from model.text.text_windows import TextWindow
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
 from model.translator import Translator
@@ -37,6 +38,7 @@ __all__ = [
     "RequestError",
     "SearchOptions",
     "TextHypothesis",
+    "TextWindow",
     "Translation",
     "Translator",
     "__version__",

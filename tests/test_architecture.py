@@ -122,10 +122,11 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "model/decoding": (
         "precompile selftest shared_engine",
+        "long_engine",
         "engine",
         "lane precision",
         "torch native",
-        "queue out_of_memory lexical_shortlist state available_memory",
+        "queue out_of_memory lexical_shortlist state available_memory long_memory",
         "rules",
         "sentence",
         "request",

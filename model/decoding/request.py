@@ -7,6 +7,7 @@ from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
 from model.decoding.source_names import SourceNames
+from model.errors import RequestError
 from model.text.tokenizer import EOS_ID, PAD_ID
 
 
@@ -37,6 +38,9 @@ class Request:
     source_words: tuple[tuple[int, ...], ...] | None = None
     """The words of `src` that a hypothesis consists of if the options are `extractive`, in order;
     None for any words. No piece that begins one of them stands within one."""
+    source_signs: tuple[int, ...] = ()
+    """For each of `source_words` how many pieces at its end are signs, which may be left out; none
+    are if this is empty."""
     source_names: SourceNames | None = None
     """What a hypothesis may take for a name if the options are `extractive: names`; None for
     anything."""
@@ -72,4 +76,12 @@ class Finished:
     hypotheses: tuple[Hypothesis, ...]
 
 
-Event = Progress | Finished
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request cannot be served. Only `LongEngine` tells that after it has taken the request."""
+
+    id: int
+    error: RequestError
+
+
+Event = Progress | Finished | Refused

@@ -1,6 +1,6 @@
 """Source words: what an extractive search may copy, and whether phrases are made of it.
 
-Words are what spaces separate, so that punctuation belongs to its word.
+Words are what spaces separate; signs at the end of one may be left out.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import torch
 
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
-from model.decoding.rules.extraction import SourceWords, WordsTaken
+from model.decoding.rules.extraction import SourceWords, WordsTaken, rows_of
 from model.errors import RequestError
 from model.text.names import names_of, stands_in
 from model.text.tokenizer import EOS_ID, SPACE_MARK, Tokenizer
@@ -32,6 +32,21 @@ def source_words(src: Sequence[int], tokenizer: Tokenizer) -> tuple[tuple[int, .
     )
 
 
+def source_signs(words: Sequence[Sequence[int]], tokenizer: Tokenizer) -> tuple[int, ...]:
+    """For each word how many pieces at its end are signs, which an extract may leave out.
+
+    A word that has no letter and no digit is whole.
+    """
+    counts = []
+    for word in words:
+        signs = [not any(map(str.isalnum, tokenizer.decode([id]))) for id in word]
+        written = max(
+            (place for place, sign in enumerate(signs) if not sign), default=len(word) - 1
+        )
+        counts.append(len(word) - 1 - written)
+    return tuple(counts)
+
+
 def check_extract(request: Request) -> None:
     """Check that the words which an extractive `request` demands are there in its source.
 
@@ -43,7 +58,7 @@ def check_extract(request: Request) -> None:
     if options.extractive == "subsequence" and request.min_words > there:
         name = "min_words" if options.min_words else "ratio"
         raise RequestError(
-            f"{name}: {request.min_words} words are the least, but the text has {there} that can "
+            f"{name}: {request.min_words} words are the least, but the source has {there} that can "
             f"be taken, as extractive asks for. Lower {name}, or leave it out."
         )
     if request.prefix and _reached(request, request.prefix) != (True, True):
@@ -87,7 +102,8 @@ def _wanted(options: SearchOptions) -> str:
 
 def _reached(request: Request, pieces: Sequence[int]) -> tuple[bool, bool]:
     """Whether an extract can begin with `pieces`, and whether they end in a whole word."""
-    words = SourceWords.of(request.source_words or (), max(1, len(request.src)))
+    width = rows_of(max(1, len(request.src)))
+    words = SourceWords.of(request.source_words or (), width, request.source_signs)
     words = SourceWords(*(field.unsqueeze(0) for field in words))
     in_order = torch.tensor([request.options.extractive == "subsequence"])
     none = torch.zeros(1, 1, dtype=torch.long)

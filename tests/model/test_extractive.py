@@ -58,15 +58,37 @@ def words_of(text: str) -> list[str]:
     return unicodedata.normalize("NFC", normalize_source(text)).split()
 
 
+def signs_of(word: str) -> str:
+    """The signs at the end of a word, which may be left out; none of a word of nothing else."""
+    written = max((place for place, char in enumerate(word) if char.isalnum()), default=len(word))
+    return word[written + 1 :]
+
+
+def spellings(word: str) -> set[str]:
+    return {word[: len(word) - count] for count in range(len(signs_of(word)) + 1)}
+
+
 def is_extract(output: list[str], source: list[str], kind: str) -> bool:
     if kind == "words":
-        return set(output) <= set(source)
-    remaining = iter(source)
-    return all(word in remaining for word in output)
+        return set(output) <= set().union(*map(spellings, source))
+    found = _in_order(output, source)
+    ending = signs_of(source[-1]) if source else ""
+    for start in range(len(ending)):  # the sign that ends the source may end the output
+        if output and output[-1].endswith(ending[start:]):
+            last = output[-1].removesuffix(ending[start:])
+            found = found or _in_order([*output[:-1], last], source)
+    return found
+
+
+def _in_order(output: list[str], source: list[str]) -> bool:
+    remaining = map(spellings, source)
+    return all(any(word in each for each in remaining) for word in output)
 
 
 def check(source: str, found: Translation, kind: str) -> None:
     for hypothesis in found.hypotheses:
+        if hypothesis.translation == source:  # such as a text without words
+            continue
         assert is_extract(hypothesis.translation.split(), words_of(source), kind), (
             source,
             hypothesis.translation,
@@ -184,7 +206,7 @@ def test_a_prefix_of_the_source_goes_on_in_its_order(summarizer: Translator) -> 
         ({"prefix": "Die Fr"}, r"prefix: 'Die Fr' cannot begin an output of words of the source"),
         ({"prefix": "Die Katze", "extractive": "words"}, r"prefix: .* whole words of the text, or"),
         ({"prefix": "Der", "max_length_a": 0, "max_length_b": 0}, r"prefix: .* may have 0"),
-        ({"min_words": 16}, r"min_words: 16 words are the least, but the text has 15 that can"),
+        ({"min_words": 16}, r"min_words: 16 words are the least, but the source has 15 that can"),
         ({"constraints": ("Mann Frau",)}, r"constraints: 'Mann Frau' cannot stand in an output of"),
         ({"constraints": ("Hund", "Katze"), "extractive": "words"}, r"constraints: 'Katze' cannot"),
     ],

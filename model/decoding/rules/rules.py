@@ -29,7 +29,13 @@ from model.decoding.rules.constraints import (
     constrained_candidates,
     expected,
 )
-from model.decoding.rules.extraction import SourceWords, WordsTaken, keep_extracts, writable
+from model.decoding.rules.extraction import (
+    SourceWords,
+    WordsTaken,
+    keep_extracts,
+    rows_of,
+    writable,
+)
 from model.decoding.rules.penalties import (
     coverage,
     diverse_candidates,
@@ -89,7 +95,7 @@ class Rules:
             held.places[slot] = torch.stack([new.piece, new.depth, new.end])
             held.bits[slot] = torch.stack([new.starts, new.ends])
         if request.source_words is not None:
-            words = SourceWords.of(request.source_words, held.words.shape[2])
+            words = SourceWords.of(request.source_words, held.words.shape[2], request.source_signs)
             held.words[slot] = torch.stack(words)
         if request.avoid is not None and request.avoid not in self._automata:
             self._automata[request.avoid] = request.avoid().to(self._continues.device)
@@ -380,7 +386,7 @@ class Rules:
     def _extracts(self, ruled: Ruled, rows: list[int]) -> tuple[SourceWords, Tensor, WordsTaken]:
         """The words of the sources of `rows`, who keeps their order (M,), and what is taken."""
         slots, requests = ruled.slots_of(rows), [ruled.sentences[row].request for row in rows]
-        width = max(1, *(len(request.src) for request in requests))
+        width = rows_of(max(len(request.src) for request in requests))
         in_order = [request.options.extractive == "subsequence" for request in requests]
         return (
             SourceWords(*self._held.words[slots, :, :width].unbind(1)),
