@@ -3,6 +3,7 @@
 Words are what spaces separate; signs at the end of one may be left out.
 """
 
+import unicodedata
 from collections.abc import Sequence
 
 import torch
@@ -35,16 +36,23 @@ def source_words(src: Sequence[int], tokenizer: Tokenizer) -> tuple[tuple[int, .
 def source_signs(words: Sequence[Sequence[int]], tokenizer: Tokenizer) -> tuple[int, ...]:
     """For each word how many pieces at its end are signs, which an extract may leave out.
 
-    A word that has no letter and no digit is whole.
+    Signs are punctuation and symbols. A word of nothing else is whole.
     """
     counts = []
     for word in words:
-        signs = [not any(map(str.isalnum, tokenizer.decode([id]))) for id in word]
+        signs = [_is_sign(tokenizer.piece(id)) for id in word]
         written = max(
             (place for place, sign in enumerate(signs) if not sign), default=len(word) - 1
         )
         counts.append(len(word) - 1 - written)
     return tuple(counts)
+
+
+def _is_sign(piece: str) -> bool:
+    """Whether a piece has no letter, digit or mark; a byte may be part of one."""
+    if piece.startswith("<0x"):
+        return False
+    return all(unicodedata.category(char)[0] in "PS" for char in piece.strip(SPACE_MARK))
 
 
 def check_extract(request: Request) -> None:
@@ -110,7 +118,7 @@ def _reached(request: Request, pieces: Sequence[int]) -> tuple[bool, bool]:
     taken = WordsTaken(none, none)
     room = torch.tensor([len(request.src)])  # that there is room for them is checked elsewhere
     for piece in pieces:
-        possible, _ = taken.possible(words, in_order, room, none)
+        possible, _ = taken.possible(words, in_order, room, none, in_order)
         if not (possible[0, 0] & (words.piece[0] == piece)).any():
             return False, False
         taken = taken.after(words, in_order, torch.tensor([[piece]]))

@@ -60,8 +60,8 @@ def words_of(text: str) -> list[str]:
 
 def signs_of(word: str) -> str:
     """The signs at the end of a word, which may be left out; none of a word of nothing else."""
-    written = max((place for place, char in enumerate(word) if char.isalnum()), default=len(word))
-    return word[written + 1 :]
+    letters = [place for place, c in enumerate(word) if unicodedata.category(c)[0] not in "PS"]
+    return word[max(letters, default=len(word)) + 1 :]
 
 
 def spellings(word: str) -> set[str]:

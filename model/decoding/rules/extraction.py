@@ -103,7 +103,12 @@ class WordsTaken(NamedTuple):
         return at_root | (earliest < NEVER), following
 
     def possible(
-        self, words: SourceWords, in_order: Tensor, room: Tensor, missing: Tensor
+        self,
+        words: SourceWords,
+        in_order: Tensor,
+        room: Tensor,
+        missing: Tensor,
+        long_enough: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Which pieces of the source (M, K, S) may come next; and who ends in a whole word (M, K).
 
@@ -113,13 +118,15 @@ class WordsTaken(NamedTuple):
         Args:
             room: (M,) pieces that may follow the next one.
             missing: (M, K) words that have yet to be begun.
+            long_enough: (M,) bool, whether the end may follow the next piece.
         """
         complete, following = self.completed(words, in_order)
         number, behind = words.word.unsqueeze(1), words.parent.unsqueeze(1)
         begun = complete.unsqueeze(2) & (number >= following.unsqueeze(2))
         continued = (behind == self.node.unsqueeze(2)) & (number >= self.passed.unsqueeze(2))
         found = torch.where(words.begins.unsqueeze(1), begun, continued)
-        found &= (behind != ENDING) | self._may_end(words, in_order).unsqueeze(2)
+        ending = self._may_end(words, in_order & long_enough)
+        found &= (behind != ENDING) | ending.unsqueeze(2)
         needed = missing.unsqueeze(2) + (behind != ROOT)  # the word that begins is one of these
         count = words.word.amax(dim=1).view(-1, 1, 1) + 1
         found &= (number + needed <= count) | ~in_order.view(-1, 1, 1)
@@ -127,15 +134,16 @@ class WordsTaken(NamedTuple):
         found &= (pieces <= room.view(-1, 1, 1)) & (behind != PADDING)
         return found, complete
 
-    def _may_end(self, words: SourceWords, in_order: Tensor) -> Tensor:
+    def _may_end(self, words: SourceWords, wanted: Tensor) -> Tensor:
         """Whether the sign that ends the source may stand behind each hypothesis (M, K).
 
-        Not where it goes on with a word, as the stop of an abbreviation does.
+        Not where it goes on with a word, as the stop of an abbreviation does, or is not `wanted`
+        (M,).
         """
         sign = words.piece.masked_fill(words.parent != ENDING, PADDING).amax(dim=1)
         same = (words.piece == sign.unsqueeze(1)).unsqueeze(1)
         goes_on = (same & (words.parent.unsqueeze(1) == self.node.unsqueeze(2))).any(dim=2)
-        return in_order.unsqueeze(1) & (self.node != ROOT) & ~goes_on
+        return wanted.unsqueeze(1) & (self.node != ROOT) & ~goes_on
 
     def after(self, words: SourceWords, in_order: Tensor, piece: Tensor) -> "WordsTaken":
         """The progress after each hypothesis is extended by `piece` (M, K)."""

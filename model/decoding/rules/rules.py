@@ -309,7 +309,15 @@ class Rules:
         # A word whose first piece is nothing but the space has begun, though it is not counted yet.
         uncounted = (taken.node != 0) & (self._state.inside[slots] == 0)
         missing = numbers[1].unsqueeze(1) - self._state.begun[slots] - uncounted.long()
-        possible, complete = taken.possible(words, in_order, numbers[0], missing.clamp(min=0))
+        sentences = [ruled.sentences[row] for row in rows]
+        enough = [one.length + 1 >= one.request.options.min_length for one in sentences]
+        possible, complete = taken.possible(
+            words,
+            in_order,
+            numbers[0],
+            missing.clamp(min=0),
+            torch.tensor(enough, device=log_probs.device),
+        )
         for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
             if both := [place for place, row in enumerate(rows) if row in some]:
                 state = self._state.avoiding[ruled.slots_of([rows[place] for place in both])]
