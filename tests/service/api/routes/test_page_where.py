@@ -284,6 +284,20 @@ def test_no_partial_result_comes_after_the_end(page: Page) -> None:
     assert shown == ["one", "one two three"]
 
 
+def test_a_late_list_of_models_is_asked_for_once_and_the_text_translated_once(page: Page) -> None:
+    held: list[Route] = []
+    sent: list[str] = []
+    page.route("**/v1/models", lambda route: held.append(route))
+    page.on("request", lambda request: sent.append(request.url.rsplit("/", 1)[1]))
+    page.reload()
+    page.locator("#source").fill("der Hund")
+    page.wait_for_timeout(1500)  # much longer than the page waits after typing
+    assert len(held) == 1
+    held[0].continue_()
+    settled(page)
+    assert sent.count("translate") == 1
+
+
 def test_the_panes_of_a_phone_scroll_by_themselves(reading: Page) -> None:
     reading.set_viewport_size({"width": 360, "height": 740})
     translate(reading, LONG)
