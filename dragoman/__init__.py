@@ -19,6 +19,7 @@ from model.errors import (
     InputTooLong,
     RequestError,
 )
+from model.text.segmentation import WholeSource
 from model.text.text_windows import TextWindow
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
@@ -41,6 +42,7 @@ __all__ = [
     "TextWindow",
     "Translation",
     "Translator",
+    "WholeSource",
     "__version__",
     "load_checkpoint",
 ]

@@ -139,7 +139,8 @@ class LongEngine:
             if not is_out_of_memory(error):
                 raise
             refusal = RequestError(
-                "source: memory ran out in the middle of it. Shorten the text, or free memory."
+                "memory ran out in the middle of it. Shorten the text, or free memory.",
+                field="source",
             )
         if refusal is not None:
             events = [Refused(id, refusal)]

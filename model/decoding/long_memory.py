@@ -99,9 +99,10 @@ def check_memory(need: LongMemory, pieces: int, available: int) -> None:
     """
     if 0 < available < need.total:
         raise RequestError(
-            f"source: {pieces:,} pieces need {_gigabytes(need.total)} of memory, and "
+            f"{pieces:,} pieces need {_gigabytes(need.total)} of memory, and "
             f"{_gigabytes(available)} are available. Shorten the text to about "
-            f"{shorter(need, pieces, available):,} pieces, or free memory."
+            f"{shorter(need, pieces, available):,} pieces, or free memory.",
+            field="source",
         )
 
 

@@ -20,7 +20,7 @@ from model.decoding.request import Request
 from model.text.segmentation import Plan, Segmenter
 from model.text.text_windows import TextWindow
 from model.text.tokenizer import UNK_ID, Tokenizer
-from model.text.word_places import Span
+from model.text.word_places import JoinedLines, Span
 from model.translation.alignment import word_weights
 from model.translation.phrases import Phrases
 from model.translation.word_sources import Places, attended_words, source_places, traced
@@ -154,7 +154,7 @@ def following(
     joined = _joined(summaries)
     source = segmenter.encode(joined.text)
     if len(source) <= segmenter.limit:
-        return _last_round(source, joined, reading, phrases)
+        return _last_round(source, joined, reading, phrases, tokenizer)
     if len(source) <= MOST_LEFT * sum(map(len, ready.plan.sources)):
         options = reading.options
         plan = segmenter.windows(
@@ -162,7 +162,7 @@ def following(
         )
         reading = dataclasses.replace(reading, origins=joined.origins)
         return _round(plan, phrases.requests(plan.sources, window_options(options)), reading)
-    return _last_of_best(reading, segmenter, phrases)
+    return _last_of_best(reading, segmenter, phrases, tokenizer)
 
 
 def _summaries(
@@ -184,27 +184,53 @@ def _summaries(
             continue
         places: Sequence[Places] = [(one,) for one in source_places(src, span, plan, tokenizer)]
         if reading.windows:  # not in the text, but in summaries
-            places = [_origin(reading, starts, place) for (place,) in places]
+            places = [_origin(reading.origins, starts, place) for (place,) in places]
         source, target = ([tokenizer.piece(id) for id in ids] for ids in (src, best.pieces))
         weights = word_weights(best.weights[:-1, :-1], source, target)
         origins = traced(attended_words(weights, source, target), places)
-        # White space that is no space may part words of the text that are one for the tokenizer.
-        count = len(text.split())
-        if len(origins) != count:
-            origins = (tuple(sorted({one for each in origins for one in each})),) * count
-        summaries.append(Summary(text, origins))
+        summaries.append(Summary(text, _by_white_space(origins, text)))
     return summaries
 
 
-def _origin(reading: Reading, starts: Sequence[int], place: Span) -> Places:
+def _by_white_space(origins: Sequence[Places], text: str) -> tuple[Places, ...]:
+    """The `origins` of the words of `text` that the tokenizer counts, for those of `_WORD`.
+
+    White space that is no space parts words that are one for the tokenizer: each comes from where
+    that comes from.
+    """
+    words = [word.split() for word in text.split(" ") if word]
+    if len(words) == len(origins):
+        return tuple(one for parts, one in zip(words, origins, strict=True) for _ in parts)
+    # A foreign tokenizer may spell a piece with spaces: only the whole is known.
+    return (tuple(sorted({one for each in origins for one in each})),) * len(text.split())
+
+
+def _origin(origins: Sequence[Places], starts: Sequence[int], place: Span) -> Places:
     """The places in the text of the words of its summaries that stand at this place in them.
 
     Args:
-        starts: where the words of the summaries begin.
+        origins: of each word of the summaries.
+        starts: where these words begin.
     """
     first, last = bisect_right(starts, place[0]) - 1, bisect_left(starts, place[1])
-    words = reading.origins[max(first, 0) : last]
+    words = origins[max(first, 0) : last]
     return tuple(sorted({span for each in words for span in each}))
+
+
+def _source_origins(
+    source: Sequence[int], joined: Summary, rules: int, tokenizer: Tokenizer
+) -> tuple[Places, ...]:
+    """The places in the text of the words of `source`, as the tokenizer counts them.
+
+    Args:
+        source: the pieces of the `joined` summaries, normalised by `rules`.
+    """
+    if not joined.origins:
+        return ()
+    plan = Plan((), text=joined.text, normalization=rules)
+    starts = [word.start() for word in _WORD.finditer(joined.text)]
+    places = source_places(source, (0, len(joined.text)), plan, tokenizer)
+    return tuple(_origin(joined.origins, starts, place) for place in places)
 
 
 def _round(plan: Plan, requests: list[Request], reading: Reading | None = None) -> Prepared:
@@ -241,7 +267,7 @@ def _best_windows(
 
 
 def _last_of_best(
-    reading: Reading, segmenter: Segmenter, phrases: Phrases
+    reading: Reading, segmenter: Segmenter, phrases: Phrases, tokenizer: Tokenizer
 ) -> Prepared | Answerable:
     """The last round, over the summaries of the best windows of the text, as many as it reads.
 
@@ -258,11 +284,11 @@ def _last_of_best(
     joined = _joined([reading.summaries[place] for place in sorted(chosen)])
     source = segmenter.encode(joined.text)
     if len(source) <= segmenter.limit:
-        return _last_round(source, joined, reading, phrases)
+        return _last_round(source, joined, reading, phrases, tokenizer)
     beginning = segmenter.beginning(joined.text, reading.options.source_language)
     joined = Summary(beginning, joined.origins[: len(beginning.split())])
     source = segmenter.encode(beginning)
-    return _last_round(source, joined, reading, phrases, truncated_source=len(source))
+    return _last_round(source, joined, reading, phrases, tokenizer, truncated_source=len(source))
 
 
 def _last_round(
@@ -270,6 +296,7 @@ def _last_round(
     joined: Summary,
     reading: Reading,
     phrases: Phrases,
+    tokenizer: Tokenizer,
     truncated_source: int | None = None,
 ) -> Prepared | Answerable:
     """The round that makes the answer, of joined summaries that fit: what was demanded holds.
@@ -283,7 +310,7 @@ def _last_round(
         tuple(part for part in parts if part != ""),
         truncated_source=truncated_source,
         windows=reading.windows,
-        origins=joined.origins,
+        origins=_source_origins(source, joined, reading.plan.normalization, tokenizer),
     )
     if source:
         return _round(plan, phrases.requests(plan.sources, options, text_words=reading.words))
@@ -311,9 +338,9 @@ def _using(reading: Reading, places: Sequence[int]) -> Reading:
 
 
 def _joined(summaries: Sequence[Summary]) -> Summary:
-    """The summaries that are not blank, with a space between them."""
+    """The summaries that are not blank, with a space between them and for each break of a line."""
     there = [one for one in summaries if one.text.strip()]
     return Summary(
-        " ".join(one.text.strip() for one in there),
+        " ".join(JoinedLines(one.text).joined for one in there),
         tuple(origin for one in there for origin in one.origins),
     )

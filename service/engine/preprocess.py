@@ -25,6 +25,11 @@ SLICE_S = 0.002
 """Time slice of preprocessing between two steps."""
 
 
+def text_field(number: int, count: int) -> str:
+    """What messages call the text with this number, of `count` texts of a request."""
+    return f"text.{number}" if count > 1 else "text"
+
+
 class Preprocessor:
     """Queues of jobs to preprocess. Used only by the engine thread, except for `prepare`."""
 
@@ -51,7 +56,7 @@ class Preprocessor:
         try:
             return prepare(texts[number], options, self._segmenter, self._phrases)
         except InputTooLong as error:
-            error.field = f"text.{number}" if len(texts) > 1 else "text"
+            error.field = text_field(number, len(texts))
             raise
 
     def plan_small(self) -> list[tuple[Job, Exception | None]]:

@@ -30,6 +30,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.rules.word_limits import PieceWords
 from model.decoding.selftest import rows_are_independent
+from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
@@ -42,7 +43,7 @@ from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
 from service.engine.job import Job, Unassembled
 from service.engine.long_texts import LongTexts, Started
-from service.engine.preprocess import Preprocessor
+from service.engine.preprocess import Preprocessor, text_field
 from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
@@ -80,6 +81,8 @@ class Part(NamedTuple):
     """Their places among the texts of the request."""
     engine_loop: EngineLoop
     thread: EngineThread
+    name: str = "text"
+    """What messages call the text, if it is a single one."""
 
     def submit(self) -> None:
         """Give them to the engine.
@@ -88,6 +91,11 @@ class Part(NamedTuple):
             ShuttingDown: it refuses new work.
         """
         self.thread.submit(partial(self.engine_loop.add_job, self.job))
+
+    def name_text(self, error: RequestError) -> None:
+        """Have an `error` of the engine that is about a text of any length name that text."""
+        if error.field == "source":
+            error.field = self.name
 
 
 class Worker:
@@ -224,6 +232,9 @@ class Worker:
                     found[number] = await self._assembled(each, part.job)
             _record_phases(parts[-1].job.reply)
             return found
+        except RequestError as error:
+            part.name_text(error)
+            raise
         finally:
             for part in parts:
                 self._release(part.job, part.engine_loop, part.thread)
@@ -250,6 +261,9 @@ class Worker:
                 (answer,) = await part.job.reply.answer
                 step = await self._assembled(answer, part.job)
                 _record_phases(part.job.reply)
+            except RequestError as error:
+                part.name_text(error)
+                raise
             finally:
                 self._release(part.job, part.engine_loop, part.thread)
                 del part  # see `_release`
@@ -335,7 +349,8 @@ class Worker:
             engine_loop, notifier, thread = await self._start_long()
             reply = PendingReply(params, notifier)
             job = Job(reply, [texts[n]], stream=stream, prepared={0: prepared[n]})
-            parts.append(Part(job, [n], engine_loop, thread))
+            name = text_field(n, len(texts))
+            parts.append(Part(job, [n], engine_loop, thread, name))
         return parts
 
     async def _start_long(self) -> Started:

@@ -36,6 +36,7 @@ let key = ""; // kept only here, so a page reload forgets it
 let timer = 0;
 let measuring = null; // the timer of `measure`
 let running = null; // the AbortController of the request in flight
+let connecting = 0; // requests for the list of models in flight
 let hypotheses = []; // of the text, or of the sentence of the cursor if it has several
 let shown = empty(""); // the answer on the page, and the text that it belongs to
 let current = -1; // the number of the sentence of the cursor; -1 if the text is a single one
@@ -207,7 +208,7 @@ async function translate() {
   const model = models.chosen;
   if (!text.trim() || !model) {
     nothing();
-    if (text.trim()) await connect();
+    if (text.trim() && !connecting) await connect(); // else it is translated when they are there
     return;
   }
   const controller = new AbortController();
@@ -447,6 +448,7 @@ function busy(is) {
 /** List the models and translate what is there. Returns the error, or null. */
 async function connect() {
   notice.pause();
+  connecting++;
   try {
     const before = models.chosen;
     models.show(await listModels(key), before?.name ?? recall("model"));
@@ -455,6 +457,8 @@ async function connect() {
   } catch (error) {
     failed(error, null);
     return error;
+  } finally {
+    connecting--;
   }
   notice.clear();
   if (source.value.trim() && models.chosen) later(0);

@@ -1,6 +1,7 @@
 """Texts read in windows: what each round searches, and what the answer is made of."""
 
 import dataclasses
+import random
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -351,4 +352,23 @@ def test_extracts_of_windows_come_from_where_they_stand(
     best = found.hypotheses[0]
     assert len(best.translation.split()) == 2
     for word, places in zip(best.translation.split(), best.word_sources, strict=True):
+        assert word in {text[start:end] for start, end in places}
+
+
+@pytest.mark.parametrize("times", [3, 6, 60])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_extracts_that_no_break_spaces_part_come_from_where_they_stand(
+    tiny_tokenizer: Tokenizer, times: int, seed: int
+) -> None:
+    """For an old checkpoint, whose sources are not normalised, they part no words."""
+    words = (TEXT * times).split()
+    parts = random.Random(seed).choices([" ", " ", "\u00a0", " \u00a0 "], k=len(words))
+    text = "".join(word + part for word, part in zip(words, parts, strict=True)).strip()
+    search = dataclasses.replace(
+        WINDOWS, max_length_a=0.6, max_length_b=9, min_length=9, extractive="subsequence"
+    )
+    (found,) = summarizer(tiny_tokenizer, search=search).search([text])
+    best = found.hypotheses[0]
+    assert found.windows
+    for word, places in zip(best.translation.split(" "), best.word_sources, strict=True):
         assert word in {text[start:end] for start, end in places}

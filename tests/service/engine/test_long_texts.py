@@ -268,6 +268,30 @@ def test_what_memory_does_not_hold_fails_its_request_and_no_other(checkpoint: Ch
     run(test())
 
 
+def test_a_refusal_for_memory_names_the_text(checkpoint: Checkpoint) -> None:
+    options = dataclasses.replace(WHOLE, beam_size=64, coverage_beta=0.1)
+    huge = (EOS_ID + 1,) * (available_bytes(torch.device("cpu")) // 3_000)
+
+    async def refused(worker: Worker, *texts: str) -> str:
+        with admitted(Admission(10**6, 10**9), 1) as reservation:
+            params = RequestParams(options=options, reservation=reservation)
+            parts = await worker._parts(texts, params, stream=False)
+            ready = parts[-1].job.prepared[0]
+            requests = [dataclasses.replace(one, src=huge) for one in ready.requests]
+            parts[-1].job.prepared[0] = ready._replace(requests=requests)
+            with pytest.raises(RequestError) as caught:
+                await worker._searched(parts)
+        return str(caught.value)
+
+    async def test() -> None:
+        async with running(checkpoint) as worker:
+            needs = f"{len(huge) + 1:,} pieces need"
+            assert (await refused(worker, SHORT, LONG)).startswith(f"text.1: {needs}")
+            assert (await refused(worker, LONG)).startswith(f"text: {needs}")
+
+    run(test())
+
+
 async def work_of_each_kind(worker: Worker) -> None:
     await summarize(worker, LONG, SHORT)
     with pytest.raises(DeadlinePassed):

@@ -243,9 +243,9 @@ def test_a_text_that_is_too_long_has_the_ways_of_the_server(
         expect(page.locator("#notice")).to_be_visible()
 
 
-def in_module(page: Page, expression: str) -> Any:
+def in_module(page: Page, expression: str, module: str = "places") -> Any:
     return page.evaluate(
-        f"async () => {{ const m = await import('/static/places.js'); return {expression}; }}"
+        f"async () => {{ const m = await import('/static/{module}.js'); return {expression}; }}"
     )
 
 
@@ -262,6 +262,40 @@ def test_places_count_code_points_and_strings_units(page: Page) -> None:
     parts = f"m.divided({words}, [[1, 3]]).parts"
     assert in_module(page, f"m.within({parts}, [[1, 3], [5, 7]])") == [1, 3]
     assert in_module(page, f"m.within({parts}, [])") == []
+
+
+def test_no_partial_result_comes_after_the_end(page: Page) -> None:
+    """Not even if a busy page was told of one before the timer for the one before could run."""
+    shown = in_module(
+        page,
+        """await (async () => {
+            const shown = [];
+            const partial = new m.Partial((text) => shown.push(text));
+            partial.add("one");
+            partial.add("one two");
+            for (const end = performance.now() + 200; performance.now() < end; );
+            partial.add("one two three");
+            partial.end();
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            return shown;
+        })()""",
+        "partial",
+    )
+    assert shown == ["one", "one two three"]
+
+
+def test_a_late_list_of_models_is_asked_for_once_and_the_text_translated_once(page: Page) -> None:
+    held: list[Route] = []
+    sent: list[str] = []
+    page.route("**/v1/models", lambda route: held.append(route))
+    page.on("request", lambda request: sent.append(request.url.rsplit("/", 1)[1]))
+    page.reload()
+    page.locator("#source").fill("der Hund")
+    page.wait_for_timeout(1500)  # much longer than the page waits after typing
+    assert len(held) == 1
+    held[0].continue_()
+    settled(page)
+    assert sent.count("translate") == 1
 
 
 def test_the_panes_of_a_phone_scroll_by_themselves(reading: Page) -> None:
