@@ -38,20 +38,17 @@ NEVER = 2**31
 
 def rows_of(pieces: int) -> int:
     """The most rows that the words of a source of so many pieces have."""
-    return 2 * pieces + 1
+    return pieces + 1
 
 
 class SourceWords(NamedTuple):
-    """The words of M sources, piece by piece, with padding at the end of rows.
-
-    A piece with which a word may end, because only signs are behind it, has a second row for that.
-    """
+    """The words of M sources, piece by piece, with padding at the end of rows."""
 
     piece: Tensor  # (M, S) long; padding 0
     parent: Tensor  # (M, S) long: the node before the piece, `ROOT` if it begins its word; `ENDING`
     node: Tensor  # (M, S) long: the node that it leads to
     word: Tensor  # (M, S) long: the number of its word, from 0
-    rest: Tensor  # (M, S) long: how many pieces of its word are behind it
+    rest: Tensor  # (M, S) long: how many pieces of its word must follow: not the signs at its end
 
     @classmethod
     def of(
@@ -68,11 +65,8 @@ class SourceWords(NamedTuple):
             for at, piece in enumerate(word):
                 parent = nodes[tuple(word[:at])]
                 node = nodes.setdefault(tuple(word[: at + 1]), len(nodes))
-                rows.append((piece, parent, node, number, len(word) - at - 1))
-        for number, (word, count) in enumerate(zip(words, signs, strict=False)):
-            for end in range(len(word) - count, len(word)):
-                nodes_here = nodes[tuple(word[: end - 1])], nodes[tuple(word[:end])]
-                rows.append((word[end - 1], *nodes_here, number, 0))
+                left = len(word) - at - 1 - (signs[number] if signs else 0)
+                rows.append((piece, parent, node, number, max(left, 0)))
         if signs and signs[-1]:
             rows.append((words[-1][-1], ENDING, len(nodes), len(words) - 1, 0))
         padding = [(0, *(PADDING,) * 4)] * (width - len(rows))

@@ -269,24 +269,24 @@ def is_extract_with_signs(output: Pieces, words: tuple[Pieces, ...]) -> bool:
     the source may end the output if it is a sign and goes on with no word there."""
     signs = signs_of(words)
 
-    def rest_is(output: Pieces, first: int) -> bool:
+    def rest_is(output: Pieces, first: int, allowed: tuple[Pieces, ...]) -> bool:
         if not output:
             return True
         return any(
             output[: len(word) - cut] == word[: len(word) - cut]
-            and rest_is(output[len(word) - cut :], place + 1)
-            for place, word in enumerate(words)
+            and rest_is(output[len(word) - cut :], place + 1, allowed)
+            for place, word in enumerate(allowed)
             if place >= first
             for cut in range(signs[place] + 1)
         )
 
-    if rest_is(output, 0):
+    if rest_is(output, 0, words):
         return True
     if not words or not signs[-1] or len(output) < 2 or output[-1] != SIGN:
         return False
     last = max((place for place in range(len(output) - 1) if output[place] < INNER), default=0)
     goes_on = any(word[: len(output) - last] == output[last:] for word in words)
-    return not goes_on and rest_is(output[:-1], 0)
+    return not goes_on and rest_is(output[:-1], 0, words[:-1])
 
 
 @pytest.mark.parametrize(
