@@ -2,6 +2,7 @@
 
 # Shapes: T words of a translation, S words of its source.
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -154,7 +155,14 @@ def _standing(source: Sequence[str], target: Sequence[str]) -> list[list[int]]:
 
 
 def _words(pieces: Sequence[str]) -> list[str]:
+    """The words without the signs at their ends, which an extract may have lost or got."""
     words = [""] * word_count(pieces)
     for number, piece in zip(word_numbers(pieces), pieces, strict=True):
         words[number] += piece.strip(SPACE_MARK)
-    return words
+    return list(map(_bare, words))
+
+
+def _bare(word: str) -> str:
+    """`word` without punctuation and symbols at its ends; a word of nothing else as it is."""
+    kept = [place for place, char in enumerate(word) if unicodedata.category(char)[0] not in "PS"]
+    return word[kept[0] : kept[-1] + 1] if kept else word
