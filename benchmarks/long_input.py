@@ -1,12 +1,13 @@
-"""Time and peak memory of encoding one long source, and ten times as long, beside a prediction.
+"""Time and peak memory of one long source, and of ten times as long, beside a prediction.
 
 OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.long_input
 OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.long_input --pieces 20000 --layers 2 --width 512
 OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.long_input --pieces 10000        (a try)
 
-Random weights and pieces; each length in a process of its own, on the CPU in fp32. Then the decoder
-starts and takes one step, which attends to all pieces. Seconds are of processor time, so that other
-programs matter less.
+Random weights and pieces; each length in a process of its own, on the CPU in fp32. `LongEngine`
+encodes the source and searches for an output of a few pieces, greedily; once with the attention to
+all pieces, and once to a span of them. Seconds are of processor time, so that other programs matter
+less; that of a step is a median.
 
 The prediction of the time has two parts, of rates measured at once in the same process: the
 products of a chunk with the input weights and of the keys, by operations, and a matrix-vector
@@ -16,6 +17,7 @@ of the weights. The gates come on top of it. That of the memory is `bytes_needed
 
 import argparse
 import multiprocessing
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -26,17 +28,25 @@ import torch
 
 from model.config import ModelConfig
 from model.decoding.available_memory import available_bytes, kilobytes
+from model.decoding.long_engine import LongEngine
 from model.decoding.long_memory import LongMemory, bytes_needed, check_memory
+from model.decoding.options import SearchOptions
+from model.decoding.request import Request
+from model.decoding.torch.inference_network import InferenceNetwork
 from model.errors import RequestError
-from model.network.long_encoder import CHUNK, encode_long
-from model.network.memory import Memory
+from model.network.long_encoder import CHUNK
 from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import EOS_ID
 from training.system.memory_use import peak_bytes
 
 TIME_LIMIT, REST_LIMIT = 11.0, 1.1
 """Ten times the pieces may take so many times the time, and so many times what is beside the bank
 and two arrays as wide as a layer."""
 WARM_UP = 5 * CHUNK
+STEPS = 20
+"""Pieces of the output."""
+SPAN = 4096
+"""Pieces that a step attends to, where it does not attend to all."""
 ROUNDS = 200
 
 
@@ -44,50 +54,63 @@ class Figures(NamedTuple):
     """Of one length."""
 
     encode_s: float
+    first_s: float
+    """Of the first step, before which the decoder starts."""
     step_s: float
     predicted_s: float
     peak: int
     need: LongMemory
     base: int
-    """Bytes that the process held before."""
+    """Bytes that the process held before, the source left aside."""
 
 
-def measure(config: ModelConfig, pieces: int) -> Figures:
-    """Encode `pieces` pieces and take a step, after a short source as a warm-up.
+def measure(config: ModelConfig, pieces: int, span: int) -> Figures:
+    """Search in a source of `pieces` pieces, EOS included, after a short one as a warm-up.
 
     Raises:
         RequestError: there is not enough memory.
     """
     torch.manual_seed(0)
     device = torch.device("cpu")
-    network = Seq2Seq(config).eval()
-    need = bytes_needed(config, pieces, torch.float32)
+    engine = LongEngine(InferenceNetwork(Seq2Seq(config).eval(), torch.float32))
+    options = SearchOptions(
+        beam_size=1,
+        min_length=STEPS,
+        max_length_a=0,
+        max_length_b=STEPS,
+        on_long="whole",
+        attention_span=span,
+    )
+    need = bytes_needed(config, pieces, torch.float32, options=options)
     check_memory(need, pieces, available_bytes(device))
-    kept: list[Memory] = []
+    known = list(range(config.vocab_size))  # so that a source takes 8 bytes a piece
+    drawn = torch.randint(EOS_ID + 1, config.vocab_size, (pieces - 1,))
+    src = tuple(known[int(id)] for id in drawn)
+    del drawn
+    seconds: list[float] = []
 
-    def encode(count: int) -> None:
-        kept.append(encode_long(network, torch.randint(config.vocab_size, (count,))))
-
-    def step() -> None:
-        memory = kept.pop()
-        network.step(torch.tensor([[2]]), network.start(memory), memory)
-
-    with torch.inference_mode():
-        encode(WARM_UP)
-        step()
-        base = kilobytes("/proc/self/status", "VmRSS")
-        encode_s, step_s = 0.0, 0.0
-
-        def work() -> None:
-            nonlocal encode_s, step_s
+    def search(source: tuple[int, ...]) -> None:
+        seconds.clear()
+        engine.add(Request(src=source, options=options))
+        while engine.busy:
             started = time.process_time()
-            encode(pieces)
-            between = time.process_time()
-            step()
-            encode_s, step_s = between - started, time.process_time() - between
+            engine.step()
+            seconds.append(time.process_time() - started)
 
-        peak = peak_bytes(work, device)
-    return Figures(encode_s, step_s, predicted_s(config, pieces), peak, need, base)
+    search(src[:WARM_UP])
+    base = kilobytes("/proc/self/status", "VmRSS") - sys.getsizeof(src)
+    peak = peak_bytes(lambda: search(src), device)
+    # The first step of the search also starts the decoder, and ranks with means of the keys.
+    encoding, first, steps = seconds[: -STEPS - 1], seconds[-STEPS - 1], seconds[-STEPS:]
+    return Figures(
+        encode_s=sum(encoding),
+        first_s=first,
+        step_s=statistics.median(steps),
+        predicted_s=predicted_s(config, pieces),
+        peak=peak,
+        need=need,
+        base=base,
+    )
 
 
 def predicted_s(config: ModelConfig, pieces: int) -> float:
@@ -115,14 +138,16 @@ def seconds_of(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def describe(pieces: int, figures: Figures) -> str:
-    """A line about one length."""
+def describe(pieces: int, span: int, figures: Figures) -> str:
+    """A line about one length and one span."""
     told = figures.need.total
+    attended = f"{span:,}" if span else "all"
     return (
-        f"{pieces:,} pieces: {figures.encode_s:,.1f} s to encode (its products alone: "
-        f"{figures.predicted_s:,.1f}), {figures.step_s:.2f} s to start and take a step; peak "
-        f"{figures.peak / 1e6:,.0f} MB (told: {told / 1e6:,.0f}), {rest(figures) / 1e6:,.0f} "
-        f"beside bank and arrays, with the process"
+        f"{pieces:,} pieces, {attended} attended to: {figures.encode_s:,.1f} s to encode (its "
+        f"products alone: {figures.predicted_s:,.1f}), {figures.first_s:.2f} s to start, "
+        f"{figures.step_s:.4f} s a step; peak {figures.peak / 1e6:,.0f} MB "
+        f"(told: {told / 1e6:,.0f}), {rest(figures) / 1e6:,.0f} beside bank and arrays, with the "
+        f"process"
     )
 
 
@@ -147,16 +172,18 @@ def main() -> int:
         decoder_size=given.width,
         cell=given.cell,
     )
-    found = []
+    found = {}
     for pieces in (given.pieces, 10 * given.pieces):
-        fresh = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=fresh) as process:
-            try:
-                found.append(process.submit(measure, config, pieces).result())
-            except RequestError as error:
-                raise SystemExit(str(error)) from None
-        print(describe(pieces, found[-1]), flush=True)
-    small, large = found
+        for span in (0, SPAN):
+            fresh = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, mp_context=fresh) as process:
+                try:
+                    figures = process.submit(measure, config, pieces, span).result()
+                except RequestError as error:
+                    raise SystemExit(str(error)) from None
+            print(describe(pieces, span, figures), flush=True)
+            found[pieces, span] = figures
+    small, large = found[given.pieces, 0], found[10 * given.pieces, 0]
     times, rests = large.encode_s / small.encode_s, rest(large) / rest(small)
     print(f"ten times the pieces: {times:.2f} times the time, limit {TIME_LIMIT:g};", end=" ")
     print(f"{rests:.2f} times the memory beside bank and arrays, limit {REST_LIMIT:g}")

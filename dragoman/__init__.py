@@ -19,6 +19,8 @@ from model.errors import (
     InputTooLong,
     RequestError,
 )
+from model.text.segmentation import WholeSource
+from model.text.text_windows import TextWindow
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
 from model.translator import Translator
@@ -37,8 +39,10 @@ __all__ = [
     "RequestError",
     "SearchOptions",
     "TextHypothesis",
+    "TextWindow",
     "Translation",
     "Translator",
+    "WholeSource",
     "__version__",
     "load_checkpoint",
 ]

@@ -18,9 +18,10 @@ from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
+from model.decoding.long_engine import LongEngine, long_network
 from model.decoding.options import SearchOptions
-from model.decoding.precision.precision import cast, resolve_device, resolve_precision
-from model.decoding.request import Finished, Progress, Request
+from model.decoding.precision.precision import cast, resolve_device, resolve_precision, runnable
+from model.decoding.request import Progress, Refused
 from model.decoding.shared_engine import SharedEngine
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
@@ -28,7 +29,6 @@ from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
 from model.translation.assemble import (
-    Prepared,
     Translation,
     assemble,
     check_languages,
@@ -40,6 +40,7 @@ from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.mbr import Utility, candidate_options, choose, chrf
 from model.translation.pair_scores import PairScore, score_texts
 from model.translation.phrases import Phrases
+from model.translation.rounds import Answerable, Prepared, following
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: enough to keep the engine full, and few
@@ -57,7 +58,8 @@ class Translator:
     A text is cut into lines and sentences, see `model.text.segmentation`; their translations are
     joined with the white space that was between them. Text without words is returned unchanged.
     Safe to use from several threads, whose texts are then searched together; what is found for a
-    text does not depend on the others.
+    text does not depend on the others. Texts that are read whole, whatever their length, have an
+    engine of their own, which is made for the first of them and searches for one at a time.
     """
 
     def __init__(
@@ -88,11 +90,12 @@ class Translator:
         self._limit = max(network.config.max_length, SHORTEST_LIMIT)
         self._segmenter = Segmenter(tokenizer, self._limit, self.profile)
         self._room = room_for(search, self._limit)
+        assert not network.training, "call eval() first: dropout would change every translation"
+        self._prepared = runnable(network, dtype, device)
+        self._shortlist = shortlist
         self._engine = SharedEngine(
             Engine(
-                network,
-                device=device,
-                dtype=dtype,
+                self._prepared,
                 max_source=self._limit,
                 max_length=self._room,
                 continues=self._phrases.spelling.continues,
@@ -100,6 +103,8 @@ class Translator:
                 shortlist=shortlist,
             )
         )
+        self._long: SharedEngine | None = None  # for sources of any length; made when first needed
+        self._making_long = threading.Lock()
         self._network, self._device = network, device
         self._scorer: Seq2Seq | None = None  # in fp32 on the device; made when first needed
         self._scoring = threading.Lock()  # guards it, and one batch at a time is enough memory
@@ -187,16 +192,19 @@ class Translator:
 
         Yields:
             Prefixes of the final translation, in whole words, each longer than the one before; and
-            last, the `Translation`. Closing the generator ends the search.
+            last, the `Translation`. Closing the generator ends the search. Of a text that is read
+            in windows the last round is streamed; there are no prefixes with `best_windows`.
 
         Raises:
             RequestError: see `check` and `list_of_texts`; it is raised by the call itself unless
-                nothing is found that meets the options.
+                nothing is found that meets the options, or they demand something impossible for
+                what windows were summarized to.
         """
         chosen = self.options if options is None else options
         list_of_texts([text], "text")
         self.check(chosen)
-        return self._stream(prepare(text, chosen, self._segmenter, self._phrases), chosen)
+        ready = prepare(text, chosen, self._segmenter, self._phrases)
+        return self._stream(ready, chosen, self._engine_for(ready))
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[PairScore]:
         """The probability of each target as a translation of the source at its place.
@@ -259,21 +267,27 @@ class Translator:
             utility: if given, each text has the one translation that `mbr` chooses by it. Options
                 that leave only one candidate are then errors, too.
         """
-        prepared = [
-            self._prepare(text, options, all_candidates=utility is not None)
-            for text, options in items
-        ]
-        wanted = [[] if isinstance(p, RequestError) else p.requests for p in prepared]
-        found = self._run(wanted, advance, utility)
-        results: list[Translation | RequestError] = []
-        for ready, hypotheses, (_, options) in zip(prepared, found, items, strict=True):
-            try:
-                if isinstance(ready, RequestError):
-                    raise ready
-                results.append(assemble(ready.plan, hypotheses, options.n_best, self.tokenizer))
-            except RequestError as error:
-                results.append(error)
-        return results
+        results: dict[int, Translation | RequestError] = {}
+        waiting: dict[int, Prepared] = {}
+        for number, (text, options) in enumerate(items):
+            ready = self._prepare(text, options, all_candidates=utility is not None)
+            if isinstance(ready, RequestError):
+                results[number] = ready
+            else:
+                waiting[number] = ready
+        if results:
+            advance(len(results))
+        while waiting:  # each time the next round of those texts that take several
+            found = self._run(list(waiting.values()), advance, utility)
+            before, waiting = waiting, {}
+            for (number, ready), hypotheses in zip(before.items(), found, strict=True):
+                step = self._step(ready, hypotheses, items[number][1].n_best)
+                if isinstance(step, Prepared):
+                    waiting[number] = step
+                    continue
+                results[number] = step
+                advance(int(ready.reading is not None))  # `_run` has told of the others
+        return [results[number] for number in range(len(items))]
 
     def mbr(
         self,
@@ -309,7 +323,26 @@ class Translator:
         try:
             if all_candidates:
                 options = candidate_options(options)
-            return prepare(text, options, self._segmenter, self._phrases)
+            ready = prepare(text, options, self._segmenter, self._phrases)
+            self._engine_for(ready)  # there may be none for it
+            return ready
+        except RequestError as error:
+            return error
+
+    def _step(
+        self,
+        ready: Prepared,
+        found: Sequence[tuple[Hypothesis, ...]] | RequestError,
+        n_best: int,
+    ) -> Prepared | Translation | RequestError:
+        """What follows a round: the next one, or the translation, or why there is none."""
+        if isinstance(found, RequestError):
+            return found
+        try:
+            step = following(ready, found, self._segmenter, self._phrases, self.tokenizer)
+            if isinstance(step, Prepared):
+                return step
+            return assemble(step.plan, step.found, n_best, self.tokenizer)
         except RequestError as error:
             return error
 
@@ -322,42 +355,85 @@ class Translator:
         for window in windows(given, WINDOW):
             yield from self.search_window([(text, chosen) for text in window])
 
+    def _engine_for(self, ready: Prepared) -> SharedEngine:
+        """The engine that searches for a text.
+
+        Raises:
+            RequestError: the text is longer than what the engine takes, and the model an ensemble.
+        """
+        if not ready.any_length:
+            return self._engine
+        with self._making_long:
+            if self._long is None:
+                self._long = SharedEngine(
+                    LongEngine(
+                        long_network(self._prepared, self._network),
+                        continues=self._phrases.spelling.continues,
+                        words=self._phrases.spelling.words,
+                        shortlist=self._shortlist,
+                    )
+                )
+            return self._long
+
     def _run(
         self,
-        requests: Sequence[Sequence[Request]],
+        prepared: Sequence[Prepared],
         advance: Callable[[int], None],
         utility: Utility | None,
-    ) -> list[list[tuple[Hypothesis, ...]]]:
-        """The hypotheses for the parts of each text; the engine gets the longest sources first.
+    ) -> list[list[tuple[Hypothesis, ...]] | RequestError]:
+        """The hypotheses for the parts of each text, or why the engine refused it.
 
-        With a utility, one is chosen as soon as a part is done, so that candidates do not pile up,
-        and a text counts as finished only then.
+        The engine gets the longest sources first; those of any length are searched after all
+        others. With a utility, one hypothesis is chosen as soon as a part is done, so that
+        candidates do not pile up, and a text counts as finished only then. One that may take
+        another round does not count.
         """
-        found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(parts) for parts in requests]
-        jobs = [(i, j) for i, parts in enumerate(requests) for j in range(len(parts))]
-        jobs.sort(key=lambda job: len(requests[job[0]][job[1]].src), reverse=True)
+        parts = [ready.requests for ready in prepared]
+        found: list[list[tuple[Hypothesis, ...]]] = [[()] * len(requests) for requests in parts]
+        refused: dict[int, RequestError] = {}
+        jobs = [(i, j) for i, requests in enumerate(parts) for j in range(len(requests))]
+        jobs.sort(key=lambda job: len(parts[job[0]][job[1]].src), reverse=True)
         missing = Counter(i for i, _ in jobs)
-        advance(len(requests) - len(missing))
-        # Closed, since an error or Ctrl-C must leave no work to the next call.
-        with closing(self._engine.search([requests[i][j] for i, j in jobs])) as events:
-            for number, event in events:
-                if isinstance(event, Finished):
-                    i, j = jobs[number]
-                    found[i][j] = event.hypotheses
-                    if utility is not None:
+        advance(len(parts) - len(missing))
+        by_engine: dict[SharedEngine, list[tuple[int, int]]] = {self._engine: []}
+        for i, j in jobs:
+            by_engine.setdefault(self._engine_for(prepared[i]), []).append((i, j))
+        for engine, some in by_engine.items():
+            # Closed, since an error or Ctrl-C must leave no work to the next call.
+            with closing(engine.search([parts[i][j] for i, j in some])) as events:
+                for number, event in events:
+                    i, j = some[number]
+                    if isinstance(event, Progress):
+                        continue
+                    if isinstance(event, Refused):
+                        refused[i] = event.error
+                    elif utility is None:
+                        found[i][j] = event.hypotheses
+                    else:
                         found[i][j] = choose(event.hypotheses, self.tokenizer, utility)
                     missing[i] -= 1
-                    advance(int(missing[i] == 0))
-        return found
+                    advance(int(missing[i] == 0 and prepared[i].reading is None))
+        return [refused.get(i, each) for i, each in enumerate(found)]
 
     def _stream(
-        self, ready: Prepared, options: SearchOptions
+        self, ready: Prepared, options: SearchOptions, engine: SharedEngine
     ) -> Generator[str | Translation, None, None]:
+        while ready.reading is not None:
+            (hypotheses,) = self._run([ready], lambda count: None, None)
+            if isinstance(hypotheses, RequestError):
+                raise hypotheses
+            step = following(ready, hypotheses, self._segmenter, self._phrases, self.tokenizer)
+            if isinstance(step, Answerable):
+                yield assemble(step.plan, step.found, options.n_best, self.tokenizer)
+                return
+            ready = step
         detokenizer = IncrementalDetokenizer(ready.plan, self.tokenizer)
         requests = [dataclasses.replace(request, stream=True) for request in ready.requests]
         found: list[tuple[Hypothesis, ...]] = [()] * len(requests)
-        with closing(self._engine.search(requests)) as events:
+        with closing(engine.search(requests)) as events:
             for number, event in events:
+                if isinstance(event, Refused):
+                    raise event.error
                 if isinstance(event, Progress):
                     prefix = detokenizer.update(number, event.stable_prefix, done=False)
                 else:

@@ -12,7 +12,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.http_protocol import HTTPProtocol, Refusals
+from service.engine.background_priority import lower_priority
 from service.limits.clients import TrustedProxies
 from service.limits.connections import Connections, allow_descriptors
 from service.registry.model_registry import ModelRegistry
@@ -85,9 +85,6 @@ def _closing(send: Send) -> Send:
 
 log = logging.getLogger(__name__)
 
-BACKGROUND_NICENESS = 10
-"""Of the threads of the background: beside others that want the core, they have a tenth of it."""
-
 LAST_BYTES_S = 5
 """How long clients may take to read their answers after the drain."""
 
@@ -98,12 +95,7 @@ def background_threads() -> ThreadPoolExecutor:
     A document takes a fifth of a second to cut. On one core an ordinary thread would have half of
     it meanwhile, and every short request would take twice as long.
     """
-    return ThreadPoolExecutor(thread_name_prefix="background", initializer=_lower_priority)
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":  # elsewhere it would be that of the whole process
-        os.nice(BACKGROUND_NICENESS)
+    return ThreadPoolExecutor(thread_name_prefix="background", initializer=lower_priority)
 
 
 class Server(uvicorn.Server):

@@ -122,14 +122,15 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "model/decoding": (
         "precompile selftest shared_engine",
+        "long_engine",
         "engine",
         "lane precision",
         "torch native",
-        "queue out_of_memory lexical_shortlist state available_memory",
+        "queue out_of_memory lexical_shortlist state available_memory long_memory",
         "rules",
         "sentence",
         "request",
-        "beam_search cuda",
+        "beam_search cuda source_names",
         "automaton options freed_memory",
     ),
     "training": (

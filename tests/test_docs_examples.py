@@ -19,8 +19,9 @@ import httpx
 import pytest
 
 from model.checkpoint.manifest import FORMAT
-from model.text.segmentation import LINE_BREAK, list_marks
+from model.text.segmentation import list_marks
 from model.text.sentences import sentence_ends
+from model.text.word_places import LINE_BREAK
 from model.translator import Translator
 from service.api.request_bodies import ScoreRequest, TranslateRequest
 from tests.demo_language import could_be_its_english, frame_of

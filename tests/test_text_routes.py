@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -17,6 +18,7 @@ from model.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from model.decoding.options import SearchOptions
 from model.text.profile import TextProfile
 from model.translate import main as translate
+from model.translation.assemble import Translation
 from model.translator import Translator
 from service.app import create_app
 from service.registry.model_loader import ModelLoader
@@ -63,11 +65,19 @@ LONG_TEXTS = [
 """Texts of several lines, which only some routes can be given."""
 
 FLAGS = ["--device", "cpu", "--precision", "fp32"]
-TASKS = ["translate", "summarize"]
+KINDS: dict[str, dict[str, Any]] = {
+    "translate": {},
+    "summarize": {"on_long": "cut"},
+    "windows": {"on_long": "windows"},
+    "best windows": {"on_long": "windows", "best_windows": 2},
+    # Such texts are searched one by one: a limit in proportion would take long.
+    "whole": {"on_long": "whole", "max_length_a": 0.0},
+}
+"""Search options of models for each task, and for each way to read what is too long."""
 LOADER = ModelLoader(device=torch.device("cpu"), precision="fp32", shortlist=False, stuck_s=30.0)
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=KINDS)
 def run(
     request: pytest.FixtureRequest, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -79,12 +89,17 @@ def run(
         config=tiny.config,
         weights=dict(tiny.network.named_parameters()),
         tokenizer=tiny.tokenizer,
-        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3, on_long="cut"),
+        search=SearchOptions(
+            **{"beam_size": 2, "max_length_a": 1.0, "max_length_b": 3, **KINDS[request.param]}
+        ),
         card="",
         training_state=None,
         training_meta=None,
         profile=TextProfile(
-            task=request.param, source_language="de", target_language="en", normalization=1
+            task="translate" if request.param == "translate" else "summarize",
+            source_language="de",
+            target_language="en" if request.param == "translate" else "de",
+            normalization=1,
         ),
     )
 
@@ -95,10 +110,24 @@ def checkpoint(run: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def expected(run: Path) -> dict[str, str]:
-    """The translation of each text, alone, by the Python API."""
+def found(run: Path) -> dict[str, Translation]:
+    """What the Python API finds for each text alone."""
     translator = Translator.load(run, device="cpu", precision="fp32")
-    return {text: translator.translate([text])[0] for text in TEXTS + LONG_TEXTS}
+    return {text: translator.search([text])[0] for text in TEXTS + LONG_TEXTS}
+
+
+@pytest.fixture(scope="module")
+def expected(found: dict[str, Translation]) -> dict[str, str]:
+    """The best translation of each text."""
+    return {text: one.text for text, one in found.items()}
+
+
+@pytest.fixture(scope="module")
+def windows(checkpoint: Checkpoint, found: dict[str, Translation]) -> dict[str, Any]:
+    """The windows of each text that was read in windows, as JSON has them."""
+    read = {text: [w.to_json() for w in one.windows] for text, one in found.items() if one.windows}
+    assert bool(read) == (checkpoint.search.on_long == "windows")
+    return read
 
 
 def written(
@@ -147,13 +176,14 @@ def test_columns(run: Path, expected: dict[str, str], tmp_path: Path) -> None:
     assert found == [as_line(expected[text]).replace("\t", " ") for text in texts]
 
 
-def test_objects(run: Path, expected: dict[str, str]) -> None:
+def test_objects(run: Path, expected: dict[str, str], windows: dict[str, Any]) -> None:
     given = "".join(json.dumps({"text": text}) + "\n" for text in expected).encode()
     found = [
         json.loads(line)
         for line in lines(written(translate, run, "--format", "jsonl", given=given))
     ]
     assert {one["text"]: one["translation"] for one in found} == expected
+    assert {one["text"]: one["windows"] for one in found if "windows" in one} == windows
 
 
 def test_values_of_a_table(run: Path, expected: dict[str, str], tmp_path: Path) -> None:
@@ -176,7 +206,12 @@ def client(checkpoint: Checkpoint) -> Iterator[TestClient]:
         yield client
 
 
-def test_http(checkpoint: Checkpoint, client: TestClient, expected: dict[str, str]) -> None:
+def test_http(
+    checkpoint: Checkpoint,
+    client: TestClient,
+    expected: dict[str, str],
+    windows: dict[str, Any],
+) -> None:
     task = checkpoint.profile.task
     one, many = {
         "translate": ("translation", "translations"),
@@ -185,10 +220,13 @@ def test_http(checkpoint: Checkpoint, client: TestClient, expected: dict[str, st
     answer = client.post(f"/v1/{task}", json={"text": list(expected)}).json()
     found = [result[one] for result in answer[many]]
     assert dict(zip(expected, found, strict=True)) == expected
+    told = zip(expected, answer[many], strict=True)
+    assert {text: result["windows"] for text, result in told if "windows" in result} == windows
     for text, translation in expected.items():
         stream = client.post(f"/v1/{task}", json={"text": text, "stream": True}).text
         events = [json.loads(line[6:]) for line in stream.split("\n") if line.startswith("data: ")]
         assert events[-1][many][0][one] == translation
+        assert events[-1][many][0].get("windows", []) == windows.get(text, [])
         assert all(translation.startswith(event["text"]) for event in events[:-1])
 
 

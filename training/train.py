@@ -7,13 +7,11 @@ if __name__ == "__main__":  # before the imports, which take seconds
 
 import argparse
 import math
-import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -22,9 +20,10 @@ from model.cli.command import command_parser, run_command
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.errors import CheckpointError
 from training.config.train_config import TrainConfig, load_config
+from training.from_files.arguments import add_file_arguments, given_files
+from training.from_files.given_files import GivenFiles
 
 if TYPE_CHECKING:
-    from training.from_files.prepare import GivenFiles
     from training.system.distributed import World
 
 DESCRIPTION = """\
@@ -74,43 +73,6 @@ def parser() -> argparse.ArgumentParser:
     )
     add_file_arguments(command)
     return command
-
-
-def add_file_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the flags of a training without a config."""
-    group = command.add_argument_group(
-        "without CONFIG", "The same command goes on with a run that was stopped."
-    )
-    for flag, metavar, text in (
-        ("--source", "FILE", "text to translate, a sentence a line; plain, .gz or .zst"),
-        ("--target", "FILE", "its translation: line i of one belongs to line i of the other"),
-        ("--tsv", "FILE", "both in one: source, tab, target in each line"),
-        ("--dev-source", "FILE", "a dev set of your own (default: up to 1,000 pairs split off)"),
-        ("--dev-target", "FILE", "its other side"),
-    ):
-        group.add_argument(flag, metavar=metavar, type=Path, help=text)
-    group.add_argument(
-        "--minutes",
-        metavar="M",
-        type=float,
-        help="time for everything (default: enough for ten passes over the data, 10 to 120)",
-    )
-    group.add_argument(
-        "--from",
-        metavar="RUN",
-        type=Path,
-        dest="begun_from",
-        help="fine-tune: go on from this run or checkpoint, with its tokenizer and sizes; what is "
-        "gained on the dev set and lost on the old one is shown",
-    )
-    for flag, text in (
-        ("--old-dev-source", "with --from: the dev set on which to measure what is forgotten"),
-        ("--old-dev-target", "its other side (default: up to 500 pairs of that of RUN)"),
-    ):
-        group.add_argument(flag, metavar="FILE", type=Path, help=text)
-    group.add_argument("--task", choices=["translate", "summarize"], help="default: translate")
-    group.add_argument("--source-language", metavar="TAG", help="de, pt-BR or German")
-    group.add_argument("--target-language", metavar="TAG", help="likewise")
 
 
 def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
@@ -257,80 +219,41 @@ def already_finished(config: TrainConfig, run: Path, *, resume: bool) -> bool:
     return False
 
 
-def given_files(
-    line: argparse.ArgumentParser, arguments: argparse.Namespace
-) -> "GivenFiles | None":
-    """Return the files of a training without a config; None if there is a config.
-
-    Raises:
-        ConfigError: there is neither, or both, or a flag that goes with the other.
-        DataError: a file is missing.
-    """
-    from training.from_files.prepare import GivenFiles
-
-    values = {field.name: getattr(arguments, field.name) for field in fields(GivenFiles)}
-    said = [
-        name
-        for name, value in {**values, "minutes": arguments.minutes}.items()
-        if value is not None
-    ]
-    if arguments.config is not None and "=" in arguments.config and said:  # an override
-        arguments.overrides.insert(0, arguments.config)
-        arguments.config = None
-    if arguments.config is not None:
-        if said:
-            flag = "--from" if said[0] == "begun_from" else f"--{said[0].replace('_', '-')}"
-            line.error(f"{flag} is for a training without CONFIG, in which it is a key")
-        _refuse_two_texts(line, arguments.config, arguments.overrides)
-        return None
-    if not said:
-        line.error("name a CONFIG, or give --source and --target, or --tsv")
-    return GivenFiles(**values)
-
-
-def _refuse_two_texts(line: argparse.ArgumentParser, config: str, overrides: Sequence[str]) -> None:
-    """Refuse two files that are given without flags, of which the first would be read as YAML.
-
-    Raises:
-        ConfigError: see above.
-    """
-    # Not Path.is_file, which raises if an override is longer than a name can be.
-    if overrides and os.path.isfile(overrides[0]) and not config.endswith((".yaml", ".yml")):
-        line.error(f"two files of text are given as --source {config} --target {overrides[0]}")
-
-
-def from_files(given: "GivenFiles", arguments: argparse.Namespace, started: float) -> int:
+def from_files(given: GivenFiles, arguments: argparse.Namespace, started: float) -> int:
     """Prepare and run a training without a config, or go on with it.
 
     Args:
         started: when the command was started, by `time.monotonic`.
     """
     from model.checkpoint.run_directory import is_begun
-    from training.from_files.prepare import prepare
+    from training.from_files.prepare import prepare, prepare_check
     from training.loop.dry_run import check_data
     from training.system.distributed import joined
 
-    run = arguments.output
+    run, overrides = arguments.output, arguments.overrides
     inputs: list[Place] = [(f"--{name.replace('_', '-')}", path) for name, path in given.files()]
-    refuse_overwriting(inputs, [*places_written(run), ("--output", run / "data")])
+    if run is not None:
+        refuse_overwriting(inputs, [*places_written(run), ("--output", run / "data")])
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
     def settings(folder: Path) -> TrainConfig:
-        return prepare(
-            given,
-            folder,
-            minutes=arguments.minutes,
-            overrides=arguments.overrides,
-            say=lambda line: print(line, file=sys.stderr, flush=True),
-        )
+        try:
+            return prepare(given, folder, minutes=arguments.minutes, overrides=overrides, say=say)
+        except KeyboardInterrupt:
+            say("SIGINT: stopped before the training began. Give the same command again.")
+            raise
 
     with joined("auto") as world:
         if arguments.dry_run or arguments.check_data:
-            with TemporaryDirectory(prefix="dragoman-") as folder:
-                config = world.shared(lambda: settings(Path(folder)))
+            with TemporaryDirectory(prefix="dragoman-") as name:
+                folder = Path(name)
                 if arguments.check_data:
-                    print(check_data(config))
+                    print(check_data(prepare_check(given, folder, overrides=overrides, say=say)))
                     return 0
-                return preview(config, Path(folder), resume=False, world=world, started=started)
+                config = world.shared(lambda: settings(folder))
+                return preview(config, folder, resume=False, world=world, started=started)
         config = world.shared(lambda: settings(run))
         return train(config, run, resume=is_begun(run), world=world, started=started)
 
@@ -348,7 +271,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = parser()
         arguments = line.parse_intermixed_args(argv)
         given = given_files(line, arguments)
-        if arguments.output is None and (given or not arguments.check_data):
+        if arguments.output is None and not arguments.check_data:
             line.error("--output RUN is missing")
         if given is not None:
             return from_files(given, arguments, started)

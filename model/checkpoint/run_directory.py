@@ -16,7 +16,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Literal
@@ -206,19 +206,27 @@ def is_begun(run: Path) -> bool:
 def lock_run(run: Path) -> Iterator[None]:
     """Lock `run`, creating it if it is missing, against all other processes that would write it.
 
-    The lock belongs to the open file, so the kernel releases it however the process ends.
+    The lock belongs to the open file, so the kernel releases it however the process ends. A `run`
+    that was created for it, and in which nothing was written, is removed at the end.
 
     Raises:
         CheckpointError: another process holds it, or the directory cannot be written.
     """
     try:
+        existed = run.exists()
         run.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise CheckpointError(_unusable(run, error)) from error
     try:
         _take(run, descriptor)
-        yield
+        try:
+            yield
+        finally:
+            if not existed and os.listdir(run) == [".lock"]:
+                with suppress(OSError):  # NFS keeps a file that is open, under another name
+                    (run / ".lock").unlink()
+                    run.rmdir()
     finally:
         os.close(descriptor)
 
@@ -227,6 +235,10 @@ def _take(run: Path, descriptor: int) -> None:
     """Lock the open file and write our PID into it, for the error message of other processes."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Its last holder may have removed it since we opened it: then a later process opens another
+        # file, and both would believe that they hold the lock.
+        if not os.path.samestat(os.fstat(descriptor), os.stat(run / ".lock")):
+            raise BlockingIOError
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     except BlockingIOError as error:

@@ -49,8 +49,10 @@ jsonl: each line is an object with the key "text" and, if you like, "options" (s
 this line, such as {"beam_size": 1}). It comes back with all its keys and, in the place of any of
 the same name, with translation, score, log_prob, pieces, token_log_probs (of each piece),
 alignment (for each piece the index of the source piece that it attended to most), word_alignment
-(the same for words), source_pieces and truncated (the length limit was hit); with an n_best above 1
-also with alternatives, a list of the other translations.
+(the same for words), word_sources (for each word where the words that it comes from stand in the
+text: a list of [start, end) in characters), source_pieces and truncated (the length limit was
+hit); with an n_best above 1 also with alternatives, a list of the other translations; and with
+windows, if the text was read in windows (--on-long windows).
 
 parquet: the table comes back with a column "translation"."""
 

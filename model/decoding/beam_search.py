@@ -46,7 +46,13 @@ class Hypothesis:
     truncated: bool
     """Whether the length limit ended it where the network would have preferred to go on."""
     weights: Tensor = field(compare=False, repr=False)
-    """(T, S) fp32 on the CPU: attention of each piece and EOS over the source pieces and EOS."""
+    """(T, S) fp32 on the CPU: attention of each piece and EOS over the source pieces and EOS. For a
+    source from `LongEngine`, (T, 0)."""
+    most_attended: tuple[tuple[int, float], ...] | None = field(
+        default=None, compare=False, repr=False
+    )
+    """Of such a source, in place of the weights: for each piece and EOS the source piece with most
+    weight, and that weight. EOS of the source, and a length piece, are left aside."""
 
 
 class Candidates(NamedTuple):

@@ -86,6 +86,26 @@ def check_phrases(request: Request) -> None:
         )
 
 
+def check_ids(request: Request, vocab_size: int) -> None:
+    """Check that ids are in the vocabulary: compiled kernels would read beyond their arrays.
+
+    Raises:
+        RequestError: one is not.
+    """
+    given = {
+        "source": request.src,
+        "prefix": request.prefix,
+        "constraints": [id for phrase in request.constraints for id in phrase],
+    }
+    for name, ids in given.items():
+        for id in ids:
+            if not 0 <= id < vocab_size:
+                raise RequestError(
+                    f"{name}: {id} is no piece; the vocabulary has {vocab_size}, from 0. "
+                    f"Tokenize with the tokenizer of this model."
+                )
+
+
 AnyLane = Lane[Encoded] | Lane[NativeEncoded]
 
 
@@ -177,27 +197,12 @@ class Engine:
                 f"source: {length} pieces, but this engine takes 1 to {self.max_source}. "
                 f"Split the text, or leave it out if it is blank."
             )
-        self._check_ids(request)
+        check_ids(request, self._vocab_size)
         check_room(request.options, length, self.max_length)
         check_phrases(request)
         id, self._next_id = self._next_id, self._next_id + 1
         self._lane(request.options.beam_size).waiting.add(id, request)
         return id
-
-    def _check_ids(self, request: Request) -> None:
-        """Refuse ids outside the vocabulary: compiled kernels would read beyond their arrays."""
-        given = {
-            "source": request.src,
-            "prefix": request.prefix,
-            "constraints": [id for phrase in request.constraints for id in phrase],
-        }
-        for name, ids in given.items():
-            for id in ids:
-                if not 0 <= id < self._vocab_size:
-                    raise RequestError(
-                        f"{name}: {id} is no piece; the vocabulary has {self._vocab_size}, from 0. "
-                        f"Tokenize with the tokenizer of this model."
-                    )
 
     def cancel(self, id: int) -> None:
         """Drop a sentence, waiting or in flight: it has no more events. No effect once finished."""

@@ -1,13 +1,14 @@
 """Long memory: what a source of any length takes, told and compared before it is taken."""
 
-# Shapes: S source length with EOS, C chunk length, H encoder output size, A attention size,
-# G heads.
+# Shapes: S source length with EOS, C chunk length, K hypotheses, H encoder output size, A attention
+# size, G heads.
 
 from dataclasses import dataclass
 
 import torch
 
 from model.config import ModelConfig
+from model.decoding.options import SearchOptions
 from model.errors import RequestError
 from model.network.long_encoder import CHUNK
 
@@ -18,6 +19,12 @@ _WIDE = 4
 """Bytes of an fp32 number, in which the memory and the weights of the attention are."""
 _COPYING = 48
 """Bytes for each source piece of a hypothesis while copies are counted, most of them fp64."""
+_COVERAGE_PENALTY = 52
+"""The same for the sums of `coverage_beta`, most of them fp64, too."""
+_EXTRACTION = 64
+"""The same for the words of the source that may follow."""
+_WORDS = 400
+"""Bytes for each source piece while the words of an extractive search are listed."""
 _LIBRARIES = 64 << 20
 """Bytes for the programs and the packed weights of oneDNN, whatever the network."""
 
@@ -30,7 +37,7 @@ class LongMemory:
     """What the decoder attends to: ids, mask, values (S, H) and keys (S, A)."""
     beside: int
     """The most that is held at once beside the bank and grows with S, too: the second array (S, H)
-    of the encoder, whose place the keys take later, or the attention of a step (G, S)."""
+    of the encoder, whose place the keys take later, or the attention of a step (K, G, S)."""
     rest: int
     """Everything else: as large as a chunk, whatever S is."""
 
@@ -41,12 +48,20 @@ class LongMemory:
 
 
 def bytes_needed(
-    config: ModelConfig, pieces: int, dtype: torch.dtype, chunk: int = CHUNK
+    config: ModelConfig,
+    pieces: int,
+    dtype: torch.dtype,
+    chunk: int = CHUNK,
+    options: SearchOptions | None = None,
 ) -> LongMemory:
-    """What a source of `pieces` pieces with EOS takes with one hypothesis, computed in `dtype`.
+    """What a source of `pieces` pieces with EOS takes, computed in `dtype`.
 
     In bf16 the arrays of the encoder are in bf16, and the bank is in fp32.
+
+    Args:
+        options: of the search; if None, that of one hypothesis, without rules.
     """
+    options = options or SearchOptions(beam_size=1)
     size, keys = config.encoder_size, config.decoder_size
     item = dtype.itemsize
     kept = max(item, _WIDE)
@@ -57,6 +72,10 @@ def bytes_needed(
     heads = config.attention_heads
     step = _WIDE * (heads + (1 if heads > 1 else 0) + (3 if config.coverage else 0))
     step = step * kept // _WIDE + (_COPYING if config.copy else 0)
+    step += _COVERAGE_PENALTY if options.coverage_beta else 0
+    extracts = options.extractive != "none"
+    step = options.beam_size * (step + (_EXTRACTION if extracts else 0))
+    step += _WORDS if extracts else 0
     return LongMemory(
         bank=pieces * bank,
         beside=pieces * max(arrays + _IDS - bank, step),
@@ -80,9 +99,10 @@ def check_memory(need: LongMemory, pieces: int, available: int) -> None:
     """
     if 0 < available < need.total:
         raise RequestError(
-            f"source: {pieces:,} pieces need {_gigabytes(need.total)} of memory, and "
+            f"{pieces:,} pieces need {_gigabytes(need.total)} of memory, and "
             f"{_gigabytes(available)} are available. Shorten the text to about "
-            f"{shorter(need, pieces, available):,} pieces, or free memory."
+            f"{shorter(need, pieces, available):,} pieces, or free memory.",
+            field="source",
         )
 
 

@@ -22,13 +22,15 @@ MAX_TOP_K = 1_000_000
 MAX_SEED = 2**63 - 1
 MAX_DIVERSE_STRENGTH = 100.0
 MAX_WORDS = 100_000
+MAX_ATTENTION_SPAN = 100_000_000
+MAX_BEST_WINDOWS = 1000
 MAX_PHRASES = 1000
 """The most `constraints`, and the most phrases to `avoid`: each is compared with each."""
 
 LengthPenalty = Literal["gnmt", "power", "none"]
 SplitSentences = Literal["auto", "always", "never"]
-OnLong = Literal["refuse", "cut"]
-Extractive = Literal["none", "words", "subsequence"]
+OnLong = Literal["refuse", "cut", "windows", "whole"]
+Extractive = Literal["none", "names", "words", "subsequence"]
 
 T = TypeVar("T")
 
@@ -158,7 +160,8 @@ class SearchOptions:
     avoid: tuple[str, ...] = option((), "words or phrases that the translation does not contain")
     extractive: Extractive = option(
         "none",
-        "what is taken from the source: words makes every word of the output one of its words, "
+        "what is taken from the source: names makes every acronym, word with inner capitals and "
+        "number of the output one that stands there, words makes every word one of its words, "
         "subsequence keeps their order, too, as in compression by deletion",
     )
     split_sentences: SplitSentences = option(
@@ -166,10 +169,23 @@ class SearchOptions:
         "whether lines are cut at the ends of sentences; auto cuts them unless the model has "
         "learned from lines of several sentences",
     )
+    attention_span: int = option(
+        0,
+        "source pieces that each step attends to in a text that `on_long` whole reads, those that "
+        "suit it best; 0 is all of them",
+        bounds=(0, MAX_ATTENTION_SPAN),
+    )
     on_long: OnLong = option(
         "refuse",
         "what becomes of a text that is too long for a model that reads texts whole, as for "
-        "summaries: it is refused, or cut so that its beginning is read",
+        "summaries: it is refused, or cut so that its beginning is read, or all of it is read in "
+        "windows, whose summaries are summarized, or whole, whatever its length",
+    )
+    best_windows: int = option(
+        0,
+        "where `on_long` is windows, the answer is made of the summaries of so many windows, those "
+        "with the best scores; 0 summarizes the summaries of all",
+        bounds=(0, MAX_BEST_WINDOWS),
     )
     source_language: str = option(
         "", "language of the text, as a BCP 47 tag or a name; left out, that of the model"
@@ -204,6 +220,7 @@ class SearchOptions:
         self._check_groups()
         self._check_phrases()
         self._check_text()
+        self._check_windows()
 
     def _check_text(self) -> None:
         for name, known in (
@@ -215,11 +232,32 @@ class SearchOptions:
                 raise ConfigError(
                     f"{name}: {getattr(self, name)!r} is not known. Use {' or '.join(known)}."
                 )
+        if self.attention_span and self.on_long != "whole":
+            raise ConfigError(
+                f"attention_span: {self.attention_span} is for texts that are read whole, whatever "
+                f"their length, but on_long is {self.on_long}. Give on_long whole, or leave "
+                f"attention_span out."
+            )
         for name in ("source_language", "target_language"):
             try:
                 object.__setattr__(self, name, language_tag(getattr(self, name)))
             except ConfigError as error:
                 raise ConfigError(f"{name}: {error}") from None
+
+    def _check_windows(self) -> None:
+        if not self.best_windows:
+            return
+        if self.on_long != "windows":
+            raise ConfigError(
+                f"best_windows: {self.best_windows} is for texts read in windows, but on_long is "
+                f"{self.on_long}. Use on_long windows, or leave best_windows out."
+            )
+        for name in ("min_words", "max_words", "ratio", "prefix", "constraints"):
+            if getattr(self, name):
+                raise ConfigError(
+                    f"best_windows: {self.best_windows} summaries make the answer, and how they "
+                    f"share {name} is not known. Use best_windows 0, or leave {name} out."
+                )
 
     def _check_words(self) -> None:
         if self.ratio is not None and self.max_words:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
+from model.decoding.source_names import SourceNames
+from model.errors import RequestError
 from model.text.tokenizer import EOS_ID, PAD_ID
 
 
@@ -36,6 +38,12 @@ class Request:
     source_words: tuple[tuple[int, ...], ...] | None = None
     """The words of `src` that a hypothesis consists of if the options are `extractive`, in order;
     None for any words. No piece that begins one of them stands within one."""
+    source_signs: tuple[int, ...] = ()
+    """For each of `source_words` how many pieces at its end are signs, which may be left out; none
+    are if this is empty."""
+    source_names: SourceNames | None = None
+    """What a hypothesis may take for a name if the options are `extractive: names`; None for
+    anything."""
     uncopied: frozenset[int] = frozenset()
     """Pieces that only tell the model something, and that a network which copies never copies."""
 
@@ -60,11 +68,20 @@ class Progress:
 class Finished:
     """A sentence is finished: its hypotheses, best first; `n_best` of them if the beam had as many.
 
-    There are none only if `constraints`, `avoid` and `min_words` cannot all be met.
+    There are none only if `constraints`, `avoid` and `min_words` cannot all be met, or a shortlist
+    lacks what would complete a name of the source.
     """
 
     id: int
     hypotheses: tuple[Hypothesis, ...]
 
 
-Event = Progress | Finished
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request cannot be served. Only `LongEngine` tells that after it has taken the request."""
+
+    id: int
+    error: RequestError
+
+
+Event = Progress | Finished | Refused

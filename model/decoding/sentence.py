@@ -33,6 +33,7 @@ def has_rules(request: Request) -> bool:
         or request.constraints
         or request.avoid
         or request.source_words is not None
+        or request.source_names is not None
         or options.word_reward
         or options.coverage_beta
         or options.no_repeat_ngram

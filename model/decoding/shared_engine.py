@@ -9,7 +9,8 @@ import threading
 from collections.abc import Generator, Sequence
 
 from model.decoding.engine import Engine
-from model.decoding.request import Event, Finished, Request
+from model.decoding.long_engine import LongEngine
+from model.decoding.request import Event, Finished, Refused, Request
 from model.errors import RequestError
 
 NumberedEvent = tuple[int, Event]
@@ -28,7 +29,7 @@ class _Call:
 class SharedEngine:
     """An engine that any number of threads may use at once."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine | LongEngine) -> None:
         """From now on nothing else may use `engine`."""
         self._engine = engine
         # It guards the calls and the four fields below. Its lock is reentrant, since an abandoned
@@ -99,7 +100,7 @@ class SharedEngine:
                 # If not, it was found already, before the search had to start over.
                 if number in call.unfinished:
                     taken.append((number, event))
-                    if isinstance(event, Finished):
+                    if isinstance(event, Finished | Refused):
                         del call.unfinished[number]
         return taken
 
@@ -149,7 +150,7 @@ class SharedEngine:
             return
         call, number = known
         call.events.append((number, event))
-        if isinstance(event, Finished):
+        if isinstance(event, Finished | Refused):
             del self._owner[event.id]
 
     def _start_over(self) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, NoReturn, get_args
@@ -88,6 +88,10 @@ def _line(fields: dict[str, object], options: SearchOptions, translation: Transl
     result = fields | first | {"source_pieces": translation.source_pieces}
     if translation.truncated_source is not None:
         result["truncated_source"] = translation.truncated_source
+    if translation.whole_source is not None:
+        result["whole_source"] = asdict(translation.whole_source)
+    if translation.windows:
+        result["windows"] = [window.to_json() for window in translation.windows]
     if options.n_best > 1:
         result["alternatives"] = others
     return json.dumps(result, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Truncation: outputs that hit their length limit, and sources that were read only in part.
+"""Truncation: outputs that hit their length limit, and texts of which only a part was used.
 
 Commands report at their end how many records were truncated.
 """
@@ -14,10 +14,13 @@ SHOWN = 10
 
 @dataclass(slots=True)
 class Truncations:
-    """Counts of truncated outputs and sources, and the numbers of the first records of each."""
+    """Counts of truncated outputs and sources, and of texts with windows that were not used, and
+    the numbers of the first records of each."""
 
-    counts: dict[str, int] = field(default_factory=lambda: {"output": 0, "source": 0})
-    first: dict[str, list[int]] = field(default_factory=lambda: {"output": [], "source": []})
+    counts: dict[str, int] = field(default_factory=lambda: {"output": 0, "source": 0, "windows": 0})
+    first: dict[str, list[int]] = field(
+        default_factory=lambda: {"output": [], "source": [], "windows": []}
+    )
 
     def look_at(self, number: int, translation: Translation) -> None:
         """Count record `number` if its translation, or its source, was truncated."""
@@ -25,6 +28,8 @@ class Truncations:
             self._count("output", 1, [number])
         if translation.truncated_source is not None:
             self._count("source", 1, [number])
+        if not all(window.used for window in translation.windows):
+            self._count("windows", 1, [number])
 
     def add(self, later: "Truncations") -> None:
         """Add the counts of later records."""
@@ -50,11 +55,12 @@ class Truncations:
         for kind, what in (
             ("output", "hit the length limit where the model would have gone on"),
             ("source", "longer than the model reads: only the beginning was read"),
+            ("windows", "longer than the model reads: only the best windows were used"),
         ):
             count, first = self.counts[kind], self.first[kind]
             if count:
                 numbers = ", ".join(map(str, first)) + (", ..." if count > len(first) else "")
-                thing = {"output": "output", "source": "text"}[kind]
+                thing = "output" if kind == "output" else "text"
                 plural = "s" if count > 1 else ""
                 said.append(f"{count:,} {thing}{plural} {what} ({unit}{plural} {numbers})")
         return said

@@ -12,6 +12,7 @@ serves all kinds of score alike.
 # length, H encoder output size, D decoder size, A attention size (D here), G heads.
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -68,13 +69,9 @@ class Attention(nn.Module):
             attended = None if attended is None else attended.expand(2, -1, -1)
         if not torch.is_grad_enabled():
             query = F.pad(query, (0, 0, 0, self._filled(queries, query.dtype) - queries))
-        scores = self._scores(query, memory.keys)  # (N, G, Q, S)
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        if self.coverage is not None:
-            assert attended is not None, "with coverage, attention needs its past"
+        if self.coverage is not None and attended is not None:
             attended = F.pad(attended, (0, 0, 0, query.shape[1] - queries))
-            scores = scores + (self.coverage * attended).unsqueeze(1)
-        scores = scores.masked_fill(~memory.mask[:, None, None, :], -math.inf)
+        scores = self.masked_scores(query, memory, attended)
         weights = scores.softmax(dim=-1)
         context = weights.to(memory.values.dtype) @ self._split(memory.values)  # (N, G, Q, H/G)
         mean = weights[:, 0] if self.heads == 1 else weights.mean(dim=1)
@@ -91,11 +88,8 @@ class Attention(nn.Module):
         wide = torch.promote_types(memory.values.dtype, torch.float32)
         weights = query.new_empty(count, self.heads, queries, memory.mask.shape[1], dtype=wide)
         for part, block in memory.blocks():
-            scores = self._scores(query, block.keys).to(wide)
-            if self.coverage is not None:
-                assert attended is not None, "with coverage, attention needs its past"
-                scores = scores + (self.coverage * attended[:, :, part]).unsqueeze(1)
-            weights[..., part] = scores.masked_fill(~block.mask[:, None, None, :], -math.inf)
+            past = None if attended is None else attended[:, :, part]
+            weights[..., part] = self.masked_scores(query, block, past)
         # The softmax, in place.
         weights.sub_(weights.amax(dim=-1, keepdim=True)).exp_()
         weights.div_(weights.sum(dim=-1, keepdim=True))
@@ -107,6 +101,29 @@ class Attention(nn.Module):
             context += own @ self._split(block.values)
         mean = weights[:, 0] if self.heads == 1 else weights.mean(dim=1)
         return context.to(memory.values.dtype).transpose(1, 2).flatten(2), mean
+
+    def within(
+        self, query: Tensor, memory: Memory, parts: Sequence[slice], attended: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`forward` as if the memory were nothing but `parts`. Weights of all else are 0.
+
+        For inference, and one source, which is not copied.
+        """
+        blocks = [Memory(*(field[:, part] for field in memory)) for part in parts]
+        past = [None if attended is None else attended[:, :, part] for part in parts]
+        scores = [self.masked_scores(query, *each) for each in zip(blocks, past, strict=True)]
+        sizes = [each.shape[3] for each in scores]
+        found = torch.split(torch.cat(scores, dim=3).softmax(dim=3), sizes, dim=3)
+        context = torch.stack(
+            [
+                own.to(block.values.dtype) @ self._split(block.values)
+                for own, block in zip(found, blocks, strict=True)
+            ]
+        ).sum(dim=0)
+        weights = found[0].new_zeros(*query.shape[:2], memory.mask.shape[1])
+        for own, part in zip(found, parts, strict=True):
+            weights[:, :, part] = own.mean(dim=1)
+        return context.transpose(1, 2).flatten(2), weights
 
     def _filled(self, queries: int, dtype: torch.dtype) -> int:
         """How many queries to compute.
@@ -121,6 +138,15 @@ class Attention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """(N, G, X, size/G) for x (N, X, size)."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def masked_scores(self, query: Tensor, memory: Memory, attended: Tensor | None) -> Tensor:
+        """Scores (N, G, Q, S) for query (N, Q, D), at least in fp32; -inf at padding."""
+        scores = self._scores(query, memory.keys)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if self.coverage is not None:
+            assert attended is not None, "with coverage, attention needs its past"
+            scores = scores + (self.coverage * attended).unsqueeze(1)
+        return scores.masked_fill(~memory.mask[:, None, None, :], -math.inf)
 
     def _scores(self, query: Tensor, keys: Tensor) -> Tensor:
         if self.kind == "additive":

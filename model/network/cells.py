@@ -155,6 +155,12 @@ class RecurrentLayer(nn.Module):
         self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None
     ) -> Tensor:
         """Outputs (N, T, D) for x (N, T, I), starting from the states (N, D) or from zeros."""
+        return self.sequence_and_state(x, hidden, cell)[0]
+
+    def sequence_and_state(
+        self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Outputs as of `sequence`, and the states (N, D) after them; the cell of an LSTM only."""
         if x.is_cuda:
             cast = torch.is_autocast_enabled("cuda")
             dtype = torch.get_autocast_dtype("cuda") if cast else x.dtype
@@ -166,13 +172,15 @@ class RecurrentLayer(nn.Module):
             # than fp32, if AVX-512 has no bf16.
             with torch.autocast("cpu", enabled=False):
                 return self.sequence_in(torch.float32, x, hidden, cell)
-        if hidden is None:
-            return torch.as_tensor(self.kernel(x)[0])
-        start = hidden.unsqueeze(0).contiguous()
-        if cell is None or self.kind != "lstm":
-            return torch.as_tensor(self.kernel(x, start)[0])
-        cells = cell.unsqueeze(0).to(start.dtype).contiguous()
-        return torch.as_tensor(self.kernel(x, (start, cells))[0])
+        start = None if hidden is None else hidden.unsqueeze(0).contiguous()
+        if self.kind != "lstm":
+            outputs, last = self.kernel(x, start)
+            return outputs, last.squeeze(0), None
+        both = None
+        if start is not None and cell is not None:
+            both = start, cell.unsqueeze(0).to(start.dtype).contiguous()
+        outputs, (last, last_cell) = self.kernel(x, both)
+        return outputs, last.squeeze(0), last_cell.squeeze(0)
 
     def resume(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs (T, D) for x (T, I), and the state after it (1, D); see `step` for `cell`.
@@ -187,8 +195,8 @@ class RecurrentLayer(nn.Module):
 
     def sequence_in(
         self, dtype: torch.dtype, x: Tensor, hidden: Tensor | None, cell: Tensor | None
-    ) -> Tensor:
-        """Compute `sequence` in `dtype`.
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Compute `sequence_and_state` in `dtype`.
 
         bf16 is for CUDA: autocast to bf16 runs these kernels in fp16 nevertheless (torch 2.11), in
         which the gradients of a mean over many pieces underflow. Weights that are bf16 themselves
@@ -205,9 +213,11 @@ class RecurrentLayer(nn.Module):
         rest = (weights, True, 1, 0.0, self.training, False, True)
         if self.kind != "lstm":
             run = torch.gru if self.kind == "gru" else torch.rnn_tanh
-            return torch.as_tensor(run(x.to(dtype), start, *rest)[0])
+            outputs, last = run(x.to(dtype), start, *rest)
+            return outputs, last.squeeze(0), None
         cells = torch.zeros_like(start) if cell is None else cell.unsqueeze(0).to(dtype)
-        return torch.as_tensor(torch.lstm(x.to(dtype), (start, cells.contiguous()), *rest)[0])
+        outputs, last, last_cell = torch.lstm(x.to(dtype), (start, cells.contiguous()), *rest)
+        return outputs, last.squeeze(0), last_cell.squeeze(0)
 
     def step(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The next hidden and cell (R, D) for x (R, I); `cell` passes through GRU and RNN."""

@@ -138,6 +138,7 @@ class Decoder(nn.Module):
         x = embedded.flatten(0, 1)
         if not torch.is_grad_enabled():
             x, state = fill_rows(x), state.filled()
+            masks = None if masks is None else [fill_rows(mask) for mask in masks]
         if self.input_feeding:
             x = torch.cat([x, state.attentional], dim=-1)
         top, cell = self.layers[0].step(x, state.hidden[:, 0], state.cell[:, 0])

@@ -17,6 +17,7 @@ from torch.autograd.function import FunctionCtx
 from model.config import ModelConfig
 from model.network.cells import RecurrentLayer
 from model.network.dropout import Dropout
+from model.network.truncated_bptt import truncated_layer
 
 
 def reversal(lengths: Tensor, size: int) -> Tensor:
@@ -70,6 +71,8 @@ class Encoder(nn.Module):
         self.forwards = layers()
         self.backwards = layers()
         self.dropout = Dropout(config.dropout)
+        self.truncated_bptt = 0
+        """Pieces of a chunk in training, see `model.network.truncated_bptt`; 0: not in chunks."""
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Encoder outputs (N, S, H) for `embedded` (N, S, E) and `lengths` (N,).
@@ -80,7 +83,16 @@ class Encoder(nn.Module):
         outputs = embedded
         for number, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             x = self.dropout(outputs) if number else outputs
-            reversed_outputs = back.sequence(reverse(x, permutation))
-            both = torch.cat([ahead.sequence(x), reverse(reversed_outputs, permutation)], dim=-1)
+            both = self._both(ahead, back, x, permutation)
             outputs = outputs + both if number else both
         return outputs
+
+    def _both(
+        self, ahead: RecurrentLayer, back: RecurrentLayer, x: Tensor, permutation: Tensor
+    ) -> Tensor:
+        """Outputs (N, S, H) of a layer, both directions, for x (N, S, I)."""
+        chunk = self.truncated_bptt
+        if 0 < chunk < x.shape[1] and torch.is_grad_enabled():
+            return truncated_layer(ahead, back, x, permutation, chunk)
+        reversed_outputs = back.sequence(reverse(x, permutation))
+        return torch.cat([ahead.sequence(x), reverse(reversed_outputs, permutation)], dim=-1)

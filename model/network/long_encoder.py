@@ -6,13 +6,17 @@ or approximated. Time is linear in the length. What grows with the length is the
 a second array as wide as a layer while there is a layer above the first: the two take turns as
 input and output. Everything else is as large as a chunk.
 
+The work is a generator, which stops after every chunk, so that a caller can look after other things
+in between, or give the source up.
+
 For inference: dropout is not applied, and nothing is kept for gradients.
 """
 
 # Shapes: S source length with EOS, C chunk length, E embedding, H encoder output size, h half of it
 # (one direction), A attention size.
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +31,20 @@ CHUNK = 2048
 Embed = Callable[[Tensor], Tensor]
 """From source ids (C,) to what the first layer reads (C, E)."""
 
+Result = TypeVar("Result")
+InChunks = Generator[None, None, Result]
+"""Work that stops after every chunk. Whoever runs it turns gradients off."""
+
+
+def finished(work: InChunks[Result]) -> Result:
+    """The result of `work`, run to its end."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
 
 @torch.no_grad()
 def encode_long(network: Seq2Seq, src: Tensor, chunk: int = CHUNK) -> Memory:
@@ -38,7 +56,7 @@ def encode_long(network: Seq2Seq, src: Tensor, chunk: int = CHUNK) -> Memory:
     def embed(ids: Tensor) -> Tensor:
         return torch.as_tensor(network.source_embedding(ids) * network.input_scale)
 
-    values = encode_values(network.encoder, embed, src, chunk)
+    values = finished(encode_values(network.encoder, embed, src, chunk))
     attention, keys = network.decoder.attention, values
     if attention.kind != "dot":
         keys = values.new_empty(len(src), attention.key.out_features)
@@ -57,16 +75,15 @@ def memory_of(src: Tensor, values: Tensor, keys: Tensor) -> Memory:
     )
 
 
-@torch.no_grad()
-def encode_values(encoder: Encoder, embed: Embed, src: Tensor, chunk: int) -> Tensor:
+def encode_values(encoder: Encoder, embed: Embed, src: Tensor, chunk: int) -> InChunks[Tensor]:
     """Encoder outputs (S, H) of the source ids `src` (S,), `chunk` pieces at a time."""
     outputs = _layer_array(encoder, len(src))
-    _run_layer(encoder, 0, lambda part: embed(src[part]), outputs, chunk)
+    yield from _run_layer(encoder, 0, lambda part: embed(src[part]), outputs, chunk)
     if len(encoder.forwards) > 1:
         below = _layer_array(encoder, len(src))
         for number in range(1, len(encoder.forwards)):
             below, outputs = outputs, below
-            _run_layer(encoder, number, below.__getitem__, outputs, chunk)
+            yield from _run_layer(encoder, number, below.__getitem__, outputs, chunk)
     return outputs
 
 
@@ -82,7 +99,7 @@ def _run_layer(
     inputs: Callable[[slice], Tensor],
     outputs: Tensor,
     chunk: int,
-) -> None:
+) -> InChunks[None]:
     """Write the outputs (S, H) of a layer; `inputs` gives what it reads for a part of the source.
 
     The layers above the first are residual: what they read is added to what they compute.
@@ -95,8 +112,10 @@ def _run_layer(
         x = inputs(part)
         result, hidden, cell = ahead.resume(x, hidden, cell)
         outputs[part, :half] = result + x[:, :half] if number else result
+        yield
     hidden, cell = outputs.new_zeros(2, 1, half)
     for part in reversed(parts):
         x = inputs(part).flip(0)
         result, hidden, cell = back.resume(x, hidden, cell)
         outputs[part, half:] = (result + x[:, half:] if number else result).flip(0)
+        yield

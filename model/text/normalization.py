@@ -6,16 +6,18 @@ learned as they are: a no-break space before a French question mark is part of t
 """
 
 import re
+from collections.abc import Sequence
 
 NORMALIZATION = 1
 """The rules for new models. When the rules change, they get a new number, and the old ones stay for
 the models that were trained with them. 0 is no normalisation."""
 
-_REMOVED = (
+REMOVED = (
     "\u00ad"  # soft hyphen
     "\u200b\u2060\ufeff"  # zero-width space, word joiner, byte order mark
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks
 )
+"""What rules 1 remove, as it stands between the brackets of a regular expression."""
 # Zero-width joiner and non-joiner (U+200C, U+200D) stay: they change letters and emoji.
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code - 0xFEE0).isalnum()}
 _LIGATURES = {
@@ -29,9 +31,9 @@ _LIGATURES = {
 }
 _PLAIN = _WIDE | _LIGATURES
 
-_GONE = re.compile(f"[{_REMOVED}]+")
+_GONE = re.compile(f"[{REMOVED}]+")
 _SPACES = re.compile(r"\s+")
-_ODD = re.compile(rf"[^\S ]|  |[{_REMOVED}\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06]")
+_ODD = re.compile(rf"[^\S ]|  |[{REMOVED}\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06]")
 
 
 def normalize_source(text: str, rules: int = NORMALIZATION) -> str:
@@ -55,3 +57,14 @@ def plain_characters(text: str, rules: int = NORMALIZATION) -> str:
     if not rules or _ODD.search(text) is None:
         return text
     return _GONE.sub("", text).translate(_PLAIN)
+
+
+def plain_places(text: str, rules: int = NORMALIZATION) -> Sequence[int]:
+    """For each character of `plain_characters(text, rules)` the place in `text` it comes from."""
+    if not rules or _ODD.search(text) is None:
+        return range(len(text))
+    places: list[int] = []
+    for place, character in enumerate(text):
+        if _GONE.match(character) is None:
+            places += [place] * len(character.translate(_PLAIN))
+    return places

@@ -9,19 +9,19 @@ here, and all text is joined in `model.translation.assemble.assemble`.
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from model.errors import InputTooLong
 from model.text.abbreviations import ORDINAL_STOPS
 from model.text.languages import UNKNOWN, primary_language
-from model.text.normalization import plain_characters
+from model.text.normalization import plain_characters, plain_places
 from model.text.profile import TextProfile
 from model.text.sentences import sentence_ends
+from model.text.text_windows import TextWindow, Unit, window_spans
 from model.text.tokenizer import Tokenizer
-
-LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+from model.text.word_places import LINE_BREAK, JoinedLines, Span
 
 # White space at which a part may end, so no no-break spaces.
 _SPACE = r"[^\S\u00a0\u2007\u202f]"
@@ -87,6 +87,16 @@ class Segment(NamedTuple):
     separator: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WholeSource:
+    """How a text is read that is longer than a part, with `on_long` whole."""
+
+    pieces: int
+    """Number of its pieces, all of which are read."""
+    attention_span: int | None
+    """Number of them that each step attends to, about; None if that is all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A text in order: what stays as it is, and the source pieces of the parts to translate."""
@@ -94,6 +104,21 @@ class Plan:
     parts: tuple[str | tuple[int, ...], ...]
     truncated_source: int | None = None
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
+    whole_source: WholeSource | None = None
+    """How a text is read that is longer than a part and yet read whole, otherwise None."""
+    text: str = ""
+    """The text as it was given."""
+    places: tuple[Span, ...] = ()
+    """Where each of the parts stands in `text`; empty for a plan of which that is not known."""
+    normalization: int = 0
+    """The rules by which the sources were normalised."""
+    spans: tuple[Span, ...] = ()
+    """Of a text that is cut into windows: where each source begins and ends in it."""
+    windows: tuple[TextWindow, ...] = ()
+    """The windows in which a text was read whose summaries are, or make, the sources."""
+    origins: tuple[tuple[Span, ...], ...] = ()
+    """Of a source that is made of summaries: for each of its words the places in the text that it
+    comes from."""
 
     @property
     def sources(self) -> list[tuple[int, ...]]:
@@ -110,6 +135,11 @@ class Segmenter:
         self._limit = limit - bool(profile.length_buckets)
         self._tokenizer, self._profile = tokenizer, profile
 
+    @property
+    def limit(self) -> int:
+        """The most source pieces of a part, without a length piece."""
+        return self._limit
+
     def encode(self, text: str) -> list[int]:
         """The pieces of `text`, normalised as the model expects it."""
         return self._tokenizer.encode(self._profile.normalized(text))
@@ -120,7 +150,8 @@ class Segmenter:
         *,
         language: str = UNKNOWN,
         split_sentences: Literal["auto", "always", "never"] = "auto",
-        on_long: Literal["refuse", "cut"] = "refuse",
+        on_long: Literal["refuse", "cut", "windows", "whole"] = "refuse",
+        extractive: Literal["none", "names", "words", "subsequence"] = "none",
     ) -> Plan:
         """Cut `text` for translation.
 
@@ -131,90 +162,192 @@ class Segmenter:
         Args:
             language: tag of the language of the text; if unknown, the one that the model reads.
             on_long: what to do with a text that is read whole and is too long: refuse it, or read
-                its beginning.
+                its beginning, or all of it in windows, or make one part of it that is longer than
+                others.
+            extractive: see `windows`.
 
         Raises:
-            InputTooLong: see `on_long`.
+            InputTooLong: see `on_long` and `windows`.
         """
         language = language or self._profile.source_language
         if self._profile.reads_whole:
-            return self._whole(text, language, on_long)
+            return self._whole(text, language, on_long, extractive)
         split = split_sentences == "always" or (
             split_sentences == "auto" and not self._profile.knows_several_sentences
         )
-        parts: list[str | tuple[int, ...]] = []
+        parts = _Parts()
         start = 0
         for found in LINE_BREAK.finditer(text):
             self._add_line(parts, text[start : found.start()], language, split)
-            parts.append(found[0])
+            parts.keep(found[0])
             start = found.end()
         self._add_line(parts, text[start:], language, split)
-        return Plan(_merged(parts))
+        return parts.plan(text, self._profile.normalization)
 
-    def _whole(self, text: str, language: str, on_long: Literal["refuse", "cut"]) -> Plan:
+    def _whole(
+        self,
+        text: str,
+        language: str,
+        on_long: Literal["refuse", "cut", "windows", "whole"],
+        extractive: Literal["none", "names", "words", "subsequence"],
+    ) -> Plan:
         """Join the lines of `text` into one part: documents were single lines in training."""
-        core = " ".join(filter(None, map(str.strip, LINE_BREAK.split(text))))
+        lines = JoinedLines(text)
+        core = lines.joined
+        rules = self._profile.normalization
         if not has_words(core) or is_alone(self._plain(core)):
-            return Plan((text,))
-        before = text[: len(text) - len(text.lstrip())]
-        behind = text[len(text.rstrip()) :]
-        source, read = self.encode(core), None
-        if len(source) > self._limit:
+            return Plan((text,), text=text, places=((0, len(text)),), normalization=rules)
+        place = lines.span(0, len(core))
+        source, read, whole = self.encode(core), None, None
+        if len(source) > self._limit and on_long == "whole":
+            whole = WholeSource(pieces=len(source), attention_span=None)
+        elif len(source) > self._limit:
             if on_long == "refuse":
                 raise InputTooLong(
-                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or have "
-                    "its beginning read: on_long, or --on-long, cut."
+                    f"{len(source)} pieces, but the model reads {self._limit}. Shorten it, or "
+                    "choose by on_long, or --on-long: windows reads all of it in windows, whole at "
+                    "once, cut only its beginning."
                 )
-            ends = sentence_ends(core, language)
-            source = self.encode(next(self._split_long(core, ends, least=0.5)).text)
-            read = len(source)
-        return Plan(_merged([before, tuple(source), behind]), truncated_source=read)
+            if on_long == "windows":
+                return self.windows(text, language=language, extractive=extractive)
+            if on_long == "cut":
+                beginning = self.beginning(core, language)
+                source = self.encode(beginning)
+                read = len(source)
+                place = lines.span(0, len(beginning))
+        # White space around the text stays.
+        before = len(text) - len(text.lstrip())
+        behind = len(text.rstrip())
+        parts = (text[:before], tuple(source), text[behind:])
+        places = ((0, before), place, (behind, len(text)))
+        there = [i for i, part in enumerate(parts) if part]
+        return Plan(
+            tuple(parts[i] for i in there),
+            truncated_source=read,
+            whole_source=whole,
+            text=text,
+            places=tuple(places[i] for i in there),
+            normalization=rules,
+        )
 
-    def _add_line(
-        self, parts: list[str | tuple[int, ...]], line: str, language: str, split: bool
-    ) -> None:
+    def beginning(self, text: str, language: str) -> str:
+        """As much of the beginning of a `text` that is too long as one part holds."""
+        ends = sentence_ends(text, language)
+        return next(self._split_long(text, ends, least=0.5)).text
+
+    def windows(
+        self,
+        text: str,
+        *,
+        language: str = UNKNOWN,
+        extractive: Literal["none", "names", "words", "subsequence"] = "none",
+    ) -> Plan:
+        """Cut a `text` that is too long into windows of whole sentences, see `window_spans`.
+
+        They are sources with spaces between them, and nothing of the text is in none of them. Its
+        lines are joined as those of a text that fits.
+
+        Args:
+            extractive: for `subsequence` the windows do not overlap, as no word may come twice; for
+                it and for `words` no word may be cut.
+
+        Raises:
+            InputTooLong: a word is too long and may not be cut.
+        """
+        lines = JoinedLines(text)
+        core = lines.joined
+        units: list[Unit] = []
+        at = 0
+        for stop in [*sentence_ends(core, language or self._profile.source_language), len(core)]:
+            start = stop - len(core[at:stop].lstrip())
+            end = at + len(core[at:stop].rstrip())
+            units += self._units(
+                core, start, end, whole_words=extractive in ("words", "subsequence")
+            )
+            at = stop
+        spans = window_spans(
+            units,
+            lambda start, end: len(self.encode(core[start:end])),
+            self._limit,
+            overlap=extractive != "subsequence",
+        )
+        parts: list[str | tuple[int, ...]] = [text[: len(text) - len(text.lstrip())]]
+        for start, end in spans:
+            parts += [tuple(self.encode(core[start:end])), " "]
+        parts[-1] = text[len(text.rstrip()) :]
+        return Plan(
+            tuple(part for part in parts if part != ""),
+            text=text,
+            normalization=self._profile.normalization,
+            spans=tuple(lines.span(start, end) for start, end in spans),
+        )
+
+    def _units(self, core: str, start: int, end: int, *, whole_words: bool) -> list[Unit]:
+        """The sentence core[start:end], in parts if it is too long."""
+        pieces = len(self.encode(core[start:end]))
+        if pieces <= self._limit:
+            return [Unit(start, end, pieces)]
+        units = []
+        for segment in self._split_long(core[start:end], []):
+            stop = start + len(segment.text)
+            if whole_words and not segment.separator and stop < end:
+                raise InputTooLong(
+                    f"a word of more than {self._limit} pieces, but the model reads no more at "
+                    "once, and extractive takes words as they are. Part it with spaces, or leave "
+                    "extractive out."
+                )
+            if part := segment.text.strip():  # it may begin or end with a no-break space
+                begin = start + segment.text.index(part)
+                units.append(Unit(begin, begin + len(part), len(self.encode(part))))
+            start = stop + len(segment.separator)
+        return units
+
+    def _add_line(self, parts: "_Parts", line: str, language: str, split: bool) -> None:
         if not has_words(line) or is_alone(plain := self._plain(line)):
-            parts.append(line)
+            parts.keep(line)
             return
+        parts.enter(line, plain_places(line, self._profile.normalization))
         line = plain  # so that invisible characters hide no list mark
         end = len(line.rstrip())
         start = len(line) - len(line.lstrip())
         start = min(start + len(list_marks(line[start:], language)), end)
-        parts.append(line[:start])
+        parts.keep(line[:start])
         sentences = line[start:end]
         ends = sentence_ends(sentences, language) if split else []
         at = 0
         for stop in [*ends, len(sentences)]:
             self._add_sentence(parts, sentences[at:stop], language, one=split and not ends)
             at = stop
-        parts.append(line[end:])
+        parts.keep(line[end:])
+        parts.leave()
 
-    def _add_sentence(
-        self, parts: list[str | tuple[int, ...]], sentence: str, language: str, *, one: bool
-    ) -> None:
+    def _add_sentence(self, parts: "_Parts", sentence: str, language: str, *, one: bool) -> None:
         """Add a sentence, or a line, with the white space before it.
 
         Args:
             one: it is a line, and known to have no ends of sentences within.
         """
         core = sentence.lstrip()
-        parts.append(sentence[: len(sentence) - len(core)])
+        parts.keep(sentence[: len(sentence) - len(core)])
         if emoji := _EMOJI_BEFORE.match(core):
-            parts.append(emoji[0])
+            parts.keep(emoji[0])
             core = core[emoji.end() :]
         body = core[: _emoji_behind(core)]
         if not has_words(body):
-            parts.append(core)
+            parts.keep(core)
             return
         source = self.encode(body)
         if len(source) <= self._limit:
-            parts.append(tuple(source))
+            parts.translate(tuple(source), body)
         else:
             ends = [] if one and len(body) == len(sentence) else sentence_ends(body, language)
             for segment in self._split_long(body, ends):
-                part = tuple(self.encode(segment.text))
-                parts += [part if has_words(segment.text) else segment.text, segment.separator]
-        parts.append(core[len(body) :])
+                if has_words(segment.text):
+                    parts.translate(tuple(self.encode(segment.text)), segment.text)
+                else:
+                    parts.keep(segment.text)
+                parts.keep(segment.separator)
+        parts.keep(core[len(body) :])
 
     def _plain(self, text: str) -> str:
         return plain_characters(text, self._profile.normalization)
@@ -386,18 +519,64 @@ def _continues(text: str, place: int) -> bool:
     return joined or leading or unicodedata.category(after).startswith("M")
 
 
-def _merged(parts: list[str | tuple[int, ...]]) -> tuple[str | tuple[int, ...], ...]:
-    """The parts, with neighbouring texts that stay as they are joined into one."""
-    merged: list[str | tuple[int, ...]] = []
-    kept: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            kept.append(part)
-            continue
-        if text := "".join(kept):
-            merged.append(text)
-        merged.append(part)
-        kept = []
-    if text := "".join(kept):
-        merged.append(text)
-    return tuple(merged)
+class _Parts:
+    """The parts of a text, in order, and where each stands in it.
+
+    Neighbouring texts that stay as they are become one part.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[str | tuple[int, ...]] = []
+        self._places: list[Span] = []
+        self._kept: list[str] = []
+        self._kept_place: Span = (0, 0)
+        self._start = self._at = 0  # of the line in the text, and within what is added of it
+        self._line = ""
+        self._from: Sequence[int] | None = None
+
+    def enter(self, line: str, places: Sequence[int]) -> None:
+        """What is added next are the plain characters of `line`, from these places in it."""
+        self._line, self._from, self._at = line, places, 0
+
+    def leave(self) -> None:
+        """The line is at its end."""
+        self._start += len(self._line)
+        self._line, self._from, self._at = "", None, 0
+
+    def keep(self, text: str) -> None:
+        """Add a `text` that stays as it is."""
+        if not text:
+            return
+        start, end = self._place(len(text))
+        self._kept_place = (self._kept_place[0] if self._kept else start, end)
+        self._kept.append(text)
+
+    def translate(self, source: tuple[int, ...], text: str) -> None:
+        """Add the `source` of a `text` to translate."""
+        self._flush()
+        self._parts.append(source)
+        self._places.append(self._place(len(text)))
+
+    def plan(self, text: str, normalization: int) -> Plan:
+        """The plan for `text`, when all of it has been added."""
+        self._flush()
+        return Plan(
+            tuple(self._parts),
+            text=text,
+            places=tuple(self._places),
+            normalization=normalization,
+        )
+
+    def _place(self, length: int) -> Span:
+        """Where the next `length` characters, at least one, stand in the text."""
+        if self._from is None:
+            start, self._start = self._start, self._start + length
+            return start, self._start
+        first, self._at = self._at, self._at + length
+        return self._start + self._from[first], self._start + self._from[self._at - 1] + 1
+
+    def _flush(self) -> None:
+        if self._kept:
+            self._parts.append("".join(self._kept))
+            self._places.append(self._kept_place)
+            self._kept = []

@@ -49,6 +49,26 @@ def hard(weights: Tensor) -> tuple[int, ...]:
     return tuple(weights.argmax(dim=1).tolist()) if weights.numel() else ()
 
 
+def most_attended_words(
+    most_attended: Sequence[tuple[int, float]], source: Sequence[str], target: Sequence[str]
+) -> tuple[int, ...]:
+    """For each target word which source word its pieces attended to most, from 0.
+
+    Only the most attended source piece of each target piece is known, and its weight: a source word
+    receives the sum of these, and the first of equal ones is chosen.
+
+    Args:
+        most_attended: the place in `source` and its weight, for each piece of `target`.
+        source, target: the pieces.
+    """
+    of_source = word_numbers(source)
+    received: list[dict[int, float]] = [{} for _ in range(word_count(target))]
+    for word, (place, weight) in zip(word_numbers(target), most_attended, strict=True):
+        place = of_source[place]
+        received[word][place] = received[word].get(place, 0.0) + weight
+    return tuple(min(each, key=lambda one: (-each[one], one)) for each in received)
+
+
 def word_count(pieces: Sequence[str]) -> int:
     """Count the words that `pieces` make up."""
     return max(word_numbers(pieces), default=-1) + 1

@@ -12,17 +12,33 @@ from typing import NamedTuple, Protocol, TypeVar
 from torch import Tensor
 
 from model.decoding.beam_search import Hypothesis
-from model.decoding.engine import check_phrases
-from model.decoding.options import SearchOptions
-from model.decoding.request import Request
+from model.decoding.engine import MAX_LENGTH
+from model.decoding.options import SearchOptions, length_limit
 from model.errors import RequestError
 from model.text.charset import half_character
 from model.text.languages import language_name, languages_agree
 from model.text.profile import TextProfile
-from model.text.segmentation import Plan, Segmenter
+from model.text.segmentation import Plan, Segmenter, WholeSource
+from model.text.text_windows import TextWindow
 from model.text.tokenizer import Tokenizer
-from model.translation.alignment import WordAlignment, hard, word_weights
+from model.text.word_places import Span
+from model.translation.alignment import (
+    WordAlignment,
+    hard,
+    most_attended_words,
+    word_count,
+    word_weights,
+)
 from model.translation.phrases import Phrases
+from model.translation.rounds import Prepared, first_round
+from model.translation.word_sources import (
+    Places,
+    WordSources,
+    attended_words,
+    plan_places,
+    pointed_words,
+    traced,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +62,14 @@ class TextHypothesis:
     word_alignment: tuple[int, ...]
     """For each word of the translation, which word of the source it attended to most. Words are
     separated by spaces, see `model.translation.alignment`."""
+    word_sources: tuple[tuple[Span, ...], ...]
+    """For each word of the translation, where the words of the source that it comes from stand in
+    the text as it was given: [start, end) in characters, see `model.translation.word_sources`."""
     truncated: bool
     """Whether it was ended by the length limit where the network would have preferred to go on."""
     weights: Tensor | None = field(compare=False, repr=False)
     """(T, S) attention of the pieces and EOS over the source pieces and EOS; None for a text that
-    was cut, or blank."""
+    was cut, or blank, or is longer than a part and was read whole."""
 
     def to_json(self) -> dict[str, object]:
         """The hypothesis as JSON output has it: every field but the weights."""
@@ -62,6 +81,7 @@ class TextHypothesis:
             "alignment": self.alignment,
             "token_log_probs": self.token_log_probs,
             "word_alignment": self.word_alignment,
+            "word_sources": self.word_sources,
             "truncated": self.truncated,
         }
 
@@ -73,9 +93,14 @@ class Translation:
     hypotheses: tuple[TextHypothesis, ...]
     """At least one and up to `n_best`, the best first."""
     source_pieces: tuple[str, ...]
-    """The pieces of the parts that were translated, without EOS."""
+    """The pieces of the parts that were translated, without EOS. Of a text that was read in
+    windows those of the last round: the joined summaries, or the `best_windows`."""
     truncated_source: int | None = None
     """Number of pieces read of a text that is read whole and was too long, otherwise None."""
+    whole_source: WholeSource | None = None
+    """How a text was read that is longer than a part, with `on_long` whole, otherwise None."""
+    windows: tuple[TextWindow, ...] = ()
+    """The windows of a text that was read in windows, in order; otherwise none."""
 
     @property
     def text(self) -> str:
@@ -87,36 +112,37 @@ def cut_text(segmenter: Segmenter, text: str, options: SearchOptions) -> Plan:
     """Cut `text` for a translation with `options`; see `Segmenter.cut`.
 
     Raises:
-        InputTooLong: the text is read whole, is too long, and must not be cut.
+        InputTooLong: the text is read whole, is too long, and must not be cut; or a word is too
+            long for an extractive search in windows.
     """
     return segmenter.cut(
         text,
         language=options.source_language,
         split_sentences=options.split_sentences,
         on_long=options.on_long,
+        extractive=options.extractive,
     )
 
 
-class Prepared(NamedTuple):
-    """A text, ready to be searched."""
-
-    plan: Plan
-    requests: list[Request]
-    """One for each source of the plan."""
-
-
 def prepare(text: str, options: SearchOptions, segmenter: Segmenter, phrases: Phrases) -> Prepared:
-    """Cut `text` and make the requests for the engine.
+    """Cut `text` and make the requests for the engine: of its first round, if it takes several.
+
+    The output for a source of any length may have `MAX_LENGTH` pieces at most.
 
     Raises:
         RequestError: the text is too long to be read whole, or its options demand something
             impossible for it or for this model.
     """
     plan = cut_text(segmenter, text, options)
-    requests = phrases.requests(plan.sources, options)
-    for request in requests:
-        check_phrases(request)  # what is refused here never reaches the engine
-    return Prepared(plan, requests)
+    if (whole := plan.whole_source) is not None:
+        limit = min(length_limit(options, whole.pieces), MAX_LENGTH)
+        options = dataclasses.replace(options, max_length_a=0.0, max_length_b=limit)
+        if options.attention_span >= whole.pieces:
+            options = dataclasses.replace(options, attention_span=0)
+        if options.attention_span:
+            whole = dataclasses.replace(whole, attention_span=options.attention_span)
+            plan = dataclasses.replace(plan, whole_source=whole)
+    return first_round(plan, options, segmenter, phrases)
 
 
 def check_languages(options: SearchOptions, profile: TextProfile) -> None:
@@ -124,7 +150,7 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
 
     Raises:
         RequestError: it does not, or it should take words from a source in another language than
-            it writes; both languages are named.
+            it writes, or read what it wrote itself; both languages are named.
     """
     for name, verb in (("source_language", "reads"), ("target_language", "writes")):
         wanted, offered = getattr(options, name), getattr(profile, name)
@@ -134,9 +160,17 @@ def check_languages(options: SearchOptions, profile: TextProfile) -> None:
                 f"{offered} ({language_name(offered)}). Use a model for it, or leave it out."
             )
     read, written = profile.source_language, profile.target_language
-    if options.extractive != "none" and not languages_agree(read, written):
+    if languages_agree(read, written):
+        return
+    if profile.reads_whole and options.on_long == "windows" and not options.best_windows:
         raise RequestError(
-            f"extractive: the words are those of the text, but the model reads {read} "
+            f"on_long: windows are summarized, then their summaries, but the model reads {read} "
+            f"({language_name(read)}) and writes {written} ({language_name(written)}). Use "
+            "best_windows, or another on_long."
+        )
+    if options.extractive != "none":
+        raise RequestError(
+            f"extractive: it takes words or names from the text, but the model reads {read} "
             f"({language_name(read)}) and writes {written} ({language_name(written)}). Leave it "
             "out."
         )
@@ -187,16 +221,18 @@ def assemble(
             "constraints, avoid, min_words: no translation meets all of them within the length "
             "limit. Raise max_length_b, or leave some of them, or extractive, out."
         )
+    places = plan_places(plan, tokenizer) if aligned and (plan.places or plan.origins) else None
+    own = _of_sources(plan, places)
     parts = [
-        _distinct(src, [_without_length_piece(src, h) for h in hypotheses], tokenizer, aligned)
-        for src, hypotheses in zip(plan.sources, found, strict=True)
+        _distinct(src, [_without_length_piece(src, h) for h in of], tokenizer, aligned, there)
+        for src, of, there in zip(plan.sources, found, own, strict=True)
     ]
     texts: dict[str, TextHypothesis] = {}
     count = n_best
     while True:
         chosen = best_combinations(parts, count)
         for combination in chosen:
-            joined = _join(plan, combination, tokenizer, aligned=aligned)
+            joined = _join(plan, combination, tokenizer, places, aligned=aligned)
             texts.setdefault(joined.translation, joined)
         if len(texts) >= n_best or len(chosen) < count:
             break
@@ -205,6 +241,8 @@ def assemble(
         hypotheses=tuple(texts.values())[:n_best],
         source_pieces=tuple(tokenizer.piece(id) for src in plan.sources for id in src),
         truncated_source=plan.truncated_source,
+        whole_source=plan.whole_source,
+        windows=plan.windows,
     )
 
 
@@ -216,40 +254,81 @@ class _Candidate(NamedTuple):
     alignment: tuple[int, ...]
     word_alignment: tuple[int, ...]
     source_words: int
+    word_sources: tuple[tuple[Span, ...], ...]
 
     @property
     def score(self) -> float:
         return self.hypothesis.score
 
 
+def _of_sources(plan: Plan, places: list[list[Places]] | None) -> Sequence[Sequence[Places] | None]:
+    """Of the places of each part those of the sources; None for each if there are none."""
+    if places is None:
+        return [None] * len(plan.sources)
+    return [
+        each for each, part in zip(places, plan.parts, strict=True) if not isinstance(part, str)
+    ]
+
+
 def _distinct(
-    src: tuple[int, ...], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, aligned: bool
+    src: tuple[int, ...],
+    hypotheses: Sequence[Hypothesis],
+    tokenizer: Tokenizer,
+    aligned: bool,
+    places: Sequence[Places] | None,
 ) -> list[_Candidate]:
-    """The best hypothesis of each text, in their order."""
+    """The best hypothesis of each text, in their order.
+
+    Args:
+        places: of the words of the source.
+    """
     best: dict[str, Hypothesis] = {}
     for hypothesis in hypotheses:
         best.setdefault(tokenizer.decode(hypothesis.pieces), hypothesis)
     if not aligned:
-        return [_Candidate(hypothesis, text, (), (), 0) for text, hypothesis in best.items()]
+        return [_Candidate(hypothesis, text, (), (), 0, ()) for text, hypothesis in best.items()]
     source = [tokenizer.piece(id) for id in src]
-    return [_candidate(source, hypothesis, text, tokenizer) for text, hypothesis in best.items()]
+    return [_candidate(source, each, text, tokenizer, places) for text, each in best.items()]
 
 
 def _without_length_piece(src: tuple[int, ...], hypothesis: Hypothesis) -> Hypothesis:
     """The hypothesis with its attention over the pieces of the source and EOS only."""
     columns = len(src) + 1
-    if hypothesis.weights.shape[1] == columns:
+    if hypothesis.weights.shape[1] <= columns:  # less in a source of any length
         return hypothesis
     return dataclasses.replace(hypothesis, weights=hypothesis.weights[:, -columns:])
 
 
 def _candidate(
-    source: Sequence[str], hypothesis: Hypothesis, text: str, tokenizer: Tokenizer
+    source: Sequence[str],
+    hypothesis: Hypothesis,
+    text: str,
+    tokenizer: Tokenizer,
+    places: Sequence[Places] | None,
 ) -> _Candidate:
+    target = [tokenizer.piece(id) for id in hypothesis.pieces]
     # Without EOS on either side: the last row and the last column.
+    if hypothesis.most_attended is not None:
+        most = hypothesis.most_attended[:-1]
+        alignment = tuple(place for place, _ in most)
+        return _Candidate(
+            hypothesis,
+            text,
+            alignment,
+            most_attended_words(most, source, target),
+            word_count(source),
+            () if places is None else traced(pointed_words(alignment, source, target), places),
+        )
     weights = hypothesis.weights[:-1, :-1]
-    by_word = word_weights(weights, source, [tokenizer.piece(id) for id in hypothesis.pieces])
-    return _Candidate(hypothesis, text, hard(weights), hard(by_word), by_word.shape[1])
+    by_word = word_weights(weights, source, target)
+    return _Candidate(
+        hypothesis,
+        text,
+        hard(weights),
+        hard(by_word),
+        by_word.shape[1],
+        () if places is None else traced(attended_words(by_word, source, target), places),
+    )
 
 
 class _Scored(Protocol):
@@ -287,23 +366,35 @@ def _unchained(chain: _Chain[Choice]) -> list[Choice]:
 
 
 def _join(
-    plan: Plan, combination: Sequence[_Candidate], tokenizer: Tokenizer, *, aligned: bool
+    plan: Plan,
+    combination: Sequence[_Candidate],
+    tokenizer: Tokenizer,
+    places: list[list[Places]] | None,
+    *,
+    aligned: bool,
 ) -> TextHypothesis:
-    """Replace each source of `plan` by its hypothesis."""
+    """Replace each source of `plan` by its hypothesis.
+
+    Args:
+        places: of the words of each part.
+    """
     remaining = iter(combination)
     translated: list[str] = []
     alignment: list[int] = []
-    words = WordAlignment()
+    words, sources = WordAlignment(), WordSources()
     offset = 0
-    for part in plan.parts:
+    for number, part in enumerate(plan.parts):
         if isinstance(part, str):
             translated.append(part)
             words.keep(part)
+            if places is not None:
+                sources.keep(part, places[number])
             continue
         one = next(remaining)
         translated.append(one.text)
         alignment += [offset + place for place in one.alignment]
         words.add(one.word_alignment, one.source_words, one.text)
+        sources.add(one.word_sources, one.text)
         offset += len(part)
     hypotheses = [one.hypothesis for one in combination]
     return TextHypothesis(
@@ -314,6 +405,14 @@ def _join(
         alignment=tuple(alignment),
         token_log_probs=tuple(x for h in hypotheses for x in h.token_log_probs[:-1]),
         word_alignment=tuple(words.words) if aligned else (),
+        word_sources=tuple(sources.words),
         truncated=any(h.truncated for h in hypotheses),
-        weights=hypotheses[0].weights if len(hypotheses) == 1 else None,
+        weights=_weights(hypotheses),
     )
+
+
+def _weights(hypotheses: Sequence[Hypothesis]) -> Tensor | None:
+    """The attention (T, S) of the only hypothesis, if there is one with all of its attention."""
+    if len(hypotheses) != 1 or hypotheses[0].most_attended is not None:
+        return None
+    return hypotheses[0].weights

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model.decoding.automaton import Automaton
 from model.decoding.rules.word_limits import PieceWords
+from model.decoding.source_names import NamePieces
 from model.text.tokenizer import EOS_ID, SPACE_MARK, Tokenizer
 from model.text.words import joins
 
@@ -42,6 +43,8 @@ class PieceTexts:
         self.continues: Tensor = torch.tensor(continues)
         """(V,) bool: whether a piece continues the word before it."""
         self.words = PieceWords.of(texts)
+        high = [id for id in byte_pieces if texts[id] == "\ufffd"]
+        self.names = NamePieces(texts, {id: int(tokenizer.piece(id)[3:5], 16) for id in high})
 
     def automaton(self, phrases: Sequence[str]) -> Automaton:
         """The automaton that forbids the pieces that would complete one of the `phrases`.

@@ -8,12 +8,18 @@ from model.decoding.automaton import Automaton
 from model.decoding.options import SearchOptions, length_limit, word_limits
 from model.decoding.request import Request
 from model.decoding.rules.constraints import MAX_PIECES
+from model.decoding.source_names import SourceNames
 from model.errors import RequestError
 from model.text.length_pieces import bucket_of, length_ids
 from model.text.tokenizer import UNK_ID, Tokenizer
 from model.text.words import cleaned
 from model.translation.avoid_automaton import PieceTexts
-from model.translation.source_words import check_extract, source_words
+from model.translation.source_words import (
+    check_extract,
+    check_names,
+    source_signs,
+    source_words,
+)
 
 MAX_AVOIDED = 1000
 """Characters of all phrases to avoid together: their automaton has a state for each."""
@@ -41,13 +47,21 @@ class Phrases:
         # Of the spelling and not of self, or the cache and these phrases would hold each other.
         self._avoid = lru_cache(LISTS)(partial(_automaton, self.spelling))
 
-    def requests(self, sources: Sequence[tuple[int, ...]], options: SearchOptions) -> list[Request]:
+    def requests(
+        self,
+        sources: Sequence[tuple[int, ...]],
+        options: SearchOptions,
+        text_words: int | None = None,
+    ) -> list[Request]:
         """Make the requests for the parts of one text. Only the first has the prefix.
 
         Where words are limited, the source of a model that knows length pieces begins with one.
 
         Several translations must differ in their texts, which the engine does not see: it is asked
         for all hypotheses of the beam, so that `n_best` can be chosen among them.
+
+        Args:
+            text_words: the words of which `ratio` is a share; those of each source if None.
 
         Raises:
             RequestError: constraints, or limits of words, for a text of several parts; words that
@@ -72,7 +86,7 @@ class Phrases:
         prefix, constraints = self._prefix(options), self._constraints(options)
         requests = []
         for part, src in enumerate(sources):
-            least, most = self._word_limits(src, options)
+            least, most = self._word_limits(src, options, text_words)
             request = Request(
                 src=(*self._length_piece(least, most), *src),
                 options=options,
@@ -121,11 +135,13 @@ class Phrases:
         if options.max_words:
             _check_demanded_words(options, options.max_words)
 
-    def _word_limits(self, src: tuple[int, ...], options: SearchOptions) -> tuple[int, int]:
+    def _word_limits(
+        self, src: tuple[int, ...], options: SearchOptions, text_words: int | None
+    ) -> tuple[int, int]:
         """See `word_limits`."""
-        if options.ratio is None:
-            return word_limits(options, 0)
-        return word_limits(options, len(self._tokenizer.decode(src).split()))
+        if text_words is None and options.ratio is not None:
+            text_words = len(self._tokenizer.decode(src).split())
+        return word_limits(options, text_words or 0)
 
     def _length_piece(self, least: int, most: int) -> list[int]:
         """The piece for the length in the middle of these limits; none if there is no limit."""
@@ -135,9 +151,15 @@ class Phrases:
         return [self._length_ids[bucket_of(self._length_buckets, wanted)]]
 
     def _extracting(self, request: Request, src: tuple[int, ...]) -> Request:
-        """The same with the words of `src`, its source without a length piece, and checked."""
+        """The same with the words or names of `src`, the source without a length piece; checked."""
+        if request.options.extractive == "names":
+            source = self._tokenizer.decode(src)
+            check_names(request.options, source)
+            names = SourceNames(self.spelling.names, source)
+            return dataclasses.replace(request, source_names=names)
         words = source_words(src, self._tokenizer)
-        request = dataclasses.replace(request, source_words=words)
+        signs = source_signs(words, self._tokenizer)
+        request = dataclasses.replace(request, source_words=words, source_signs=signs)
         check_extract(request)
         return request
 

@@ -1,6 +1,7 @@
 """Request bodies: the schemas of the JSON that clients send, with every limit."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_origin, get_type_hints
 
 from pydantic import (
@@ -97,20 +98,21 @@ class RequestOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-    def merged_into(self, defaults: SearchOptions) -> SearchOptions:
-        """Return `defaults`, overridden by the options that were given.
+    def merged_into(
+        self, defaults: SearchOptions, in_body: Mapping[str, Any] | None = None
+    ) -> SearchOptions:
+        """Return `defaults`, overridden by the options that were given, here and `in_body`.
 
         Raises:
             ConfigError: the result is contradictory, such as `n_best` above `beam_size`.
         """
-        if not self.model_fields_set:
-            return defaults
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name in self.model_fields_set
             if (value := getattr(self, name)) is not None
         }
-        return dataclasses.replace(defaults, **given)
+        given |= in_body or {}  # at once: an option may be allowed only together with another
+        return dataclasses.replace(defaults, **given) if given else defaults
 
     @property
     def phrases(self) -> list[str]:
@@ -220,12 +222,12 @@ class GenerateRequest(WorkRequest):
         Raises:
             ConfigError: the options contradict one another.
         """
-        in_body = {
+        in_body: dict[str, Any] = {
             option: value
             for option, field in FIELDS_OF_THE_BODY.items()
             if field in type(self).model_fields and (value := getattr(self, field))
         }
-        return dataclasses.replace(self.options.merged_into(defaults), **in_body)
+        return self.options.merged_into(defaults, in_body)
 
 
 class TranslateRequest(GenerateRequest):
@@ -251,8 +253,9 @@ class SummarizeRequest(GenerateRequest):
 
     on_long: OnLong | None = Field(
         default=None,
-        description=f"{_sentence('on_long')} `truncated_source` reports a cut. The default is that "
-        "of the model, which refuses unless configured otherwise.",
+        description=f"{_sentence('on_long')} `truncated_source` reports a cut, `windows` all "
+        "windows, and `whole_source` a text that is read whole though it is longer than others may "
+        "be. The default is that of the model, which refuses unless configured otherwise.",
     )
 
 

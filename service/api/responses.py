@@ -1,5 +1,6 @@
 """Responses: the schemas of response bodies, and the conversion of results into them."""
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any, Literal, NotRequired
@@ -40,6 +41,13 @@ class HypothesisResult(TypedDict):
         NotRequired[list[int]],
         Field(description="For each word, which word of the source it attended to most."),
     ]
+    word_sources: Annotated[
+        NotRequired[list[list[tuple[int, int]]]],
+        Field(
+            description="For each word, where the words that it comes from stand in the text as it "
+            "was sent: `[start, end)` in Unicode code points, in their order."
+        ),
+    ]
     attention: Annotated[
         NotRequired[list[list[float]]],
         Field(
@@ -71,6 +79,24 @@ class TranslationResult(TranslationAlternative):
     ]
 
 
+class WholeSourceResult(TypedDict):
+    """How a text was read that is longer than the model reads at once, with `on_long` whole."""
+
+    pieces: Annotated[int, Field(description="Number of its source pieces; all were read.")]
+    attention_span: Annotated[
+        int | None, Field(description="How many of them each step attended to; null: all.")
+    ]
+
+
+class WindowResult(TypedDict):
+    """A stretch of a text that was read by itself."""
+
+    start: Annotated[int, Field(description="Where it begins in the text, in code points.")]
+    end: Annotated[int, Field(description="Where it ends: the first code point behind it.")]
+    score: Annotated[float, Field(description="The score of its best summary.")]
+    used: Annotated[bool, Field(description="Whether the answer is made from that summary, too.")]
+
+
 class SummaryResult(SummaryAlternative):
     """The best summary of a text."""
 
@@ -82,6 +108,17 @@ class SummaryResult(SummaryAlternative):
     truncated_source: Annotated[
         NotRequired[int],
         Field(description="Number of source pieces read, if the text was too long and was cut."),
+    ]
+    whole_source: Annotated[
+        NotRequired[WholeSourceResult],
+        Field(description="How a text was read that is longer than the model reads at once."),
+    ]
+    windows: Annotated[
+        NotRequired[list[WindowResult]],
+        Field(
+            description="The windows of a text that was too long and was read in windows. "
+            "Everything else tells of the last round, over their summaries."
+        ),
     ]
 
 
@@ -167,7 +204,7 @@ class ErrorBody(BaseModel):
 def expected_bytes(texts: Sequence[str], params: RequestParams) -> int:
     """Return a rough estimate of the size of an answer, from the details that are asked for."""
     details = params.details
-    per_character = 1 + 11 * ("tokens" in details) + 3 * ("alignment" in details)
+    per_character = 1 + 11 * ("tokens" in details) + 6 * ("alignment" in details)
     size = sum(per_character * len(text) for text in texts)
     if "attention" in details:  # a number for each pair of pieces, which have three characters
         size += sum(20 * (len(text) // 3) ** 2 for text in texts)
@@ -226,6 +263,10 @@ def _text_answer(
     best, *others = (_hypothesis_result(each, word, wanted) for each in translation.hypotheses)
     if translation.truncated_source is not None:
         best["truncated_source"] = translation.truncated_source
+    if translation.whole_source is not None:
+        best["whole_source"] = dataclasses.asdict(translation.whole_source)
+    if translation.windows:
+        best["windows"] = [window.to_json() for window in translation.windows]
     if "tokens" in wanted:
         best["source_pieces"] = translation.source_pieces
     if n_best > 1:
@@ -243,6 +284,7 @@ def _hypothesis_result(
         result |= {"pieces": hypothesis.pieces, "token_log_probs": hypothesis.token_log_probs}
     if "alignment" in wanted:
         result |= {"alignment": hypothesis.alignment, "word_alignment": hypothesis.word_alignment}
+        result["word_sources"] = hypothesis.word_sources
     if "attention" in wanted and hypothesis.weights is not None:
         result["attention"] = hypothesis.weights[:-1, :-1].tolist()
     return result

@@ -14,13 +14,14 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 
-from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
 from model.decoding.request import Request
 from model.errors import RequestError
 from model.text.tokenizer import EOS_ID, Tokenizer
 from model.translation.assemble import assemble
 from service.engine.engine_runner import (
+    LOOKAHEAD,
+    AnyEngine,
     EngineRunner,
     JobFailed,
     Outcome,
@@ -47,17 +48,22 @@ class EngineLoop:
 
     def __init__(
         self,
-        make_engine: Callable[[int], Engine],
+        make_engine: Callable[[int], AnyEngine],
         tokenizer: Tokenizer,
         preprocessor: Preprocessor,
         scorer: Scorer,
         max_rows: int,
         metrics: EngineMetrics,
+        lookahead: int = LOOKAHEAD,
     ) -> None:
-        """`max_rows` limits the hypotheses in each of the two engines."""
+        """
+        Args:
+            max_rows: limits the hypotheses in each of the two engines.
+            lookahead: see `EngineRunner`.
+        """
         self.interactive, self.bulk = (
-            EngineRunner(make_engine, max_rows),
-            EngineRunner(make_engine, max_rows),
+            EngineRunner(make_engine, max_rows, lookahead),
+            EngineRunner(make_engine, max_rows, lookahead),
         )
         self.scorer = scorer
         self.faulty = False
@@ -263,12 +269,13 @@ class EngineLoop:
 
     def _finish_text(self, job: Job, text: int) -> None:
         """Assemble a text whose sentences are all finished."""
-        plan, found = job.plans[text], job.found[text]
+        ready, found = job.plans[text], job.found[text]
+        n_best, aligned = job.options.n_best, job.aligned
         try:
             job.translations[text] = (
-                Unassembled(plan, found)
-                if len(found) > MAX_INTERACTIVE
-                else assemble(plan, found, job.options.n_best, self._tokenizer, aligned=job.aligned)
+                Unassembled(ready, found)
+                if ready.reading is not None or len(found) > MAX_INTERACTIVE
+                else assemble(ready.plan, found, n_best, self._tokenizer, aligned=aligned)
             )
         except RequestError as error:
             self._fail(job, error)

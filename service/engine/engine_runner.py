@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine
+from model.decoding.long_engine import LongEngine
 from model.decoding.out_of_memory import is_out_of_memory
-from model.decoding.request import Finished, Progress, Request
+from model.decoding.request import Event, Progress, Refused, Request
 from model.errors import RequestError
 from service.engine.job import Job
 from service.engine.request_params import RequestParams
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LOOKAHEAD = 16
 """Sentences that an engine receives beyond its slots, to be encoded in one batch."""
+
+AnyEngine = Engine | LongEngine
 
 Member = tuple[Job, int]
 """A sentence, as a job and the index of one of its requests."""
@@ -63,8 +66,15 @@ Outcome = SentenceFinished | SentenceProgress | JobFailed
 class EngineRunner:
     """The sentences in one engine and in its queue. Used only by the engine thread."""
 
-    def __init__(self, make_engine: Callable[[int], Engine], max_rows: int) -> None:
-        """`make_engine` receives the limit of hypotheses in flight, see `Engine`."""
+    def __init__(
+        self, make_engine: Callable[[int], AnyEngine], max_rows: int, lookahead: int = LOOKAHEAD
+    ) -> None:
+        """
+        Args:
+            make_engine: receives the limit of hypotheses in flight, see `Engine`.
+            lookahead: sentences that the engine receives beyond its slots.
+        """
+        self._lookahead = lookahead
         self._make_engine = make_engine
         self.max_rows = max_rows
         """The limit of hypotheses in flight."""
@@ -76,7 +86,7 @@ class EngineRunner:
         self.queue: Scheduler[Job] = Scheduler()
         self.rows = 0
         """Number of hypotheses of the sentences in the engine."""
-        self._engine: Engine | None = None
+        self._engine: AnyEngine | None = None
         self._members: dict[int, Member] = {}  # by the engine's ids
         self._ids: dict[Job, dict[int, int]] = {}  # by job and number: the engine's ids
         self.started: list[Job] = []
@@ -158,7 +168,7 @@ class EngineRunner:
 
     def _fits(self, job: Job, number: int) -> bool:
         beam = job.requests[number].options.beam_size
-        return not self._members or self.rows + beam <= self.max_rows + LOOKAHEAD * beam
+        return not self._members or self.rows + beam <= self.max_rows + self._lookahead * beam
 
     def _submit(self, job: Job, number: int, outcomes: list[Outcome]) -> None:
         """Give a sentence to the engine."""
@@ -194,7 +204,11 @@ class EngineRunner:
                 del self._ids[job]
         return job, number
 
-    def _outcome(self, event: Finished | Progress) -> Outcome:
+    def _outcome(self, event: Event) -> Outcome:
+        if isinstance(event, Refused):
+            job, _ = self._remove(event.id)
+            self.cancel(job)
+            return JobFailed(job, event.error)
         if isinstance(event, Progress):
             return SentenceProgress(*self._members[event.id], event.stable_prefix)
         return SentenceFinished(*self._remove(event.id), event.hypotheses)

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 from model.decoding.beam_search import Hypothesis
 from model.decoding.request import Request
-from model.text.segmentation import Plan
-from model.translation.assemble import Prepared, Translation
+from model.translation.assemble import Translation
 from model.translation.incremental_detokenizer import IncrementalDetokenizer
+from model.translation.rounds import Prepared
 from service.engine.reply import PendingReply
 
 
 @dataclass(frozen=True, slots=True)
 class Unassembled:
-    """A finished text of many sentences, which is assembled outside of the engine thread."""
+    """A text whose sentences are finished, with more to do outside of the engine thread.
 
-    plan: Plan
+    It has many sentences to assemble, or it was read in windows and may take another round.
+    """
+
+    ready: Prepared
     found: Sequence[Sequence[Hypothesis]]
     """The hypotheses of each sentence."""
 
@@ -31,13 +34,14 @@ class Job:
         stream: bool,
         prepared: dict[int, Prepared],
     ) -> None:
-        """`prepared` holds the texts, by index, that are already split into sentences."""
+        """`prepared` holds the texts, by index, that are already split into sentences; those of a
+        later round all are, and `texts` are then empty, as their bytes were counted before."""
         self.reply = reply
         self.options = reply.params.options
         self.aligned = "alignment" in reply.params.details
         self.texts, self.stream = texts, stream
         self.prepared = prepared
-        self.plans: list[Plan] = []
+        self.plans: list[Prepared] = []
         self.requests: list[Request] = []  # one for each sentence of all texts, in order
         self.text_of: list[int] = []  # index of the text of each request
         self.found: list[list[tuple[Hypothesis, ...]]] = []  # by text, for each of its sentences
@@ -52,10 +56,10 @@ class Job:
         """Number of source pieces of the texts planned so far."""
         return sum(len(request.src) for request in self.requests)
 
-    def plan(self, plan: Plan, requests: list[Request]) -> None:
-        """Add the plan of the next text and the requests for its sentences."""
-        text = len(self.plans)
-        self.plans.append(plan)
+    def plan(self, ready: Prepared) -> None:
+        """Add the next text and the requests for its sentences."""
+        text, requests = len(self.plans), ready.requests
+        self.plans.append(ready)
         self.first.append(len(self.requests))
         self.requests += requests
         self.text_of += [text] * len(requests)

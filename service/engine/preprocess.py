@@ -10,9 +10,10 @@ from model.decoding.options import SearchOptions
 from model.errors import InputTooLong, RequestError
 from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation.assemble import Prepared, prepare
+from model.translation.assemble import prepare
 from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.phrases import Phrases
+from model.translation.rounds import Prepared
 from service.engine.job import Job
 from service.errors import EngineFailed
 
@@ -22,6 +23,11 @@ MAX_INTERACTIVE = 16
 """A request with more texts or sentences than this is background work."""
 SLICE_S = 0.002
 """Time slice of preprocessing between two steps."""
+
+
+def text_field(number: int, count: int) -> str:
+    """What messages call the text with this number, of `count` texts of a request."""
+    return f"text.{number}" if count > 1 else "text"
 
 
 class Preprocessor:
@@ -50,7 +56,7 @@ class Preprocessor:
         try:
             return prepare(texts[number], options, self._segmenter, self._phrases)
         except InputTooLong as error:
-            error.field = f"text.{number}" if len(texts) > 1 else "text"
+            error.field = text_field(number, len(texts))
             raise
 
     def plan_small(self) -> list[tuple[Job, Exception | None]]:
@@ -94,9 +100,9 @@ class Preprocessor:
         ready = job.prepared.pop(number, None)
         if ready is None:
             ready = self.prepare(job.texts, number, job.options)
-        plan, requests = ready
-        if job.stream:
-            job.detokenizer = IncrementalDetokenizer(plan, self._tokenizer)
-            if len(requests) <= MAX_INTERACTIVE:  # a longer text is streamed by sentences
-                requests = [dataclasses.replace(request, stream=True) for request in requests]
-        job.plan(plan, requests)
+        if job.stream and ready.reading is None:  # of several rounds only the last is streamed
+            job.detokenizer = IncrementalDetokenizer(ready.plan, self._tokenizer)
+            if len(ready.requests) <= MAX_INTERACTIVE:  # a longer text is streamed by sentences
+                streamed = [dataclasses.replace(one, stream=True) for one in ready.requests]
+                ready = ready._replace(requests=streamed)
+        job.plan(ready)

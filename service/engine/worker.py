@@ -3,15 +3,21 @@
 The sentences of a request join those in flight at the next step, and the request is answered at the
 step that finishes its last sentence (continuous batching). Neither torch nor the tokenizer runs on
 the event loop: everything between a text and its translation happens in the engine thread, except
-that unusually long texts are cut into sentences and assembled again in a thread of their own.
+that unusually long texts are cut into sentences and assembled again in a thread of their own. A
+text that is read in windows takes several rounds (`model.translation.rounds`): each is a job of its
+own, and what comes between two of them is done in such a thread, too. Texts that are read whole
+though they are longer than the model reads have an engine thread of their own, see
+`service.engine.long_texts`.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from threading import Thread
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,23 +25,29 @@ from torch import Tensor
 from model.checkpoint.checkpoint import Checkpoint
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
+from model.decoding.long_engine import LongEngine, long_network
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.rules.word_limits import PieceWords
 from model.decoding.selftest import rows_are_independent
+from model.errors import RequestError
+from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
-from model.translation.assemble import Prepared, Translation, assemble, check_languages
+from model.text.tokenizer import Tokenizer
+from model.translation.assemble import Translation, assemble, check_languages
 from model.translation.phrases import Phrases
+from model.translation.rounds import Prepared, following
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
 from service.engine.job import Job, Unassembled
-from service.engine.preprocess import Preprocessor
+from service.engine.long_texts import LongTexts, Started
+from service.engine.preprocess import Preprocessor, text_field
 from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
-from service.observability.metrics import Metrics
+from service.observability.metrics import EngineMetrics, Metrics
 from service.observability.request_record import Phase, reached
 
 log = logging.getLogger(__name__)
@@ -59,6 +71,31 @@ class Stats:
     """Number of sentences in the engines."""
     slots: int
     """Number of sentences that fit into the engines with the default options."""
+
+
+class Part(NamedTuple):
+    """Some of the texts of a request, and where they are translated."""
+
+    job: Job
+    numbers: list[int]
+    """Their places among the texts of the request."""
+    engine_loop: EngineLoop
+    thread: EngineThread
+    name: str = "text"
+    """What messages call the text, if it is a single one."""
+
+    def submit(self) -> None:
+        """Give them to the engine.
+
+        Raises:
+            ShuttingDown: it refuses new work.
+        """
+        self.thread.submit(partial(self.engine_loop.add_job, self.job))
+
+    def name_text(self, error: RequestError) -> None:
+        """Have an `error` of the engine that is about a text of any length name that text."""
+        if error.field == "source":
+            error.field = self.name
 
 
 class Worker:
@@ -93,6 +130,7 @@ class Worker:
             RequestError: the default options allow more target pieces than any engine has room for,
                 or ask for languages other than those of the model.
         """
+        metrics = metrics or Metrics()
         self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
         self.options = checkpoint.search if defaults is None else defaults
         self.tokenizer = checkpoint.tokenizer
@@ -112,10 +150,22 @@ class Worker:
             self._preprocessor,
             Scorer(checkpoint.network, device, checkpoint.tokenizer),
             max_rows or ROWS.get(device.type, ROWS["cpu"]),
-            (metrics or Metrics()).engine(name),
+            metrics.engine(name),
         )
         self._notifier = LoopNotifier()
         self._thread = EngineThread(self._engine_loop, self._notifier, stuck_s)
+        self._long = LongTexts(
+            _long_loop_maker(
+                self._network,
+                checkpoint.network,
+                checkpoint.tokenizer,
+                self._phrases,
+                self._segmenter,
+                shortlist,
+                partial(metrics.engine, f"{name}/long"),
+            ),
+            stuck_s,
+        )
 
     def _engine_maker(self, shortlist: Shortlist | None) -> Callable[[int], Engine]:
         return _maker(
@@ -149,7 +199,10 @@ class Worker:
         It blocks until that is done, so it must not be called on the event loop that awaits the
         answers.
         """
+        long_texts = Thread(target=self._long.stop, args=(drain_s,))
+        long_texts.start()
         self._thread.stop(drain_s)
+        long_texts.join()
 
     async def translate(self, texts: Sequence[str], params: RequestParams) -> list[Translation]:
         """Translate `texts`, in order. Cancelling this removes them from the engine.
@@ -161,41 +214,63 @@ class Worker:
             ShuttingDown: `stop` was called.
             EngineFailed: this request makes the engine fail.
         """
-        job = await self._make_job(texts, params, stream=False)
-        self._thread.submit(partial(self._engine_loop.add_job, job))
-        reached(Phase.SUBMITTED)
+        found = await self._searched(await self._parts(texts, params, stream=False))
+        while later := {n: step for n, step in found.items() if isinstance(step, Prepared)}:
+            found |= await self._searched([self._later_part(later, params)])
+        in_order = (found[number] for number in range(len(texts)))
+        return [step for step in in_order if isinstance(step, Translation)]
+
+    async def _searched(self, parts: list[Part]) -> dict[int, Translation | Prepared]:
+        """Submit `parts` and return what comes of each text: its translation, or its next round."""
+        found: dict[int, Translation | Prepared] = {}
         try:
-            answer = await job.reply.answer
-            translations = [await self._assembled(each, job) for each in answer]
-            _record_phases(job.reply)
-            return translations
+            for part in parts:
+                part.submit()
+            reached(Phase.SUBMITTED)
+            for part in parts:
+                for number, each in zip(part.numbers, await part.job.reply.answer, strict=True):
+                    found[number] = await self._assembled(each, part.job)
+            _record_phases(parts[-1].job.reply)
+            return found
+        except RequestError as error:
+            part.name_text(error)
+            raise
         finally:
-            self._release(job)
-            del job  # see `_release`
+            for part in parts:
+                self._release(part.job, part.engine_loop, part.thread)
+            del part, parts  # see `_release`
 
     async def stream(
         self, text: str, params: RequestParams
     ) -> AsyncGenerator[str | Translation, None]:
         """Yield growing prefixes of the translation, and at the end all of it.
 
-        Each string is a prefix of the final text, without its last word, which may still grow.
+        Each string is a prefix of the final text, without its last word, which may still grow. Of
+        a text that takes several rounds, the last is streamed.
 
         Raises:
             RequestError, DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
         """
-        job = await self._make_job([text], params, stream=True)
-        self._thread.submit(partial(self._engine_loop.add_job, job))
-        reached(Phase.SUBMITTED)
-        try:
-            while (prefix := await job.reply.partials.get()) is not None:
-                yield prefix
-            (answer,) = await job.reply.answer
-            translation = await self._assembled(answer, job)
-            _record_phases(job.reply)
-            yield translation
-        finally:
-            self._release(job)
-            del job  # see `_release`
+        (part,) = await self._parts([text], params, stream=True)
+        while True:
+            try:
+                part.submit()
+                reached(Phase.SUBMITTED)
+                while (prefix := await part.job.reply.partials.get()) is not None:
+                    yield prefix
+                (answer,) = await part.job.reply.answer
+                step = await self._assembled(answer, part.job)
+                _record_phases(part.job.reply)
+            except RequestError as error:
+                part.name_text(error)
+                raise
+            finally:
+                self._release(part.job, part.engine_loop, part.thread)
+                del part  # see `_release`
+            if isinstance(step, Translation):
+                break
+            part = self._later_part({0: step}, params, stream=True)
+        yield step
 
     async def score(
         self, sources: Sequence[str], targets: Sequence[str], params: RequestParams
@@ -216,57 +291,109 @@ class Worker:
         try:
             return await pairs.reply.answer
         finally:
-            self._release(pairs)
+            self._release(pairs, self._engine_loop, self._thread)
             del pairs  # see `_release`
 
     def alive(self, now: float) -> bool:
         """Return False if it has work but made no step for `stuck_s`; `now` is time.monotonic."""
-        return self._thread.alive(now)
+        return self._thread.alive(now) and self._long.alive(now)
 
     def ready(self) -> bool:
         """Return whether it accepts requests and has recovered from the last engine failure.
 
         While it has not recovered, each call makes it try again with a single piece.
         """
-        return self._thread.ready(time.monotonic())
+        now = time.monotonic()
+        both = self._thread.ready(now), self._long.ready(now)  # each of them may try again
+        return all(both)
 
     def stats(self) -> Stats:
         """Return the current queue lengths and slots."""
-        engine_loop = self._engine_loop
-        slots = max(1, engine_loop.interactive.max_rows // self.options.beam_size)
+        runners = [self._engine_loop.interactive, self._engine_loop.bulk]
+        if self._long.started is not None:
+            runners.append(self._long.started.engine_loop.interactive)
         return Stats(
-            waiting=engine_loop.interactive.queue.items + engine_loop.bulk.queue.items,
-            waiting_pieces=engine_loop.interactive.queue.pieces + engine_loop.bulk.queue.pieces,
-            in_use=engine_loop.interactive.sentences + engine_loop.bulk.sentences,
-            slots=slots + max(1, engine_loop.bulk.max_rows // self.options.beam_size),
+            waiting=sum(runner.queue.items for runner in runners),
+            waiting_pieces=sum(runner.queue.pieces for runner in runners),
+            in_use=sum(runner.sentences for runner in runners),
+            slots=sum(max(1, runner.max_rows // self.options.beam_size) for runner in runners),
         )
 
-    async def _make_job(self, texts: Sequence[str], params: RequestParams, *, stream: bool) -> Job:
-        """Make a job for the engine thread, with long texts already cut into sentences."""
+    async def _parts(
+        self, texts: Sequence[str], params: RequestParams, *, stream: bool
+    ) -> list[Part]:
+        """Make jobs for the engine thread, with long texts already cut into sentences.
+
+        Each text that is read whole, whatever its length, is a job of its own in a thread for such.
+        """
         options = params.options
         check_room(options, self.limit, self._max_length)
         check_languages(options, self.profile)
         self._thread.check_open()
         prepared: dict[int, Prepared] = {}
+        any_length = options.on_long == "whole" and self.profile.reads_whole
         for number, text in enumerate(texts):
-            if len(text) > LARGE:
+            if len(text) > LARGE or any_length:
                 prepared[number] = await asyncio.to_thread(
                     self._preprocessor.prepare, texts, number, options
                 )
-        reply: PendingReply[list[Translation | Unassembled]] = PendingReply(params, self._notifier)
-        return Job(reply, texts, stream=stream, prepared=prepared)
+        long_texts = [number for number, ready in prepared.items() if ready.any_length]
+        others = [number for number in range(len(texts)) if number not in long_texts]
+        parts = []
+        if others or not texts:
+            ready = {i: prepared[n] for i, n in enumerate(others) if n in prepared}
+            reply: _Reply = PendingReply(params, self._notifier)
+            job = Job(reply, [texts[n] for n in others], stream=stream, prepared=ready)
+            parts.append(Part(job, others, self._engine_loop, self._thread))
+        for n in long_texts:
+            engine_loop, notifier, thread = await self._start_long()
+            reply = PendingReply(params, notifier)
+            job = Job(reply, [texts[n]], stream=stream, prepared={0: prepared[n]})
+            name = text_field(n, len(texts))
+            parts.append(Part(job, [n], engine_loop, thread, name))
+        return parts
 
-    async def _assembled(self, answer: Translation | Unassembled, job: Job) -> Translation:
-        """Return the translation of one text, assembling it first if necessary."""
+    async def _start_long(self) -> Started:
+        """The thread for texts of any length, started for the first of them."""
+        started = self._long.started
+        return await asyncio.to_thread(self._long.start) if started is None else started
+
+    def _later_part(
+        self, rounds: Mapping[int, Prepared], params: RequestParams, *, stream: bool = False
+    ) -> Part:
+        """Make the job for a further round of the texts with these numbers."""
+        reply: _Reply = PendingReply(params, self._notifier)
+        ready = dict(enumerate(rounds.values()))
+        job = Job(reply, [""] * len(rounds), stream=stream, prepared=ready)
+        return Part(job, list(rounds), self._engine_loop, self._thread)
+
+    async def _assembled(
+        self, answer: Translation | Unassembled, job: Job
+    ) -> Translation | Prepared:
+        """Return the translation of one text, assembling it first if necessary; or its next round.
+
+        Raises:
+            RequestError: there is no translation that meets the options.
+        """
         if isinstance(answer, Translation):
             return answer
-        n_best = job.options.n_best
-        assemble_answer = partial(
-            assemble, answer.plan, answer.found, n_best, self.tokenizer, aligned=job.aligned
-        )
-        return await asyncio.to_thread(assemble_answer)
+        return await asyncio.to_thread(self._step, answer, job.options.n_best, job.aligned)
 
-    def _release(self, work: Job | ScoreJob) -> None:
+    def _step(self, answer: Unassembled, n_best: int, aligned: bool) -> Translation | Prepared:
+        """Do what `_assembled` does, in a thread."""
+        step = following(
+            answer.ready,
+            answer.found,
+            self._segmenter,
+            self._phrases,
+            self.tokenizer,
+            aligned=aligned,
+        )
+        if isinstance(step, Prepared):
+            return step
+        return assemble(step.plan, step.found, n_best, self.tokenizer, aligned=aligned)
+
+    def _release(self, work: Job | ScoreJob, engine_loop: EngineLoop, thread: EngineThread) -> None:
         """Clean up after a request that was answered, or cancel its work if its client has left.
 
         The caller then forgets `work`: an error in its answer holds the frames that it has passed
@@ -277,7 +404,10 @@ class Worker:
             answer.exception()  # retrieved, since asyncio warns of an exception that never was
         else:
             answer.cancel()
-            self._thread.send(partial(self._engine_loop.cancel, work))
+            thread.send(partial(engine_loop.cancel, work))
+
+
+_Reply = PendingReply[list[Translation | Unassembled]]
 
 
 def _maker(
@@ -305,6 +435,40 @@ def _maker(
             continues=continues,
             words=words,
             shortlist=shortlist,
+        )
+
+    return make
+
+
+def _long_loop_maker(
+    prepared: Runnable,
+    network: Seq2Seq,
+    tokenizer: Tokenizer,
+    phrases: Phrases,
+    segmenter: Segmenter,
+    shortlist: Shortlist | None,
+    metrics: Callable[[], EngineMetrics],
+) -> Callable[[], EngineLoop]:
+    """A function that makes the engine loop for texts of any length. It holds no worker, either."""
+    device, spelling = prepared.device, phrases.spelling
+
+    def make_engine(max_rows: int) -> LongEngine:
+        return LongEngine(
+            long_network(prepared, network),
+            continues=spelling.continues,
+            words=spelling.words,
+            shortlist=shortlist,
+        )
+
+    def make() -> EngineLoop:
+        return EngineLoop(
+            make_engine,
+            tokenizer,
+            Preprocessor(tokenizer, phrases, segmenter),
+            Scorer(network, device, tokenizer),
+            1,
+            metrics(),
+            lookahead=0,
         )
 
     return make

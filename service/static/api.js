@@ -19,6 +19,21 @@ export async function listModels(key, signal) {
   return (await response.json()).models;
 }
 
+/** What the server says may be done with texts that are too long: the values of `on_long`. */
+export async function waysWithLongTexts() {
+  const response = await request("openapi.json", {});
+  const { components } = await response.json();
+  const { schemas } = components;
+  const found = [];
+  const collect = (schema) => {
+    found.push(...(schema?.enum ?? []));
+    for (const each of schema?.anyOf ?? []) collect(each);
+    if (schema?.$ref) collect(schemas[schema.$ref.split("/").at(-1)]);
+  };
+  collect(schemas.SummarizeRequest?.properties.on_long);
+  return found;
+}
+
 /**
  * Translate or summarize one text. Calls `onText` with each longer prefix of the answer, and
  * returns the complete answer.

@@ -2,14 +2,17 @@
 
 import { describe } from "./about.js";
 import { Alternatives } from "./alternatives.js";
-import { generate, listModels, Refused, Unreachable } from "./api.js";
+import { generate, listModels, Refused, Unreachable, waysWithLongTexts } from "./api.js";
 import { HeatMap } from "./heatmap.js";
 import { language } from "./languages.js";
+import { Length } from "./length.js";
 import { Links, Thread } from "./links.js";
+import { LongInput } from "./long_input.js";
 import { Models } from "./models.js";
 import { Notice, words } from "./notice.js";
 import { Options } from "./options.js";
 import { Partial } from "./partial.js";
+import { inUnits } from "./places.js";
 import { INCOMPLETE, Remarks, remarksOn } from "./remarks.js";
 import { Together } from "./scrolling.js";
 import { SentenceAlternatives } from "./sentence_alternatives.js";
@@ -32,8 +35,8 @@ const output = $("output");
 let key = ""; // kept only here, so a page reload forgets it
 let timer = 0;
 let measuring = null; // the timer of `measure`
-let onLong = null; // "cut" once the user chose to have only the beginning of a long text read
 let running = null; // the AbortController of the request in flight
+let connecting = 0; // requests for the list of models in flight
 let hypotheses = []; // of the text, or of the sentence of the cursor if it has several
 let shown = empty(""); // the answer on the page, and the text that it belongs to
 let current = -1; // the number of the sentence of the cursor; -1 if the text is a single one
@@ -42,6 +45,7 @@ const thread = new Thread($("threads"), [$("source-sheet"), $("target-sheet")]);
 const links = new Links({
   source,
   mirror: $("mirror"),
+  pane: $("source-sheet"),
   output,
   caption: $("caption"),
   thread,
@@ -92,7 +96,6 @@ const models = new Models({
   swap: $("swap"),
   model: $("model"),
   onChange: () => {
-    onLong = null;
     keep("model", models.chosen.name);
     adoptModel();
     later(0);
@@ -115,16 +118,33 @@ const options = new Options({
     later(PAUSE_MS);
   },
 });
+const length = new Length({
+  row: $("length"),
+  chosen: $("length-chosen"),
+  slider: $("length-slider"),
+  words: $("length-words"),
+  onChange: (state) => {
+    keep("length", state);
+    later(PAUSE_MS);
+  },
+});
+const longInput = new LongInput({
+  field: $("long-field"),
+  select: $("long"),
+  onChange: () => later(0),
+});
 const notice = new Notice({
   box: $("notice"),
   places: { source: $("source-notice"), target: $("target-notice"), options: $("options-notice") },
   text: $("notice-text"),
   wait: $("notice-wait"),
   button: $("notice-button"),
+  choices: $("notice-choices"),
+  ways: () => longInput.ways,
   onRetry: () => (models.chosen ? later(0) : connect()),
   onKey: () => $("key-panel").showPopover(),
-  onCut: () => {
-    onLong = "cut";
+  onLong: (way) => {
+    longInput.choose(way);
     later(0);
   },
 });
@@ -138,7 +158,7 @@ function typed() {
   // Each takes a while with a long text, which may come as hundreds of events.
   if (value.length <= LONG) measure();
   else measuring ??= setTimeout(measure, MEASURE_MS);
-  if (!value) onLong = null;
+  if (!value) longInput.forget();
   $("clear").hidden = !value;
   $("count").textContent = value ? `${value.length.toLocaleString("en")} characters` : "";
   later(value.length > LONG ? LONG_PAUSE_MS : PAUSE_MS);
@@ -149,8 +169,10 @@ function measure() {
   clearTimeout(measuring);
   measuring = null;
   keep("text", source.value || null);
+  length.measure(source.value);
   const huge = source.value.length > HUGE;
-  $("source-sheet").classList.toggle("huge", huge);
+  const top = $("source-sheet").scrollTop;
+  if ($("source-sheet").classList.toggle("huge", huge) && top) source.scrollTop = top;
   links.forget();
   $("mirror").textContent = huge ? "" : `${source.value}\n`;
   resize($("source-sheet"), source.value);
@@ -186,7 +208,7 @@ async function translate() {
   const model = models.chosen;
   if (!text.trim() || !model) {
     nothing();
-    if (text.trim()) await connect();
+    if (text.trim() && !connecting) await connect(); // else it is translated when they are there
     return;
   }
   const controller = new AbortController();
@@ -218,10 +240,11 @@ async function translate() {
 function asked(model, text, several) {
   const wanted = several ? ["alignment"] : ["scores", "tokens", "alignment"];
   if ($("attention").open && !several) wanted.push("attention");
-  const search = several ? { ...options.values, n_best: 1 } : options.values;
+  const search = { ...options.values, ...length.values };
+  if (several) search.n_best = 1;
   const body = { text, model: model.name, options: search, return: wanted };
   if (model.task !== "summarize") return { path: "v1/translate", body };
-  return { path: "v1/summarize", body: onLong ? { ...body, on_long: onLong } : body };
+  return { path: "v1/summarize", body: { ...body, ...longInput.values } };
 }
 
 async function askForSentence(sentence, signal) {
@@ -238,6 +261,8 @@ function all(answer) {
     text: found.translation ?? found.summary,
     source_pieces: best.source_pieces,
     truncated_source: best.truncated_source,
+    windows: best.windows,
+    whole_source: best.whole_source,
   }));
 }
 
@@ -277,9 +302,10 @@ function failed(error, partial) {
   if (partial !== null) broken(partial);
   if (error.status === 404) models.show([]); // the model is gone: a retry lists the models again
   const known = understood(error);
-  const ofOptions = known.message.startsWith("options");
+  const ofLength = /^(?:options\.)?(?:ratio|(?:min|max)_words):/.test(known.message);
+  const ofOptions = !ofLength && known.message.startsWith("options");
   if (ofOptions) $("options").open = true;
-  notice.show(known, partial !== null ? "target" : ofOptions ? "options" : "source");
+  notice.show(known, partial !== null || ofLength ? "target" : ofOptions ? "options" : "source");
 }
 
 /** Show the beginning of an answer whose end did not come. */
@@ -304,26 +330,42 @@ function understood(error) {
 // Showing
 
 function empty(text) {
-  return { text, translation: "", alignment: [], pairs: [], sentences: [] };
+  return { text, translation: "", alignment: [], places: [], pairs: [], sentences: [] };
 }
 
 /** A hypothesis of the whole text with its links; without pairs if they do not fit. */
-function linked({ text, word_alignment: alignment = [] }) {
+function linked({ text, word_alignment: alignment = [], word_sources: sources = [] }) {
   const count = split(text).words.length;
   const last = split(shown.text).words.length;
-  const fits = alignment.length === count && alignment.every((place) => place < last);
-  const sentences = shown.sentences.length ? shown.sentences : [[0, last]];
-  return { translation: text, alignment, pairs: fits ? paired(sentences, alignment) : [] };
+  const fits = count > 0 && sources.length === count;
+  let pairs = fits ? [{ from: [0, last], to: [0, count] }] : [];
+  if (shown.sentences.length > 1) {
+    const within = alignment.every((place) => place < last);
+    pairs = fits && within ? paired(shown.sentences, alignment) : [];
+  }
+  return { translation: text, alignment, places: inUnits(shown.text, sources), pairs };
 }
 
 /** Bring what is `shown` onto the page. */
 function present(truncated, found) {
   fresh();
   resizeAnswer(shown.translation, shown.text);
-  links.show(shown.text, shown);
+  const summary = models.chosen?.task === "summarize";
+  if (summary) readable();
+  links.show(shown.text, shown, summary);
   remarks.show(remarksOn({ ...found, truncated }, models.chosen?.task));
   $("copy").hidden = !shown.translation;
   together.follow();
+}
+
+/** Let a huge text scroll with its mirror from now on, so that places in it can be shown. */
+function readable() {
+  const sheet = $("source-sheet");
+  if (!sheet.classList.contains("huge")) return;
+  const top = source.scrollTop;
+  sheet.classList.remove("huge");
+  $("mirror").textContent = `${source.value}\n`;
+  sheet.scrollTop = top;
 }
 
 /** Show hypothesis `place` of a text of one sentence, its links and its attention. */
@@ -344,9 +386,15 @@ function attend(place) {
 /** Put hypothesis `place` into the translation, as its current sentence. */
 function exchange(place) {
   const found = hypotheses[place];
-  shown = { ...shown, ...replaced(shown, current, found.text, found.word_alignment) };
+  const sentence = part(shown.text, shown.pairs[current].from);
+  const own = {
+    text: found.text,
+    alignment: found.word_alignment,
+    places: inUnits(sentence, found.word_sources),
+  };
+  shown = { ...shown, ...replaced(shown, current, own) };
   fresh();
-  links.show(shown.text, shown);
+  links.show(shown.text, shown, false);
   links.mark(current);
   showAttention(found);
 }
@@ -400,6 +448,7 @@ function busy(is) {
 /** List the models and translate what is there. Returns the error, or null. */
 async function connect() {
   notice.pause();
+  connecting++;
   try {
     const before = models.chosen;
     models.show(await listModels(key), before?.name ?? recall("model"));
@@ -408,6 +457,8 @@ async function connect() {
   } catch (error) {
     failed(error, null);
     return error;
+  } finally {
+    connecting--;
   }
   notice.clear();
   if (source.value.trim() && models.chosen) later(0);
@@ -428,7 +479,22 @@ function adoptModel() {
   source.lang = model.source ?? "";
   output.lang = model.target ?? "";
   options.adopt(model, recall("options"));
+  length.adopt(model, recall("length"));
+  length.measure(source.value);
+  longInput.adopt(model);
+  together.off = summary;
+  if (summary) learnWays();
   describe(model, { facts: $("about-facts"), defaults: $("about-defaults"), card: $("about-card") });
+}
+
+/** Offer what this server can do with long texts; if it does not say, what all can. */
+async function learnWays() {
+  try {
+    longInput.allow(await waysWithLongTexts());
+    notice.refresh();
+  } catch (error) {
+    if (!(error instanceof Refused || error instanceof Unreachable)) console.error(error);
+  }
 }
 
 // Buttons

@@ -1,47 +1,65 @@
 // Links: show which part of the text a part of the translation comes from, on pointer, focus and
 // caret. The parts are words, and sentences where there are too many words.
 
+import { divided, within } from "./places.js";
 import { fill, split } from "./words.js";
 
 const MOST_WORDS = 1500; // beyond that the parts are sentences, to stay quick
+const REVEAL_MS = 120; // a pointer that passes over words does not scroll the text
 
 /**
  * The links between the text in `source` (behind which lies `mirror`) and its translation in
  * `output`. `onSentence` is called with the number of the sentence that the cursor has come to.
+ * `pane` is what the text scrolls in.
  */
 export class Links {
-  constructor({ source, mirror, output, caption, thread, onSentence }) {
-    Object.assign(this, { source, mirror, output, caption, thread, onSentence });
+  constructor({ source, mirror, pane, output, caption, thread, onSentence }) {
+    Object.assign(this, { source, mirror, pane, output, caption, thread, onSentence });
     this.forget();
     this.#listen();
   }
 
   /**
-   * Show `translation` of `text`. `alignment` has the index of the source word of each word, `pairs`
-   * the words of each sentence (see `paired`); without pairs, there are no links.
+   * Show `translation` of `text`. `places` has for each word where in the text it comes from,
+   * [start, end) of each place; `pairs` has the words of each sentence (see `paired`), and without
+   * pairs there are no links. In a `summary`, which is short, each word is linked however long the
+   * text is, and the text scrolls to where a word comes from.
    */
-  show(text, { translation, alignment, pairs }) {
+  show(text, { translation, places, pairs }, summary) {
     this.forget();
     if (!pairs.length) {
       this.output.textContent = translation;
       return;
     }
-    const theirs = split(text).words;
-    const byWord = theirs.length + alignment.length <= MOST_WORDS;
-    const bounds = ({ start, word }) => [start, start + word.length];
-    const from = fill(this.mirror, text, pairs.map((pair) => pair.from), byWord);
+    const theirs = split(text);
+    const ours = split(translation);
+    const few = theirs.words.length + ours.words.length <= MOST_WORDS;
+    const byWord = few || (summary && ours.words.length <= MOST_WORDS);
+    const { parts, firsts } = divided(theirs.words, byWord ? places.flat() : []);
+    this.links = byWord ? places.map((each) => within(parts, each)) : pairs.map((_, i) => [i]);
+    const linked = new Set(few ? [] : this.links.flat());
+    const from = fill(
+      this.mirror,
+      { words: parts, after: theirs.after },
+      pairs.map(({ from: [first, end] }) => [firsts[first], firsts[end]]),
+      (i) => byWord && (few || linked.has(i)),
+    );
     this.mirror.append("\n"); // a line that ends the text has height, as in the text field
-    const to = fill(this.output, translation, pairs.map((pair) => pair.to), byWord);
+    const to = fill(this.output, ours, pairs.map((pair) => pair.to), () => byWord);
+    const bounds = ({ start, word }) => [start, start + word.length];
     this.byWord = byWord;
+    this.reveals = summary;
     this.pairs = pairs;
     this.sentences = [from.sentences, to.sentences];
-    this.firsts = pairs.map((pair) => theirs[pair.from[0]].start);
+    this.firsts = pairs.map((pair) => theirs.words[pair.from[0]].start);
     this.from = byWord ? from.words : from.sentences;
     this.to = byWord ? to.words : to.sentences;
-    this.alignment = byWord ? alignment : pairs.map((_, i) => i);
     this.starts = byWord
-      ? theirs.map(bounds)
-      : pairs.map(({ from: [first, end] }) => [bounds(theirs[first])[0], bounds(theirs[end - 1])[1]]);
+      ? parts.map(bounds)
+      : pairs.map(({ from: [first, end] }) => [
+          bounds(theirs.words[first])[0],
+          bounds(theirs.words[end - 1])[1],
+        ]);
     for (const [i, span] of this.to.entries()) {
       span.setAttribute("role", "button");
       span.setAttribute("aria-pressed", "false");
@@ -69,7 +87,8 @@ export class Links {
     this.pairs = [];
     this.sentences = [[], []];
     this.firsts = [];
-    this.alignment = [];
+    this.links = [];
+    this.reveals = false;
     this.starts = [];
     for (const span of this.to ?? []) {
       for (const name of ["role", "aria-pressed", "tabindex"]) span.removeAttribute(name);
@@ -145,6 +164,7 @@ export class Links {
   }
 
   #rest() {
+    clearTimeout(this.revealing);
     const focused = this.to.indexOf(document.activeElement);
     const place = this.held ?? focused;
     if (place >= 0) this.#lightTarget(place);
@@ -152,13 +172,29 @@ export class Links {
   }
 
   #lightTarget(i) {
-    if (i >= 0) this.#light([this.alignment[i]], [i]);
+    if (i < 0) return;
+    this.#light(this.links[i], [i]);
+    if (!this.reveals) return;
+    clearTimeout(this.revealing);
+    this.revealing = setTimeout(() => this.#reveal(this.links[i]), REVEAL_MS);
   }
 
   #lightSource(i) {
-    if (i < 0) return this.#rest();
-    const places = this.alignment.flatMap((place, j) => (place === i ? [j] : []));
+    if (!this.from[i]) return this.#rest();
+    const places = this.links.flatMap((parts, j) => (parts.includes(i) ? [j] : []));
     this.#light([i], places);
+  }
+
+  /** Scroll the text to the first of these parts of it, unless one is in view. */
+  #reveal(parts) {
+    const { pane } = this;
+    const { top, bottom } = pane.getBoundingClientRect();
+    const boxes = parts.map((i) => this.from[i].getBoundingClientRect());
+    const inView = boxes.some((box) => box.top >= top && box.bottom <= bottom);
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    // If one is in view, it stays, even if the pane was on its way to those of another word.
+    const by = inView || !boxes.length ? 0 : boxes[0].top - top - pane.clientHeight / 3;
+    pane.scrollTo({ top: pane.scrollTop + by, behavior: by && !calm ? "smooth" : "instant" });
   }
 
   #light(from, to) {
@@ -166,7 +202,7 @@ export class Links {
     const lit = [...from.map((i) => this.from[i]), ...to.map((j) => this.to[j])];
     for (const span of lit) span.classList.add("lit");
     if (!this.byWord) return; // a sentence is too long for a caption
-    const text = (spans, places) => places.map((i) => spans[i].textContent).join(" … ");
+    const text = (spans, places) => joined(places.map((i) => [i, spans[i].textContent]));
     this.caption.textContent = to.length
       ? `${text(this.to, to)} ← ${text(this.from, from)}`
       : `${text(this.from, from)}: no word looks mostly here`;
@@ -184,7 +220,7 @@ export class Links {
   /** The word of the text at a point of the window, or -1. */
   #under(x, y) {
     return this.from.findIndex((span) =>
-      [...span.getClientRects()].some(
+      [...(span?.getClientRects() ?? [])].some(
         (box) => x >= box.left && x <= box.right && y >= box.top && y <= box.bottom,
       ),
     );
@@ -195,6 +231,13 @@ export class Links {
     if (start !== end) return -1;
     return this.starts.findIndex(([first, last]) => start >= first && start <= last);
   }
+}
+
+/** [number, text] of parts as one line: those that follow one another together. */
+function joined(parts) {
+  return parts
+    .map(([i, text], place) => (!place ? "" : parts[place - 1][0] === i - 1 ? " " : " … ") + text)
+    .join("");
 }
 
 /** The curve that hangs between two linked words, while both are in view in their panes. */

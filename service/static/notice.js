@@ -9,12 +9,12 @@ const WAIT_S = 2; // if the server does not say how long
 
 /**
  * Shows one error at a time, in one of the `places`, which are elements by name. `onRetry` is called
- * to retry, `onKey` to ask for a key, and `onCut` to read only the beginning of a text that is too
- * long.
+ * to retry, `onKey` to ask for a key, and `onLong` with what to do with a text that is too long, one
+ * of the values of `ways()`, which has [{ value, offer }].
  */
 export class Notice {
-  constructor({ box, places, text, wait, button, onRetry, onKey, onCut }) {
-    Object.assign(this, { box, places, text, wait, button, onRetry, onKey, onCut });
+  constructor({ box, places, text, wait, button, choices, ways, onRetry, onKey, onLong }) {
+    Object.assign(this, { box, places, text, wait, button, choices, ways, onRetry, onKey, onLong });
     this.repeats = 0;
     this.way = null; // what the button does
     button.addEventListener("click", () => this.way());
@@ -54,15 +54,34 @@ export class Notice {
     this.way = () => this.#retry();
     this.button.textContent = "Try again";
     this.button.hidden = false;
+    this.choices.replaceChildren();
     if (error.status === 401 || error.status === 403) {
       this.button.textContent = "Give a key";
       this.way = this.onKey;
     } else if (error.type === TOO_LONG) {
-      this.button.textContent = "Summarize the first part";
-      this.way = this.onCut;
+      this.button.hidden = true;
+      this.#offer();
     } else if ([400, 413, 415, 422].includes(error.status)) {
       this.button.hidden = true; // would be refused again
     }
+  }
+
+  /** Offer other ways with the text that is too long, if that is what it says. */
+  refresh() {
+    if (this.choices.children.length) this.#offer();
+  }
+
+  #offer() {
+    this.choices.replaceChildren(...this.ways().map((way) => this.#choice(way)));
+  }
+
+  #choice({ value, offer }) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "solid";
+    button.textContent = offer;
+    button.addEventListener("click", () => this.onLong(value));
+    return button;
   }
 
   #countDown(seconds) {
@@ -119,5 +138,5 @@ function refused(message) {
 
 function tooLong(message) {
   const [pieces, limit] = message.match(/\d+/g).map((count) => Number(count).toLocaleString("en"));
-  return `This text is too long to be read whole: it has ${pieces} pieces, and the model reads ${limit}. Shorten it, or have only its first part summarized.`;
+  return `This text is too long to be read whole: it has ${pieces} pieces, and the model reads ${limit}. Shorten it, or choose:`;
 }

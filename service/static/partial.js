@@ -24,6 +24,8 @@ export class Partial {
   }
 
   #tell() {
+    // It may still be waiting, if an event was faster: then it would show this again, after the end.
+    clearTimeout(this.timer);
     this.timer = null;
     this.last = performance.now();
     this.show(this.text);

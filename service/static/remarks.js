@@ -11,6 +11,16 @@ export function remarksOn(found, task) {
     const pieces = read.toLocaleString("en");
     remarks.push(`Only the first ${pieces} pieces of the text were read: the model reads no more.`);
   }
+  if (found.windows) {
+    const used = found.windows.filter((each) => each.used).length;
+    const rest = used < found.windows.length ? `, of which ${used} made the summary` : "";
+    remarks.push(`The text was longer than the model reads at once: it was read in ${found.windows.length} parts${rest}.`);
+  }
+  if (found.whole_source) {
+    const { pieces, attention_span: span } = found.whole_source;
+    const looked = span ? `, and for each piece of the summary ${span.toLocaleString("en")} were looked at` : "";
+    remarks.push(`All ${pieces.toLocaleString("en")} pieces of the text were read at once${looked}.`);
+  }
   if (found.truncated) {
     const answer = task === "summarize" ? "summary" : "translation";
     remarks.push(`This ${answer} is cut short: it reached its length limit before its end.`);

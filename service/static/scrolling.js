@@ -6,6 +6,7 @@ const LEADS = ["wheel", "pointerdown", "touchstart", "keydown", "focusin"];
 export class Together {
   constructor(one, other) {
     this.panes = [one, other];
+    this.off = false; // a summary and its text do not go side by side
     this.leader = one;
     for (const pane of this.panes) {
       for (const kind of LEADS) {
@@ -19,6 +20,7 @@ export class Together {
 
   /** Bring the follower to where the leader is; call it when a text has changed. */
   follow() {
+    if (this.off) return;
     const follower = this.panes.find((pane) => pane !== this.leader);
     const share = this.leader.scrollTop / Math.max(hidden(this.leader), 1);
     follower.scrollTop = share * hidden(follower);

@@ -58,26 +58,33 @@ export function part(text, [first, end]) {
 }
 
 /**
- * Put another translation of sentence `place` into `found`, { translation, alignment, pairs }.
- * `alignment` belongs to the sentence alone, so it counts from the sentence's first word.
+ * Put another translation of sentence `place` into `found`, { text, translation, alignment, places,
+ * pairs }. `own` is its text, `alignment` and `places`, which belong to the sentence alone, so they
+ * count from the sentence's first word.
  */
-export function replaced({ translation, alignment, pairs }, place, text, own) {
+export function replaced({ text, translation, alignment, places, pairs }, place, own) {
   const { from, to } = pairs[place];
+  const { start: begin } = split(text).words[from[0]];
   const { words } = split(translation);
   const last = words[to[1] - 1];
   const before = translation.slice(0, words[to[0]].start);
   const after = translation.slice(last.start + last.word.length);
-  const shift = own.length - (to[1] - to[0]);
+  const shift = own.alignment.length - (to[1] - to[0]);
   const moved = pairs.slice(place + 1).map((pair) => ({
     from: pair.from,
     to: [pair.to[0] + shift, pair.to[1] + shift],
   }));
   return {
-    translation: before + text + after,
+    translation: before + own.text + after,
     alignment: [
       ...alignment.slice(0, to[0]),
-      ...own.map((word) => word + from[0]),
+      ...own.alignment.map((word) => word + from[0]),
       ...alignment.slice(to[1]),
+    ],
+    places: [
+      ...places.slice(0, to[0]),
+      ...own.places.map((each) => each.map(([start, end]) => [start + begin, end + begin])),
+      ...places.slice(to[1]),
     ],
     pairs: [...pairs.slice(0, place), { from, to: [to[0], to[1] + shift] }, ...moved],
   };

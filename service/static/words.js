@@ -12,26 +12,27 @@ export function split(text) {
 }
 
 /**
- * Fill `element` with `text`: each range of words of `sentences` in a span, and in it each word if
- * `byWord`. Returns the spans, { sentences, words }.
+ * Fill `element` with `text`, which `words` and `after` make up: each range of words of `sentences`
+ * in a span, and in it each word whose number `isPart`. Returns the spans, { sentences, words }; in
+ * the place of other words stands nothing.
  */
-export function fill(element, text, sentences, byWord) {
-  const { words, after } = split(text);
-  const made = { sentences: [], words: [] };
+export function fill(element, { words, after }, sentences, isPart) {
+  const made = { sentences: [], words: new Array(words.length) };
   const nodes = [];
   for (const [first, end] of sentences) {
-    const own = words.slice(first, end);
     const sentence = span("sentence");
-    if (byWord) {
-      for (const [i, { before, word }] of own.entries()) {
-        made.words.push(span("word", word));
-        sentence.append(i ? before : "", made.words.at(-1));
-      }
-    } else {
-      const last = own.at(-1);
-      sentence.textContent = text.slice(own[0].start, last.start + last.word.length);
+    let plain = ""; // in one node, however many words
+    for (let i = first; i < end; i++) {
+      const { before, word } = words[i];
+      if (i > first) plain += before;
+      if (isPart(i)) {
+        made.words[i] = span("word", word);
+        sentence.append(plain, made.words[i]);
+        plain = "";
+      } else plain += word;
     }
-    nodes.push(own[0].before, sentence);
+    sentence.append(plain);
+    nodes.push(words[first].before, sentence);
     made.sentences.push(sentence);
   }
   element.replaceChildren(...nodes, after);

@@ -1,5 +1,6 @@
 """The Python API: what a translator does around the search."""
 
+import copy
 import dataclasses
 import random
 from pathlib import Path
@@ -10,13 +11,16 @@ import torch
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.decoding.beam_search import Hypothesis
-from model.decoding.engine import Engine
+from model.decoding.engine import MAX_LENGTH, Engine
 from model.decoding.options import SearchOptions
 from model.decoding.request import Finished, Request
 from model.errors import CheckpointError, ConfigError, RequestError
-from model.text.segmentation import split_long
+from model.network.seq2seq import Seq2Seq
+from model.text.profile import TextProfile
+from model.text.segmentation import WholeSource, split_long
 from model.text.sentences import sentence_ends
 from model.translation.assemble import Translation
+from model.translation.ensemble import Ensemble
 from model.translator import WINDOW, Translator, windows
 
 TEXTS = [
@@ -324,3 +328,92 @@ def test_load_of_nothing(tmp_path: Path) -> None:
 def test_load_on_an_unknown_device(tiny_checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match="tpu"):
         Translator.load(tiny_checkpoint, device="tpu")
+
+
+# Texts of any length that are read whole
+
+
+SUMMARIZER = TextProfile(task="summarize", source_language="de", target_language="de")
+LONG_TEXT = "der Hund läuft auf der Straße.\nein Mann sieht die Frau! " * 8
+WHOLE = SearchOptions(beam_size=3, n_best=2, max_length_a=0, max_length_b=12, on_long="whole")
+
+
+def summarizer(network: Seq2Seq, checkpoint: Checkpoint, dtype: torch.dtype) -> Translator:
+    return Translator(
+        network,
+        checkpoint.tokenizer,
+        SearchOptions(beam_size=3, max_length_a=1.0, max_length_b=3),
+        device=torch.device("cpu"),
+        dtype=dtype,
+        profile=SUMMARIZER,
+    )
+
+
+def longer(checkpoint: Checkpoint) -> Seq2Seq:
+    """The same network, that reads at once what is too long for the other."""
+    network = copy.deepcopy(checkpoint.network)
+    network.config = dataclasses.replace(network.config, max_length=500)
+    return network
+
+
+def test_a_text_of_any_length_is_read_whole(checkpoint: Checkpoint) -> None:
+    """As by a model that has room for it; the words are aligned by less."""
+    texts = ["der Hund.", LONG_TEXT, "  " + LONG_TEXT[:200] + "\n"]
+    ours = summarizer(checkpoint.network, checkpoint, torch.float32)
+    found = ours.search(texts, WHOLE)
+    expected = summarizer(longer(checkpoint), checkpoint, torch.float32).search(texts, WHOLE)
+    for text, one, other in zip(texts, found, expected, strict=True):
+        assert one.text == other.text
+        assert one.source_pieces == other.source_pieces
+        assert other.whole_source is None
+        for mine, theirs in zip(one.hypotheses, other.hypotheses, strict=True):
+            assert mine.pieces == theirs.pieces
+            assert mine.alignment == theirs.alignment
+            assert mine.score == pytest.approx(theirs.score, abs=1e-4)
+            assert len(mine.word_alignment) == len(mine.translation.split())
+            assert (mine.weights is None) == (text != "der Hund.")
+    pieces = [len(one.source_pieces) for one in found]
+    assert [one.whole_source for one in found] == [
+        None,
+        WholeSource(pieces=pieces[1], attention_span=None),
+        WholeSource(pieces=pieces[2], attention_span=None),
+    ]
+    assert ours.mbr(texts[1:2], dataclasses.replace(WHOLE, n_best=1))[0].whole_source is not None
+
+
+def test_the_span_of_a_long_text_is_told(checkpoint: Checkpoint) -> None:
+    text = LONG_TEXT * 9
+    translator = summarizer(checkpoint.network, checkpoint, torch.int8)
+    told = []
+    for span in (0, 512, 10**6):
+        options = dataclasses.replace(WHOLE, attention_span=span)
+        (found,) = translator.search([text], options)
+        *grown, streamed = translator.stream(text, options)
+        assert streamed == found
+        assert all(isinstance(one, str) and found.text.startswith(one) for one in grown)
+        assert found.whole_source is not None
+        told.append(found.whole_source.attention_span)
+    assert told == [None, 512, None]
+
+
+def test_a_long_text_has_a_length_limit_that_can_be_held(checkpoint: Checkpoint) -> None:
+    """Though two pieces for each of the source would be far more than there is room for."""
+    translator = summarizer(checkpoint.network, checkpoint, torch.float32)
+    text = LONG_TEXT * 60
+    options = SearchOptions(beam_size=1, max_length_a=1.0, max_length_b=3, on_long="whole")
+    demanding = dataclasses.replace(options, min_words=MAX_LENGTH + 1)
+    assert len(checkpoint.tokenizer.encode(text)) > MAX_LENGTH
+    (refused,) = translator.search_each([(text, demanding)])
+    assert isinstance(refused, RequestError)
+    assert f"may have {MAX_LENGTH} pieces" in str(refused)
+
+
+def test_an_ensemble_refuses_a_long_text_and_no_other(checkpoint: Checkpoint) -> None:
+    network = Ensemble([checkpoint.network, longer(checkpoint)])
+    translator = summarizer(network, checkpoint, torch.float32)
+    short, long = translator.search_each([("der Hund.", WHOLE), (LONG_TEXT, WHOLE)])
+    assert isinstance(short, Translation)
+    assert isinstance(long, RequestError)
+    assert "ensemble" in str(long)
+    with pytest.raises(RequestError, match="ensemble"):
+        translator.stream(LONG_TEXT, WHOLE)

@@ -1,5 +1,6 @@
 """A real server in a process of its own, which tests of several files need."""
 
+import dataclasses
 import os
 import queue
 import subprocess
@@ -89,7 +90,8 @@ def serve() -> Serve:
 
 MakeRun = Callable[..., Path]
 """make(name, task=..., source_language=..., target_language=...): a run with this profile. With
-`eos_bias=...` its answers end so much sooner, where those of the tiny model reach their limit."""
+`eos_bias=...` its answers end so much sooner, where those of the tiny model reach their limit, and
+with `max_length=...` it reads longer texts, and answers in 6 to 9 words."""
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +107,7 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         source_language: str = "",
         target_language: str = "",
         eos_bias: float = 0.0,
+        max_length: int = 0,
         card: str = "",
     ) -> Path:
         run = folder / name
@@ -114,13 +117,19 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         profile = TextProfile(
             task=task, source_language=source_language, target_language=target_language
         )
+        config, search = checkpoint.config, checkpoint.search
+        if max_length:
+            config = dataclasses.replace(config, max_length=max_length)
+            search = dataclasses.replace(
+                search, max_length_a=0.0, max_length_b=32, min_words=6, max_words=9
+            )
         directory = save_checkpoint(
             run,
             1,
-            config=checkpoint.config,
+            config=config,
             weights=weights,
             tokenizer=checkpoint.tokenizer,
-            search=checkpoint.search,
+            search=search,
             card=card,
             training_state=None,
             training_meta=None,

@@ -125,7 +125,7 @@ def test_only_requested_details_are_returned(client: TestClient, translator: Tra
     keys = {
         "scores": {"score", "log_prob"},
         "tokens": {"pieces", "source_pieces", "token_log_probs"},
-        "alignment": {"alignment", "word_alignment"},
+        "alignment": {"alignment", "word_alignment", "word_sources"},
         "attention": {"attention"},
     }
     for wanted, returned in keys.items():

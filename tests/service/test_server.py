@@ -23,7 +23,7 @@ import pytest
 
 from model.checkpoint.checkpoint import load_checkpoint
 from service.app import create_app
-from service.server import BACKGROUND_NICENESS
+from service.engine.background_priority import BACKGROUND_NICENESS
 from service.server import Server as InProcess
 from service.settings import Settings
 from tests.patience import PATIENCE_S

@@ -121,6 +121,32 @@ def test_the_dry_run_writes_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_check_data_tells_what_is_left_out_and_measures_nothing(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Path(files[1])
+    lines = source.read_text().splitlines()
+    source.write_text("\n".join([" ".join(["Haus"] * 60), *lines[1:]]))
+    assert main([*files, "--check-data"]) == 0
+    told = capsys.readouterr()
+    assert told.err == "400 pairs: 321 for the training, 79 held out as a dev set\n"
+    assert "kept 320 of 321" in told.out
+
+
+def test_ctrl_c_while_the_settings_are_found_is_one_line(files: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "training.train", *files, "--output", str(run)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "held out" in process.stderr.readline()
+        assert "learning a vocabulary" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest == "SIGINT: stopped before the training began. Give the same command again.\n"
+    assert main([*files, "--output", str(run), "run.max_steps=2", "--minutes", "60"]) == 0
+
+
 def refused(capsys: pytest.CaptureFixture[str], status: int) -> str:
     """The one line that the command wrote."""
     errors = capsys.readouterr().err
@@ -164,6 +190,7 @@ def test_files_that_are_wrong_are_one_line(
 ) -> None:
     break_it(tmp_path)
     assert message in refused(capsys, train(files, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_flags_that_are_wrong_are_one_line(
@@ -180,7 +207,9 @@ def test_flags_that_are_wrong_are_one_line(
         ([*files, "--dev-source", files[1]], "--dev-target is missing"),
         ([*files, "configs/demo.yaml"], "is for a training without CONFIG"),
         (["configs/demo.yaml", "--from", "x"], "--from is for a training without CONFIG"),
-        ([*files, "--minutes", "0"], "must be above 0"),
+        ([*files, "--minutes", "0"], "--minutes: 0 must be above 0"),
+        ([*files, "--minutes", "nan"], "--minutes: nan must be above 0"),
+        ([*files, "--minutes", "soon"], "--minutes: invalid"),
         ([*files, "run.device=cpuu"], "device: 'cpuu' is not known"),
         ([*files, "--source-language", "no such one"], "data.source_language"),
         ([*files, "model.dropuot=1"], "Did you mean 'dropout'"),
@@ -223,3 +252,17 @@ def test_input_files_are_not_overwritten(
     flags = ["--source", str(inside), *files[2:]]
     assert "would be lost" in refused(capsys, train(flags, tmp_path / "run"))
     assert inside.read_bytes() == Path(files[1]).read_bytes()
+
+
+def test_of_texts_longer_than_a_summarizer_reads_the_beginning_is_read(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dev.de").write_text("ein Haus " * 600 + "\nzwei Hut\n")
+    (tmp_path / "dev.en").write_text("one house\ntwo hat\n")
+    dev = ["--dev-source", str(tmp_path / "dev.de"), "--dev-target", str(tmp_path / "dev.en")]
+    changes = ["search.max_length_a=0", "search.beam_size=1"]
+
+    asked = ["--task", "summarize", "--minutes", "0.1", "--dry-run", *changes]
+    assert train([*files, *dev], tmp_path / "run", *asked) == 0
+
+    assert "search.on_long: cut  (" in capsys.readouterr().err

@@ -174,6 +174,10 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
         *("accum_count", "update_freq", "gradient_accumulation_steps", "batch_multiplier"),
         *("optimizer_delay", "accumulation_steps", "accumulate_grad_batches", "grad_accum"),
     ),
+    "Here it is 'run.truncated_bptt', in source pieces.": (
+        *("bptt", "tbptt", "bptt_len", "bptt_length", "bprop_len", "truncated_bptt_steps"),
+        *("tbptt_length", "truncate_gradient", "truncated_bptt_size"),
+    ),
     "Here it is 'run.eval_every', in updates.": (
         *("valid_steps", "valid_freq", "validation_freq", "eval_steps", "validate_interval"),
         *("save_checkpoint_steps", "save_freq", "save_steps", "save_every", "save_interval"),

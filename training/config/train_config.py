@@ -116,6 +116,11 @@ class RunConfig:
     """Source and target pieces in a batch, padding included; auto = as many as the memory holds."""
     accumulate: int = 1
     """Parts of a batch that a process computes one after another, to need less memory."""
+    truncated_bptt: int = 0
+    """Source pieces of a chunk, at whose borders gradients through recurrent layers end; 0 = off.
+
+    For long input: only one chunk at a time takes the memory that gradients need.
+    """
     eval_every: int | Literal["auto"] = 500
     """Steps between validations, each of which also saves a checkpoint; auto = about eight."""
     log_every: int = 50
@@ -144,7 +149,7 @@ class RunConfig:
         for name in ("max_steps", "batch_tokens", "accumulate", "eval_every", "log_every"):
             if getattr(self, name) not in ("auto", None) and getattr(self, name) < 1:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is too small. Use 1 or more.")
-        for name in ("keep", "patience", "seed", "threads", "sample_lines"):
+        for name in ("truncated_bptt", "keep", "patience", "seed", "threads", "sample_lines"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"run.{name}: {getattr(self, name)} is negative. Use 0 or more.")
         for name, most in (("seed", 2**63 - 1), ("threads", 1024)):  # torch takes no more
@@ -176,6 +181,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
+        if self.run.truncated_bptt > self.model.max_length:
+            raise ConfigError(
+                f"run.truncated_bptt: {self.run.truncated_bptt} is above model.max_length "
+                f"{self.model.max_length}, so no source would be divided. Lower it, or leave it "
+                "out."
+            )
         for name in ("scheduled_sampling", "coverage"):
             if self.run.max_steps is None and getattr(self.objective, name):
                 raise ConfigError(

@@ -86,8 +86,15 @@ def choose_network(pairs: int) -> list[Setting]:
 
 def default_minutes(statistics: Statistics, pieces_per_s: float) -> int:
     """Choose the minutes, for about ten passes: 10 at least, 120 at the most."""
+    return minutes_of_passes(statistics, pieces_per_s, fewest=FEWEST_MINUTES, most=MOST_MINUTES)
+
+
+def minutes_of_passes(
+    statistics: Statistics, pieces_per_s: float, *, fewest: int, most: int
+) -> int:
+    """Return the minutes of `PASSES_WANTED`, rounded up to a multiple of five, within bounds."""
     wanted = PASSES_WANTED * statistics.pieces / pieces_per_s / 60
-    return min(max(5 * math.ceil(wanted / 5), FEWEST_MINUTES), MOST_MINUTES)
+    return min(max(5 * math.ceil(wanted / 5), fewest), most)
 
 
 def choose_training(
@@ -118,7 +125,11 @@ def choose_training(
         *chosen,
         Setting("optimizer.learning_rate", 0.005, "peak; high, as runs by minutes are short"),
         Setting("optimizer.warmup_steps", warm_up, f"of about {updates:,} updates"),
-        Setting("optimizer.ema", _average(updates), "averages about a quarter of the updates"),
+        Setting(
+            "optimizer.ema",
+            choose_average(updates, parts=4),
+            "averages about a quarter of the updates",
+        ),
         Setting("run.batch_tokens", BATCH_TOKENS, "source and target pieces of an update"),
         choose_log(updates),
     ]
@@ -159,9 +170,13 @@ def _dropout(pairs: int, passes: float, told: str) -> Setting:
     return Setting("model.dropout", 0.2, f"{told}: new pairs prevent learning by heart")
 
 
-def _average(updates: int) -> float:
-    """Choose the decay of the averaged weights, whose memory is 1 / (1 - decay) updates."""
-    return min(0.999, max(0.9, math.floor(1000 * (1 - 4 / updates)) / 1000))
+def choose_average(updates: int, *, parts: int) -> float:
+    """Choose the decay of the averaged weights, whose memory is 1 / (1 - decay) updates.
+
+    Args:
+        parts: the average is over one of so many parts of the updates.
+    """
+    return min(0.999, max(0.9, math.floor(1000 * (1 - parts / updates)) / 1000))
 
 
 def choose_length(statistics: Statistics, *, summary: bool) -> Setting:

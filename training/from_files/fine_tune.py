@@ -5,26 +5,40 @@ the learning rate and the dev set on which is measured what is forgotten.
 """
 
 import glob
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.config import to_dict
 from model.decoding.options import SearchOptions
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.io.lines import atomic_output
 from training.config.data_config import CorpusConfig, DataConfig
 from training.config.search_of_task import with_search_of
-from training.config.train_config import OptimizerConfig, TrainConfig, load_config
+from training.config.train_config import TrainConfig, load_config
 from training.data.text_corpus import sample_pairs
-from training.from_files.choose_settings import Setting, Statistics, choose_log
+from training.from_files.choose_settings import (
+    BATCH_TOKENS,
+    Setting,
+    Statistics,
+    choose_average,
+    choose_log,
+    minutes_of_passes,
+)
+from training.from_files.data_settings import DividedData
+from training.from_files.given_files import GivenFiles
+from training.from_files.machine_speed import measure_speed
+from training.from_files.measure_lengths import measure_lengths
+from training.system.distributed import usable_cores
+from training.validation.dev_set import run_of
 
 SLOWER = 0.2
 """Share of the learning rate of the first training: enough to learn, little to forget."""
 USUAL_RATE = 0.005  # of the shipped configs, where the first training is not known
-PASSES_WANTED, FEWEST_MINUTES, MOST_MINUTES = 10, 5, 60
+FEWEST_MINUTES, MOST_MINUTES = 5, 60
 OLD_DEV_PAIRS = 500
 """Pairs at most of the old dev set: it is translated at each validation."""
 OLD_DEV_FILES = ("old_dev.source", "old_dev.target")
@@ -56,10 +70,53 @@ def find_config(path: Path) -> TrainConfig | None:
     Raises:
         ConfigError: it is damaged.
     """
-    for folder in (path, path.resolve().parent.parent):
-        if (folder / "config.yaml").exists():
-            return load_config(folder / "config.yaml")
-    return None
+    run = path if (path / "config.yaml").is_file() else run_of(path.resolve())
+    return load_config(run / "config.yaml") if run else None
+
+
+def as_trained(given: GivenFiles, base: Base) -> GivenFiles:
+    """Add the task of the model, and its languages unless others are given.
+
+    Raises:
+        ConfigError: another task is given.
+    """
+    profile = base.checkpoint.profile
+    if given.task not in (None, profile.task):
+        raise ConfigError(f"--task {given.task}: the model of --from is for {profile.task}.")
+    return replace(
+        given,
+        task=profile.task,
+        source_language=given.source_language or profile.source_language or None,
+        target_language=given.target_language or profile.target_language or None,
+    )
+
+
+def fine_tune_settings(
+    base: Base, data: DividedData, *, minutes: float | None, device: torch.device
+) -> list[Setting]:
+    """Choose every setting but those of the data."""
+    checkpoint = base.checkpoint
+    statistics = measure_lengths(data, checkpoint.tokenizer)
+    speed = measure_speed(checkpoint.config, statistics, device, cores=usable_cores())
+    if minutes is None:
+        wanted: float = fine_tuning_minutes(statistics, speed.pieces_per_s)
+        why = "ten passes over the data, but 5 to 60 minutes; see --minutes"
+    else:
+        wanted, why = minutes, "--minutes"
+    return [
+        *network_settings(base),
+        *training_settings(
+            base,
+            statistics,
+            minutes=wanted,
+            pieces_per_s=speed.pieces_per_s,
+            batch_tokens=BATCH_TOKENS,
+        ),
+        Setting("run.max_minutes", wanted, why),
+        Setting("run.batch_tokens", BATCH_TOKENS, "source and target pieces of an update"),
+        *speed.settings(),
+        *search_settings(base),
+    ]
 
 
 def old_dev_settings(
@@ -109,6 +166,13 @@ def network_settings(base: Base) -> list[Setting]:
     ]
 
 
+def init_setting(base: Base) -> Setting:
+    """What the run begins with."""
+    return Setting(
+        "finetune.init_from", str(base.path.resolve()), "--from: the model to go on from"
+    )
+
+
 def search_settings(base: Base) -> list[Setting]:
     """The search options of the model, where they are not the usual ones."""
     usual = to_dict(SearchOptions()) | with_search_of(base.checkpoint.profile.task, {})
@@ -122,8 +186,7 @@ def search_settings(base: Base) -> list[Setting]:
 
 def fine_tuning_minutes(statistics: Statistics, pieces_per_s: float) -> int:
     """Choose the minutes, for about ten passes: 5 at least, 60 at the most."""
-    wanted = PASSES_WANTED * statistics.pieces / pieces_per_s / 60
-    return min(max(5 * math.ceil(wanted / 5), FEWEST_MINUTES), MOST_MINUTES)
+    return minutes_of_passes(statistics, pieces_per_s, fewest=FEWEST_MINUTES, most=MOST_MINUTES)
 
 
 def training_settings(
@@ -133,7 +196,6 @@ def training_settings(
     old = base.trained_by.optimizer if base.trained_by else None
     rate = (old.learning_rate if old else USUAL_RATE) * SLOWER
     updates = max(int(60 * minutes * pieces_per_s / batch_tokens), 1)
-    average = min(OptimizerConfig().ema, max(0.9, math.floor(1000 * (1 - 10 / updates)) / 1000))
     passes = updates * batch_tokens / statistics.pieces
     before = "that of the first training" if old else f"the usual {USUAL_RATE}"
     return [
@@ -143,8 +205,10 @@ def training_settings(
             min(max(updates // 10, 1), 50),
             f"of about {updates:,} updates, {passes:,.1f} passes over the data",
         ),
-        Setting("optimizer.ema", average, "a tenth of the updates is averaged"),
+        Setting(
+            "optimizer.ema", choose_average(updates, parts=10), "a tenth of the updates is averaged"
+        ),
         choose_log(updates),
-        Setting("finetune.init_from", str(base.path.resolve()), "--from: the model to go on from"),
+        init_setting(base),
         Setting("shortlist.candidates", 0, "dragoman-shortlist makes one of the old and new text"),
     ]

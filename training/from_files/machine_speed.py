@@ -11,6 +11,7 @@ from model.decoding.precision.dtypes import BY_NAME, Precision
 from model.network.cells import cpu_computes_bf16
 from model.network.seq2seq import Seq2Seq
 from training.data.batching import Rows, collate
+from training.from_files.choose_settings import BATCH_TOKENS, Setting, Statistics
 from training.losses.batch_loss import Objective, batch_loss
 
 WARM_UP, REPEATS = 1, 2
@@ -27,20 +28,23 @@ class Speed:
     precision: Precision
     """fp32 or bf16."""
 
+    def settings(self) -> list[Setting]:
+        """What follows from it."""
+        told = f"{self.pieces_per_s:,.0f} pieces/s here"
+        return [
+            Setting("run.eval_every", "auto", "eight validations, fewer if they are slow"),
+            Setting("run.threads", self.threads, f"measured: {told}, more threads are no faster"),
+            Setting("run.precision", self.precision, "measured: the faster one here"),
+        ]
+
 
 def measure_speed(
-    model: ModelConfig,
-    *,
-    batch_tokens: int,
-    source_pieces: float,
-    target_pieces: float,
-    device: torch.device,
-    cores: int,
+    model: ModelConfig, statistics: Statistics, device: torch.device, *, cores: int
 ) -> Speed:
     """Time updates with one thread, then with twice as many as long as that pays; in seconds.
 
     Args:
-        source_pieces: mean length; the batch has sentences of that length only.
+        statistics: the batch has only sentences of their mean length.
         cores: threads that may be used.
     """
     precisions: list[Precision] = ["fp32"]
@@ -48,8 +52,9 @@ def measure_speed(
         precisions = ["bf16"]
     elif cpu_computes_bf16():
         precisions.append("bf16")
-    rows = max(int(batch_tokens / (source_pieces + target_pieces + 2)), 1)
-    lengths = (max(round(source_pieces), 1), max(round(target_pieces), 1))
+    means = (statistics.source_pieces, statistics.target_pieces)
+    rows = max(int(BATCH_TOKENS / (sum(means) + 2)), 1)
+    lengths = [max(round(mean), 1) for mean in means]
     sentences = [[np.full(n, model.vocab_size - 1, np.int32)] * rows for n in lengths]
     batch = collate(Rows.unweighted(*sentences)).to(device)
     network = Seq2Seq(model).train().to(device)

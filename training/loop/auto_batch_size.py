@@ -61,6 +61,7 @@ def auto_batch_tokens(
     # The measurement must not advance the random numbers of the run.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         network = Seq2Seq(config.model).train().to(device)
+        network.encoder.truncated_bptt = config.run.truncated_bptt
         # Alignments are a table of the corpus, of about the same size with any batch.
         measured = replace(config, objective=replace(config.objective, guided_alignment=0.0))
         objective = make_objective(measured, lambda: ([], []), tokenizer, device)

@@ -154,7 +154,8 @@ def _likeness(pattern: str, name: str) -> float:
 def build_network(config: TrainConfig, weights: Mapping[str, Tensor] | None = None) -> Seq2Seq:
     """Build the network in training mode: random, or with `weights` by parameter name.
 
-    Parameters that `finetune.freeze` names need no gradient.
+    Parameters that `finetune.freeze` names need no gradient. The encoder truncates the gradients as
+    `run.truncated_bptt` says.
 
     Raises:
         ConfigError: `finetune.freeze` names none, or all.
@@ -169,4 +170,5 @@ def build_network(config: TrainConfig, weights: Mapping[str, Tensor] | None = No
         parameters[name].requires_grad_(False)
     if config.objective.variational_dropout:
         share_masks(network)
+    network.encoder.truncated_bptt = config.run.truncated_bptt
     return network.train()

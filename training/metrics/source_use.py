@@ -1,15 +1,15 @@
 """Source use: what of an output stands in its source, and what does not.
 
 Novel n-grams as in See et al. 2017, figure 6. Words are divided by whitespace; signs at their ends
-do not count, nor does case.
+do not count, nor does case. `model.text.names` tells what a name is.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from model.text.names import names_of, stands_in, stripped_words
+
 N_GRAMS = (1, 2, 3, 4)
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,29 +57,9 @@ def source_use(sources: Sequence[str], outputs: Sequence[str]) -> SourceUse:
     )
 
 
-def names_of(text: str) -> list[str]:
-    """Find the acronyms, words with inner capitals, and numbers of `text`."""
-    return [word for word in _stripped(text) if _is_name(word)]
-
-
-def _is_name(word: str) -> bool:
-    """Whether it has a capital behind a letter, as acronyms and "BiLSTM" have, or a digit."""
-    letters = list(filter(str.isalpha, word))
-    return any(map(str.isupper, letters[1:])) or any(map(str.isdecimal, word))
-
-
-def stands_in(name: str, source: str) -> bool:
-    """Tell whether `name` stands in `source` as a whole; case does not count."""
-    return bool(re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", source, re.IGNORECASE))
-
-
-def _stripped(text: str) -> list[str]:
-    return [word for word in (_EDGES.sub("", part) for part in text.split()) if word]
-
-
 def words_of(text: str) -> list[str]:
     """Divide `text` into words, without signs at their ends and without case."""
-    return [word.casefold() for word in _stripped(text)]
+    return [word.casefold() for word in stripped_words(text)]
 
 
 def _grams(words: Sequence[str], n: int) -> Iterable[tuple[str, ...]]:

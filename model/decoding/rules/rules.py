@@ -5,9 +5,9 @@ log-probabilities, and the rules decide which candidates they keep. All rows wit
 are processed together; the result of a sentence does not depend on the others, because every sum
 here is over one hypothesis, in a fixed order.
 
-In each step, in this order: `avoid`, `no_repeat_ngram`, the limits of words and `extractive`
-forbid pieces, `prefix` prescribes them, candidates are chosen (by beam, samples, groups or
-constraints), and the score is extended.
+In each step, in this order: `extractive: names`, `avoid`, `no_repeat_ngram`, the limits of words
+and the other kinds of `extractive` forbid pieces, `prefix` prescribes them, candidates are chosen
+(by beam, samples, groups or constraints), and the score is extended.
 """
 
 # Shapes: M sentences with rules, N slots, K hypotheses, V vocabulary, S source length with EOS,
@@ -29,7 +29,13 @@ from model.decoding.rules.constraints import (
     constrained_candidates,
     expected,
 )
-from model.decoding.rules.extraction import SourceWords, WordsTaken, keep_extracts, writable
+from model.decoding.rules.extraction import (
+    SourceWords,
+    WordsTaken,
+    keep_extracts,
+    rows_of,
+    writable,
+)
 from model.decoding.rules.penalties import (
     coverage,
     diverse_candidates,
@@ -38,8 +44,14 @@ from model.decoding.rules.penalties import (
 )
 from model.decoding.rules.rules_state import allocate_rules
 from model.decoding.rules.sampling import draws, keep_probable, sample, sampled_candidates
-from model.decoding.rules.word_limits import PieceWords, WordProgress, limit_words
+from model.decoding.rules.word_limits import (
+    PieceWords,
+    WordProgress,
+    end_last_word,
+    limit_words,
+)
 from model.decoding.sentence import Ruled, Sentence, limits_words
+from model.decoding.source_names import NEVER, NEW, NameTable, SourceNames
 from model.text.tokenizer import EOS_ID
 
 Avoid = Callable[[], Automaton]
@@ -83,7 +95,7 @@ class Rules:
             held.places[slot] = torch.stack([new.piece, new.depth, new.end])
             held.bits[slot] = torch.stack([new.starts, new.ends])
         if request.source_words is not None:
-            words = SourceWords.of(request.source_words, held.words.shape[2])
+            words = SourceWords.of(request.source_words, held.words.shape[2], request.source_signs)
             held.words[slot] = torch.stack(words)
         if request.avoid is not None and request.avoid not in self._automata:
             self._automata[request.avoid] = request.avoid().to(self._continues.device)
@@ -160,6 +172,7 @@ class Rules:
             taken = WordsTaken(*(field.gather(1, parent[rows]) for field in taken))
             taken = taken.after(words, in_order, piece[rows])
             state.passed[slots], state.node[slots] = taken
+        self._follow_names(ruled, chosen)
 
     def extra_score(self, ruled: Ruled) -> Tensor:
         """The terms (M, K) added to the normalised log-probability of hypotheses that end now.
@@ -179,6 +192,22 @@ class Rules:
 
     # Parts of a step
 
+    def _follow_names(self, ruled: Ruled, chosen: Candidates) -> None:
+        rows = ruled.rows(_takes_names)
+        if not rows:
+            return
+        slots, names = ruled.slots_of(rows), self._names(ruled, rows)
+        piece = chosen.piece[rows]
+        old = self._state.naming[slots].gather(1, chosen.parent[rows])
+        goes_on = (piece != EOS_ID) & (chosen.log_prob[rows] > -torch.inf)
+        fields = torch.stack([old, piece, goes_on.long()], dim=2).tolist()
+        # Where nothing goes on, the state is of no interest.
+        new = [
+            [(own.after(state, piece) or NEW) if going else NEW for state, piece, going in row]
+            for own, row in zip(names, fields, strict=True)
+        ]
+        self._state.naming[slots] = torch.tensor(new, device=piece.device)
+
     def _forbid(self, ruled: Ruled, log_probs: Tensor, end: Tensor) -> None:
         """Forbid pieces, in `log_probs`, by all rules that do."""
         prescribed = {
@@ -188,6 +217,8 @@ class Rules:
         }
         rows, pieces = list(prescribed), list(prescribed.values())
         kept = log_probs[rows, :, pieces] if rows else None
+        naming = ruled.rows(_takes_names)
+        open_names = self._forbid_other_names(ruled, naming, log_probs) if naming else None
         unruled = log_probs.clone() if (extracting := ruled.rows(_extracts)) else None
         for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
             own, state = log_probs[some], self._state.avoiding[ruled.slots_of(some)]
@@ -198,7 +229,12 @@ class Rules:
         if unruled is not None:
             self._forbid_other_words(ruled, extracting, log_probs, unruled)
         # A hypothesis that cannot continue ends, unless it has too few words: then it is dropped.
+        # So is one within a name, which only a shortlist can leave without a piece.
         stuck = log_probs.amax(dim=2).isneginf() & ~short
+        if open_names is not None:
+            row, place, named = open_names
+            log_probs[row, place] = named
+            stuck[row, place] = False
         log_probs[:, :, EOS_ID] = torch.where(stuck, end, log_probs[:, :, EOS_ID])
         if kept is not None:
             log_probs[rows] = -torch.inf
@@ -210,16 +246,23 @@ class Rules:
             sequence = self._state.sequence[ruled.slots_of(rows), :, : max(lengths)]
             own = log_probs[rows]
             forbid_repetition(own, sequence, torch.tensor(lengths, device=own.device), n)
-            constrained = [
-                i for i, row in enumerate(rows) if ruled.sentences[row].request.constraints
-            ]
-            if constrained:  # pieces that a constraint demands are not forbidden
-                constraints, progress = self._progress(ruled, [rows[i] for i in constrained])
-                piece, wanted = expected(constraints, progress)
-                before = log_probs[[rows[i] for i in constrained]].gather(2, piece)
-                value = before.masked_fill(~wanted, -torch.inf)
-                own[constrained] = own[constrained].scatter_reduce(2, piece, value, "amax")
+            self._keep_demanded(ruled, rows, own, log_probs[rows])
             log_probs[rows] = own
+
+    def _keep_demanded(
+        self, ruled: Ruled, rows: list[int], log_probs: Tensor, before: Tensor
+    ) -> None:
+        """Give the pieces that a constraint demands, in `log_probs` of `rows`, the value `before`.
+
+        A rule has forbidden pieces in between; both are (M, K, V).
+        """
+        constrained = [i for i, row in enumerate(rows) if ruled.sentences[row].request.constraints]
+        if not constrained:
+            return
+        constraints, progress = self._progress(ruled, [rows[i] for i in constrained])
+        piece, wanted = expected(constraints, progress)
+        value = before[constrained].gather(2, piece).masked_fill(~wanted, -torch.inf)
+        log_probs[constrained] = log_probs[constrained].scatter_reduce(2, piece, value, "amax")
 
     def _limit_words(self, ruled: Ruled, log_probs: Tensor, end: Tensor) -> Tensor:
         """Forbid by the limits of words; return which hypotheses (M, K) have too few of them.
@@ -244,7 +287,12 @@ class Rules:
         least, most, room, searches = torch.tensor(numbers, device=end.device).unbind(1)
         progress = WordProgress(self._state.begun[slots], self._state.inside[slots])
         own = log_probs[rows]
+        others = own.max(dim=2)  # EOS may be forbidden, though the model would end
+        best = others.indices.masked_fill(end[rows] >= others.values, EOS_ID)
         limit_words(own, end[rows], self._words, progress, (least, most), room)
+        limited = own.clone()
+        end_last_word(own, best, self._words, progress, most)
+        self._keep_demanded(ruled, rows, own, limited)
         log_probs[rows] = own
         short[rows] = (progress.begun < least.unsqueeze(1)) & searches.bool().unsqueeze(1)
         return short
@@ -261,7 +309,15 @@ class Rules:
         # A word whose first piece is nothing but the space has begun, though it is not counted yet.
         uncounted = (taken.node != 0) & (self._state.inside[slots] == 0)
         missing = numbers[1].unsqueeze(1) - self._state.begun[slots] - uncounted.long()
-        possible, complete = taken.possible(words, in_order, numbers[0], missing.clamp(min=0))
+        sentences = [ruled.sentences[row] for row in rows]
+        enough = [one.length + 1 >= one.request.options.min_length for one in sentences]
+        possible, complete = taken.possible(
+            words,
+            in_order,
+            numbers[0],
+            missing.clamp(min=0),
+            torch.tensor(enough, device=log_probs.device),
+        )
         for avoid, some in ruled.groups(lambda s: s.request.avoid).items():
             if both := [place for place, row in enumerate(rows) if row in some]:
                 state = self._state.avoiding[ruled.slots_of([rows[place] for place in both])]
@@ -272,10 +328,73 @@ class Rules:
         keep_extracts(own_log_probs, unruled[rows].gather(2, index), words, possible, complete)
         log_probs[rows] = own_log_probs
 
+    def _forbid_other_names(
+        self, ruled: Ruled, rows: list[int], log_probs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Forbid what makes a name that is none of the source's.
+
+        Returns:
+            The hypotheses that stand within a name, as row and place, and their log-probabilities
+            (V) before other rules: a name is completed.
+        """
+        slots, names = ruled.slots_of(rows), self._names(ruled, rows)
+        states, device = self._state.naming[slots].tolist(), log_probs.device
+        sentences = [ruled.sentences[row] for row in rows]
+        numbers = [(s.limit - s.length - 1, s.request.min_words) for s in sentences]
+        room, least = torch.tensor(numbers, device=device).unsqueeze(2).unbind(1)
+        missing = (least - self._state.begun[slots]).clamp(min=0)  # each takes a piece or more
+        table = NameTable.of(names, states, (room - missing).tolist(), device)
+        need = self._need_without_phrases(ruled, rows, names, states, table)
+        inside = self._state.inside[slots].flatten()[table.hypothesis]
+        behind = missing.flatten()[table.hypothesis] - self._words.begun[inside, table.piece]
+        owner = table.hypothesis // self._beam_size
+        possible = (need == 0) | (need + behind.clamp(min=0) <= room[owner, 0])
+        own = log_probs if len(rows) == len(log_probs) else log_probs[rows]
+        table.forbid(own, possible)
+        if own is not log_probs:
+            log_probs[rows] = own
+        row, place = table.opens.nonzero().unbind(1)
+        return torch.tensor(rows, device=device)[row], place, own[row, place]
+
+    def _need_without_phrases(
+        self,
+        ruled: Ruled,
+        rows: list[int],
+        names: list[SourceNames],
+        states: list[list[int]],
+        table: NameTable,
+    ) -> Tensor:
+        """The pieces (P) that complete names, where phrases to avoid stand in the way of some."""
+        need = table.need
+        for place, row in enumerate(rows):
+            avoid = ruled.sentences[row].request.avoid
+            if avoid is None:
+                continue
+            automaton, own = self._automata[avoid], names[place]
+            avoiding = self._state.avoiding[ruled.slots[row]].tolist()
+            ours = (table.hypothesis // self._beam_size == place).nonzero().flatten()
+            state = self._state.avoiding[ruled.slots[row]][table.hypothesis[ours] % self._beam_size]
+            need[ours[automaton.forbidden[state, table.piece[ours]]]] = NEVER
+            for at in ours[(need[ours] > 0) & (need[ours] < NEVER)].tolist():
+                hypothesis, piece = (
+                    int(table.hypothesis[at]) % self._beam_size,
+                    int(table.piece[at]),
+                )
+                after = own.after(states[place][hypothesis], piece)
+                assert after is not None, "what is added can be read"
+                following = int(automaton.following[avoiding[hypothesis], piece])
+                need[at] = own.fewest(after, automaton, following)
+        return need
+
+    def _names(self, ruled: Ruled, rows: list[int]) -> list[SourceNames]:
+        """The names of the sources of `rows`, which have some."""
+        found = [ruled.sentences[row].request.source_names for row in rows]
+        return [names for names in found if names is not None]
+
     def _extracts(self, ruled: Ruled, rows: list[int]) -> tuple[SourceWords, Tensor, WordsTaken]:
         """The words of the sources of `rows`, who keeps their order (M,), and what is taken."""
         slots, requests = ruled.slots_of(rows), [ruled.sentences[row].request for row in rows]
-        width = max(1, *(len(request.src) for request in requests))
+        width = rows_of(max(len(request.src) for request in requests))
         in_order = [request.options.extractive == "subsequence" for request in requests]
         return (
             SourceWords(*self._held.words[slots, :, :width].unbind(1)),
@@ -374,6 +493,11 @@ def score_bound(sentence: Sentence, length: int) -> float:
 def _extracts(request: Request) -> bool:
     """Whether the words of a sentence are those of its source."""
     return request.source_words is not None
+
+
+def _takes_names(request: Request) -> bool:
+    """Whether the names of a sentence are those of its source."""
+    return request.source_names is not None
 
 
 def _groups(sentence: Sentence) -> int | None:

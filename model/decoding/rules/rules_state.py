@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from model.decoding.rules.constraints import MAX_PIECES
-from model.decoding.rules.extraction import SourceWords
+from model.decoding.rules.extraction import SourceWords, rows_of
 
 
 class HypothesisRules(NamedTuple):
@@ -24,6 +24,7 @@ class HypothesisRules(NamedTuple):
     inside: Tensor  # (N, K)
     passed: Tensor  # (N, K) words of the source, where only those are used, see `WordsTaken`
     node: Tensor  # (N, K)
+    naming: Tensor  # (N, K) state of `source_names.SourceNames`, where names are the source's
 
 
 class SentenceRules(NamedTuple):
@@ -33,7 +34,7 @@ class SentenceRules(NamedTuple):
     draw: Tensor  # (N, T, K) fp64 random numbers
     places: Tensor  # (N, 3, P) piece, depth and end, see `constraints.Constraints`
     bits: Tensor  # (N, 2) int64: starts and ends, see there
-    words: Tensor  # (N, 5, S) the fields of `extraction.SourceWords`
+    words: Tensor  # (N, 5, rows_of(S)) the fields of `extraction.SourceWords`
 
 
 def allocate_rules(
@@ -54,12 +55,13 @@ def allocate_rules(
         inside=zeros(beam_size),
         passed=zeros(beam_size),
         node=zeros(beam_size),
+        naming=zeros(beam_size),
     )
     held = SentenceRules(
         closed=zeros(beam_size),
         draw=zeros(steps, beam_size, dtype=torch.float64),
         places=zeros(3, MAX_PIECES),
         bits=zeros(2),
-        words=zeros(len(SourceWords._fields), source),
+        words=zeros(len(SourceWords._fields), rows_of(source)),
     )
     return state, held

@@ -69,9 +69,10 @@ def limit_words(
 ) -> None:
     """Forbid, in `log_probs`, what would lead to too many or too few words.
 
-    Once there are as many as may be, the last one may only be continued or be the end, even below
-    `min_length`. Below the least number EOS is forbidden, and so is a piece after which there would
-    be fewer pieces left than words are missing; a piece is taken to be enough for a word.
+    Once there are as many as may be, the last one may only be continued (see `end_last_word`) or be
+    the end, even below `min_length`. Below the least number EOS is forbidden, and so is a piece
+    after which there would be fewer pieces left than words are missing; a piece is taken to be
+    enough for a word.
 
     Args:
         log_probs: (M, K, V) of the next piece.
@@ -90,3 +91,27 @@ def limit_words(
     forbidden[:, :, EOS_ID] = missing > 0
     log_probs.masked_fill_(forbidden, -torch.inf)
     log_probs[:, :, EOS_ID] = torch.where(full & (missing <= 0), end, log_probs[:, :, EOS_ID])
+
+
+def end_last_word(
+    log_probs: Tensor,
+    best: Tensor,
+    words: PieceWords,
+    progress: WordProgress,
+    most: Tensor,
+) -> None:
+    """Forbid, in `log_probs` (M, K, V), to go on with the last word unless the model would.
+
+    A model that does not know of the limit wants to begin another word. Left with nothing but the
+    pieces that continue this one, it would glue them to it: "the", "on" and "ter" to "theonter".
+
+    Args:
+        best: (M, K) the most probable piece without the limits, EOS included.
+        most: (M,) the most words.
+    """
+    begun = words.begun[progress.inside, best]
+    goes_on = (begun == 0) & words.inside[progress.inside, best]
+    ends = (progress.begun >= most.unsqueeze(1)) & ~goes_on
+    kept = log_probs[:, :, EOS_ID].clone()
+    log_probs.masked_fill_(ends.unsqueeze(2), -torch.inf)
+    log_probs[:, :, EOS_ID] = kept

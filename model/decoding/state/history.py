@@ -1,7 +1,8 @@
 """History: back-pointers of all sentences in flight, resolved once when a sentence is finished.
 
 Hypotheses are never copied while they grow. Each step records which piece extended which
-hypothesis; following these records backwards gives the pieces and the attention of any of them.
+hypothesis; following these records backwards gives the pieces and the attention of any of them. Of
+the attention to a source of any length, only the place with most of it is recorded.
 """
 
 # Shapes: N active sentences, K hypotheses (the beam), S source length and T target length, both
@@ -22,15 +23,30 @@ class History:
     """Preallocated buffers, with a row for each slot. Only what was written is read."""
 
     def __init__(
-        self, *, slots: int, steps: int, beam_size: int, source: int, device: torch.device
+        self,
+        *,
+        slots: int,
+        steps: int,
+        beam_size: int,
+        source: int,
+        device: torch.device,
+        places: slice | None = None,
     ) -> None:
+        """`places`: of the attention to these source pieces only the place with most is kept, from
+        their first, and its weight; all of the attention if None.
+        """
         shape = (slots, steps, beam_size)
         # Empty, not zeros: memory that no sentence is long enough to use is then never touched.
         self.piece = torch.empty(shape, dtype=torch.long, device=device)
         self.parent = torch.empty(shape, dtype=torch.long, device=device)
         self.log_prob = torch.empty(shape, device=device)
         self.score = torch.empty(shape, device=device)  # -inf where nothing finished
-        self.weights = torch.empty((*shape, source), device=device)  # before the step's selection
+        # Both before the step's selection.
+        self.weights = torch.empty((*shape, 0 if places else source), device=device)
+        kept = shape if places else (0, 0, 0)
+        self.place = torch.empty(kept, dtype=torch.long, device=device)
+        self.place_weight = torch.empty(kept, device=device)
+        self._places = places
         self._slot = torch.arange(slots, device=device)
 
     def record(self, step: Tensor, chosen: Candidates, score: Tensor, weights: Tensor) -> None:
@@ -46,10 +62,16 @@ class History:
         self.parent[slot, step] = chosen.parent
         self.log_prob[slot, step] = chosen.log_prob
         self.score[slot, step] = score
-        self.weights[slot, step, :, : weights.shape[2]] = weights.float()
+        if self._places is None:
+            self.weights[slot, step, :, : weights.shape[2]] = weights.float()
+        else:
+            most = weights[:, :, self._places].max(dim=2)
+            self.place[slot, step] = most.indices
+            self.place_weight[slot, step] = most.values.float()
 
     def move(self, source: int, target: int, steps: int, length: int) -> None:
         """Copy `steps` steps of slot `source`, of source length `length`, to slot `target`."""
+        assert self._places is None, "one source of any length at a time"
         for held in (self.piece, self.parent, self.log_prob, self.score):
             held[target, :steps] = held[source, :steps]
         self.weights[target, :steps, :, :length] = self.weights[source, :steps, :, :length]
@@ -89,9 +111,18 @@ class History:
                 score=-negative,
                 truncated=len(taken) == limit and forced[path[-1]],
                 weights=weights[list(range(len(path))), path],
+                most_attended=self._most_attended(slot, path),
             )
             for negative, taken, sums, path in finished[: options.n_best]
         )
+
+    def _most_attended(self, slot: int, path: list[int]) -> tuple[tuple[int, float], ...] | None:
+        """The places that the hypotheses along `path` attended to, and their weights, if kept."""
+        if self._places is None:
+            return None
+        at = list(range(len(path))), path
+        places, weights = self.place[slot][at], self.place_weight[slot][at]
+        return tuple(zip(places.tolist(), weights.tolist(), strict=True))
 
     def stable_prefixes(
         self, slots: list[int], steps: list[int], contenders: Tensor, best_score: Tensor

@@ -31,10 +31,15 @@ class Slots:
         source: int,
         continues: Tensor,
         words: PieceWords,
+        places: slice | None = None,
+        ruled_source: int | None = None,
     ) -> None:
         """For up to `source` pieces with EOS and padding, and `steps` outputs with EOS.
 
-        `continues`, `words`: see `Engine`; the device of both is that of all buffers.
+        Args:
+            continues, words: see `Engine`; the device of both is that of all buffers.
+            places: see `History`.
+            ruled_source: the source pieces that rules have to read; `source` if None.
         """
         self.count, self.beam_size, self.source = count, beam_size, source
         self.steps = steps + 1
@@ -42,13 +47,18 @@ class Slots:
         self.device = continues.device
         self.beam = Beam.allocate(count, beam_size, self.steps, self.device)
         self.history = History(
-            slots=count, steps=self.steps, beam_size=beam_size, source=source, device=self.device
+            slots=count,
+            steps=self.steps,
+            beam_size=beam_size,
+            source=source,
+            device=self.device,
+            places=places,
         )
         self.rules = Rules(
             slots=count,
             beam_size=beam_size,
             steps=steps,
-            source=source,
+            source=source if ruled_source is None else ruled_source,
             continues=continues,
             words=words,
         )

@@ -8,6 +8,7 @@ those of `InferenceLayer`, and a linear layer before the output layer is folded 
 # H encoder output size, h half of it (one direction), V vocabulary.
 
 import copy
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +19,10 @@ from model.network.attention import Attention
 from model.network.cells import fill_rows
 from model.network.copying import with_copies
 from model.network.decoder import DecoderState, mean_values, with_weights
-from model.network.long_encoder import CHUNK, encode_values, memory_of
+from model.network.long_encoder import CHUNK, InChunks, encode_values, finished, memory_of
 from model.network.memory import Memory, chunks
 from model.network.seq2seq import Seq2Seq
+from model.network.span_attention import SpanAttention
 
 
 class InferenceNetwork:
@@ -38,10 +40,10 @@ class InferenceNetwork:
             self._embedding = (network.source_embedding.weight * network.input_scale).to(dtype)
             same = dtype == torch.float32
             self._encoder = network.encoder if same else copy.deepcopy(network.encoder).to(dtype)
-            self._attention: Attention = network.decoder.attention
+            self._attention: Attention | SpanAttention = network.decoder.attention
             self._keys = None
             if config.attention != "dot":
-                key = self._attention.key.weight
+                key = network.decoder.attention.key.weight
                 self._keys = FloatProduct(key, key.new_zeros(len(key)), dtype)
             self._pack_decoder(network)
         # Elementwise functions run in blocks of 32, and process a remainder in another way.
@@ -87,17 +89,34 @@ class InferenceNetwork:
             keys = self._keys(values.flatten(0, 1).to(self.dtype))
         return Memory(src=src, values=values, keys=keys.view(*src.shape, -1), mask=mask)
 
+    @torch.no_grad()
     def encode_long(self, src: Tensor, chunk: int = CHUNK) -> Memory:
         """`encode` for one source `src` (S,) of any length: see `model.network.long_encoder`."""
-        values = encode_values(
-            self._encoder, lambda ids: self._embedding.index_select(0, ids), src, chunk
-        ).float()
+        return finished(self.encode_in_chunks(src, chunk))
+
+    def encode_in_chunks(self, src: Tensor, chunk: int = CHUNK) -> InChunks[Memory]:
+        """The same, stopping after every chunk."""
+        embed = partial(self._embedding.index_select, 0)
+        encoded = yield from encode_values(self._encoder, embed, src, chunk)
+        values = encoded.float()
+        del encoded  # in bf16 it would stay beside the values
         keys = values
         if self._keys is not None:
             keys = values.new_empty(len(src), self.config.decoder_size)
             for part in chunks(len(src), chunk):
                 keys[part] = self._keys(values[part].to(self.dtype))
+                yield
         return memory_of(src, values, keys)
+
+    def attending_to(self, memory: Memory, span: int) -> "InferenceNetwork":
+        """This network, but for a decoder that attends to `span` pieces of `memory` in each step.
+
+        See `SpanAttention`. The weights are shared.
+        """
+        assert isinstance(self._attention, Attention), "it attends to a span already"
+        other = copy.copy(self)
+        other._attention = SpanAttention(self._attention, memory, span)
+        return other
 
     def start(self, memory: Memory) -> DecoderState:
         """The decoder's state before the first piece, one row for each sentence."""

@@ -45,14 +45,17 @@ class TorchSearch:
         slots: Slots,
         shortlist: Shortlist | None,
         launch: StepLaunch,
+        bank: Encoded | None = None,
     ) -> None:
+        """`bank`: the only sentence of the only slot, whose memory is used as it is, not copied."""
         self.slots = slots
         self._network = network
         self._launch = launch
         self._side = SideStream(network.device)
         self._beam_size = beam = slots.beam_size
         device = network.device
-        self._allocate(self.encode([(PAD_ID,)])[0], device)
+        self._adopted = bank is not None
+        self._allocate(bank or self.encode([(PAD_ID,)])[0], device)
         self._place = torch.arange(beam, device=device)
         self._first_row = torch.arange(0, slots.count * beam, beam, device=device).unsqueeze(1)
         self._chooser = Extensions(beam, network.config.vocab_size, device)
@@ -74,12 +77,15 @@ class TorchSearch:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        # Zeros, because a weight of 0 times the contents of `empty` is not always 0. The mask lets
-        # every slot attend to something, even one that never held a sentence.
-        self._memory = Memory(
-            *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
-        )
-        self._memory.mask[:, 0] = True
+        if self._adopted:
+            self._memory = Memory(*(x.unsqueeze(0) for x in shown.memory))
+        else:
+            # Zeros, because a weight of 0 times the contents of `empty` is not always 0. The mask
+            # lets every slot attend to something, even one that never held a sentence.
+            self._memory = Memory(
+                *(zeros(slots, source, *x.shape[1:], dtype=x.dtype) for x in shown.memory)
+            )
+            self._memory.mask[:, 0] = True
         rows = slots * self._beam_size
         self._state = DecoderState(*(zeros(rows, *x.shape, dtype=x.dtype) for x in shown.state))
         coverage = shown.state.coverage
@@ -101,10 +107,11 @@ class TorchSearch:
         """Begin a sentence in `slot`."""
         self._side.join(encoded.ready, (*encoded.memory, *encoded.state))
         self.slots.admit(slot, sentence)
-        # After the sentence, values of an earlier one remain; the mask gives them a weight of 0.
-        self._memory.mask[slot] = False
-        for held, new in zip(self._memory, encoded.memory, strict=True):
-            held[slot, : len(new)] = new
+        if not self._adopted:
+            # After it, values of an earlier one remain; the mask gives them a weight of 0.
+            self._memory.mask[slot] = False
+            for held, new in zip(self._memory, encoded.memory, strict=True):
+                held[slot, : len(new)] = new
         if sentence.request.uncopied:
             copied = torch.tensor(sentence.request.copied())
             self._memory.src[slot, : len(copied)] = sent(copied, self._network.device)
@@ -145,7 +152,7 @@ class TorchSearch:
         """The number of slots that a step extends, and of source pieces that it attends to."""
         source = max(padded_length(sentence.request.src) for sentence in active)
         if not self._launch.bucketed:
-            return len(active), source
+            return len(active), min(source, self.slots.source)
         return (
             bucket(len(active), FEWEST_SENTENCES, self.slots.count),
             bucket(source, SHORTEST_SOURCE, self.slots.source),

@@ -1,5 +1,6 @@
 """Run directories: any kill leaves complete checkpoints behind both links; one writer only."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -292,6 +293,41 @@ def test_a_second_process_is_refused_and_a_killed_one_leaves_no_lock(tmp_path: P
     with lock_run(tmp_path / "run"):
         pass
     with lock_run(tmp_path / "run"):
+        pass
+
+
+def test_a_run_in_which_nothing_is_written_is_not_left_behind(tmp_path: Path) -> None:
+    for name, made, written in (
+        ("new", False, False),
+        ("made", True, False),
+        ("full", False, True),
+    ):
+        run = tmp_path / name
+        if made:
+            run.mkdir()
+        with pytest.raises(KeyError), lock_run(run):
+            if written:
+                (run / "data").mkdir()
+            raise KeyError
+        assert run.exists() == (made or written)
+
+
+def test_a_lock_that_its_holder_removed_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder ends between our opening of the file and our lock; a third process has begun."""
+    run, flock = tmp_path / "run", fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        (run / ".lock").unlink()
+        (run / ".lock").touch()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(CheckpointError, match="in use by another process"), lock_run(run):
+        pass
+    monkeypatch.undo()
+    with lock_run(run):
         pass
 
 

@@ -88,6 +88,15 @@ def test_options_out_of_range_are_named(field: str, value: object) -> None:
             {"constraints": ("a red dog",), "avoid": ("red",)},
             r"avoid: 'red' is part of 'a red dog'",
         ),
+        (
+            {"attention_span": 512, "on_long": "cut"},
+            r"attention_span: 512 is for .* but on_long is cut\. Give on_long whole",
+        ),
+        ({"attention_span": -1, "on_long": "whole"}, r"attention_span: -1 is out of range"),
+        (
+            {"on_long": "hole"},
+            r"on_long: 'hole' is not known\. Use refuse or cut or windows or whole",
+        ),
         ({"prefix": "Red dogs", "avoid": ("dogs",)}, r"avoid: 'dogs' is part of 'Red dogs'"),
     ],
 )

@@ -35,6 +35,7 @@ def test_a_record_keeps_its_fields_and_gets_ours(
         "alignment",
         "token_log_probs",
         "word_alignment",
+        "word_sources",
         "truncated",
         "source_pieces",
     }
@@ -44,6 +45,7 @@ def test_a_record_keeps_its_fields_and_gets_ours(
     assert record["log_prob"] == first.log_prob
     assert tuple(record["pieces"]) == first.pieces
     assert tuple(record["alignment"]) == first.alignment
+    assert record["word_sources"] == json.loads(json.dumps(first.word_sources)) != []
     assert record["truncated"] is first.truncated
     assert tuple(record["source_pieces"]) == best.source_pieces
 

@@ -34,7 +34,7 @@ def test_a_sequence_in_another_dtype_has_the_same_gradients(kind: str, states: b
     cell = torch.randn(3, 2, 7, requires_grad=True) if states and kind == "lstm" else None
     inputs = [t for t in (x, hidden, cell, *layer.parameters()) if t is not None]
     across = None if cell is None else cell[:, 1]  # not contiguous
-    found = layer.sequence_in(torch.float64, x, hidden, across)
+    found, *_ = layer.sequence_in(torch.float64, x, hidden, across)
     assert found.dtype == torch.float64
     expected = layer.sequence(x, hidden, across)
     torch.testing.assert_close(found.float(), expected)

@@ -128,3 +128,17 @@ def test_variational_dropout_drops_the_same_units_at_each_timestep(
     assert dropped.any()
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped)) is shared
     assert not torch.equal(dropped[0], dropped[1])
+
+
+def test_variational_dropout_does_not_need_gradients() -> None:
+    """As in the first pass of scheduled sampling, which fills up the rows of a step."""
+    model = network(input_feeding=True)
+    share_masks(model)
+    model.train()
+    found = []
+    for needed in (True, False):
+        torch.manual_seed(1)
+        with torch.set_grad_enabled(needed):
+            memory = model.encode(SRC, LENGTHS)
+            found.append(model.unroll(TGT_IN, model.start(memory), memory)[0])
+    torch.testing.assert_close(*found)

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from model.errors import InputTooLong
 from model.text.normalization import normalize_source
 from model.text.profile import SEVERAL, TextProfile
-from model.text.segmentation import Plan, Segment, Segmenter, list_marks, split_long
+from model.text.segmentation import (
+    Plan,
+    Segment,
+    Segmenter,
+    WholeSource,
+    list_marks,
+    split_long,
+)
 from model.text.sentences import sentence_ends
 from model.text.tokenizer import Tokenizer
 
@@ -397,6 +404,14 @@ def test_a_text_too_long_to_be_read_whole_is_refused_or_cut(tiny_tokenizer: Toke
     plan = cutter.cut(text, on_long="cut")
     assert told(tiny_tokenizer, plan) == [f"[{first}]"]
     assert plan.truncated_source == len(plan.sources[0])
+    whole = cutter.cut(text, on_long="whole")
+    assert told(tiny_tokenizer, whole) == [f"[{first} Der Hund läuft.]"]
+    assert (whole.whole_source, whole.truncated_source) == (
+        WholeSource(pieces=pieces, attention_span=None),
+        None,
+    )
+    fits = cutter.cut(first, on_long="whole")
+    assert (fits.parts, fits.whole_source) == (cutter.cut(first).parts, None)
     # A sentence end that comes far too early is not taken.
     early = cutter.cut("Hund. " + "der Mann schläft unter der Straße " * 9, on_long="cut")
     assert len(early.sources[0]) > limit / 2

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from model.translation.alignment import WordAlignment, hard, word_numbers, word_weights
+from model.translation.alignment import (
+    WordAlignment,
+    hard,
+    most_attended_words,
+    word_numbers,
+    word_weights,
+)
 
 SOURCE = ["\u2581der", "\u2581Hu", "nd", "."]
 TARGET = ["\u2581the", "\u2581do", "g", "."]
@@ -44,6 +50,20 @@ def test_words_sum_over_source_pieces_and_average_over_target_pieces() -> None:
 def test_hard_takes_the_first_of_equal_ones() -> None:
     assert hard(WEIGHTS[:-1, :-1]) == (0, 0, 1, 1)
     assert hard(torch.tensor([[0.5, 0.5], [0.1, 0.9]])) == (0, 1)
+
+
+def test_words_by_the_most_attended_pieces() -> None:
+    """Two pieces of one word outweigh a single one of another; the first of equal words."""
+    source = ["▁a", "b", "▁c", "▁d"]
+    target = ["▁x", "y", "z", "▁u", "v"]
+    most = [(0, 0.4), (2, 0.6), (1, 0.3), (3, 0.5), (2, 0.5)]
+    assert most_attended_words(most, source, target) == (0, 1)
+    # With no other weights than these it is what the whole alignment gives.
+    weights = torch.zeros(5, 4)
+    for row, (place, weight) in enumerate(most):
+        weights[row, place] = weight
+    assert hard(word_weights(weights, source, target)) == (0, 1)
+    assert most_attended_words([], source, []) == ()
 
 
 def test_nothing_to_align() -> None:

@@ -103,7 +103,8 @@ def test_whoever_wants_no_alignment_gets_none_and_else_the_same(tiny_tokenizer: 
     full, bare = (assemble(plan, found, 1, tiny_tokenizer, aligned=a) for a in (True, False))
     (aligned,), (plain,) = full.hypotheses, bare.hypotheses
     assert (len(aligned.alignment), plain.alignment, plain.word_alignment) == (2, (), ())
-    assert replace(aligned, alignment=(), word_alignment=()) == plain
+    assert aligned.word_sources == (((0, 4), (5, 8)),)
+    assert replace(aligned, alignment=(), word_alignment=(), word_sources=()) == plain
 
 
 def test_parts_are_joined_with_their_separators_sums_and_offsets(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from model.decoding.options import SearchOptions
+from model.decoding.options import OnLong, SearchOptions
 from model.errors import ConfigError
 from service.api.request_bodies import (
     FIELDS_OF_THE_BODY,
@@ -66,7 +66,8 @@ def test_limits_in_the_schema_are_accepted_and_nothing_beyond(name: str) -> None
     said = property_of_options(name)
     # Some options are for samples only, others for a beam.
     samples = name in {"temperature", "top_k", "seed"}
-    wide = SearchOptions(beam_size=16, temperature=1.0 if samples else 0.0)
+    kind: OnLong = "windows" if name == "best_windows" else "whole"
+    wide = SearchOptions(beam_size=16, temperature=1.0 if samples else 0.0, on_long=kind)
     for limit, beyond in ((said["minimum"], -1), (said["maximum"], 1)):
         options = Options.model_validate({name: limit})
         if name != "beam_size":
@@ -101,7 +102,7 @@ def test_phrases_are_text_and_the_schema_says_how_much() -> None:
     [
         ("length_penalty", ["gnmt", "power", "none"]),
         ("split_sentences", ["auto", "always", "never"]),
-        ("extractive", ["none", "words", "subsequence"]),
+        ("extractive", ["none", "names", "words", "subsequence"]),
     ],
 )
 def test_the_schema_names_the_choices(name: str, choices: list[str]) -> None:

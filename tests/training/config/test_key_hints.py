@@ -65,6 +65,8 @@ WRONG = {
     "run.batch_size": ("run.batch_tokens",),
     "run.gradient_accumulation_steps": ("run.accumulate",),
     "optimizer.num_warmup_steps": ("optimizer.warmup_steps",),
+    "run.truncated_bptt_steps": ("run.truncated_bptt",),
+    "model.bptt": ("run.truncated_bptt",),
     "run.fp16": ("run.precision",),
     "search.num_beams": ("search.beam_size",),
     "search.no_repeat_ngram_size": ("search.no_repeat_ngram",),

@@ -52,6 +52,8 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("tokenizer.vocab_size=0", "tokenizer.vocab_size: 0 is too small"),
         ("shortlist.max_links=0", "Use 1 or more"),
         ("shortlist.candidate=5", "Did you mean 'candidates'"),
+        ("run.truncated_bptt=-1", "run.truncated_bptt: -1 is negative. Use 0 or more"),
+        ("run.truncated_bptt=101", "is above model.max_length 100, so no source would be divided"),
         ("objective.rdrop=-1", "objective.rdrop: -1.0 is not in 0 to 100"),
         ("objective.distillation=0.5", "without objective.teacher it has no effect"),
         ("objective.teacher=[a]", "without objective.distillation it has no effect"),

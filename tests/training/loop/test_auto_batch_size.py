@@ -111,6 +111,18 @@ def test_a_teacher_and_risk_training_leave_less_room_for_the_batch(
         assert 0 < largest(replace(config, objective=objective), tiny_tokenizer) < alone / 2
 
 
+def test_truncated_gradients_leave_more_room_for_the_batch(
+    tiny_config: Path, tiny_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.loop.auto_batch_size.available_bytes", lambda device: 500_000_000)
+    long = ["run.batch_tokens=auto", "model.max_length=199", "model.input_feeding=false"]
+    wide = ["model.encoder_layers=3", "model.encoder_size=128", "model.dropout=0"]
+    config = load_config(tiny_config, [*long, *wide])
+    config = replace(config, model=replace(config.model, vocab_size=tiny_tokenizer.vocab_size))
+    truncated = replace(config, run=replace(config.run, truncated_bptt=25))
+    assert largest(truncated, tiny_tokenizer) > 1.3 * largest(config, tiny_tokenizer) > 0
+
+
 def test_it_is_stored_and_a_resumed_run_goes_on_with_it(
     tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,20 @@ def test_gradients_are_those_of_the_cpu(
     assert (found - exact).norm() < (0.05 if dtype == torch.bfloat16 else 0.005) * exact.norm()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_truncated_gradients_are_those_of_the_cpu(
+    tiny_config: Path, tiny_tokenizer: Tokenizer, cell: str, dtype: torch.dtype
+) -> None:
+    overrides = [f"model.cell={cell}", "model.encoder_layers=2", "run.truncated_bptt=3"]
+    overrides += ["model.dropout=0", "model.embedding_dropout=0"]
+    expected = trainer(tiny_config, tiny_tokenizer, "cpu", torch.float32, *overrides)
+    there = trainer(tiny_config, tiny_tokenizer, "cuda", dtype, *overrides)
+    there.roll_back(expected.state()[0], [])
+    found, exact = gradients(there, dtype), gradients(expected, torch.float32)
+    assert (found - exact).norm() < (0.05 if dtype == torch.bfloat16 else 0.005) * exact.norm()
+
+
 def test_recurrent_kernels_are_not_in_fp16() -> None:
     layer = RecurrentLayer("lstm", 8, 16).cuda()
     x = torch.randn(2, 3, 8, device="cuda")

@@ -97,12 +97,14 @@ def test_a_non_finite_loss_changes_nothing_and_is_counted(
     assert (broken.skipped, broken.divergence.bad) == (IN_A_ROW, 0)
 
 
-@pytest.mark.parametrize("feeding", ["false", "true"])
+@pytest.mark.parametrize(
+    "change", ["input_feeding=false", "input_feeding=true", "truncated_bptt=3"]
+)
 def test_accumulated_parts_give_the_gradients_of_the_whole(
-    tiny_config: Path, tiny_tokenizer: Tokenizer, feeding: str
+    tiny_config: Path, tiny_tokenizer: Tokenizer, change: str
 ) -> None:
     settings = ["model.dropout=0.0", "model.embedding_dropout=0.0", "model.word_dropout=0.0"]
-    settings.append(f"model.input_feeding={feeding}")
+    settings.append(f"run.{change}" if "bptt" in change else f"model.{change}")
     whole = trainer(tiny_config, tiny_tokenizer, *settings)
     rows = next(whole.batches())
     rows = rows._replace(weights=np.linspace(0, 2, len(rows.sources), dtype=np.float32))
@@ -114,6 +116,19 @@ def test_accumulated_parts_give_the_gradients_of_the_whole(
         for mine, expected in zip(parts.parameters, whole.parameters, strict=True):
             assert mine.grad is not None and expected.grad is not None
             torch.testing.assert_close(mine.grad, expected.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_are_truncated_in_training_and_nothing_else_is(
+    tiny_config: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    full = trainer(tiny_config, tiny_tokenizer)
+    truncated = trainer(tiny_config, tiny_tokenizer, "run.truncated_bptt=3")
+    rows = next(full.batches())
+    first, second = full.update(rows), truncated.update(rows)
+    assert second.loss == pytest.approx(first.loss, rel=1e-6)  # before the update
+    assert second.gradient_norm != pytest.approx(first.gradient_norm, rel=1e-4)
+    assert truncated.averaged().encoder.truncated_bptt == 0
+    assert full.network.encoder.truncated_bptt == 0
 
 
 def test_dropout_depends_on_seed_step_and_part_alone(

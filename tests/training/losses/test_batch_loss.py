@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig
+from model.network.dropout import share_masks
+from model.network.encoder import Encoder, reversal, reverse
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import PAD_ID, Tokenizer
 from training.config.objective_config import ObjectiveConfig
@@ -18,7 +20,9 @@ from training.losses.rdrop import doubled
 VOCAB = 30
 
 
-def network(seed: int, dropout: float = 0.0, vocab_size: int = VOCAB) -> Seq2Seq:
+def network(
+    seed: int, dropout: float = 0.0, vocab_size: int = VOCAB, copies: bool = False
+) -> Seq2Seq:
     torch.manual_seed(seed)
     config = ModelConfig(
         vocab_size=vocab_size,
@@ -27,6 +31,8 @@ def network(seed: int, dropout: float = 0.0, vocab_size: int = VOCAB) -> Seq2Seq
         decoder_size=8,
         dropout=dropout,
         embedding_dropout=dropout,
+        copy=copies,
+        coverage=copies,
     )
     built = Seq2Seq(config).double().train()
     with torch.no_grad():
@@ -191,3 +197,59 @@ def test_all_terms_together_are_determined_by_the_seed(
     objective.teacher.float()
     low = batch_loss(model.float(), batch, objective, step=1, dtype=torch.bfloat16)
     assert torch.isfinite(low.smoothed)
+
+
+class InChunks(Encoder):
+    """An encoder whose states are detached in plain sight, every `CHUNK` pieces."""
+
+    CHUNK = 3
+
+    def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        order = reversal(lengths, embedded.shape[1])
+        outputs = embedded
+        for number, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            x = self.dropout(outputs) if number else outputs
+            sides = []
+            for layer, given in ((ahead, x), (back, reverse(x, order))):
+                found, hidden, cell = [], None, None
+                for part in given.split(self.CHUNK, dim=1):
+                    values, hidden, cell = layer.sequence_and_state(part, hidden, cell)
+                    assert hidden is not None and cell is not None
+                    hidden, cell = hidden.detach(), cell.detach()
+                    found.append(values)
+                sides.append(torch.cat(found, dim=1))
+            both = torch.cat([sides[0], reverse(sides[1], order)], dim=2)
+            outputs = outputs + both if number else both
+        return outputs
+
+
+@pytest.mark.parametrize("over_time", [False, True])
+@pytest.mark.parametrize("copies", [False, True])
+def test_truncated_gradients_with_other_terms_and_dropout(
+    tiny_tokenizer: Tokenizer, copies: bool, over_time: bool
+) -> None:
+    """R-Drop, both kinds of dropout, and either all other terms or a network that copies."""
+    sources = [np.arange(4, 21), np.array([7]), np.arange(9, 17)]
+    targets = [np.array([5, 6]), np.array([6, 4, 9]), np.array([5])]
+    batch = collate(Rows.unweighted(sources, targets))
+    model = network(1, dropout=0.3, vocab_size=tiny_tokenizer.vocab_size, copies=copies)
+    if over_time:
+        share_masks(model)
+    objective = everything(tiny_tokenizer)
+    if copies:
+        config = ObjectiveConfig(rdrop=1.0, coverage=1.0, coverage_start=0.0)
+        objective = Objective(smoothing=0.1, config=config)
+    whole = loss(model, batch, objective)
+    full = gradients(model, whole)
+    model.encoder.truncated_bptt = InChunks.CHUNK
+    ours = loss(model, batch, objective)
+    found = gradients(model, ours)
+    model.encoder.__class__ = InChunks
+    expected = loss(model, batch, objective)
+    torch.testing.assert_close(ours, whole)
+    torch.testing.assert_close(ours, expected)
+    for one, two in zip(found, gradients(model, expected), strict=True):
+        torch.testing.assert_close(one, two)
+    assert any(
+        not torch.allclose(one, two, rtol=1e-3) for one, two in zip(found, full, strict=True)
+    )

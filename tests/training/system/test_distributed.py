@@ -39,9 +39,11 @@ def state(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "last" / "training_state" / "state.safetensors")
 
 
-@pytest.mark.parametrize("feeding", ["false", "true"])
-def test_one_process_and_two_agree(tiny_config: Path, tmp_path: Path, feeding: str) -> None:
-    settings = [*FIXED, f"model.input_feeding={feeding}", "run.max_steps=100", "run.log_every=1"]
+@pytest.mark.parametrize(
+    "change", ["model.input_feeding=false", "model.input_feeding=true", "run.truncated_bptt=3"]
+)
+def test_one_process_and_two_agree(tiny_config: Path, tmp_path: Path, change: str) -> None:
+    settings = [*FIXED, change, "run.max_steps=100", "run.log_every=1"]
     settings += ["run.eval_every=100", "optimizer.learning_rate=0.005"]
     for name, processes in (("one", 1), ("two", 2)):
         subprocess.run(torchrun(processes, tiny_config, tmp_path / name, *settings), check=True)

@@ -250,3 +250,60 @@ def test_every_search_on_cuda_gives_nothing_but_extracts(make_network: MakeNetwo
                 for hypothesis in event.hypotheses:
                     assert is_extract(hypothesis.pieces, words_of(one.src), one.options.extractive)
     assert not asked
+
+
+SIGN = 7
+
+
+def signs_of(words: tuple[Pieces, ...]) -> tuple[int, ...]:
+    """The pieces 7 at the end of each word, unless it has no other."""
+    counts = []
+    for word in words:
+        written = [place for place, piece in enumerate(word) if piece != SIGN]
+        counts.append(len(word) - 1 - written[-1] if written else 0)
+    return tuple(counts)
+
+
+def is_extract_with_signs(output: Pieces, words: tuple[Pieces, ...]) -> bool:
+    """By its definition: words in order, each with or without signs at its end; the last piece of
+    the source may end the output if it is a sign and goes on with no word there."""
+    signs = signs_of(words)
+
+    def rest_is(output: Pieces, first: int, allowed: tuple[Pieces, ...]) -> bool:
+        if not output:
+            return True
+        return any(
+            output[: len(word) - cut] == word[: len(word) - cut]
+            and rest_is(output[len(word) - cut :], place + 1, allowed)
+            for place, word in enumerate(allowed)
+            if place >= first
+            for cut in range(signs[place] + 1)
+        )
+
+    if rest_is(output, 0, words):
+        return True
+    if not words or not signs[-1] or len(output) < 2 or output[-1] != SIGN:
+        return False
+    last = max((place for place in range(len(output) - 1) if output[place] < INNER), default=0)
+    goes_on = any(word[: len(output) - last] == output[last:] for word in words)
+    return not goes_on and rest_is(output[:-1], 0, words[:-1])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [(4, 7, 5, 6, 4, 7), (4, 6, 7, 7, 5), (5, 7, 4, 6, 7), (4, 7, 6, 5, 4, 7), (7, 4), (4, 7)],
+)
+def test_signs_may_be_left_out_and_the_last_one_may_end_any_extract(
+    make_network: MakeNetwork,
+    search_all: Search,
+    all_outputs: Callable[[int, int], Iterator[Pieces]],
+    source: Pieces,
+) -> None:
+    network, words = make_network(VOCAB), words_of(source)
+    options = {"beam_size": 64, "n_best": 64, "max_length_a": 0, "max_length_b": 4}
+    asked = request(source, "subsequence", **options)
+    asked = Request(**as_fields(asked), source_signs=signs_of(words))
+    (found,) = search_all(network, [asked])
+
+    expected = {o for o in all_outputs(VOCAB, 4) if is_extract_with_signs(o, words)}
+    assert {hypothesis.pieces for hypothesis in found} == expected

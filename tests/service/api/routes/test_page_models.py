@@ -95,11 +95,11 @@ def test_the_targets_are_those_of_the_source(many: Page) -> None:
     assert options_of(page, "To") == ["English", "French", "Summary"]
     expect(page.get_by_label("Model", exact=True)).to_be_hidden()
     assert model_of_next_request(page, TEXT) == "many-de-en"
-    page.get_by_label("From").select_option("English")
+    page.get_by_label("From", exact=True).select_option("English")
     assert options_of(page, "To") == ["German"]
     expect(page.get_by_label("To", exact=True)).to_be_disabled()
     assert model_of_next_request(page, f"{TEXT}!") == "many-en-de"
-    page.get_by_label("From").select_option("German")
+    page.get_by_label("From", exact=True).select_option("German")
     expect(page.get_by_label("To", exact=True)).to_have_value("translate en")  # back again
 
 
@@ -215,6 +215,8 @@ def test_no_card_keeps_the_page_busy(page: Page, mark: str) -> None:
         }""",
         mark * 20_000 + "\n" + mark * 1000 + "\n\n" + f"{mark}x\n" * 2000,
     )
+    text = page.locator("#about-card").text_content()
+    assert text is not None and text.count("x") == 2000  # it has come to the end
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\u2028", "\u2029"])

@@ -70,10 +70,10 @@ def test_the_chosen_one_goes_into_the_translation(page: Page, url: str) -> None:
     expect(page.locator("#output")).to_have_text(f"{first[1]} {second[0]} {third[0]}")
     assert page.locator("#output").inner_text() == f"{first[1]} {second[0]}\n{third[0]}"
     # The links of what comes after it have moved with it.
-    alignment = answer_of(url, SENTENCES[1])["word_alignment"]
+    places = answer_of(url, SENTENCES[1])["word_sources"][0]
     page.locator("#output .sentence").nth(1).locator(".word").first.hover()
-    expected = SENTENCES[1].split()[alignment[0]]
-    expect(page.locator("#mirror .lit")).to_have_text(expected)
+    words = [SENTENCES[1][start:end] for start, end in places]
+    expect(page.locator("#mirror .lit")).to_have_text(words)
     # A second sentence, and back to the first, whose choice is still marked.
     page.locator("#source").press("Control+End")
     expect_ways(page, url, SENTENCES[2])

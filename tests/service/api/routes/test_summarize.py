@@ -1,5 +1,6 @@
 """POST /v1/summarize: nothing is cut in silence."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_a_text_longer_than_the_model_reads_is_refused(
         assert response.json()["error"]["type"] == "input_too_long"
         message = response.json()["error"]["message"]
         assert message.startswith(f"{where}: {pieces} pieces, but the model reads {worker.limit}.")
-        assert "on_long" in message
+        assert "on_long, or --on-long: windows reads all of it in windows, whole at" in message
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -70,6 +71,48 @@ def test_what_was_read_is_said(client: TestClient, worker: Worker, stream: bool)
     assert long["truncated_source"] == len(long["source_pieces"])
     (short,) = client.post(SUMMARIZE, json={"text": "rot", "on_long": "cut"}).json()["summaries"]
     assert "truncated_source" not in short
+
+
+@pytest.mark.parametrize("options", [{}, {"best_windows": 2}, {"n_best": 2}], ids=str)
+@pytest.mark.parametrize("stream", [False, True])
+def test_windows_are_told(client: TestClient, options: dict[str, int], stream: bool) -> None:
+    text = "\n  Der Hund läuft auf der Straße. 😀 Das Haus ist rot!" * 4
+    body = {"text": text, "on_long": "windows", "stream": stream, "options": options}
+    response = client.post(SUMMARIZE, json=body | {"return": ["tokens", "alignment", "scores"]})
+    assert response.status_code == 200
+    data = response.text.split("data: ")[-1] if stream else response.text
+    (found,) = json.loads(data)["summaries"]
+    read = [text[window["start"] : window["end"]] for window in found["windows"]]
+    assert read[0].startswith("Der Hund") and read[-1].endswith("rot!")
+    assert "".join(read).count("😀") >= 4
+    assert all(window.keys() == {"start", "end", "score", "used"} for window in found["windows"])
+    used = [window for window in found["windows"] if window["used"]]
+    assert len(used) == 2 if "best_windows" in options else used
+    assert len(found["alignment"]) == len(found["pieces"])
+    assert all(place < len(found["source_pieces"]) for place in found["alignment"])
+    assert len(found.get("alternatives", [1])) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"options": {"best_windows": 2}}, "best_windows: 2 is for texts read in windows, but"),
+        (
+            {"on_long": "windows", "options": {"best_windows": 2, "max_words": 5}},
+            "best_windows: 2 summaries make the answer, and how they share max_words is not known",
+        ),
+        ({"on_long": "windows", "options": {"ratio": 0.9}}, "ratio: "),
+        ({"on_long": "windows", "options": {"best_windows": -1}}, "options.best_windows: "),
+        ({"on_long": "window"}, "on_long: Input should be 'refuse', 'cut', 'windows' or 'whole'"),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused(
+    client: TestClient, more: dict[str, object], message: str
+) -> None:
+    response = client.post(SUMMARIZE, json={"text": TOO_LONG} | more)
+    assert response.status_code == 422
+    assert response.json()["error"]["message"].startswith(message)
+    assert "\n" not in response.json()["error"]["message"]
 
 
 def test_words_are_limited(client: TestClient) -> None:
