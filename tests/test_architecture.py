@@ -106,7 +106,7 @@ def test_only_commands_import_commands() -> None:
 
 ORDER: dict[str, tuple[str, ...]] = {
     "model": (
-        "bench inspect score translate",
+        "bench inspect pack score translate",
         "commands",
         "cli",
         "jobs",

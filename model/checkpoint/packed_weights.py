@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from model.config import ModelConfig
+from model.decoding.native.int8_rows import Parts, combined_inputs, decoder_inputs, int8_rows
 from model.decoding.precision.dtypes import BY_NAME, Precision
-from model.decoding.precision.int8_rows import Parts, combined_inputs, decoder_inputs, int8_rows
 from model.errors import CheckpointError
 from model.network.parameter_shapes import parameter_shapes
 

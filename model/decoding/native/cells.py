@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.decoding.native.compiled import kernel
+from model.decoding.native.int8_rows import STEPS
 from model.decoding.native.product import Bytes, Floats, Ints
 from model.decoding.native.scalar_math import narrowed, sigmoid
 from model.decoding.native.vector import widen
-from model.decoding.precision.int8_rows import STEPS
 
 Halves = NDArray[np.uint16]
 """bf16, as the bits of each number."""

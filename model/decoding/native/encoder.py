@@ -12,10 +12,10 @@ from concurrent.futures import Executor
 import numpy as np
 
 from model.decoding.native.cells import Gates, Target, add_rows, add_table
+from model.decoding.native.int8_rows import STEPS
 from model.decoding.native.layer import Layer
 from model.decoding.native.product import Bytes, Floats, Int8Product, Ints
 from model.decoding.native.rows import place_narrow
-from model.decoding.precision.int8_rows import STEPS
 from model.network.seq2seq import Seq2Seq
 
 

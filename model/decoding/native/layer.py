@@ -15,8 +15,8 @@ from torch import Tensor
 from model.decoding.native import cells
 from model.decoding.native.cells import Gates, Halves, LayerState, Target
 from model.decoding.native.compiled import bound
+from model.decoding.native.int8_rows import Parts
 from model.decoding.native.product import Bytes, Floats, Int8Product, Ints
-from model.decoding.precision.int8_rows import Parts
 from model.network.cells import RecurrentLayer
 
 

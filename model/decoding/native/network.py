@@ -28,17 +28,17 @@ from model.decoding.native.cells import Gates, LayerState, Target, add_table
 from model.decoding.native.compiled import bound
 from model.decoding.native.coverage import add_coverage, follow_coverage
 from model.decoding.native.encoder import NativeEncoder
-from model.decoding.native.layer import Layer
-from model.decoding.native.product import Bytes, Floats, Int8Product
-from model.decoding.native.rows import place_narrow, place_rows, place_tanh
-from model.decoding.native.step_rows import StepRows
-from model.decoding.precision.int8_rows import (
+from model.decoding.native.int8_rows import (
     STEPS,
     Parts,
     combined_inputs,
     context,
     decoder_inputs,
 )
+from model.decoding.native.layer import Layer
+from model.decoding.native.product import Bytes, Floats, Int8Product
+from model.decoding.native.rows import place_narrow, place_rows, place_tanh
+from model.decoding.native.step_rows import StepRows
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
 

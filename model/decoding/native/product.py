@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.decoding.native.compiled import bound, kernel
+from model.decoding.native.int8_rows import STEPS, int8_rows
 from model.decoding.native.vector import BLOCK, dot_rows, pointer
-from model.decoding.precision.int8_rows import STEPS, int8_rows
 
 ZERO = 128  # the uint8 that represents 0: processors multiply unsigned by signed bytes
 

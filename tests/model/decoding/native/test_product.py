@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numba import njit
 
+from model.decoding.native.int8_rows import STEPS
 from model.decoding.native.product import Bytes, Floats, Int8Product
 from model.decoding.native.rows import place_narrow
 from model.decoding.native.vector import BLOCK, WIDTH, dot_rows, pointer
-from model.decoding.precision.int8_rows import STEPS
 
 
 def random(*shape: int, seed: int = 0) -> Floats:

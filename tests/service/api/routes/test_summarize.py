@@ -158,8 +158,8 @@ def test_a_summary_may_be_taken_from_the_text(client: TestClient) -> None:
     (found,) = client.post(SUMMARIZE, json={"text": text, "options": options}).json()["summaries"]
     assert len({one["summary"] for one in found["alternatives"]}) > 1
     for one in found["alternatives"]:
-        remaining = iter(text.split())
-        assert all(word in remaining for word in one["summary"].split())
+        remaining = iter(text.rstrip(".").split())  # the full stop may end any of them
+        assert all(word in remaining for word in one["summary"].rstrip(".").split())
     body = {"text": text, "options": options | {"prefix": "Straße"}}
     refused = client.post(SUMMARIZE, json=body)
     assert refused.status_code == 422
