@@ -18,6 +18,7 @@ from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.cli.report import add_report_argument, report_places, table, write_report
 from model.config import ModelConfig, to_dict
 from model.decoding.precision.precision import precisions_of
+from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
 from model.text.printable import printable
 from model.text.tokenizer import Tokenizer
@@ -84,7 +85,13 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
     Raises:
         CheckpointError: training has deleted the checkpoint in the meantime.
     """
-    stored = CheckpointFiles(checkpoint.path)
+    try:
+        stored = CheckpointFiles(checkpoint.path)
+        sizes = stored.sizes()
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{checkpoint.path}: cannot be read any more. Run this again."
+        ) from error
     tokenizer = checkpoint.tokenizer
     return {
         "checkpoint": str(checkpoint.path),
@@ -92,7 +99,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "format": stored.manifest.format,
         "dragoman": stored.manifest.dragoman,
         "step": checkpoint.step,
-        "file_bytes": stored.sizes(),
+        "file_bytes": sizes,
         "weights": checkpoint.stored,
         "parameters": parameters_by_part(checkpoint.network),
         "memory": {

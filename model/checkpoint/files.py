@@ -96,9 +96,7 @@ class CheckpointFiles:
         try:
             return {name: (self.path / name).stat().st_size for name in names}
         except OSError as error:
-            raise CheckpointError(
-                f"{self.path}: cannot be read any more. Run this again."
-            ) from error
+            raise CheckpointError(f"{self.path}: cannot be read: {error.strerror}.") from error
 
     def read(self, name: str) -> bytes:
         """The content of the file, read whole.

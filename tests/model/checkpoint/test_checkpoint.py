@@ -235,9 +235,9 @@ def test_a_missing_file_is_refused_with_its_name(saved: Path, name: str) -> None
 
 
 def test_a_newer_format_is_refused_and_both_numbers_named(saved: Path) -> None:
-    (saved / "manifest.json").write_text('{"format": 3, "anything": "else"}')
+    (saved / "manifest.json").write_text('{"format": 4, "anything": "else"}')
 
-    with pytest.raises(CheckpointError, match="format 3, but this dragoman reads up to 2"):
+    with pytest.raises(CheckpointError, match="format 4, but this dragoman reads up to 3"):
         load_checkpoint(saved)
 
 

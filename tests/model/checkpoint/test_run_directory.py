@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from model.checkpoint.checkpoint import load_checkpoint
 from model.checkpoint.run_directory import (
     Link,
     checkpoints_of,
@@ -223,8 +224,8 @@ def test_what_is_not_a_checkpoint_is_refused_with_its_name(tmp_path: Path) -> No
     (tmp_path / "begun" / "metrics.jsonl").touch()
     with pytest.raises(CheckpointError, match="begun: a run without a checkpoint so far"):
         resolve(tmp_path / "begun")
-    with pytest.raises(CheckpointError, match="file: neither a run"):
-        resolve(tmp_path / "file")
+    with pytest.raises(CheckpointError, match="file: neither a run nor a pack"):
+        load_checkpoint(resolve(tmp_path / "file"))
 
 
 def lost(path: Path, *links: Link) -> str:
