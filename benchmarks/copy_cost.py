@@ -16,9 +16,11 @@ import statistics
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 
+from benchmarks.turns import alternate
 from model.config import ModelConfig
 from model.decoding.engine import Engine
 from model.decoding.options import SearchOptions
@@ -57,14 +59,13 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     networks = {kind: network_of(config, arguments.precision) for kind, config in KINDS.items()}
-    speeds: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for round in range(arguments.rounds + 1):
-        for kind in KINDS if round % 2 else reversed(KINDS):
-            speed = measure(networks[kind], arguments.sentences, arguments.source)
-            if round:  # the first one warms up
-                speeds[kind].append(speed)
-    base = statistics.median(speeds["plain"])
-    for kind, found in speeds.items():
+    sides = {
+        kind: partial(measure, network, arguments.sentences, arguments.source)
+        for kind, network in networks.items()
+    }
+    speeds = alternate(sides, arguments.rounds + 1)
+    base = statistics.median(speeds["plain"][1:])
+    for kind, (_, *found) in speeds.items():  # the first round warms up
         middle = statistics.median(found)
         print(
             f"{kind:15} {middle:8.1f} sentences/s  {middle / base:5.3f} of plain  "

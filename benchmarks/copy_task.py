@@ -17,8 +17,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.invented_names import Pair, write_corpus
 from model.translator import Translator
-from training.data.learn_tokenizer import learn_tokenizer
 
 FRAMES = (
     ("Heute hat {a} Geburtstag", "{a} has birthday today"),
@@ -28,8 +28,6 @@ FRAMES = (
     ("Am Abend rufen {b} und {a} noch {c} an", "In the evening {b} and {a} call {c} too"),
     ("Gestern schrieb {a} an {b} und {c}", "{a} wrote to {b} and {c} yesterday"),
 )
-NAMES = 400
-"""Names of the training pairs, and as many of the test."""
 CONFIG = """
 data:
   train: [{{files: {folder}/train.tsv}}]
@@ -54,7 +52,8 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        test = write_corpus(folder, arguments.pairs)
+        texts = [side for frame in FRAMES for side in frame]
+        test = write_corpus(folder, make_pair, texts, pairs=arguments.pairs, dev=100, tests=500)
         for copy in (False, True):
             started = time.monotonic()
             right = exact(train(folder, copy, arguments.steps), test)
@@ -65,35 +64,11 @@ def main() -> int:
     return 0
 
 
-def write_corpus(folder: Path, pairs: int) -> list[tuple[str, str]]:
-    """Write train.tsv, dev.tsv and the tokenizer; return 500 pairs of names that are in neither."""
-    chance = random.Random(1)
-    names = sorted({make_name(chance) for _ in range(3 * NAMES)})
-    chance.shuffle(names)
-    known, new = names[:NAMES], names[NAMES : 2 * NAMES]
-    lines = [side for frame in FRAMES for side in frame]
-    model = learn_tokenizer(lines, kind="bpe", vocab_size="auto", tags=[*known, *new])
-    (folder / "names.model").write_bytes(model)
-    for name, count in (("train.tsv", pairs), ("dev.tsv", 100)):
-        rows = [make_pair(chance, known) for _ in range(count)]
-        (folder / name).write_text("".join(f"{a}\t{b}\n" for a, b in rows), encoding="utf-8")
-    return [make_pair(chance, new) for _ in range(500)]
-
-
-def make_pair(chance: random.Random, names: Sequence[str]) -> tuple[str, str]:
+def make_pair(chance: random.Random, names: Sequence[str]) -> Pair:
     """Make a pair of sentences around different names."""
     source, target = chance.choice(FRAMES)
     words = dict(zip("abc", chance.sample(names, 3), strict=True))
     return source.format_map(words), target.format_map(words)
-
-
-def make_name(chance: random.Random) -> str:
-    """Invent a name of three or four syllables."""
-    syllables = [
-        chance.choice("bdfgklmnprstvwz") + chance.choice("aeiouy")
-        for _ in range(chance.randint(3, 4))
-    ]
-    return "".join(syllables).capitalize()
 
 
 def train(folder: Path, copy: bool, steps: int) -> Path:
@@ -106,7 +81,7 @@ def train(folder: Path, copy: bool, steps: int) -> Path:
     return run
 
 
-def exact(run: Path, test: list[tuple[str, str]]) -> float:
+def exact(run: Path, test: list[Pair]) -> float:
     """Return the share of the sources whose output is the target."""
     translator = Translator.load(run, precision="fp32", device="cpu")
     outputs = translator.translate([source for source, _ in test])

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,10 +55,16 @@ class Server:
         return connection
 
     def summarize(
-        self, text: str, connection: http.client.HTTPConnection | None = None, **more: object
+        self,
+        text: str,
+        fields: Mapping[str, object],
+        connection: http.client.HTTPConnection | None = None,
     ) -> dict[str, Any]:
-        """The summary by one request, on a connection that it ends, of its own if None."""
-        body = json.dumps({"text": text} | more)
+        """The summary by one request with more `fields`, on a connection that it ends.
+
+        It is one of its own if None.
+        """
+        body = json.dumps({"text": text, **fields})
         connection = connection or self.connection()
         with contextlib.closing(connection):
             connection.request("POST", "/v1/summarize", body, {"Content-Type": "application/json"})
@@ -109,7 +115,7 @@ class LongTexts:
                 started = time.monotonic()
                 self.connection = self.server.connection()
                 summary = self.server.summarize(
-                    self.text, self.connection, on_long="whole", options=self.options
+                    self.text, {"on_long": "whole", "options": self.options}, self.connection
                 )
                 self.seconds.append(time.monotonic() - started)
                 self.pieces = summary["whole_source"]["pieces"]
@@ -129,7 +135,7 @@ def latencies(server: Server, seconds: float) -> list[float]:
     while time.monotonic() < end:
         text = words(rng, 60)
         started = time.monotonic()
-        server.summarize(text, options=OUTPUT)
+        server.summarize(text, {"options": OUTPUT})
         found.append(1000 * (time.monotonic() - started))
         time.sleep(PAUSE_S)
     return sorted(found)

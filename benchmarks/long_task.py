@@ -19,16 +19,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.copy_task import exact, make_name
+from benchmarks.copy_task import exact
+from benchmarks.invented_names import Pair, write_corpus
 from benchmarks.long_training import alone
 from model.checkpoint.checkpoint import load_checkpoint
-from training.data.learn_tokenizer import learn_tokenizer
 
 MARK = "MARK"
 LENGTH, FROM_END = 2500, 2000
 """Pieces of a source, and the least of them after the answer."""
-NAMES = 400
-"""Names of the training pairs, and as many of the test."""
 PAIRS = 8
 """Pairs of a batch."""
 TESTS = 200
@@ -60,7 +58,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        test = write_corpus(folder, arguments.pairs)
+        test = write_corpus(folder, make_pair, [MARK], pairs=arguments.pairs, dev=20, tests=TESTS)
         for chunk in arguments.truncated_bptt:
             run, seconds = train(folder, chunk, arguments.steps)
             config = load_checkpoint(run).config
@@ -73,21 +71,7 @@ def main() -> int:
     return 0
 
 
-def write_corpus(folder: Path, pairs: int) -> list[tuple[str, str]]:
-    """Write train.tsv, dev.tsv and the tokenizer; return pairs of names that are in neither."""
-    chance = random.Random(1)
-    names = sorted({make_name(chance) for _ in range(3 * NAMES)})
-    chance.shuffle(names)
-    known, new = names[:NAMES], names[NAMES : 2 * NAMES]
-    model = learn_tokenizer([MARK], kind="bpe", vocab_size="auto", tags=[*known, *new])
-    (folder / "names.model").write_bytes(model)
-    for name, count in (("train.tsv", pairs), ("dev.tsv", 20)):
-        rows = [make_pair(chance, known) for _ in range(count)]
-        (folder / name).write_text("".join(f"{a}\t{b}\n" for a, b in rows), encoding="utf-8")
-    return [make_pair(chance, new) for _ in range(TESTS)]
-
-
-def make_pair(chance: random.Random, names: Sequence[str]) -> tuple[str, str]:
+def make_pair(chance: random.Random, names: Sequence[str]) -> Pair:
     """Make a source of many names and its marked one, which it has once."""
     answer = chance.choice(names)
     others = [name for name in names if name != answer]

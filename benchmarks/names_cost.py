@@ -15,10 +15,12 @@ import statistics
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from benchmarks.turns import alternate
 from model.decoding.options import SearchOptions
 from model.io.lines import read_lines
 from model.translator import Translator
@@ -44,14 +46,10 @@ def main() -> int:
         "and names": replace(rules, extractive="names"),
         "names alone": replace(rules, no_repeat_ngram=0, extractive="names"),
     }
-    speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for round in range(arguments.rounds + 1):
-        for kind in kinds if round % 2 else reversed(kinds):
-            speed = measure(translator, texts, kinds[kind])
-            if round:  # the first one warms up
-                speeds[kind].append(speed)
-    plain, ruled = (statistics.median(speeds[kind]) for kind in list(kinds)[:2])
-    for kind, found in speeds.items():
+    sides = {kind: partial(measure, translator, texts, search) for kind, search in kinds.items()}
+    speeds = alternate(sides, arguments.rounds + 1)
+    plain, ruled = (statistics.median(speeds[kind][1:]) for kind in list(kinds)[:2])
+    for kind, (_, *found) in speeds.items():  # the first round warms up
         middle = statistics.median(found)
         print(
             f"{kind:17} {middle:8.1f} sentences/s  {middle / plain:5.3f} of the first,  "
