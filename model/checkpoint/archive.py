@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from model.checkpoint.bounded_read import check_size, open_regular, read_bounded
 from model.errors import CheckpointError
+from model.io.compression import ZIP_DAMAGE
 
 SUFFIX = ".dragoman"
 """What the name of a pack ends in."""
@@ -26,8 +27,6 @@ _DIRECTORY_BYTES = 2**14
 """Room for the entries of `MOST_FILES` files in the list at the end."""
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
 _UNIX, _READABLE = 3, 0o100644 << 16
-_MISREAD = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError)
-"""What `zipfile` raises for damaged archives, and for encrypted ones."""
 
 
 def archive_bytes(files: Mapping[str, bytes]) -> bytes:
@@ -58,7 +57,7 @@ def read_file(path: Path, name: str, most: int) -> bytes:
         check_size(path / name, entry.file_size, most)
         try:
             return archive.read(entry)
-        except _MISREAD as error:
+        except ZIP_DAMAGE as error:
             raise _damaged(path, error) from error
 
 
@@ -84,7 +83,7 @@ def _opened(file: BinaryIO, path: Path) -> zipfile.ZipFile:
         )
     try:
         archive = zipfile.ZipFile(file)
-    except _MISREAD as error:
+    except ZIP_DAMAGE as error:
         raise _damaged(path, error) from error
     entries = archive.infolist()
     if len({entry.filename for entry in entries}) < len(entries):

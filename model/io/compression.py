@@ -6,6 +6,7 @@ hold several members or frames one after the other, as `cat a.gz b.gz` writes th
 
 import gzip
 import io
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,10 @@ _BUFFER = 1 << 17
 _CHUNK = 1 << 14
 """Compressed bytes of zstd that are decompressed at once; the result is held in memory."""
 _GZIP_LEVEL, _ZSTD_LEVEL = 6, 3
+
+ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError)
+"""What `zipfile` raises if one byte of an archive is wrong: it sees bad data, an end too soon, an
+unknown method or a password, or seeks a place before the beginning."""
 
 
 def open_binary(path: Path) -> io.BufferedReader:

@@ -4,17 +4,13 @@ Nothing is unpacked, so no name in an archive can lead to a file outside.
 """
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from model.errors import DataError
+from model.io.compression import ZIP_DAMAGE
 from model.io.lines import iter_lines
-
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)
-"""What zipfile raises if one byte of an archive is wrong: it sees bad data, an end too soon, an
-unknown method or a password, or seeks a place before the beginning."""
 
 REMEDY = "Remove it, and the same command fetches it again."
 
@@ -30,6 +26,6 @@ def archived_lines(archive: Path, member: str) -> Iterator[str]:
             yield from iter_lines(cast(BinaryIO, file), f"{archive}, {member}")
     except KeyError as error:
         raise DataError(f"{archive}: has no file {member}. {REMEDY}") from error
-    except DAMAGED as error:
+    except ZIP_DAMAGE as error:
         why = str(error) or "it ends too soon"
         raise DataError(f"{archive}: is a damaged zip file ({why}). {REMEDY}") from error
