@@ -293,9 +293,10 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
             f"{files.path}: the tokenizer has {tokenizer.vocab_size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
+    weights, stored = files.weights()
     return Checkpoint(
         config=files.model,
-        network=_network(files),
+        network=_network(files, weights),
         tokenizer=tokenizer,
         search=files.config(DECODING, SearchOptions),
         profile=files.profile(),
@@ -304,14 +305,13 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
         origin=files.origin(),
         step=files.manifest.step,
         path=files.path,
-        stored=files.stored(),
+        stored=stored,
         digest=files.manifest.digest,
     )
 
 
-def _network(files: CheckpointFiles) -> Seq2Seq:
+def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:
     """The network with exactly the weights of the checkpoint, which are compared first."""
-    weights = files.weights()
     path = files.path / WEIGHTS
     found = {name: tuple(value.shape) for name, value in weights.items()}
     for name in sorted(files.shapes.keys() | found.keys()):

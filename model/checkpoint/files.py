@@ -19,7 +19,7 @@ from torch import Tensor
 from model.checkpoint.archive import read_file, sizes_in_archive
 from model.checkpoint.bounded_read import JSON_BYTES, parse_json
 from model.checkpoint.manifest import MANIFEST, PACKED_FORMAT, damaged, read_manifest
-from model.checkpoint.packed_weights import unpack_weights
+from model.checkpoint.packed_weights import precision_of_stored, unpack_weights
 from model.config import ModelConfig, from_dict
 from model.decoding.lexical_shortlist import (
     MAX_CANDIDATES,
@@ -27,7 +27,7 @@ from model.decoding.lexical_shortlist import (
     Shortlist,
     shortlist_from_bytes,
 )
-from model.decoding.precision.dtypes import BY_NAME, Precision
+from model.decoding.precision.dtypes import Precision
 from model.errors import CheckpointError, ConfigError
 from model.network.parameter_shapes import parameter_shapes
 from model.text.profile import TextProfile
@@ -141,22 +141,15 @@ class CheckpointFiles:
         except MISREAD as error:
             raise CheckpointError(f"{self.path / name}: not safetensors: {error}.") from error
 
-    def weights(self) -> dict[str, Tensor]:
-        """The parameters, in fp32 unless no checkpoint has such files."""
+    def weights(self) -> tuple[dict[str, Tensor], Precision]:
+        """The parameters, in fp32 unless no checkpoint has such files; and how they are stored."""
         stored = self.tensors(WEIGHTS)
         if self.manifest.format < PACKED_FORMAT:
-            return stored
+            return stored, "fp32"
         try:
-            return unpack_weights(stored, self.model)
+            return unpack_weights(stored, self.model), precision_of_stored(stored)
         except CheckpointError as error:
             raise CheckpointError(f"{self.path / WEIGHTS}: {error}") from error
-
-    def stored(self) -> Precision:
-        """The number format of the matrices."""
-        if self.manifest.format < PACKED_FORMAT:
-            return "fp32"
-        dtypes = {value.dtype for value in self.tensors(WEIGHTS).values()}
-        return next((n for n in ("int8", "bf16") if BY_NAME[n] in dtypes), "fp32")
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer."""

@@ -57,6 +57,12 @@ def pack_weights(
     return packed
 
 
+def precision_of_stored(stored: Mapping[str, Tensor]) -> Precision:
+    """The number format of the matrices of a pack."""
+    dtypes = {value.dtype for value in stored.values()}
+    return next((name for name in ("int8", "bf16") if BY_NAME[name] in dtypes), "fp32")
+
+
 def unpack_weights(stored: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Return the parameters in fp32. Whatever no pack of `config` has comes back as it is.
 
