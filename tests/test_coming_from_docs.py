@@ -110,6 +110,6 @@ def test_a_config_takes_the_key(shown: str) -> None:
 
 
 def test_values_after_or_are_taken_too() -> None:
-    for key, value in (("model.attention", "dot"), ("model.attention", "additive")):
-        parse_config(CONFIG, [f"{key}={value}"])
-    parse_config(CONFIG, ["optimizer.schedule=cosine"])
+    for value in ("dot", "additive"):
+        assert parse_config(CONFIG, [f"model.attention={value}"]).model.attention == value
+    assert parse_config(CONFIG, ["optimizer.schedule=cosine"]).optimizer.schedule == "cosine"

@@ -53,7 +53,7 @@ def long_network(prepared: Runnable, network: Seq2Seq) -> InferenceNetwork:
         place = torch.device(prepared.device)
         return InferenceNetwork(cast(network, torch.float32, place), torch.float32)
     raise RequestError(
-        "on_long: whole is not there for an ensemble. Use one model, or refuse or cut."
+        "on_long: whole is not there for an ensemble. Use one model, or windows, cut or refuse."
     )
 
 

@@ -154,17 +154,19 @@ class Worker:
         )
         self._notifier = LoopNotifier()
         self._thread = EngineThread(self._engine_loop, self._notifier, stuck_s)
-        self._long = LongTexts(
-            _long_loop_maker(
-                self._network,
-                checkpoint.network,
-                checkpoint.tokenizer,
-                self._phrases,
-                self._segmenter,
-                shortlist,
-                partial(metrics.engine, f"{name}/long"),
-            ),
-            stuck_s,
+        self._long = LongTexts(self._long_maker(checkpoint.network, shortlist, metrics), stuck_s)
+
+    def _long_maker(
+        self, network: Seq2Seq, shortlist: Shortlist | None, metrics: Metrics
+    ) -> Callable[[], EngineLoop]:
+        return _long_loop_maker(
+            self._network,
+            network,
+            self.tokenizer,
+            self._phrases,
+            self._segmenter,
+            shortlist,
+            partial(metrics.engine, f"{self.name}/long"),
         )
 
     def _engine_maker(self, shortlist: Shortlist | None) -> Callable[[int], Engine]:

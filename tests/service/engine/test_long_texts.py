@@ -37,6 +37,7 @@ from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from tests.patience import PATIENCE_S
 from tests.service.admitted import admitted
+from tests.service.running_worker import started
 
 PROFILE = TextProfile(task="summarize", source_language="de", target_language="de")
 WHOLE = SearchOptions(beam_size=2, n_best=2, max_length_a=0, max_length_b=9, on_long="whole")
@@ -71,12 +72,8 @@ def made(
 async def running(
     checkpoint: Checkpoint, dtype: torch.dtype = torch.float32, metrics: Metrics | None = None
 ) -> AsyncIterator[Worker]:
-    worker = made(checkpoint, dtype, metrics)
-    await asyncio.to_thread(worker.start)
-    try:
+    async with started(made(checkpoint, dtype, metrics)) as worker:
         yield worker
-    finally:
-        await asyncio.to_thread(worker.stop)
 
 
 async def summarize(

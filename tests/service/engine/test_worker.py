@@ -31,6 +31,7 @@ from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from tests.patience import PATIENCE_S
 from tests.service.admitted import admitted
+from tests.service.running_worker import started
 
 TEXTS = [
     "der Hund läuft.",
@@ -59,11 +60,8 @@ async def running(
 ) -> AsyncIterator[Worker]:
     cpu = torch.device("cpu")
     worker = Worker("tiny", checkpoint, device=cpu, dtype=dtype, max_rows=max_rows, metrics=metrics)
-    await asyncio.to_thread(worker.start)
-    try:
+    async with started(worker):
         yield worker
-    finally:
-        await asyncio.to_thread(worker.stop)
 
 
 async def translate(
