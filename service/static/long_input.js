@@ -11,31 +11,37 @@ const WAYS = new Map([
 export class LongInput {
   constructor({ field, select, onChange }) {
     Object.assign(this, { field, select });
+    this.usual = this.chosen = REFUSE;
     this.allow([REFUSE, "cut"]);
-    select.addEventListener("change", onChange);
+    select.addEventListener("change", () => {
+      this.chosen = select.value;
+      onChange();
+    });
   }
 
   /** Offer those of the values of `on_long` that this page knows. */
   allow(values) {
-    const { value } = this.select;
     const known = values.filter((each) => WAYS.has(each));
     const options = known.map((each) => new Option(WAYS.get(each).name, each));
     this.select.replaceChildren(new Option("ask what to do", REFUSE), ...options);
-    this.select.value = known.includes(value) ? value : REFUSE;
+    this.choose(this.chosen);
   }
 
-  adopt({ task }) {
+  /** Begin with what the model does with such texts if nothing else is asked for. */
+  adopt({ task, options }) {
     this.field.hidden = task !== "summarize";
+    this.usual = options.on_long ?? REFUSE;
     this.forget();
   }
 
-  /** Ask again, because it will be another text. */
+  /** Begin again, because it will be another text. */
   forget() {
-    this.select.value = REFUSE;
+    this.choose(this.usual);
   }
 
+  /** Choose a way; the list shows it as soon as it is known that the server has it. */
   choose(value) {
-    this.select.value = value;
+    this.chosen = this.select.value = value;
   }
 
   /** What could be done with a text that is too long: [{ value, offer }]. */
@@ -46,6 +52,6 @@ export class LongInput {
 
   /** The fields of a request. */
   get values() {
-    return this.select.value === REFUSE ? {} : { on_long: this.select.value };
+    return this.chosen === this.usual ? {} : { on_long: this.chosen };
   }
 }

@@ -9,7 +9,7 @@ export function remarksOn(found, task) {
   const read = found.truncated_source;
   if (read !== undefined) {
     const pieces = read.toLocaleString("en");
-    remarks.push(`Only the first ${pieces} pieces of the text were read: the model reads no more.`);
+    remarks.push(`Only the first ${pieces} pieces of the text were read. “Long texts” in the options has other ways.`);
   }
   if (found.windows) {
     const used = found.windows.filter((each) => each.used).length;

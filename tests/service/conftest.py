@@ -15,6 +15,7 @@ import torch
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.checkpoint.run_directory import point
+from model.decoding.options import OnLong
 from model.text.profile import TextProfile
 from model.text.tokenizer import EOS_ID
 from service.engine.worker import Worker
@@ -109,6 +110,7 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         eos_bias: float = 0.0,
         max_length: int = 0,
         card: str = "",
+        on_long: OnLong = "refuse",
     ) -> Path:
         run = folder / name
         weights = {key: value.detach() for key, value in checkpoint.network.named_parameters()}
@@ -117,7 +119,8 @@ def make_run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
         profile = TextProfile(
             task=task, source_language=source_language, target_language=target_language
         )
-        config, search = checkpoint.config, checkpoint.search
+        config = checkpoint.config
+        search = dataclasses.replace(checkpoint.search, on_long=on_long)
         if max_length:
             config = dataclasses.replace(config, max_length=max_length)
             search = dataclasses.replace(

@@ -243,6 +243,27 @@ def test_a_text_that_is_too_long_has_the_ways_of_the_server(
         expect(page.locator("#notice")).to_be_visible()
 
 
+@pytest.mark.parametrize("usual", ["cut", "windows"])
+def test_the_page_begins_with_the_way_of_the_model(
+    browser: Browser,
+    serve: Callable[..., AbstractContextManager[Server]],
+    make_run: Callable[..., Path],
+    complaints: list[str],
+    usual: str,
+) -> None:
+    run = make_run(f"page-{usual}", task="summarize", source_language="de", on_long=usual)
+    with serve(run) as server:
+        wait_until_ready(server.url)
+        with opened(browser, server.url, complaints) as page:
+            page.locator("#options > summary").click()
+            way = page.get_by_label("Long texts")
+            expect(way).to_have_value(usual)
+            assert "on_long" not in asked(page, lambda: page.locator("#source").fill(TOO_LONG))
+            assert asked(page, lambda: way.select_option("refuse"))["on_long"] == "refuse"
+            page.locator("#clear").click()
+            expect(way).to_have_value(usual)
+
+
 def in_module(page: Page, expression: str, module: str = "places") -> Any:
     return page.evaluate(
         f"async () => {{ const m = await import('/static/{module}.js'); return {expression}; }}"
