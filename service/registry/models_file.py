@@ -140,7 +140,8 @@ def _name_of(run: Path) -> str:
     For a pack, return the name of the file without its ending.
     """
     path = Path(os.path.abspath(run))  # does not follow the links `best` and `last`
-    path = path.with_name(path.name.removesuffix(SUFFIX) or path.name)
+    if path.suffix == SUFFIX:
+        path = path.with_suffix("")
     if path.name in LINKS:
         path = path.parent
     elif path.parent.name == "checkpoints":
