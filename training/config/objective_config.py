@@ -67,9 +67,9 @@ class ObjectiveConfig:
         """Check that a network that copies is asked for nothing that reads its output layer alone.
 
         Raises:
-            ConfigError: `copies`, and there is a teacher's distribution, sampling or risk.
+            ConfigError: `copies`, and there is a teacher's distribution or sampling.
         """
-        for name in ("distillation", "scheduled_sampling", "risk_weight"):
+        for name in ("distillation", "scheduled_sampling"):
             if copies and getattr(self, name):
                 raise ConfigError(
                     f"objective.{name}: it is not there for a network that copies. Leave it out, "

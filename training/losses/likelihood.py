@@ -2,7 +2,7 @@
 
 # Shapes: N sentences, T target length, S source length, M real target pieces, F feature size.
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.network.copying import gate_logits
 from model.network.seq2seq import Seq2Seq
@@ -27,11 +27,18 @@ def likelihood(
         return output_loss(
             real, output.weight, output.bias, batch.tgt_out, batch.weights, smoothing=smoothing
         )
-    sentence = batch.real // batch.tgt_in.shape[1]
-    copied = attention_to(
-        batch.tgt_out,
-        attention.flatten(0, 1).index_select(0, batch.real),
-        batch.src.index_select(0, sentence),
-    )
-    gate = gate_logits(real.unsqueeze(1), network.copy_gate).squeeze(1)
+    gate, copied = gate_and_copied(network.copy_gate, batch, real, attention)
     return copy_loss(real, output, gate, copied, batch.tgt_out, batch.weights, smoothing=smoothing)
+
+
+def gate_and_copied(
+    copy_gate: nn.Linear, batch: Batch, real: Tensor, attention: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The logits (M,) of copying, and the attention (M,) to each target piece in its source.
+
+    Arguments are those of `likelihood`, with the gate (1, F) of a network that copies.
+    """
+    gate = gate_logits(real.unsqueeze(1), copy_gate).squeeze(1)
+    at = attention.flatten(0, 1).index_select(0, batch.real)  # (M, S)
+    src = batch.src.index_select(0, batch.real // batch.tgt_in.shape[1])
+    return gate, attention_to(batch.tgt_out, at, src)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import sacrebleu
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from model.decoding.engine import Engine, room_for
 from model.decoding.options import SearchOptions
@@ -21,7 +22,8 @@ from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID, Tokenizer
 from training.config.objective_config import ObjectiveConfig, Risk
 from training.data.batching import Batch, Ids, Rows, collate
-from training.losses.output_loss import CHUNK, output_loss
+from training.losses.likelihood import gate_and_copied, likelihood
+from training.losses.output_loss import CHUNK
 from training.metrics.bleu_tokenization import BleuTokenization, bleu_tokenizer, make_bleu
 from training.metrics.rouge import rouge_l
 
@@ -111,11 +113,12 @@ def risk_loss(network: Seq2Seq, batch: Batch, memory: Memory, measure: RiskMeasu
     count, (rows, length) = len(candidates.pieces), forced.tgt_in.shape
     sentence = torch.tensor(candidates.sentence, dtype=torch.long, device=batch.src.device)
     repeated = torch.cat([sentence, sentence.new_zeros(rows - count)])
+    forced = forced._replace(src=batch.src.index_select(0, repeated))
     memory = Memory(*(field.index_select(0, repeated) for field in memory))
-    features, _ = network.unroll(forced.tgt_in, network.start(memory), memory)
+    features, attention = network.unroll(forced.tgt_in, network.start(memory), memory)
     real = features.flatten(0, 1).index_select(0, forced.real)  # (M, F)
     owner = forced.real // length  # (M,) the candidate
-    each = piece_log_probs(real.detach(), network.output, forced.tgt_out)
+    each = piece_log_probs(network, forced, real, attention)
     log_prob = each.new_zeros(count).index_add(0, owner, each)
     place = torch.tensor(_places(candidates.sentence), dtype=torch.long, device=sentence.device)
     at = sentence, place
@@ -128,22 +131,31 @@ def risk_loss(network: Seq2Seq, batch: Batch, memory: Memory, measure: RiskMeasu
     pieces = each.new_zeros(len(batch.src)).index_add(0, row, batch.weights.to(each.dtype))
     # Of weighted log-likelihoods, the gradient for log P is the weight: see `expected_risk`.
     weights = -(gradient * pieces.unsqueeze(1))[at][owner]
-    output = network.output
-    surrogate, _ = output_loss(
-        real, output.weight, output.bias, forced.tgt_out, weights, smoothing=0.0
-    )
+    surrogate, _ = likelihood(network, forced._replace(weights=weights), real, attention, 0.0)
     return surrogate - surrogate.detach() + (expected * pieces).sum()
 
 
 @torch.no_grad()
-def piece_log_probs(features: Tensor, output: nn.Linear, target: Tensor) -> Tensor:
-    """log p (M,) of each piece of `target` (M,), fp32 at least, for features (M, F)."""
-    found = [features.new_zeros(0, dtype=torch.promote_types(features.dtype, torch.float32))]
-    for start in range(0, len(target), CHUNK):
-        logits = output(features[start : start + CHUNK]).to(found[0].dtype)
-        gold = target[start : start + CHUNK].unsqueeze(1)
+def piece_log_probs(network: Seq2Seq, batch: Batch, real: Tensor, attention: Tensor) -> Tensor:
+    """log p (M,), fp32 at least, of each target piece of `batch`.
+
+    Args:
+        real: (M, F) features of the target pieces.
+        attention: (N, T, S), read where the network copies.
+    """
+    output, wide = network.output, torch.promote_types(real.dtype, torch.float32)
+    found = [real.new_zeros(0, dtype=wide)]
+    for start in range(0, len(real), CHUNK):
+        logits = output(real[start : start + CHUNK]).to(wide)
+        gold = batch.tgt_out[start : start + CHUNK].unsqueeze(1)
         found.append((logits.gather(1, gold) - logits.logsumexp(dim=1, keepdim=True)).squeeze(1))
-    return torch.cat(found)
+    generated = torch.cat(found)
+    if network.copy_gate is None:
+        return generated
+    gate, copied = gate_and_copied(network.copy_gate, batch, real, attention)
+    return torch.logaddexp(
+        F.logsigmoid(-gate) + generated, F.logsigmoid(gate) + copied.to(wide).log()
+    )
 
 
 def draw_candidates(network: Seq2Seq, batch: Batch, measure: RiskMeasure) -> RiskCandidates:

@@ -52,11 +52,12 @@ def test_scores_are_from_0_to_1_and_order_translations(
     assert 0 <= bad < worse < 1
 
 
-@pytest.fixture
-def network(tiny_tokenizer: Tokenizer) -> Seq2Seq:
+@pytest.fixture(params=[False, True], ids=["plain", "copies"])
+def network(tiny_tokenizer: Tokenizer, request: pytest.FixtureRequest) -> Seq2Seq:
     torch.manual_seed(0)
     config = ModelConfig(
         vocab_size=tiny_tokenizer.vocab_size,
+        copy=request.param,
         embedding_size=8,
         encoder_size=8,
         decoder_size=8,
@@ -93,15 +94,27 @@ def test_candidates_are_the_reference_and_distinct_samples(
     assert network.training
     for row, words in ((0, 2), (1, 4)):
         own = [i for i, sentence in enumerate(candidates.sentence) if sentence == row]
-        texts = [measure.tokenizer.decode(candidates.pieces[i].tolist()) for i in own]
-        assert len(texts[0].split()) == words
+        pieces = [tuple(candidates.pieces[i].tolist()) for i in own]
+        assert len(measure.tokenizer.decode(pieces[0]).split()) == words
         assert candidates.risk[own[0]] == pytest.approx(0, abs=1e-6)
-        assert 3 <= len(set(texts)) == len(texts) <= 5
+        assert 3 <= len(set(pieces)) == len(pieces) <= 5
         assert all(0 < candidates.risk[i] <= 1 for i in own[1:])
     again = drawn(network, batch, measure)
     assert again.risk == candidates.risk
     torch.manual_seed(8)
     assert draw_candidates(network, batch, measure).risk != candidates.risk
+
+
+def log_probabilities(
+    network: Seq2Seq, features: torch.Tensor, attention: torch.Tensor, src: torch.Tensor
+) -> torch.Tensor:
+    """log P (T, V) by See et al. 2017, eq. 9, for features (T, F) and attention (T, S)."""
+    generated = network.output(features).softmax(-1)
+    if network.copy_gate is None:
+        return torch.as_tensor(generated.log())
+    share = network.copy_gate(features).sigmoid()
+    copied = torch.zeros_like(generated).index_add(1, src, attention)
+    return torch.as_tensor(((1 - share) * generated + share * copied).log())
 
 
 def test_value_and_gradient_equal_autograd_over_the_definition(
@@ -118,7 +131,7 @@ def test_value_and_gradient_equal_autograd_over_the_definition(
             memory = network.encode(batch.src[row : row + 1, :length], torch.tensor([length]))
             given = torch.tensor([[2, *ids]])
             features, weights = network.unroll(given, network.start(memory), memory)
-            log_p = network.log_scores(features, weights, memory)[0].log_softmax(-1)
+            log_p = log_probabilities(network, features[0], weights[0], memory.src[0])
             log_probs.append(log_p.gather(1, torch.tensor([*ids, 3]).unsqueeze(1)).sum())
         q = (0.3 * torch.stack(log_probs)).softmax(0)
         risk = torch.tensor([candidates.risk[i] for i in own], dtype=torch.float64)
