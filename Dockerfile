@@ -26,6 +26,7 @@ COPY dragoman dragoman
 COPY model model
 COPY training training
 COPY service service
+COPY pretrained pretrained
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels .
 
 

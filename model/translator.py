@@ -120,10 +120,10 @@ class Translator:
         threads: int | None = None,
         shortlist: bool = False,
     ) -> "Translator":
-        """Load a run (its best checkpoint) or a checkpoint directory.
+        """Load a run (its best checkpoint), a checkpoint directory, a pack or a model in the box.
 
         Args:
-            path: several paths make an ensemble, see `model.translation.ensemble`, with the search
+            path: or the name of a model in the box, `de-en`. Several paths make an ensemble, see `model.translation.ensemble`, with the search
                 options of the first.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             precision: precision of matrix products; `auto` is the fastest, see `resolve_precision`.

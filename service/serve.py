@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from model.checkpoint.pretrained import or_in_box
 from model.cli.command import (
     OK,
     add_machine_arguments,
@@ -94,8 +95,8 @@ def command_line() -> argparse.ArgumentParser:
         metavar="RUN",
         type=Path,
         nargs="*",
-        help="output directory of dragoman-train (its best checkpoint) or one of its checkpoints; "
-        "a model is named after its directory",
+        help="output directory of dragoman-train (its best checkpoint), one of its checkpoints or a "
+        f"pack{or_in_box()}. A model is named after its directory or file",
     )
     parser.add_argument(
         "--models",

@@ -266,7 +266,7 @@ def _follow(each: Instruction, app: Path, environment: dict[str, str]) -> None:
     elif each.word == "RUN" and not rest.startswith("useradd"):
         subprocess.run(rest, shell=True, check=True, cwd=app, env=environment)
         if each.stage == "package":  # its folder is not that of the image
-            for name in ("dragoman", "model", "training", "service"):
+            for name in ("dragoman", "model", "training", "service", "pretrained"):
                 shutil.rmtree(app / name)
             (app / "dragoman_commands.py").unlink()
 

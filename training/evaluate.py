@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from model.checkpoint.archive import SUFFIX
 from model.checkpoint.checkpoint import Checkpoint
+from model.checkpoint.pretrained import in_box
 from model.cli.command import (
     OK,
     LoadedModel,
@@ -138,8 +140,8 @@ def _add_comparison(parser: argparse.ArgumentParser, files: str) -> None:
         "--baseline",
         metavar="RUN2",
         type=Path,
-        help="compare with another run or checkpoint, which translates the same source with the "
-        f"same flags, or with a file of another system's translations; {files}",
+        help="compare with another run, checkpoint, pack or model in the box, which translates the "
+        f"same source with the same flags, or with a file of another system's translations; {files}",
     )
     parser.add_argument(
         "--show",
@@ -268,7 +270,10 @@ def _systems(
 
 
 def _is_run(against: Path | None) -> bool:
-    return against is not None and against.is_dir()
+    if against is None:
+        return False
+    place = in_box(against)
+    return place.is_dir() or place.suffix == SUFFIX
 
 
 def _check_comparable(models: list[LoadedModel], is_lead: bool) -> None:

@@ -158,14 +158,14 @@ def make_shortlist(
         ConfigError: there is no text to learn from, or the config.yaml is damaged.
         DataError: a file cannot be read or does not fit its counterpart.
     """
+    directory = resolve(path)
     if output is not None:
         refuse_existing(output)
-    elif path.is_file():
+    elif directory.is_file():
         raise CheckpointError(
             f"{path}: a pack is not changed. Give --output for a checkpoint with a shortlist, and "
             "make a pack of that."
         )
-    directory = resolve(path)
     run = path if (path / "config.yaml").is_file() else run_of(directory.resolve())
     written_run = None if output is not None else run_to_write(path)
     with nullcontext() if written_run is None else lock_run(written_run):

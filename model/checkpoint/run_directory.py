@@ -21,6 +21,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
+from model.checkpoint.pretrained import in_box, or_in_box, suggestion
 from model.errors import CheckpointError
 from model.io.lines import sync_directory
 
@@ -156,13 +157,15 @@ def prune(run: Path, keep: int = 0, also: Collection[Path] = ()) -> None:
 def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
     """The checkpoint directory that `path` refers to: the first of a run's `links`, else `path`.
 
-    A file is returned as it is: only a pack can be meant. A run has no `best` before its first
+    The name of a model in the box gives its pack, unless there is something of that name. A file is
+    returned as it is: only a pack can be meant. A run has no `best` before its first
     validation. `last` is then used in its place, unless there are earlier checkpoints, as in a run
     that was copied without its links.
 
     Raises:
         CheckpointError: there is none, or a link is missing. The message says how to repair it.
     """
+    path = in_box(path)
     if (path / "manifest.json").is_file() or path.is_file():
         return path
     for link in links:
@@ -175,7 +178,10 @@ def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
     if path.name in LINKS and checkpoints_of(path.parent):  # itself such a link
         return resolve(path.parent, ("best",) if path.name == "best" else ("last",))
     if not path.exists():
-        raise CheckpointError(f"{path}: does not exist. Give a run or a checkpoint directory.")
+        raise CheckpointError(
+            f"{path}: does not exist.{suggestion(path)} Give a run, a checkpoint directory or a pack"
+            f"{or_in_box()}."
+        )
     if (path / "metrics.jsonl").is_file():
         raise CheckpointError(
             f"{path}: a run without a checkpoint so far; its first validation writes one. Wait for "

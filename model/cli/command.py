@@ -16,6 +16,7 @@ from typing import BinaryIO, Literal, NoReturn, get_args, get_origin, get_type_h
 import torch
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.pretrained import or_in_box
 from model.config import from_dict, to_dict
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import DESCRIPTIONS, SearchOptions
@@ -134,7 +135,8 @@ def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) 
         metavar="RUN",
         type=Path,
         nargs=None if required else "?",
-        help="output directory of dragoman-train (its best checkpoint) or one of its checkpoints",
+        help="output directory of dragoman-train (its best checkpoint), one of its checkpoints or a "
+        f"pack{or_in_box()}",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from model.checkpoint.archive import SUFFIX
 from model.checkpoint.checkpoint import Checkpoint
+from model.checkpoint.pretrained import in_box
 from model.checkpoint.run_directory import LINKS
 from model.cli.yaml_text import parse_yaml
 from model.config import from_dict
@@ -28,7 +29,7 @@ class ModelEntry:
 
     name: str
     path: Path
-    """A run (for its best checkpoint) or a checkpoint."""
+    """A run (for its best checkpoint), a checkpoint, a pack or the name of a model in the box."""
     source: str | None = None
     """Tag or name of the source language; that of the checkpoint if None."""
     target: str | None = None
@@ -106,7 +107,7 @@ def _entries(content: object, folder: Path) -> list[ModelEntry]:
         raise ConfigError("models: an empty list. Add a model.")
     entries = [_entry(item, number) for number, item in enumerate(content["models"])]
     _check_names(entries)
-    return [dataclasses.replace(entry, path=folder / entry.path) for entry in entries]
+    return [dataclasses.replace(entry, path=in_box(entry.path, folder)) for entry in entries]
 
 
 def _entry(item: object, number: int) -> ModelEntry:

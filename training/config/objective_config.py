@@ -95,7 +95,8 @@ class FinetuneConfig:
     """The trained model that a run starts from, and which of its parameters stay frozen."""
 
     init_from: Path | None = None
-    """A run (its best checkpoint) or a checkpoint: weights, and the tokenizer if none is named."""
+    """A run (its best checkpoint), a checkpoint, a pack or a model in the box: weights, and the
+    tokenizer if none is named."""
     freeze: tuple[str, ...] = ()
     """Patterns such as `encoder.*`: parameters with such names keep their values."""
     old_dev: CorpusConfig | None = None

@@ -34,7 +34,7 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
         metavar="RUN",
         type=Path,
         dest="begun_from",
-        help="fine-tune: go on from this run or checkpoint, with its tokenizer and sizes; what is "
+        help="fine-tune: go on from this model, as any RUN is given, with its tokenizer and sizes; what is "
         "gained on the dev set and lost on the old one is shown",
     )
     for flag, text in (

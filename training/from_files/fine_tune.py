@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.pretrained import in_box
 from model.config import to_dict
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
@@ -55,12 +56,13 @@ class Base:
 
 
 def load_base(path: Path) -> Base:
-    """Load the model at `path`, a run or a checkpoint.
+    """Load the model at `path`: a run, a checkpoint, a pack or the name of a model in the box.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
         ConfigError: the config of its run is damaged.
     """
+    path = in_box(path)
     return Base(path=path, checkpoint=load_checkpoint(path), trained_by=find_config(path))
 
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.checkpoint.pretrained import in_box
 from model.errors import ConfigError, DataError
 from training.config.data_config import CorpusConfig, DataConfig
 from training.data.readers import file_kind
@@ -107,7 +108,8 @@ class GivenFiles:
         names = ("task", "source_language", "target_language")
         said = [f"data.{name}={json.dumps(v)}" for name in names if (v := getattr(self, name))]
         if self.begun_from is not None:
-            said.append(f"finetune.init_from={json.dumps(str(self.begun_from.resolve()))}")
+            path = in_box(self.begun_from).resolve()
+            said.append(f"finetune.init_from={json.dumps(str(path))}")
         return said
 
 
