@@ -123,8 +123,8 @@ class Translator:
         """Load a run (its best checkpoint), a checkpoint directory, a pack or a model in the box.
 
         Args:
-            path: or the name of a model in the box, `de-en`. Several paths make an ensemble, see `model.translation.ensemble`, with the search
-                options of the first.
+            path: or the name of a model in the box, such as `de-en`; several make an ensemble, see
+                `model.translation.ensemble`, with the search options of the first.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             precision: precision of matrix products; `auto` is the fastest, see `resolve_precision`.
             threads: CPU threads of torch, for the whole process; None leaves them unchanged.

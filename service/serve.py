@@ -95,8 +95,8 @@ def command_line() -> argparse.ArgumentParser:
         metavar="RUN",
         type=Path,
         nargs="*",
-        help="output directory of dragoman-train (its best checkpoint), one of its checkpoints or a "
-        f"pack{or_in_box()}. A model is named after its directory or file",
+        help="output directory of dragoman-train (its best checkpoint), one of its checkpoints "
+        f"or a pack{or_in_box()}. A model is named after its directory or file",
     )
     parser.add_argument(
         "--models",

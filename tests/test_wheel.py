@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from model.checkpoint.checkpoint import load_checkpoint, packed
 from model.translator import Translator
 from tests.installed import ROOT, build_wheel, environment_with
 from tests.patience import PATIENCE_S
@@ -22,6 +23,7 @@ from tests.training.conftest import write_tiny_corpus
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGES = ("dragoman", "model", "training", "service")
+FOLDERS = (*PACKAGES, "pretrained")
 HIDING = ("model.py", "service.py", "training/__init__.py")
 TEXT = "ein Haus und zwei Hunde"
 
@@ -69,7 +71,7 @@ def run(program: Path, *arguments: str, standard_input: str = "") -> str:
 def test_the_wheel_has_every_file_of_the_packages_and_no_other(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file()]
+    files = [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.is_file()]
     expected = {str(path.relative_to(ROOT)) for path in files if path.suffix != ".pyc"}
     assert names == expected | {"dragoman_commands.py"}
     assert {"dragoman/py.typed", "service/static/index.html", "service/static/app.js"} <= names
@@ -147,6 +149,18 @@ def test_the_library_works_elsewhere(
     place, found = run(programs / "python", "-c", script, str(tiny_checkpoint), TEXT).splitlines()
     assert place.startswith(str(programs.parent)) and place.endswith(f" {PROJECT['version']}")
     assert found == Translator.load(tiny_checkpoint, precision="fp32").translate(TEXT)
+
+
+def test_a_model_in_the_box_is_found_by_its_name(
+    programs: Path, elsewhere: Path, tiny_checkpoint: Path
+) -> None:
+    (box,) = programs.parent.glob("lib/python*/site-packages/pretrained")
+    (box / "some-name.dragoman").write_bytes(packed(load_checkpoint(tiny_checkpoint), "fp32"))
+    arguments = ["some-name", "--precision", "fp32"]
+    found = run(programs / "dragoman-translate", *arguments, standard_input=TEXT + "\n")
+    expected = Translator.load(tiny_checkpoint, precision="fp32").translate(TEXT)
+    assert found == f"{expected}\n"
+    assert "a model in the box: " in run(programs / "dragoman-translate", "--help")
 
 
 @pytest.mark.slow

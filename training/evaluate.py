@@ -140,8 +140,9 @@ def _add_comparison(parser: argparse.ArgumentParser, files: str) -> None:
         "--baseline",
         metavar="RUN2",
         type=Path,
-        help="compare with another run, checkpoint, pack or model in the box, which translates the "
-        f"same source with the same flags, or with a file of another system's translations; {files}",
+        help="compare with another run, checkpoint, pack or model in the box, which translates "
+        "the same source with the same flags, or with a file of another system's translations; "
+        f"{files}",
     )
     parser.add_argument(
         "--show",

@@ -179,8 +179,8 @@ def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
         return resolve(path.parent, ("best",) if path.name == "best" else ("last",))
     if not path.exists():
         raise CheckpointError(
-            f"{path}: does not exist.{suggestion(path)} Give a run, a checkpoint directory or a pack"
-            f"{or_in_box()}."
+            f"{path}: does not exist.{suggestion(path)} Give a run, a checkpoint directory or a "
+            f"pack{or_in_box()}."
         )
     if (path / "metrics.jsonl").is_file():
         raise CheckpointError(

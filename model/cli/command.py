@@ -135,8 +135,8 @@ def add_run_argument(parser: argparse.ArgumentParser, *, required: bool = True) 
         metavar="RUN",
         type=Path,
         nargs=None if required else "?",
-        help="output directory of dragoman-train (its best checkpoint), one of its checkpoints or a "
-        f"pack{or_in_box()}",
+        help="output directory of dragoman-train (its best checkpoint), one of its checkpoints "
+        f"or a pack{or_in_box()}",
     )
 
 

@@ -34,8 +34,8 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
         metavar="RUN",
         type=Path,
         dest="begun_from",
-        help="fine-tune: go on from this model, as any RUN is given, with its tokenizer and sizes; what is "
-        "gained on the dev set and lost on the old one is shown",
+        help="fine-tune: go on from this run, checkpoint, pack or model in the box, with its "
+        "tokenizer and sizes; what is gained on the dev set and lost on the old one is shown",
     )
     for flag, text in (
         ("--old-dev-source", "with --from: the dev set on which to measure what is forgotten"),
