@@ -160,7 +160,8 @@ def test_a_model_in_the_box_is_found_by_its_name(
     found = run(programs / "dragoman-translate", *arguments, standard_input=TEXT + "\n")
     expected = Translator.load(tiny_checkpoint, precision="fp32").translate(TEXT)
     assert found == f"{expected}\n"
-    assert "a model in the box: " in run(programs / "dragoman-translate", "--help")
+    help_text = run(programs / "dragoman-translate", "--help")
+    assert "a model in the box: " in " ".join(help_text.split())
 
 
 @pytest.mark.slow
