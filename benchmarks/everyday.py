@@ -1,6 +1,6 @@
 """Everyday sentences: everyday.tsv, what a model makes of them, and the marks that a reader gives.
 
-The sentences were written for this purpose and are in no corpus. References are natural English
+The sentences were written for this purpose, not taken from a corpus. References are natural English
 with capitals and signs, also for sentences that are typed in a hurry, so BLEU and chrF of these
 kinds are low even where a translation is right: the marks count, scores only compare models.
 
