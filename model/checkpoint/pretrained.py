@@ -25,7 +25,7 @@ def in_box(path: Path, folder: Path = Path()) -> Path:
     """
     place = folder / path
     # Only a name that is in the list becomes part of a path.
-    if str(path) not in names() or os.path.lexists(place):
+    if os.path.lexists(place) or str(path) not in names():
         return place
     return FOLDER / f"{path}{SUFFIX}"
 
