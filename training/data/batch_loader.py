@@ -20,12 +20,13 @@ from training.data.counter_rng import Keys, chosen, line_keys
 from training.data.indexed_corpus import IndexedCorpus, Pairs, Side
 from training.data.joining import Groups, draw_groups
 from training.data.length_buckets import LengthBuckets
+from training.data.noise import disturbed
 from training.data.sampler import Run, epoch_counts, num_windows, window_runs
 from training.data.subword_sampler import SubwordSampler
 
 # What the numbers of a line are drawn for: its segmentations and its hidden words, of each side,
-# whether it has a length piece, and which pairs it is joined with.
-_SEGMENTS, _HIDDEN, _LENGTHS, _JOINED = (0, 1), (2, 3), 4, 5
+# whether it has a length piece, which pairs it is joined with, and how its source is disturbed.
+_SEGMENTS, _HIDDEN, _LENGTHS, _JOINED, _NOISE = (0, 1), (2, 3), 4, 5, 6
 
 
 class Position(NamedTuple):
@@ -62,9 +63,13 @@ class LoaderSettings:
 
     batch_tokens: int
     max_length: int
-    """Most pieces of a side; a line that sampling makes longer keeps its ordinary pieces."""
+    """Most pieces of a side; a line that sampling or noise makes longer keeps its ordinary ones."""
     joined: float
     """Share of the lines that are several pairs; see `draw_groups`."""
+    noise: float
+    """Share of the pairs whose source is disturbed; see `disturb`."""
+    source_language: str
+    """Tag, which the noise depends on."""
     temperature: float
     seed: int
     sampling: float
@@ -85,7 +90,7 @@ class BatchLoader:
         self.position = Position()
         self.drawn = np.zeros(0, np.int64)  # places of the last batch in its window
         self.corpora = corpora
-        self.settings, self.lengths = settings, lengths
+        self.settings, self.lengths, self.tokenizer = settings, lengths, tokenizer
         self.sizes = [len(corpus.cached) for corpus in corpora]
         weights = [corpus.weight for corpus in corpora]
         self.counts = epoch_counts(self.sizes, weights, settings.temperature)
@@ -217,14 +222,24 @@ class BatchLoader:
     def _segmented(
         self, number: int, runs: Sequence[Run], pairs: Pairs, groups: Groups
     ) -> tuple[list[Ids], list[Ids]]:
-        """Segment both sides of the pairs anew, except in lines that would become too long."""
+        """Disturb sources and segment both sides anew, but not in lines that become too long."""
         sources, targets = pairs.source.split(), pairs.target.split()
-        if not self.sampler:
+        if not self.sampler and not self.settings.noise:
             return sources, targets
-        source, target = (
-            self.sampler.sample(side, self._keys(number, runs, use))
-            for side, use in zip((pairs.source, pairs.target), _SEGMENTS, strict=True)
-        )
+        source, target = pairs.source, pairs.target
+        if self.settings.noise:
+            source = disturbed(
+                source,
+                self._keys(number, runs, _NOISE),
+                self.tokenizer,
+                share=self.settings.noise,
+                language=self.settings.source_language,
+            )
+        if self.sampler:
+            source, target = (
+                self.sampler.sample(side, self._keys(number, runs, use))
+                for side, use in zip((source, target), _SEGMENTS, strict=True)
+            )
         most = self._most(number)
         lines = groups.totals(source.lengths) <= most[0]
         lines &= groups.totals(target.lengths) <= most[1]

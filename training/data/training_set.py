@@ -88,6 +88,8 @@ def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Tokenizer) ->
         batch_tokens=config.run.tokens,
         max_length=config.model.max_length,
         joined=config.data.joined,
+        noise=config.data.noise,
+        source_language=config.data.source_language,
         temperature=config.data.temperature,
         seed=config.run.seed,
         sampling=config.tokenizer.sampling,
