@@ -100,6 +100,10 @@ class DataConfig:
     temperature: float = 1.0
     """Above 1, small corpora come more often than their size says; see `epoch_counts`."""
     filters: FilterConfig = field(default_factory=FilterConfig)
+    joined: float = 0.0
+    """Share of the training lines that are two or three pairs of a corpus, drawn in each pass."""
+    noise: float = 0.0
+    """Share of the training pairs whose source is disturbed as people type; drawn in each pass."""
     task: str = "translate"
     """Task of the model: translate, or summarize, which reads a text whole."""
     source_language: str = UNKNOWN
@@ -117,6 +121,12 @@ class DataConfig:
             raise ConfigError("data.train: an empty list. Name a corpus at least.")
         if not 0 < self.temperature < math.inf:
             raise ConfigError(f"data.temperature: {self.temperature} must be above 0.")
+        for name, usual in (("joined", 0.3), ("noise", 0.2)):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(
+                    f"data.{name}: {getattr(self, name)} is no share. Use 0 (off) to below 1, such "
+                    f"as {usual}."
+                )
         if self.dev.weight != 1 or self.dev.weight_column:
             raise ConfigError("data.dev: weights are for training. Leave them out.")
         if self.length_buckets and not 2 <= self.length_buckets <= MAX_BUCKETS:

@@ -29,6 +29,8 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
         *("tgt_lang", "trg_lang", "target_lang", "target_language", "lang_tgt", "to"),
     ),
     "Here it is 'data.license'.": ("licence",),
+    "Here it is 'data.joined'.": ("docify", "concatenate", "concat", "join_sentences"),
+    "Here it is 'data.noise'.": ("typos", "source_noise", "augmentation", "upper_corpus_ratio"),
     "Here it is 'data.data_dir'.": ("data_path", "data_folder", "root", "base_dir"),
     "Here it is 'model.copy'.": (
         *("copy_attn", "copy_attention", "pointer_gen", "pointer_generator", "copying", "pointer"),

@@ -8,6 +8,7 @@ them, depends on the data, the seed and the position only.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +16,17 @@ from numpy.typing import NDArray
 
 from model.text.tokenizer import EOS_ID, UNK_ID, Tokenizer
 from training.data.batching import Ids, Rows, plan_epoch
-from training.data.counter_rng import chosen, line_keys
+from training.data.counter_rng import Keys, chosen, line_keys
 from training.data.indexed_corpus import IndexedCorpus, Pairs, Side
+from training.data.joining import Groups, draw_groups
 from training.data.length_buckets import LengthBuckets
+from training.data.noise import disturbed
 from training.data.sampler import Run, epoch_counts, num_windows, window_runs
 from training.data.subword_sampler import SubwordSampler
 
 # What the numbers of a line are drawn for: its segmentations and its hidden words, of each side,
-# and whether it has a length piece.
-_SEGMENTS, _HIDDEN, _LENGTHS = (0, 1), (2, 3), 4
+# whether it has a length piece, which pairs it is joined with, and how its source is disturbed.
+_SEGMENTS, _HIDDEN, _LENGTHS, _JOINED, _NOISE = (0, 1), (2, 3), 4, 5, 6
 
 
 class Position(NamedTuple):
@@ -36,10 +39,11 @@ class Position(NamedTuple):
 
 
 class Origins(NamedTuple):
-    """Where the pairs of a batch come from, in its order."""
+    """Where the P pairs of a batch come from, in its order; a joined line has several."""
 
-    corpora: NDArray[np.int64]  # (N,) numbers of the corpora
-    rows: NDArray[np.int64]  # (N,) of the cached corpus: pairs that were left out do not count
+    corpora: NDArray[np.int64]  # (P,) numbers of the corpora
+    rows: NDArray[np.int64]  # (P,) of the cached corpus: pairs that were left out do not count
+    places: NDArray[np.int64]  # (P,) of the lines in the batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +63,13 @@ class LoaderSettings:
 
     batch_tokens: int
     max_length: int
-    """Most pieces of a side; a pair that sampling makes longer keeps its ordinary pieces."""
+    """Most pieces of a side; a line that sampling or noise makes longer keeps its ordinary ones."""
+    joined: float
+    """Share of the lines that are several pairs; see `draw_groups`."""
+    noise: float
+    """Share of the pairs whose source is disturbed; see `disturb`."""
+    source_language: str
+    """Tag, which the noise depends on."""
     temperature: float
     seed: int
     sampling: float
@@ -80,7 +90,7 @@ class BatchLoader:
         self.position = Position()
         self.drawn = np.zeros(0, np.int64)  # places of the last batch in its window
         self.corpora = corpora
-        self.settings, self.lengths = settings, lengths
+        self.settings, self.lengths, self.tokenizer = settings, lengths, tokenizer
         self.sizes = [len(corpus.cached) for corpus in corpora]
         weights = [corpus.weight for corpus in corpora]
         self.counts = epoch_counts(self.sizes, weights, settings.temperature)
@@ -108,14 +118,34 @@ class BatchLoader:
                 self.position = following
                 epoch, window, done = following
 
+    @cached_property
+    def line_sizes(self) -> NDArray[np.int64]:
+        """How many pairs each line of the first window has, a fair sample of all."""
+        taken = enumerate(self._taken(0, 0))
+        sizes = [
+            self._groups(number, runs, self._pairs(number, runs)).sizes
+            for number, runs in taken
+            if runs
+        ]
+        return np.concatenate(sizes)
+
     def origins(self) -> Origins:
         """Find where the pairs of the batch come from that was drawn last."""
         epoch, window, _ = self.position
-        taken = self._taken(epoch, window)
-        lines = [np.arange(run.start, run.stop) for runs in taken for run in runs]
-        sizes = [sum(run.stop - run.start for run in runs) for runs in taken]
-        corpora = np.repeat(np.arange(len(sizes)), sizes)
-        return Origins(corpora[self.drawn], np.concatenate(lines)[self.drawn])
+        parts: list[tuple[int, Ids]] = []
+        for number, runs in enumerate(self._taken(epoch, window)):
+            if runs:
+                rows = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+                groups = self._groups(number, runs, self._pairs(number, runs))
+                lines = np.split(rows[groups.order], groups.starts[1:])
+                parts += [(number, line) for line in lines]
+        drawn = [parts[place] for place in self.drawn.tolist()]
+        sizes = [len(line) for _, line in drawn]
+        return Origins(
+            np.repeat([number for number, _ in drawn], sizes),
+            np.concatenate([line for _, line in drawn]),
+            np.repeat(np.arange(len(drawn)), sizes),
+        )
 
     def planned(self, epoch: int, window: int) -> tuple[Rows, list[NDArray[np.int64]]]:
         """Read the pairs of a window, and group them in batches."""
@@ -145,37 +175,76 @@ class BatchLoader:
             self.sizes, self.counts, epoch=epoch, window=window, seed=self.settings.seed
         )
 
-    def _read(self, number: int, runs: Sequence[Run]) -> Rows:
-        """Read these runs of corpus `number`, segmented and with words hidden."""
-        corpus = self.corpora[number]
-        pairs = join_pairs([corpus.cached.read(run.start, run.stop) for run in runs])
+    def _pairs(self, number: int, runs: Sequence[Run]) -> Pairs:
+        """Read the pairs of these runs of corpus `number` as they are stored."""
+        cached = self.corpora[number].cached
+        return join_pairs([cached.read(run.start, run.stop) for run in runs])
+
+    def _keys(self, number: int, runs: Sequence[Run], use: int) -> Keys:
+        """Make the keys of the pairs of these runs, for one use."""
         sizes = [run.stop - run.start for run in runs]
         passes = np.repeat(np.array([run.number for run in runs], np.uint64), sizes)
         lines = np.concatenate([np.arange(run.start, run.stop, dtype=np.uint64) for run in runs])
+        return line_keys(self.settings.seed, use, number, passes, lines)
 
-        def keys(use: int) -> NDArray[np.uint64]:
-            return line_keys(self.settings.seed, use, number, passes, lines)
+    def _most(self, number: int) -> tuple[int, int]:
+        """The most pieces of a source of corpus `number`, besides those put before it, and of a
+        target."""
+        most = self.settings.max_length
+        return most - len(self.corpora[number].tag) - (self.lengths is not None), most
 
-        sources, targets = pairs.source.split(), pairs.target.split()
-        if self.sampler:
-            source, target = (
-                self.sampler.sample(side, keys(use))
-                for side, use in zip((pairs.source, pairs.target), _SEGMENTS, strict=True)
-            )
-            before = len(corpus.tag) + (self.lengths is not None)
-            fits = source.lengths <= self.settings.max_length - before
-            fits &= target.lengths <= self.settings.max_length
-            sources, targets = _where(fits, source, sources), _where(fits, target, targets)
+    def _groups(self, number: int, runs: Sequence[Run], pairs: Pairs) -> Groups:
+        """Draw which of the pairs of these runs are joined, by their ordinary pieces."""
+        keys, share = self._keys(number, runs, _JOINED), self.settings.joined
+        return draw_groups(keys, share, pairs.source, pairs.target, most=self._most(number))
+
+    def _read(self, number: int, runs: Sequence[Run]) -> Rows:
+        """Read these runs of corpus `number`: segmented, with words hidden, and joined."""
+        pairs, tag = self._pairs(number, runs), self.corpora[number].tag
+        groups = self._groups(number, runs, pairs)
+        sources, targets = self._segmented(number, runs, pairs, groups)
         inputs = targets
         if self.settings.word_dropout:
-            sources = self._hidden(sources, keys(_HIDDEN[0]))
-            inputs = self._hidden(targets, keys(_HIDDEN[1]))
-        if corpus.tag:
-            tag = np.array(corpus.tag, np.int32)
-            sources = [np.concatenate([tag, ids]) for ids in sources]
+            sources = self._hidden(sources, self._keys(number, runs, _HIDDEN[0]))
+            inputs = self._hidden(targets, self._keys(number, runs, _HIDDEN[1]))
+        sources, targets, inputs = map(groups.join, (sources, targets, inputs))
+        if tag:
+            before = np.array(tag, np.int32)
+            sources = [np.concatenate([before, ids]) for ids in sources]
         if self.lengths:
-            sources = self.lengths.placed(sources, pairs.target, keys(_LENGTHS))
-        return Rows(sources, targets, pairs.weights, inputs)
+            ordinary = Side.joined(groups.join(pairs.target.split()))
+            first = groups.order[groups.starts]
+            keys = self._keys(number, runs, _LENGTHS)[first]
+            sources = self.lengths.placed(sources, ordinary, keys)
+        weights = groups.mean_weights(pairs.weights, pairs.target.lengths)
+        return Rows(sources, targets, weights, inputs)
+
+    def _segmented(
+        self, number: int, runs: Sequence[Run], pairs: Pairs, groups: Groups
+    ) -> tuple[list[Ids], list[Ids]]:
+        """Disturb sources and segment both sides anew, but not in lines that become too long."""
+        sources, targets = pairs.source.split(), pairs.target.split()
+        if not self.sampler and not self.settings.noise:
+            return sources, targets
+        source, target = pairs.source, pairs.target
+        if self.settings.noise:
+            source = disturbed(
+                source,
+                self._keys(number, runs, _NOISE),
+                self.tokenizer,
+                share=self.settings.noise,
+                language=self.settings.source_language,
+            )
+        if self.sampler:
+            source, target = (
+                self.sampler.sample(side, self._keys(number, runs, use))
+                for side, use in zip((source, target), _SEGMENTS, strict=True)
+            )
+        most = self._most(number)
+        lines = groups.totals(source.lengths) <= most[0]
+        lines &= groups.totals(target.lengths) <= most[1]
+        fits = groups.spread(lines)
+        return _where(fits, source, sources), _where(fits, target, targets)
 
     def sampled(self, number: int, rows: NDArray[np.int64], targets: list[Ids]) -> list[Ids]:
         """Segment the targets in these rows of corpus `number` as in the first pass."""
@@ -186,7 +255,7 @@ class BatchLoader:
         keys = line_keys(self.settings.seed, _SEGMENTS[1], number, first, lines)
         return self.sampler.sample(Side.joined(targets), keys).split()
 
-    def _hidden(self, side: Sequence[Ids], keys: NDArray[np.uint64]) -> list[Ids]:
+    def _hidden(self, side: Sequence[Ids], keys: Keys) -> list[Ids]:
         """Replace random pieces by UNK (word dropout), but no special pieces."""
         ids, lengths = Side.joined(side)
         hide = chosen(keys, lengths, self.settings.word_dropout) & (ids > EOS_ID)

@@ -87,6 +87,9 @@ def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Tokenizer) ->
     settings = LoaderSettings(
         batch_tokens=config.run.tokens,
         max_length=config.model.max_length,
+        joined=config.data.joined,
+        noise=config.data.noise,
+        source_language=config.data.source_language,
         temperature=config.data.temperature,
         seed=config.run.seed,
         sampling=config.tokenizer.sampling,

@@ -113,10 +113,11 @@ def measure_pace(session: Session, batches: list[Rows]) -> Pace:
     if session.world.leads:
         session.evaluate(first)
     validation_s = (time.perf_counter() - started) / len(first.sources)
+    lines = sum(len(rows.sources) for rows in batches) / len(batches)
     return Pace(
         update_s=update_s,
         validation_s=validation_s * len(session.dev_corpus.sources),
-        pairs=sum(len(rows.sources) for rows in batches) / len(batches),
+        pairs=lines * float(session.trainer.loader.line_sizes.mean()),
         tokens=sum(u.source_tokens + u.target_tokens for u in updates) / len(updates),
     )
 

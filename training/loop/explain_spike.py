@@ -7,7 +7,7 @@ import numpy as np
 
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
-from training.data.batch_loader import BatchLoader, Origins
+from training.data.batch_loader import BatchLoader, Origins, join_pairs
 from training.data.batching import Rows
 from training.loop.loss_spikes import Spike
 from training.loop.trainer import Update
@@ -69,12 +69,13 @@ def _pair(
     tokenizer: Tokenizer,
     names: Sequence[str],
 ) -> PairRow:
-    """Describe the pair at `place` in the batch, with its text as the corpus has it."""
-    corpus, row = int(origins.corpora[place]), int(origins.rows[place])
-    stored = loader.corpora[corpus].cached.read(row, row + 1)
+    """Describe the line at `place` in the batch, with its text as the corpus has it."""
+    parts = origins.places == place
+    corpus, numbers = int(origins.corpora[parts][0]), origins.rows[parts].tolist()
+    stored = join_pairs([loader.corpora[corpus].cached.read(row, row + 1) for row in numbers])
     return PairRow(
         corpus=names[corpus],
-        number=row + 1,
+        number=numbers[0] + 1,
         source=_snippet(tokenizer.decode(stored.source.ids.tolist())),
         target=_snippet(tokenizer.decode(stored.target.ids.tolist())),
         source_pieces=len(rows.sources[place]),

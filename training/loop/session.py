@@ -62,15 +62,22 @@ class Session:
         return done or 0 < patience <= self.best.without_better
 
     @property
+    def several_sentences(self) -> float:
+        """Share of the training lines whose source has several sentences, with the joined ones."""
+        report = self.data.report
+        joined = float((self.trainer.loader.line_sizes > 1).mean())
+        return joined + (1 - joined) * report.several / report.kept
+
+    @property
     def profile(self) -> TextProfile:
         """The task, the languages and the text that the model was trained on."""
-        data, report = self.config.data, self.data.report
+        data = self.config.data
         return TextProfile(
             task=data.task,
             source_language=data.source_language,
             target_language=data.target_language,
             normalization=NORMALIZATION,
-            several_sentences=report.several / report.kept,
+            several_sentences=self.several_sentences,
             length_buckets=self.data.lengths.boundaries if self.data.lengths else (),
         )
 
@@ -127,7 +134,13 @@ class Session:
         """
         tensors, values = self.trainer.state()
         planned = self.planner.state()
-        card = model_card(self.config, self.trainer.steps, self.data.report, evaluation)
+        card = model_card(
+            self.config,
+            self.trainer.steps,
+            self.data.report,
+            evaluation,
+            several=self.several_sentences,
+        )
         if self.before and evaluation:
             after = after_figures(evaluation, old_evaluation)
             card = with_fine_tuning(

@@ -21,9 +21,18 @@ def _heading(data: DataConfig) -> str:
 
 
 def model_card(
-    config: TrainConfig, step: int, report: CorpusReport, evaluation: Evaluation | None
+    config: TrainConfig,
+    step: int,
+    report: CorpusReport,
+    evaluation: Evaluation | None,
+    *,
+    several: float,
 ) -> str:
-    """Write the card in Markdown, for people who do not know the run."""
+    """Write the card in Markdown, for people who do not know the run.
+
+    Args:
+        several: share of the training lines whose source has several sentences.
+    """
     data = config.data
     lines = [
         f"# {_heading(data)}",
@@ -33,7 +42,7 @@ def model_card(
         f"- Task: {data.task}",
         f"- Source language: {data.source_language or 'unknown'}",
         f"- Target language: {data.target_language or 'unknown'}",
-        f"- Training lines of several sentences: {100 * report.several / report.kept:.1f} %",
+        f"- Training lines of several sentences: {100 * several:.1f} %",
         "",
         "## Data",
         "",

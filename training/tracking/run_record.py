@@ -70,11 +70,11 @@ class SampleRow(TypedDict):
 
 
 class PairRow(TypedDict):
-    """A training pair."""
+    """A training pair, or several that were joined."""
 
     corpus: str
     number: int
-    """Among the pairs that are kept of the corpus, from 1."""
+    """Among the pairs that are kept of the corpus, from 1; the first of those that were joined."""
     source: str
     target: str
     """Both cut to a snippet."""

@@ -95,6 +95,8 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("data.train=[]", "Name a corpus at least"),
         ("data.dev={files: x, weight: 2}", "weights are for training"),
         ("data.temperature=0", "must be above 0"),
+        ("data.joined=1", "no share"),
+        ("data.noise=-0.1", "no share"),
         ("data.filters.max_ratio=0.5", "Use 0 (off), or 1"),
         ("max_steps=5", "section.key=value"),
         ("run.max_steps", "section.key=value"),

@@ -273,7 +273,8 @@ def test_any_number_of_processes_encodes_the_same(
 def test_batches_and_what_is_drawn_for_a_line_do_not_depend_on_who_drew_before(
     tiny_config: Path, tiny_tokenizer: Tokenizer
 ) -> None:
-    settings = ("model.word_dropout=0.3", "tokenizer.sampling=0.3")
+    settings = ["model.word_dropout=0.3", "tokenizer.sampling=0.3"]
+    settings += ["data.joined=0.3", "data.noise=0.3"]
     first = loader(tiny_config, tiny_tokenizer, *settings)
     batches, seen = first.batches(), []
     for _ in range(12):
@@ -352,6 +353,7 @@ print(json.dumps(stream.position))
 @pytest.mark.slow
 def test_the_batches_are_the_same_for_any_number_of_processes(tiny_config: Path) -> None:
     settings = ["model.word_dropout=0.3", "tokenizer.sampling=0.3"]
+    settings += ["data.joined=0.3", "data.noise=0.3"]
 
     def batches(size: int) -> list[list[list[str]]]:
         """The global batches, put together from what each process computes of them."""

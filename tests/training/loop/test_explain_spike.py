@@ -39,23 +39,28 @@ def trainer(tiny_config: Path, tiny_tokenizer: Tokenizer) -> Trainer:
     return Trainer(config, loader, device=torch.device("cpu"), dtype=torch.float32, world=World())
 
 
-def test_origins_are_the_pairs_of_the_batch(trainer: Trainer) -> None:
+@pytest.mark.parametrize("joined", [0.0, 0.5])
+def test_origins_are_the_pairs_of_the_batch(trainer: Trainer, joined: float) -> None:
     """Compared by the ids in the corpus, where no piece is hidden and none drawn anew."""
     loader = trainer.loader
     loader.sampler = None
-    loader.settings = dataclasses.replace(loader.settings, word_dropout=0.0)
+    loader.settings = dataclasses.replace(loader.settings, word_dropout=0.0, joined=joined)
     seen: list[tuple[int, int]] = []
+    lines = 0
     batches = loader.batches()
     total = sum(loader.sizes)
     while len(seen) < total:
         rows = next(batches)
-        origins = loader.origins()
-        for place, (corpus, row) in enumerate(zip(*origins, strict=True)):
+        lines += len(rows.sources)
+        sides = [[list[int]() for _ in rows.sources] for _ in "st"]
+        for corpus, row, place in zip(*loader.origins(), strict=True):
             pair = loader.corpora[corpus].cached.read(int(row), int(row) + 1)
-            assert pair.source.ids.tolist() == rows.sources[place].tolist()
-            assert pair.target.ids.tolist() == rows.targets[place].tolist()
+            sides[0][place] += pair.source.ids.tolist()
+            sides[1][place] += pair.target.ids.tolist()
             seen.append((int(corpus), int(row)))
+        assert sides == [[ids.tolist() for ids in side] for side in (rows.sources, rows.targets)]
     assert len(set(seen)) == len(seen) == total
+    assert (lines < total) == (joined > 0)
 
 
 def test_losses_of_pairs_add_up_to_that_of_the_batch(trainer: Trainer) -> None:
