@@ -202,6 +202,19 @@ def is_begun(run: Path) -> bool:
     return False
 
 
+def run_to_write(path: Path) -> Path | None:
+    """Find the run that `path` is or that the checkpoint `path` is of; None if it is of none."""
+    if not is_checkpoint(path):
+        return path
+    folder = path.resolve().parent
+    return folder.parent if folder.name == "checkpoints" else None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether `path` is a checkpoint directory, or a link to one; else it is a run."""
+    return (path / "manifest.json").is_file()
+
+
 @contextmanager
 def lock_run(run: Path) -> Iterator[None]:
     """Lock `run`, creating it if it is missing, against all other processes that would write it.
