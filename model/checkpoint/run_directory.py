@@ -108,7 +108,7 @@ def publish_over(directory: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         raise CheckpointError(
             f"{directory}: cannot be replaced: {error.strerror}. Make room or mend the directory, "
-            "or write a copy with --output."
+            "or do it with a copy of it elsewhere."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
