@@ -109,6 +109,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "text": to_dict(checkpoint.profile),
         "config": to_dict(checkpoint.config),
         "search": to_dict(checkpoint.search),
+        "confidence": to_dict(checkpoint.calibration) if checkpoint.calibration else None,
         "card": checkpoint.card,
     }
 
@@ -116,7 +117,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
     """The figures as text for people."""
     config, files, parameters = checkpoint.config, figures["file_bytes"], figures["parameters"]
-    tokenizer = figures["tokenizer"]
+    tokenizer, calibration = figures["tokenizer"], checkpoint.calibration
     memory = [
         [name, f"{held['fixed_bytes'] / MIB:,.1f}", f"{held['slot_bytes'] / KIB:,.0f}"]
         for name, held in figures["memory"].items()
@@ -129,6 +130,7 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         f"weights     {checkpoint.stored}\n"
         f"task        {checkpoint.profile.describe()}\n"
         f"tokenizer   {tokenizer['kind']}, {tokenizer['pieces']:,} pieces\n"
+        f"confidence  {calibration.describe() if calibration else 'not calibrated'}\n"
         f"max length  {config.max_length:,} pieces of a sentence\n",
         table(["file", "bytes"], _with_sum(files)),
         table(["part", "parameters"], _with_sum(parameters)),

@@ -28,6 +28,7 @@ Attack = Callable[[Path], None]
 VALID = Path(__file__).parent / "data" / "checkpoint_v2"
 WEIGHTS, TOKENIZER = "weights.safetensors", "tokenizer.model"
 SHORTLIST = "shortlist.safetensors"
+CONFIDENCE = "confidence.json"
 TENSORS, VALUES = "training_state/state.safetensors", "training_state/state.json"
 MANIFEST = "manifest.json"
 VOCABULARY = 268
@@ -35,7 +36,7 @@ MIB = 2**20
 
 
 def copy_of_the_valid_one(directory: Path) -> Path:
-    """A copy of the valid checkpoint, with a shortlist and an origin, in `directory`."""
+    """A copy of the valid checkpoint, with a shortlist, a table of the confidence and an origin."""
     shutil.copytree(VALID, directory)
     shortlist = Shortlist(
         candidates=np.full((VOCABULARY, 2), 5, np.int32),
@@ -44,7 +45,9 @@ def copy_of_the_valid_one(directory: Path) -> Path:
     )
     (directory / SHORTLIST).write_bytes(shortlist.to_bytes())
     (directory / "origin.json").write_text('{"origin": "abc"}')
-    sign(directory, more=(SHORTLIST, "origin.json"))
+    table = {"metric": "chrf", "bounds": [-2.5, -1], "sentences": [9, 8, 7], "quality": [0, 0.5, 1]}
+    (directory / CONFIDENCE).write_text(json.dumps(table))
+    sign(directory, more=(SHORTLIST, CONFIDENCE, "origin.json"))
     return directory
 
 
@@ -97,6 +100,10 @@ def search_says(**changes: object) -> Attack:
 
 def profile_says(**changes: object) -> Attack:
     return partial(json_says, file="text.json", changes=changes)
+
+
+def confidence_says(**changes: object) -> Attack:
+    return partial(json_says, file=CONFIDENCE, changes=changes)
 
 
 def holds(directory: Path, file: str, content: bytes) -> None:
@@ -216,7 +223,7 @@ def ids(*values: int) -> np.ndarray[Any, np.dtype[np.int32]]:
     return np.array(values, np.int32)
 
 
-JSON_FILES = ("config.json", "decoding.json", "text.json", "origin.json")
+JSON_FILES = ("config.json", "decoding.json", "text.json", CONFIDENCE, "origin.json")
 NO_FILE: dict[str, Callable[[Path], object]] = {
     "a FIFO": os.mkfifo,
     "a directory": Path.mkdir,
@@ -316,6 +323,32 @@ CONFIGS: dict[str, Attack] = {
     "text: normalization 10^400": profile_says(normalization=10**400),
     "text: several_sentences NaN": profile_says(several_sentences=float("nan")),
     "text: several_sentences 10^400": profile_says(several_sentences=10**400),
+    "confidence: metric unknown": confidence_says(metric="x" * 10**5),
+    "confidence: metric absent": confidence_says(metric=...),
+    "confidence: no bin": confidence_says(bounds=[], sentences=[], quality=[]),
+    "confidence: bounds descend": confidence_says(bounds=[-1, -2.5]),
+    "confidence: bounds equal": confidence_says(bounds=[-1, -1]),
+    "confidence: bounds NaN": confidence_says(bounds=[float("nan"), -1]),
+    "confidence: one bound, NaN": confidence_says(
+        bounds=[float("nan")], sentences=[1, 1], quality=[0, 1]
+    ),
+    "confidence: bounds infinite": confidence_says(bounds=[float("-inf"), -1]),
+    "confidence: bounds 10^400": confidence_says(bounds=[-1, 10**400]),
+    "confidence: bounds text": confidence_says(bounds="-1"),
+    "confidence: a bound more": confidence_says(bounds=[-2.5, -1, 0]),
+    "confidence: sentences too few": confidence_says(sentences=[9, 8]),
+    "confidence: sentences 0": confidence_says(sentences=[9, 0, 7]),
+    "confidence: sentences 1.5": confidence_says(sentences=[9, 1.5, 7]),
+    "confidence: quality above 1": confidence_says(quality=[0, 0.5, 1.5]),
+    "confidence: quality below 0": confidence_says(quality=[-0.1, 0.5, 1]),
+    "confidence: quality NaN": confidence_says(quality=[0, float("nan"), 1]),
+    "confidence: quality descends": confidence_says(quality=[0.5, 0.2, 1]),
+    "confidence: quality a list in 500 others": confidence_says(
+        quality=json.loads("[" * 500 + "]" * 500)
+    ),
+    "confidence: 5,000 bins": confidence_says(
+        bounds=list(range(4_999)), sentences=[1] * 5_000, quality=[1] * 5_000
+    ),
     "origin: a list": partial(json_says, file="origin.json", changes={"origin": [1]}),
     "origin: absent": partial(json_says, file="origin.json", changes={"origin": ...}),
 }

@@ -126,7 +126,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "engine",
         "lane precision",
         "torch native",
-        "queue out_of_memory lexical_shortlist state available_memory long_memory",
+        "queue out_of_memory lexical_shortlist confidence state available_memory long_memory",
         "rules",
         "sentence",
         "request",

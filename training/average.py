@@ -95,7 +95,8 @@ class Mean:
         last = self.checkpoint
         weights = {name: p.detach().cpu() for name, p in last.network.named_parameters()}
         card = with_average(last.card, names, evaluation)
-        derive_checkpoint(last.path, output, weights=weights, card=card)
+        calibration = evaluation.calibration if evaluation else None
+        derive_checkpoint(last.path, output, weights=weights, card=card, calibration=calibration)
         numbers = ", ".join(f"{step:,}" for step in self.steps)
         return f"{output}: the mean of {len(self.steps)} checkpoints, of steps {numbers}"
 

@@ -8,12 +8,14 @@ if __name__ == "__main__":  # before the imports, which take seconds
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model.checkpoint.archive import SUFFIX
-from model.checkpoint.checkpoint import Checkpoint
+from model.checkpoint.checkpoint import Checkpoint, replace_calibration
 from model.checkpoint.pretrained import in_box
+from model.checkpoint.run_directory import lock_run, run_to_write
 from model.cli.command import (
     OK,
     LoadedModel,
@@ -29,7 +31,8 @@ from model.cli.command import (
 )
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.report import add_report_argument, report_places, table, write_report
-from model.errors import ConfigError, DataError, RequestError
+from model.config import to_dict
+from model.errors import CheckpointError, ConfigError, DataError, RequestError
 from model.io.lines import read_lines
 from model.io.progress import line_progress
 from model.jobs.formats import one_line
@@ -41,8 +44,13 @@ from training.metrics.bleu_tokenization import CHOICES, BleuTokenizer, bleu_toke
 from training.metrics.compression import Compression, compression
 from training.metrics.names import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
 from training.metrics.source_use import SourceUse, source_use
+from training.validation.calibrate import IN_BIN, calibrate, expected_calibration_error
 from training.validation.corpus_scores import Score, length_ratio, score_corpus
-from training.validation.sentence_changes import SENTENCE_METRIC_OF_TASK, compare_sentences
+from training.validation.sentence_changes import (
+    SENTENCE_METRIC_OF_TASK,
+    compare_sentences,
+    sentence_scores,
+)
 
 NAME = "dragoman-evaluate"
 
@@ -55,7 +63,8 @@ already there, and give no RUN. With --lead, score the first words of each sourc
 usual baseline for summaries. --rouge shows all metrics. With --against, compare with another run,
 or with a file of its translations: scores side by side with a paired bootstrap, and the lines that
 gain and lose most. Of summaries it also tells how much of them, and of the reference, stands in the
-source, and measures them as compressions of it: token F1, ratio, and how many are subsequences."""
+source, and measures them as compressions of it: token F1, ratio, and how many are subsequences.
+With --calibrate, keep in the checkpoint how good outputs of which probability are."""
 
 EXAMPLE = """\
 examples:
@@ -76,7 +85,18 @@ SOURCE_LABELS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    return run_command(NAME, lambda: _evaluate(_parser().parse_args(argv)))
+
+    def command() -> int:
+        arguments = _parser().parse_args(argv)
+        _check(arguments)
+        _check_comparison(arguments)
+        _check_calibration(arguments)
+        _refuse_overwriting(arguments)
+        written_run = run_to_write(arguments.run) if arguments.calibrate else None
+        with nullcontext() if written_run is None else lock_run(written_run):
+            return _evaluate(arguments)
+
+    return run_command(NAME, command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,6 +142,12 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="how BLEU cuts text into words (default: %(default)s, as suits the target language, "
         "which --target-language or RUN tells, or else the letters of the references)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="write the table of the confidence into the checkpoint, from this set, which should "
+        "be the dev set, and from this search; dragoman-train does it by itself",
     )
     parser.add_argument(
         "--lead",
@@ -175,15 +201,21 @@ class _System:
     """None for a file, which does not tell."""
     language: str = UNKNOWN
     """That of the outputs."""
+    path: Path | None = None
+    """The checkpoint; None for a file."""
+    mean_log_probs: tuple[float, ...] = ()
+    """Of the outputs of a checkpoint."""
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    _check(arguments)
-    _check_comparison(arguments)
-    _refuse_overwriting(arguments)
     paths, draws = arguments.reference, arguments.bootstrap
     references = [_lines(paths[0])]
     references += [_lines_beside(path, paths[0], len(references[0])) for path in paths[1:]]
+    if arguments.calibrate and len(references[0]) < 2 * IN_BIN:
+        raise DataError(
+            f"{paths[0]}: {len(references[0])} lines are too few for --calibrate. Give a dev set "
+            f"of {2 * IN_BIN} or more, better 1,000."
+        )
     sources = None
     if arguments.source is not None:
         sources = _lines_beside(arguments.source, paths[0], len(references[0]))
@@ -220,8 +252,30 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         figures["changes"] = asdict(changes)
         text = _text(scores, theirs) + "\n" + changes.describe()
     text += "".join(f"{SOURCE_LABELS[name]}: {use.describe()}\n" for name, use in used.items())
+    if arguments.calibrate:
+        line, figures["calibration"] = _calibrate(system, references)
+        text += line
     write_report(text, figures, arguments.json)
     return OK
+
+
+def _calibrate(system: _System, references: list[list[str]]) -> tuple[str, dict[str, object]]:
+    """Write the table into the checkpoint; return a line for people, and the figures.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be replaced.
+    """
+    assert system.path is not None
+    assert system.task is not None
+    metric, mean_log_probs = SENTENCE_METRIC_OF_TASK[system.task], system.mean_log_probs
+    qualities = (sentence_scores(metric, system.outputs, references) / 100).tolist()
+    error = expected_calibration_error(mean_log_probs, qualities, metric)
+    calibration = calibrate(mean_log_probs, qualities, metric)
+    replace_calibration(system.path.resolve(), calibration)
+    return (
+        f"confidence: {calibration.describe()}; expected calibration error {error:.3f}, of one "
+        "half of the lines by a table from the other\n"
+    ), {**to_dict(calibration), "expected_calibration_error": error}
 
 
 def _source_use(
@@ -358,6 +412,24 @@ def _check(arguments: argparse.Namespace) -> None:
         make_bleu(arguments.tokenize)  # fail before translating
 
 
+def _check_calibration(arguments: argparse.Namespace) -> None:
+    """Check that there is a checkpoint to write the table into.
+
+    Raises:
+        ConfigError: there is no model.
+        CheckpointError: it is a pack, or there is none.
+    """
+    if not arguments.calibrate:
+        return
+    if arguments.run is None:
+        raise ConfigError("--calibrate: which model? Give RUN and --source.")
+    if not arguments.run.is_dir():
+        raise CheckpointError(
+            f"{arguments.run}: no directory, so --calibrate cannot write into it; a pack is not "
+            "changed. Calibrate the run or checkpoint, and make a pack of that."
+        )
+
+
 def _check_comparison(arguments: argparse.Namespace) -> None:
     """Check that the flags of the comparison have a meaning.
 
@@ -414,6 +486,7 @@ def _translated(
 ) -> _System:
     """Translate `sources`, the lines of `path`, as dragoman-translate would."""
     outputs: list[str] = []
+    mean_log_probs: list[float] = []
     truncations = Truncations()
     with line_progress(NAME, len(sources)) as advance:
         for window in windows(sources, WINDOW):
@@ -423,6 +496,7 @@ def _translated(
                     where = f"{path}, line {len(outputs) + 1}"
                     raise DataError(f"{where}: {translation}") from translation
                 outputs.append(one_line(translation.text))
+                mean_log_probs.append(translation.hypotheses[0].mean_log_prob)
                 truncations.look_at(len(outputs), translation)
     for line in truncations.describe("line"):
         print(f"{NAME}: {checkpoint.path}: {line}", file=sys.stderr)
@@ -431,6 +505,8 @@ def _translated(
         figures={"checkpoint": str(checkpoint.path), "digest": checkpoint.digest},
         task=checkpoint.profile.task,
         language=checkpoint.profile.target_language,
+        path=checkpoint.path,
+        mean_log_probs=tuple(mean_log_probs),
     )
 
 

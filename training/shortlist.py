@@ -21,11 +21,13 @@ from model.checkpoint.checkpoint import (
 from model.checkpoint.run_directory import (
     LINKS,
     checkpoints_of,
+    is_checkpoint,
     lock_run,
     point,
     prune,
     refuse_existing,
     resolve,
+    run_to_write,
 )
 from model.cli.command import OK, command_parser, positive, run_command
 from model.cli.paths import Place, refuse_overwriting
@@ -184,19 +186,6 @@ def make_shortlist(
     if outputs is not None:
         lines.append(f"of translations with the whole vocabulary, they hold {outputs.held()}")
     return "\n".join(lines)
-
-
-def run_to_write(path: Path) -> Path | None:
-    """Find the run that `path` is or that the checkpoint `path` is of; None if it is of none."""
-    if not is_checkpoint(path):
-        return path
-    folder = path.resolve().parent
-    return folder.parent if folder.name == "checkpoints" else None
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether `path` is a checkpoint directory, or a link to one; else it is a run."""
-    return (path / "manifest.json").is_file()
 
 
 def save(path: Path, learned: LearnedShortlist) -> None:

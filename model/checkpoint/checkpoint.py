@@ -5,6 +5,7 @@ A pack is the same in one file, without the training state and mostly with small
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
     text.json                                                       task, languages, form of text
     shortlist.safetensors                                           if one was learned
+    confidence.json                                                 how good its outputs are
     origin.json                                                     what the training began with
     training_state/state.safetensors  training_state/state.json     to resume; may be left out
     manifest.json    format number, step, version of Dragoman, SHA-256 of each file and of itself
@@ -23,6 +24,7 @@ from torch import Tensor
 from model.checkpoint.archive import archive_bytes
 from model.checkpoint.files import (
     CARD,
+    CONFIDENCE,
     CONFIG,
     DECODING,
     ORIGIN,
@@ -40,6 +42,7 @@ from model.checkpoint.manifest import PACKED_FORMAT, signed, to_json
 from model.checkpoint.packed_weights import pack_weights
 from model.checkpoint.run_directory import publish, publish_as, publish_over, resolve
 from model.config import ModelConfig, to_dict
+from model.decoding.confidence import Calibration
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
 from model.decoding.out_of_memory import is_out_of_memory
@@ -70,6 +73,8 @@ class Checkpoint:
     """Markdown: data, license, attribution, metrics."""
     shortlist: Shortlist | None
     """The target pieces that decoding may be restricted to; None if saved without."""
+    calibration: Calibration | None
+    """What the probability of an output says about its quality; None if saved without."""
     origin: str | None
     """A digest of the weights and data that training began with, or, for a fine-tuned model, that
     the training of the original model began with; None if saved without."""
@@ -107,6 +112,7 @@ def save_checkpoint(
     training_meta: Mapping[str, object] | None,
     profile: TextProfile | None = None,
     shortlist: Shortlist | None = None,
+    calibration: Calibration | None = None,
     origin: str | None = None,
 ) -> Path:
     """Write a checkpoint into `run` and return its directory. No link is moved.
@@ -133,6 +139,8 @@ def save_checkpoint(
         files[PROFILE] = to_json(to_dict(profile))
     if shortlist is not None:
         files[SHORTLIST] = shortlist.to_bytes()
+    if calibration is not None:
+        files[CONFIDENCE] = to_json(to_dict(calibration))
     if origin is not None:
         files[ORIGIN] = to_json({"origin": origin})
     if training_state is not None and training_meta is not None:
@@ -173,6 +181,18 @@ def derive_with_shortlist(
     publish_as(output, _with_shortlist(CheckpointFiles(directory), shortlist, card))
 
 
+def replace_calibration(directory: Path, calibration: Calibration) -> None:
+    """Give the checkpoint `directory` itself this table, in one atomic step.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or the directory cannot be replaced.
+    """
+    old = CheckpointFiles(directory)
+    files = {name: old.read(name) for name in old.names()}
+    files[CONFIDENCE] = to_json(to_dict(calibration))
+    publish_over(directory, signed(files, old.manifest.step, old.manifest.format))
+
+
 def _with_shortlist(old: CheckpointFiles, shortlist: Shortlist, card: str) -> dict[str, bytes]:
     files = {name: old.read(name) for name in old.names()}
     files |= {CARD: card.encode(), SHORTLIST: shortlist.to_bytes()}
@@ -180,18 +200,26 @@ def _with_shortlist(old: CheckpointFiles, shortlist: Shortlist, card: str) -> di
 
 
 def derive_checkpoint(
-    directory: Path, output: Path, *, weights: Mapping[str, Tensor], card: str
+    directory: Path,
+    output: Path,
+    *,
+    weights: Mapping[str, Tensor],
+    card: str,
+    calibration: Calibration | None = None,
 ) -> None:
     """Publish as `output` the checkpoint `directory` with other weights and another card.
 
-    The training state is left out, because it does not belong to these weights.
+    The training state and the old calibration are left out: they do not belong to these weights.
 
     Raises:
         CheckpointError: a file is missing or damaged, or `output` exists or cannot be written.
     """
     old = CheckpointFiles(directory)
-    files = {name: old.read(name) for name in old.names() if not name.startswith(STATE)}
+    kept = [n for n in old.names() if not n.startswith(STATE) and n != CONFIDENCE]
+    files = {name: old.read(name) for name in kept}
     files |= {CARD: card.encode(), WEIGHTS: to_safetensors(weights)}
+    if calibration is not None:
+        files[CONFIDENCE] = to_json(to_dict(calibration))
     publish_as(output, signed(files, old.manifest.step))
 
 
@@ -232,6 +260,8 @@ def packed(checkpoint: Checkpoint, precision: Precision) -> bytes:
     }
     if checkpoint.shortlist is not None:
         files[SHORTLIST] = checkpoint.shortlist.to_compact_bytes()
+    if checkpoint.calibration is not None:
+        files[CONFIDENCE] = to_json(to_dict(checkpoint.calibration))
     if checkpoint.origin is not None:
         files[ORIGIN] = to_json({"origin": checkpoint.origin})
     return archive_bytes(signed(files, checkpoint.step, PACKED_FORMAT))
@@ -302,6 +332,7 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
         profile=files.profile(),
         card=files.read(CARD).decode(errors="replace"),
         shortlist=files.shortlist(),
+        calibration=files.calibration(),
         origin=files.origin(),
         step=files.manifest.step,
         path=files.path,

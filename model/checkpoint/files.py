@@ -21,6 +21,7 @@ from model.checkpoint.bounded_read import JSON_BYTES, parse_json
 from model.checkpoint.manifest import MANIFEST, PACKED_FORMAT, damaged, read_manifest
 from model.checkpoint.packed_weights import precision_of_stored, unpack_weights
 from model.config import ModelConfig, from_dict
+from model.decoding.confidence import Calibration
 from model.decoding.lexical_shortlist import (
     MAX_CANDIDATES,
     MISREAD,
@@ -33,6 +34,7 @@ from model.network.parameter_shapes import parameter_shapes
 from model.text.profile import TextProfile
 from model.text.tokenizer import Tokenizer
 
+CONFIDENCE = "confidence.json"
 CONFIG = "config.json"
 DECODING = "decoding.json"
 TOKENIZER = "tokenizer.model"
@@ -174,6 +176,10 @@ class CheckpointFiles:
         return (
             self.config(PROFILE, TextProfile) if PROFILE in self.manifest.files else TextProfile()
         )
+
+    def calibration(self) -> Calibration | None:
+        """The table of the confidence, if the checkpoint was saved with one."""
+        return self.config(CONFIDENCE, Calibration) if CONFIDENCE in self.manifest.files else None
 
     def origin(self) -> str | None:
         """The origin, see `Checkpoint`, if it was saved with one."""

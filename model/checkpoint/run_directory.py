@@ -109,7 +109,7 @@ def publish_over(directory: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         raise CheckpointError(
             f"{directory}: cannot be replaced: {error.strerror}. Make room or mend the directory, "
-            "or write a copy with --output."
+            "or do it with a copy of it elsewhere."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -206,6 +206,19 @@ def is_begun(run: Path) -> bool:
     if (run / "last").is_symlink() or (run / "last").exists():
         resolve(run, ("last",))
     return False
+
+
+def run_to_write(path: Path) -> Path | None:
+    """Find the run that `path` is or that the checkpoint `path` is of; None if it is of none."""
+    if not is_checkpoint(path):
+        return path
+    folder = path.resolve().parent
+    return folder.parent if folder.name == "checkpoints" else None
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether `path` is a checkpoint directory, or a link to one; else it is a run."""
+    return (path / "manifest.json").is_file()
 
 
 @contextmanager

@@ -53,6 +53,9 @@ class TextHypothesis:
     """The score that hypotheses are ranked by: `log_prob` divided by the length penalty."""
     log_prob: float
     """Natural logarithm of the probability of the pieces and their EOS."""
+    mean_log_prob: float
+    """`log_prob` divided by the number of pieces, the EOS of each part counted: what a
+    `model.decoding.confidence.Calibration` asks for. 0 for a blank text."""
     pieces: tuple[str, ...]
     """The pieces of the translation, without EOS; U+2581 stands for a space."""
     alignment: tuple[int, ...]
@@ -72,7 +75,7 @@ class TextHypothesis:
     was cut, or blank, or is longer than a part and was read whole."""
 
     def to_json(self) -> dict[str, object]:
-        """The hypothesis as JSON output has it: every field but the weights."""
+        """The hypothesis as JSON output has it: every field but the mean and the weights."""
         return {
             "translation": self.translation,
             "score": self.score,
@@ -397,10 +400,13 @@ def _join(
         sources.add(one.word_sources, one.text)
         offset += len(part)
     hypotheses = [one.hypothesis for one in combination]
+    log_prob = sum((h.log_prob for h in hypotheses), start=0.0)
+    length = sum(len(h.token_log_probs) for h in hypotheses)
     return TextHypothesis(
         translation="".join(translated),
         score=sum((h.score for h in hypotheses), start=0.0),
-        log_prob=sum((h.log_prob for h in hypotheses), start=0.0),
+        log_prob=log_prob,
+        mean_log_prob=log_prob / length if length else 0.0,
         pieces=tuple(tokenizer.piece(id) for h in hypotheses for id in h.pieces),
         alignment=tuple(alignment),
         token_log_probs=tuple(x for h in hypotheses for x in h.token_log_probs[:-1]),

@@ -20,7 +20,7 @@ from model.inspect import main as inspect
 from model.pack import main
 from model.score import main as score
 from model.translator import Translator
-from tests.hostile_checkpoints import ATTACKS, attacked
+from tests.hostile_checkpoints import ATTACKS, attacked, copy_of_the_valid_one
 
 TEXTS = ["ein Hund läuft", "die Frau sieht das Haus.", "10 Männer"]
 
@@ -46,6 +46,19 @@ def test_a_pack_of_fp32_is_the_checkpoint_without_its_training(
     for name, weight in one.network.named_parameters():
         assert torch.equal(weight, other.network.get_parameter(name))
     assert (one.stored, other.stored) == ("fp32", "fp32")
+
+
+def test_a_pack_has_the_files_that_only_some_checkpoints_have(tmp_path: Path) -> None:
+    directory = copy_of_the_valid_one(tmp_path / "checkpoint")
+    assert main([str(directory), "--output", str(tmp_path / "some.dragoman")]) == 0
+
+    one, other = load_checkpoint(directory), load_checkpoint(tmp_path / "some.dragoman")
+
+    assert one.calibration is not None
+    assert one.calibration.quality == (0, 0.5, 1)
+    assert other.calibration == one.calibration
+    assert other.origin == one.origin == "abc"
+    assert other.shortlist is not None
 
 
 @pytest.mark.parametrize("weights", ["int8", "bf16", "fp32"])

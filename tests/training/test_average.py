@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint, replace_calibration, save_checkpoint
 from model.checkpoint.run_directory import point, prune
+from model.decoding.confidence import Calibration
 from model.network.seq2seq import Seq2Seq
 from model.translator import Translator
 from training.average import main
@@ -76,6 +77,8 @@ def test_the_best_are_those_by_the_metric_of_the_run(run: Path, tiny_checkpoint:
 
 def test_the_card_tells_what_was_averaged_and_no_foreign_score(run: Path, tmp_path: Path) -> None:
     names = [str(run / "checkpoints" / f"step-00000{step}") for step in (2, 4)]
+    table = Calibration(metric="chrf", bounds=(), sentences=(8,), quality=(0.5,))
+    replace_calibration(Path(names[1]), table)
     assert main([*names, "--no-compare", "--output", str(tmp_path / "averaged")]) == 0
     averaged = load_checkpoint(tmp_path / "averaged")
     assert averaged.step == 4
@@ -84,6 +87,8 @@ def test_the_card_tells_what_was_averaged_and_no_foreign_score(run: Path, tmp_pa
     assert "cell: lstm" in averaged.card
     for name in names:
         assert load_checkpoint(Path(name)).digest in averaged.card
+    assert averaged.calibration is None
+    assert load_checkpoint(Path(names[1])).calibration == table
     assert not (tmp_path / "averaged" / "training_state").exists()  # nothing to go on with
 
 
@@ -230,6 +235,10 @@ def test_an_average_is_measured_beside_the_best(
     card = load_checkpoint(output).card
     assert f"- Perplexity {validated['dev_ppl']:.2f} a piece" in card
     assert "Not measured." not in card
+    trained = load_checkpoint(begun_run / "run").calibration
+    averaged = load_checkpoint(output).calibration
+    assert trained is not None and averaged is not None
+    assert averaged.quality == pytest.approx(trained.quality, abs=1e-4)
 
 
 def test_a_worse_average_is_written_with_a_warning(

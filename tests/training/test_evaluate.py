@@ -1,19 +1,28 @@
 """dragoman-evaluate: translates as dragoman-translate does, scores as sacrebleu does."""
 
+import dataclasses
 import gzip
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu import sentence_chrf
 
+from model.checkpoint.checkpoint import load_checkpoint
+from model.checkpoint.run_directory import lock_run
+from model.config import to_dict
+from model.pack import main as pack
 from model.translate import main as translate
+from model.translator import Translator
 from training.evaluate import main
 from training.tracking.metrics_log import read_metrics
 from training.train import main as train
+from training.validation.calibrate import calibrate, expected_calibration_error
 
 SOURCE = "der Hund läuft.\n\ndie Frau sieht den Mann!\n10 Hunde\nein rotes Haus\n"
 REFERENCE = "the dog runs.\n\nthe woman sees the man!\n10 dogs\na red house\n"
@@ -283,6 +292,70 @@ def test_runs_that_do_something_else_are_refused(
         assert main([str(here / "run"), "--against", str(here / name), *RUN_FLAGS, *files]) == 2
         assert message in capsys.readouterr().err.splitlines()[-1]
         assert not (here / "o").exists()
+
+
+@pytest.fixture
+def to_calibrate(tiny_checkpoint: Path, here: Path) -> list[str]:
+    """The arguments for a copy of the tiny run, `run`, and a dev set of 60 lines."""
+    shutil.copytree(tiny_checkpoint, here / "run", symlinks=True)
+    words = ["der", "Hund", "läuft", "die", "Frau", "sieht", "den", "Mann", "rot", "Haus"]
+    lines = [" ".join(words[i % 10 : i % 10 + 1 + i // 12]) for i in range(60)]
+    (here / "dev.de").write_text("".join(f"{line}\n" for line in lines))
+    (here / "dev.en").write_text("".join(f"{line}\n" for line in lines[7:] + lines[:7]))
+    files = ["--source", "dev.de", "--reference", "dev.en"]
+    return ["run", *RUN_FLAGS, "--beam-size", "3", *files, "--bootstrap", "0", "--calibrate"]
+
+
+def test_a_calibration_is_kept_in_the_checkpoint_and_nothing_else_of_it_changes(
+    tiny_checkpoint: Path, here: Path, to_calibrate: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = load_checkpoint(here / "run")
+    before = {path.name: path.read_bytes() for path in old.path.iterdir()}
+    assert old.calibration is None
+
+    found = figures(to_calibrate, capsys)["calibration"]
+
+    new = load_checkpoint(here / "run")
+    after = {path.name: path.read_bytes() for path in new.path.iterdir()}
+    assert set(after) - set(before) == {"confidence.json"}
+    changed = {name for name in before if after[name] != before[name]}
+    assert (new.path, changed) == (old.path, {"manifest.json"})
+    search = dataclasses.replace(old.search, beam_size=3)
+    translator = Translator.load(tiny_checkpoint, device="cpu", precision="fp32")
+    sources, references = (Path(f"dev.{end}").read_text().splitlines() for end in ("de", "en"))
+    outputs = [one.hypotheses[0] for one in translator.search(sources, search)]
+    pairs = zip(outputs, references, strict=True)
+    qualities = [sentence_chrf(one.translation, [right]).score / 100 for one, right in pairs]
+    scores = [one.mean_log_prob for one in outputs]
+    assert new.calibration == calibrate(scores, qualities, "chrf")
+    assert found.pop("expected_calibration_error") == pytest.approx(
+        expected_calibration_error(scores, qualities, "chrf")
+    )
+    assert found == to_dict(new.calibration)
+    assert main(to_calibrate) == 0
+    shown = capsys.readouterr().out.splitlines()[-1]
+    assert shown.startswith(f"confidence: {new.calibration.describe()}; expected calibration error")
+    assert load_checkpoint(here / "run").digest == new.digest
+
+
+def test_what_cannot_be_calibrated(
+    here: Path, to_calibrate: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*arguments: str) -> str:
+        assert main([*arguments]) == 2
+        return capsys.readouterr().err.splitlines()[-1].removeprefix("dragoman-evaluate: error: ")
+
+    assert pack(["run", "--output", "some.dragoman"]) == 0
+    message = "some.dragoman: no directory, so --calibrate cannot write into it; a pack is not"
+    assert refused("some.dragoman", *to_calibrate[1:]).startswith(message)
+    few = ["--source", "test.de", "--reference", "test.en.gz", "--calibrate"]
+    message = "test.en.gz: 5 lines are too few for --calibrate. Give a dev set of 40 or more"
+    assert refused("run", *few).startswith(message)
+    message = "--calibrate: which model? Give RUN and --source."
+    assert refused("--hypotheses", "dev.en", "--reference", "dev.en", "--calibrate") == message
+    with lock_run(here / "run"):
+        assert refused(*to_calibrate).startswith("run: in use by another process")
+    assert load_checkpoint(here / "run").calibration is None
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ def test_a_run_leaves_everything_that_it_promises(
     metrics = read_metrics(run / "metrics.jsonl")
     assert [line["step"] for line in metrics if "loss" in line] == [2, 4, 6, 8]
     validations = [line for line in metrics if "dev_bleu" in line]
+    for link in ("best", "last"):
+        calibration = load_checkpoint(run / link).calibration
+        assert calibration is not None
+        assert (calibration.metric, calibration.sentences) == ("chrf", (8,))  # all of the dev set
     assert [line["step"] for line in validations] == [4, 8]
     assert "tok:13a" in str(validations[0]["bleu_signature"])
     assert "nc:6" in str(validations[0]["chrf_signature"])

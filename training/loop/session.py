@@ -157,6 +157,7 @@ class Session:
             profile=self.profile,
             card=with_coverage(card, learned.coverage) if learned else card,
             shortlist=learned.shortlist if learned else None,
+            calibration=evaluation.calibration if evaluation else None,
             origin=self.origin,
             training_state=tensors,
             training_meta={

@@ -7,18 +7,21 @@ from typing import NamedTuple
 
 import torch
 
+from model.decoding.confidence import Calibration
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.tokenizer import Tokenizer
 from model.translation.assemble import Translation
-from model.translator import Translator
+from model.translator import WINDOW, Translator, windows
 from training.config.validation_config import ValidationConfig
 from training.data.batching import Rows, collate
 from training.data.text_corpus import Corpus
 from training.losses.likelihood import likelihood
 from training.metrics.names import LABELS
+from training.validation.calibrate import calibrate
 from training.validation.corpus_scores import Score, score_corpus
+from training.validation.sentence_changes import SENTENCE_METRIC_OF_TASK, sentence_scores
 
 ROWS = 64  # sentences in a batch of teacher forcing
 
@@ -39,6 +42,8 @@ class Evaluation:
     scores: Mapping[str, Score]
     translations: list[str]
     samples: list[Sample]
+    calibration: Calibration | None
+    """From these translations; None if there are none, as the network has diverged."""
 
     @property
     def ppl(self) -> float:
@@ -82,8 +87,12 @@ def evaluate(
     loss = corpus_loss(network, corpus)
     translator = Translator(network, tokenizer, search, device=device, dtype=dtype, profile=profile)
     sources, references = corpus.pairs.sources, corpus.pairs.targets
+    calibration = None
     if math.isfinite(loss):
-        translations = translator.translate(sources)
+        translations, mean_log_probs = _translated(translator, sources)
+        metric = SENTENCE_METRIC_OF_TASK[profile.task]
+        qualities = sentence_scores(metric, translations, [references]) / 100
+        calibration = calibrate(mean_log_probs, qualities.tolist(), metric)
         found = translator.search(sources[:samples])
     else:  # the network has diverged, so search is pointless; the training may recover
         translations, found = [""] * len(sources), []
@@ -99,7 +108,19 @@ def evaluate(
         scores=scores,
         translations=translations,
         samples=[Sample(*row) for row in zip(sources, references, found, strict=False)],
+        calibration=calibration,
     )
+
+
+def _translated(translator: Translator, sources: list[str]) -> tuple[list[str], list[float]]:
+    """The best translation of each source, and its mean log-probability."""
+    translations: list[str] = []
+    mean_log_probs: list[float] = []
+    for window in windows(sources, WINDOW):
+        for found in translator.search(window):  # all at once, their attention would take memory
+            translations.append(found.text)
+            mean_log_probs.append(found.hypotheses[0].mean_log_prob)
+    return translations, mean_log_probs
 
 
 @torch.inference_mode()

@@ -5,18 +5,17 @@ References are lists of lines, as in `training.validation.corpus_scores`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import sacrebleu
 from numpy.typing import NDArray
 
+from model.decoding.confidence import QualityMetric
 from model.text.printable import printable
 from training.metrics.names import LABELS
 from training.validation.corpus_scores import line_scores
 
-SentenceMetric = Literal["chrf", "rouge_l"]
-SENTENCE_METRIC_OF_TASK: dict[str, SentenceMetric] = {"translate": "chrf", "summarize": "rouge_l"}
+SENTENCE_METRIC_OF_TASK: dict[str, QualityMetric] = {"translate": "chrf", "summarize": "rouge_l"}
 """What a single line of each task is compared by: BLEU means little for one sentence."""
 
 
@@ -56,7 +55,7 @@ class Change:
 class Changes:
     """How many lines of a test set score higher and lower than the baseline, and the extremes."""
 
-    metric: SentenceMetric
+    metric: QualityMetric
     better: int
     worse: int
     equal: int
@@ -88,15 +87,15 @@ def compare_sentences(
     references: Sequence[Sequence[str]],
     sources: Sequence[str] | None,
     *,
-    metric: SentenceMetric,
+    metric: QualityMetric,
     show: int,
 ) -> Changes:
     """Score each line of both systems, and collect the `show` greatest gains and losses.
 
     Of equal differences the earlier line comes first.
     """
-    ours = _sentence_scores(metric, outputs, references)
-    theirs = _sentence_scores(metric, baseline, references)
+    ours = sentence_scores(metric, outputs, references)
+    theirs = sentence_scores(metric, baseline, references)
     differences = ours - theirs
 
     def change(row: int) -> Change:
@@ -126,8 +125,8 @@ def compare_sentences(
     )
 
 
-def _sentence_scores(
-    metric: SentenceMetric, outputs: Sequence[str], references: Sequence[Sequence[str]]
+def sentence_scores(
+    metric: QualityMetric, outputs: Sequence[str], references: Sequence[Sequence[str]]
 ) -> NDArray[np.float64]:
     """Score each line (N,), 0 to 100, against its best reference."""
     if metric == "rouge_l":

@@ -191,3 +191,19 @@ def test_best_combinations_are_those_of_all(parts: list[list[float]], count: int
     found = best_combinations(lists, count)
     assert [sum(h.score for h in choice) for choice in found] == every[:count]
     assert len({tuple(map(id, choice)) for choice in found}) == len(found)
+
+
+def test_the_mean_is_over_all_pieces_and_ends_of_all_parts(tiny_tokenizer: Tokenizer) -> None:
+    """Two lines of 3 pieces and 1 piece with their ends: (2 * -4.5 + 2 * -1.5) / (4 + 2)."""
+    plan = cut(tiny_tokenizer, "der Hund läuft.\n10 Hunde.")
+    found = [
+        [hypothesis(-4.5, (5, 6, 7), [[1.0]] * 4)],
+        [hypothesis(-1.5, (5,), [[1.0]] * 2)],
+    ]
+    (one,) = assemble(plan, found, 1, tiny_tokenizer, aligned=False).hypotheses
+    assert one.mean_log_prob == -2.0
+
+
+def test_the_mean_of_nothing_is_0(tiny_tokenizer: Tokenizer) -> None:
+    (one,) = assemble(cut(tiny_tokenizer, " "), [], 1, tiny_tokenizer).hypotheses
+    assert one.mean_log_prob == 0

@@ -13,6 +13,7 @@ from model.translator import Translator
 from training.config.validation_config import ValidationConfig
 from training.data.text_corpus import TextPairs, encode_corpus
 from training.metrics.rouge import rouge_l
+from training.validation.calibrate import IN_BIN
 from training.validation.evaluation import corpus_loss, evaluate
 
 
@@ -59,3 +60,57 @@ def test_loss_equals_forced_decoding_and_scores_equal_sacrebleu(tiny_checkpoint:
     assert [sample.source for sample in result.samples] == pairs.sources[:2]
     assert [sample.reference for sample in result.samples] == pairs.targets[:2]
     assert [sample.translation.text for sample in result.samples] == expected[:2]
+
+
+@pytest.mark.parametrize(("task", "metric"), [("translate", "chrf"), ("summarize", "rouge_l")])
+def test_the_calibration_is_of_its_translations(
+    tiny_checkpoint: Path, task: str, metric: str
+) -> None:
+    """Of each sentence the log-probability is that of forced decoding, EOS counted."""
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    words = ["the", "house", "is", "red", "and", "a", "dog", "sees", "two", "men", "who", "run"]
+    sources = [" ".join(words[i % 9 : i % 9 + 1 + i // 11]) for i in range(2 * IN_BIN)]
+    targets = sources[1:] + sources[:1]
+    corpus = encode_corpus(
+        TextPairs(sources=sources, targets=targets), checkpoint.tokenizer, max_length=24
+    )
+    profile = checkpoint.profile.with_overrides(task=task)
+    result = evaluate(
+        checkpoint.network,
+        corpus,
+        checkpoint.tokenizer,
+        checkpoint.search,
+        profile=profile,
+        validation=ValidationConfig(metrics=("chrf",), best="chrf", tokenize="13a"),
+        samples=0,
+        dtype=torch.float32,
+    )
+    translator = Translator(
+        checkpoint.network,
+        checkpoint.tokenizer,
+        checkpoint.search,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        profile=profile,
+    )
+    found = [one.hypotheses[0] for one in translator.search(sources)]
+    ids_of = {checkpoint.tokenizer.piece(i): i for i in range(checkpoint.tokenizer.vocab_size)}
+    pieces = [[ids_of[piece] for piece in one.pieces] for one in found]
+    forced = score_pairs(checkpoint.network, [ids.tolist() for ids in corpus.sources], pieces)
+    means = [sum(row) / (len(ids) + 1) for row, ids in zip(forced, pieces, strict=True)]
+    assert [one.mean_log_prob for one in found] == pytest.approx(means, abs=1e-5)
+    pairs = list(zip([one.translation for one in found], targets, strict=True))
+    qualities = [rouge_l(one, right) for one, right in pairs]
+    if metric == "chrf":
+        qualities = [sacrebleu.sentence_chrf(one, [right]).score / 100 for one, right in pairs]
+    order = sorted(range(len(means)), key=lambda i: found[i].mean_log_prob)
+    lower, upper = ([qualities[i] for i in half] for half in (order[:IN_BIN], order[IN_BIN:]))
+    assert means[order[IN_BIN - 1]] < means[order[IN_BIN]]
+    expected = [sum(half) / IN_BIN for half in (lower, upper)]
+    if expected[0] >= expected[1]:
+        expected = [sum(expected) / 2]
+
+    assert result.calibration is not None
+    assert result.calibration.metric == metric
+    assert result.calibration.quality == pytest.approx(expected)
+    assert sum(result.calibration.sentences) == 2 * IN_BIN

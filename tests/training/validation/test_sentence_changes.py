@@ -5,8 +5,9 @@ import random
 import pytest
 import sacrebleu
 
+from model.decoding.confidence import QualityMetric
 from training.metrics.rouge import rouge_l
-from training.validation.sentence_changes import Change, SentenceMetric, compare_sentences
+from training.validation.sentence_changes import Change, compare_sentences
 
 WORDS = ["the", "a", "dog", "man", "woman", "runs", "sleeps", "sees", "small", "house"]
 
@@ -21,7 +22,7 @@ OURS[:9] = THEIRS[:9]
 OURS[20:30] = FIRST[20:30]
 
 
-def best(metric: SentenceMetric, text: str, right: list[str]) -> float:
+def best(metric: QualityMetric, text: str, right: list[str]) -> float:
     if metric == "rouge_l":
         return max(100 * rouge_l(text, one) for one in right)
     score: float = sacrebleu.sentence_chrf(text, right).score
@@ -29,7 +30,7 @@ def best(metric: SentenceMetric, text: str, right: list[str]) -> float:
 
 
 @pytest.mark.parametrize("metric", ["chrf", "rouge_l"])
-def test_the_greatest_changes_first(metric: SentenceMetric) -> None:
+def test_the_greatest_changes_first(metric: QualityMetric) -> None:
     changes = compare_sentences(OURS, THEIRS, [FIRST, SECOND], None, metric=metric, show=7)
     rows = list(zip(OURS, THEIRS, FIRST, SECOND, strict=True))
     scored = [(best(metric, a, [c, d]), best(metric, b, [c, d])) for a, b, c, d in rows]
