@@ -45,7 +45,7 @@ def test_falling_quality_joins_all_bins_by_their_weights() -> None:
     scores = [-3.0] * 60 + [-1.0] * 20
     table = calibrate(scores, [0.6] * 60 + [0.2] * 20, "rouge_l")
     assert (table.metric, table.bounds, table.sentences) == ("rouge_l", (), (80,))
-    assert table.quality == pytest.approx((0.5,))
+    assert list(table.quality) == pytest.approx([0.5])
 
 
 def test_equal_scores_are_in_one_bin() -> None:
