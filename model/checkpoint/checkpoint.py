@@ -229,19 +229,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: there is none, a file is missing or damaged, or the format is too new.
     """
-    directory = resolve(path)
-    digest = None
-    try:
-        files = CheckpointFiles(directory)
-        digest = files.manifest.digest
-        return _load(files)
-    except CheckpointError:
-        # While it was being read, training may have moved the link and deleted its old target, or
-        # dragoman-shortlist may have put another in its place.
-        now = resolve(path)
-        if now == directory and digest in (None, CheckpointFiles(now).manifest.digest):
-            raise
-        return load_checkpoint(path)
+    while True:
+        directory = resolve(path)
+        digest = None
+        try:
+            files = CheckpointFiles(directory)
+            digest = files.manifest.digest
+            return _load(files)
+        except CheckpointError:
+            # While it was being read, training may have moved the link and deleted its old target,
+            # or dragoman-shortlist may have put another in its place.
+            now = resolve(path)
+            if now == directory and digest in (None, CheckpointFiles(now).manifest.digest):
+                raise
 
 
 def packed(checkpoint: Checkpoint, precision: Precision) -> bytes:
