@@ -123,7 +123,7 @@ class Translator:
         """Load a run (its best checkpoint), a checkpoint directory, a pack or a model in the box.
 
         Args:
-            path: or the name of a model in the box, such as `de-en`; several make an ensemble, see
+            path: or the name of a model in the box, such as `titles`; several make an ensemble, see
                 `model.translation.ensemble`, with the search options of the first.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             precision: precision of matrix products; `auto` is the fastest, see `resolve_precision`.

@@ -121,6 +121,8 @@ class BatchLoader:
     @cached_property
     def line_sizes(self) -> NDArray[np.int64]:
         """How many pairs each line of the first window has, a fair sample of all."""
+        if not self.settings.joined:  # nothing needs to be read
+            return np.ones(1, np.int64)
         taken = enumerate(self._taken(0, 0))
         sizes = [
             self._groups(number, runs, self._pairs(number, runs)).sizes

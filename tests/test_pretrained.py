@@ -1,0 +1,38 @@
+"""The models in the box: they load, are small, tell where they come from, and say something."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from model.checkpoint.checkpoint import load_checkpoint
+from model.checkpoint.pretrained import FOLDER, names
+from model.translator import Translator
+
+MOST_BYTES = 13_000_000
+
+
+def test_there_are_some() -> None:
+    assert "titles" in names()
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_model_is_small_and_has_a_card_and_a_confidence(name: str) -> None:
+    path = FOLDER / f"{name}.dragoman"
+    assert path.stat().st_size <= MOST_BYTES
+    checkpoint = load_checkpoint(Path(name))
+    card = checkpoint.card
+    for needed in ("License of the data: ", "Attribution: ", "Limits: ", "Made by: "):
+        assert needed in card
+    assert "none stated" not in card
+    assert not re.search(r"[ `(]/\w+/", card), "the card names a path of the machine"
+    assert checkpoint.calibration is not None
+
+
+def test_titles_copies_a_name_from_the_abstract() -> None:
+    abstract = (
+        "We present QuadraLex, a neural network that learns to segment images of plants. QuadraLex "
+        "is trained on few examples and needs no labels by experts. Experiments show that it is "
+        "as good as supervised methods."
+    )
+    assert "QuadraLex" in Translator.load("titles", device="cpu").translate([abstract])[0]
