@@ -141,8 +141,12 @@ class Segmenter:
         return self._limit
 
     def encode(self, text: str) -> list[int]:
-        """The pieces of `text`, normalised as the model expects it."""
-        return self._tokenizer.encode(self._profile.normalized(text))
+        """The pieces of `text`, normalised as the model expects it.
+
+        Where normalisation removes an invisible character at an end, a space may be bared there. It
+        would become a piece of no word.
+        """
+        return self._tokenizer.encode(self._profile.normalized(text).strip(" "))
 
     def cut(
         self,

@@ -42,6 +42,9 @@ def plan_of(tokenizer: Tokenizer, text: str, *, rules: int, task: str, cut: bool
 @given(messy, st.sampled_from([0, 1]), st.sampled_from(["translate", "summarize"]))
 @example("\ufeffHaus \u200b \ufb01n\u00adden\r\n\r\n\U0001f600 Straße", 1, "summarize")
 @example("a\u200b \u200b\t- x", 1, "translate")
+@example("- \u200b \u0e07\u0e32\u0e19\u732b\u3002", 1, "summarize")
+@example("Haus \u200b", 1, "summarize")
+@example("\u200b Haus", 1, "summarize")
 @example(" x\ty \t z\t\n\t\n \t q", 0, "summarize")
 def test_each_word_is_found_as_the_model_reads_it(
     tiny_tokenizer: Tokenizer, text: str, rules: int, task: str
