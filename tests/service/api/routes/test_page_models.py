@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.service.api.routes.browsing import (
     NEEDS_BROWSER,
@@ -206,29 +206,31 @@ def test_the_card_is_rendered_and_nothing_in_it_runs(many: Page, complaints: lis
     assert complaints == []
 
 
-@pytest.mark.parametrize("mark", ["`", "*", "**", "[", "[a](", "<http:", "> ", "- ", "|", "#"])
-def test_no_card_keeps_the_page_busy(page: Page, mark: str) -> None:
+def render(page: Page, card: str) -> Locator:
+    """Render a card beside the page's own, which the page may still be about to show."""
     page.evaluate(
         """async (card) => {
             const { rendered } = await import("/static/card.js");
-            document.getElementById("about-card").replaceChildren(...rendered(card));
+            const place = document.createElement("div");
+            place.id = "rendered";
+            place.append(...rendered(card));
+            document.body.append(place);
         }""",
-        mark * 20_000 + "\n" + mark * 1000 + "\n\n" + f"{mark}x\n" * 2000,
+        card,
     )
-    text = page.locator("#about-card").text_content()
+    return page.locator("#rendered")
+
+
+@pytest.mark.parametrize("mark", ["`", "*", "**", "[", "[a](", "<http:", "> ", "- ", "|", "#"])
+def test_no_card_keeps_the_page_busy(page: Page, mark: str) -> None:
+    card = render(page, mark * 20_000 + "\n" + mark * 1000 + "\n\n" + f"{mark}x\n" * 2000)
+    text = card.text_content()
     assert text is not None and text.count("x") == 2000  # it has come to the end
 
 
 @pytest.mark.parametrize("end", ["\r", "\r\n", "\u2028", "\u2029"])
 def test_a_line_of_a_card_ends_wherever_it_may(page: Page, end: str) -> None:
-    card = page.locator("#about-card")
-    page.evaluate(
-        """async (card) => {
-            const { rendered } = await import("/static/card.js");
-            document.getElementById("about-card").replaceChildren(...rendered(card));
-        }""",
-        f"# title{end}text{end}- one{end}- two",
-    )
+    card = render(page, f"# title{end}text{end}- one{end}- two")
     assert card.locator("h3").text_content() == "title"
     assert card.locator("p").text_content() == "text"
     assert card.locator("li").all_text_contents() == ["one", "two"]
