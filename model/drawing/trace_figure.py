@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from model.drawing.attention_plot import (
     boxes_for_letters_without_font,
     shown_piece,
 )
-from model.drawing.trace_view import SIGNED
+from model.drawing.trace_view import SIGNED, UNITS
 from model.errors import ConfigError
 from model.io.lines import atomic_output
 from model.translation.text_trace import TextTrace
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-UNITS = 32
-"""Units of a layer that are shown, the first ones."""
 FORMATS = ("png", "svg")
 SMALL = 7  # points
 
@@ -54,8 +52,16 @@ def save_trace(found: TextTrace, path: Path) -> None:
     from matplotlib import rc_context
 
     kind = picture_format(path)
-    settings: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "trace"}
-    with rc_context(settings), boxes_for_letters_without_font():
+    with (
+        rc_context(
+            {
+                "svg.fonttype": "none",  # text as text
+                "svg.hashsalt": "trace",
+                "font.family": ["DejaVu Sans"],
+            }
+        ),
+        boxes_for_letters_without_font(),
+    ):
         figure = _figure(found)
         metadata = {"Date": None} if kind == "svg" else {}
         with atomic_output(path) as file:
@@ -82,6 +88,7 @@ def _figure(found: TextTrace) -> "Figure":
             # The columns of the rows above are the same.
             _name_columns(axes, pieces if after != layer.part else ())
             axes.set_yticks([])
+            axes.set_frame_on(False)
         shown = min(UNITS, layer.hidden.shape[1])
         direction = f", {layer.direction}" if of_source else ""
         row[0].set_ylabel(
@@ -122,7 +129,7 @@ def _draw_attention(axes: "Axes", found: TextTrace) -> None:
 
 
 def _name_columns(axes: "Axes", pieces: Sequence[str]) -> None:
-    axes.tick_params(length=0)
+    axes.tick_params(bottom=False, left=False)
     named = pieces if len(pieces) <= MOST_NAMED else ()
     names = [shown_piece(piece) for piece in named]
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=SMALL, parse_math=False)

@@ -121,12 +121,11 @@ def trace(network: Seq2Seq, src: Sequence[int], tgt: Sequence[int]) -> Trace:
         network: a single one, in eval mode.
     """
     ids = torch.tensor([[*src, EOS_ID]], device=network.device)
-    memory = network.encode(ids, torch.tensor([ids.shape[1]], device=network.device))
     embedded = network.source_embedding(ids[0]) * network.input_scale
     encoder_layers, outputs = _encoder(network.encoder, embedded)
-    memory = memory._replace(
-        values=outputs.unsqueeze(0), keys=network.decoder.attention.keys(outputs.unsqueeze(0))
-    )
+    values = outputs.unsqueeze(0)
+    keys = network.decoder.attention.keys(values)
+    memory = Memory(src=ids, values=values, keys=keys, mask=torch.ones_like(ids, dtype=torch.bool))
     tgt_in = torch.tensor([BOS_ID, *tgt], device=network.device)
     embedded = network.target_embedding(tgt_in) * network.input_scale
     decoder_layers, attention, attentional = _decoder(network.decoder, embedded, memory)
@@ -144,7 +143,7 @@ def _encoder(encoder: Encoder, embedded: Tensor) -> tuple[list[LayerTrace], Tens
     outputs = embedded
     for number, pair in enumerate(zip(encoder.forwards, encoder.backwards, strict=True), start=1):
         ahead, back = (_from_zeros(layer, embedded) for layer in pair)
-        pieces = outputs.split(1)
+        pieces = torch.split(outputs, 1)
         for x in pieces:
             ahead.step(x)
         for x in reversed(pieces):
@@ -173,7 +172,7 @@ def _decoder(
         for number, layer in enumerate(decoder.layers)
     ]
     weights, vectors = [], []
-    for x in embedded.split(1):
+    for x in torch.split(embedded, 1):
         state, weight, vector = _decoder_step(decoder, layers, x, state, memory)
         weights.append(weight)
         vectors.append(vector)

@@ -187,7 +187,10 @@ def test_only_json(tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--trace", "rot", "--picture", "a.jpg"], "a.jpg: a picture is written as PNG or SVG."),
         (["--trace", ""], "--trace: there are no words in it. Give a sentence."),
         (["--trace", "Ein Hund. Eine Frau."], "--trace: it is read in 2 parts, but only one can"),
-        (["--trace", "rot", "--picture", "a.png", "--json", "a.png"], "--picture a.png: the same file as --json a.png."),
+        (
+            ["--trace", "rot", "--picture", "a.png", "--json", "a.png"],
+            "--picture a.png: the same file as --json a.png.",
+        ),
     ],
 )
 def test_mistakes_with_a_trace(

@@ -66,7 +66,7 @@ def test_an_svg_tells_its_layers_values_and_pieces(tmp_path: Path) -> None:
         "encoder 1, backward",
         "decoder 1",
     ]
-    assert found.count("units 1 to 32") == 3
+    assert found.count("units 1 to 16") == 3
     # Beneath the two maps of the last encoder layer, and the attention.
     assert found.count("␣$a^") == found.count("␣語") == 2 + 1
     # Beneath the two maps of the decoder, and left of the attention.
