@@ -19,8 +19,9 @@ from service.registry.model_registry import ModelRegistry
 
 UNITS = 32
 """Units of each layer that an answer tells: all of them would be megabytes."""
-BYTES_PER_LETTER = 4_000
-"""Rough size of an answer, for each letter of its text: a step of eight layers has 10 kB."""
+BYTES_PER_LETTER, MOST_BYTES = 4_000, 1_000_000
+"""Rough size of an answer, for each letter of its text and at most: a step of six layers in eight
+values takes 10 kB."""
 
 
 def trace_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
@@ -49,7 +50,7 @@ def trace_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
                 deadline=body.deadline(arrived),
                 details=(),
             )
-            reservation.expect(BYTES_PER_LETTER * len(body.text))
+            reservation.expect(min(BYTES_PER_LETTER * len(body.text), MOST_BYTES))
             work = _answer(body.text, params, worker, record)
             answer = await while_connected(request, work, params.deadline)
             reservation.weigh(len(answer))
