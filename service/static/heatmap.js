@@ -99,7 +99,7 @@ export function labelled(name, scope) {
   cell.scope = scope;
   const text = document.createElement("span");
   text.textContent = name.text;
-  text.classList.toggle("joined", name.joined);
+  text.classList.toggle("joined", Boolean(name.joined));
   text.classList.toggle("end", Boolean(name.end));
   cell.append(text);
   return cell;

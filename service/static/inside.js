@@ -73,7 +73,9 @@ export class Inside {
     this.note.textContent =
       `A row for each of ${units === layer.units ? "its" : `the first ${units} of`} ${layer.units} ` +
       `units, a column for each piece; each step reads ${layer.inputs} numbers and the state before. ` +
-      (signed ? `Between \u2212${most.toFixed(2)} and ${most.toFixed(2)}.` : "Between 0 and 1.");
+      (signed
+        ? `Between \u2212${most.toFixed(2)} and ${most.toFixed(2)}; ochre is below 0.`
+        : "Between 0 and 1.");
     const head = document.createElement("thead");
     const names = labels(pieces.slice(0, -1), pieces.length);
     head.insertRow().append(document.createElement("td"), ...names.map((each) => labelled(each, "col")));

@@ -57,6 +57,7 @@ def test_each_layer_and_value_can_be_chosen(page: Page, complaints: list[str]) -
     names = page.locator("#inside-table thead th")
     expect(names).to_have_count(len(trace["source_pieces"]))
     expect(names.last).to_have_text("end")
+    expect(page.locator("#inside-table tbody .joined")).to_have_count(0)
 
     page.locator("#inside-layer").select_option("decoder 2")
     page.locator("#inside-value").select_option("cell")
@@ -67,7 +68,7 @@ def test_each_layer_and_value_can_be_chosen(page: Page, complaints: list[str]) -
     negative = sum(value < 0 for row in cell for value in row)
     expect(page.locator("#inside-table td.negative")).to_have_count(negative)
     most = max(abs(value) for row in cell for value in row)
-    expect(page.locator("#inside-note")).to_contain_text(f"and {most:.2f}.")
+    expect(page.locator("#inside-note")).to_contain_text(f"and {most:.2f};")
     assert complaints == []
 
 
