@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from model.errors import RequestError
-from model.text.tokenizer import EOS_ID
 from model.translation.text_trace import TextTrace
 from model.translator import Translator
 
@@ -41,14 +40,6 @@ def test_a_wider_beam_has_its_own_trace(translator: Translator, found: TextTrace
     traced = translator.trace(TEXT, options)
 
     assert traced.translation == expected.text != found.translation
-
-
-def test_pieces_of_every_kind_have_their_ids(translator: Translator) -> None:
-    """Bytes and control pieces, too: the target is read back from its pieces."""
-    tokenizer = translator.tokenizer
-    every = range(tokenizer.vocab_size)
-    assert tokenizer.ids(map(tokenizer.piece, every)) == list(every)
-    assert tokenizer.ids(["</s>"]) == [EOS_ID]
 
 
 def numbers(value: Any) -> torch.Tensor:
