@@ -19,10 +19,12 @@ from model.errors import (
     InputTooLong,
     RequestError,
 )
+from model.network.trace import LayerTrace, Trace
 from model.text.segmentation import WholeSource
 from model.text.text_windows import TextWindow
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
+from model.translation.text_trace import TextTrace
 from model.translator import Translator
 
 __version__ = importlib.metadata.version("dragoman")
@@ -35,11 +37,14 @@ __all__ = [
     "DataError",
     "DragomanError",
     "InputTooLong",
+    "LayerTrace",
     "PairScore",
     "RequestError",
     "SearchOptions",
     "TextHypothesis",
+    "TextTrace",
     "TextWindow",
+    "Trace",
     "Translation",
     "Translator",
     "WholeSource",
