@@ -22,6 +22,7 @@ from model.errors import (
 from model.network.trace import LayerTrace, Trace
 from model.text.segmentation import WholeSource
 from model.text.text_windows import TextWindow
+from model.transducer import Transducer
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
 from model.translation.text_trace import TextTrace
@@ -45,6 +46,7 @@ __all__ = [
     "TextTrace",
     "TextWindow",
     "Trace",
+    "Transducer",
     "Translation",
     "Translator",
     "WholeSource",

@@ -111,6 +111,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "cli",
         "drawing",
         "jobs",
+        "transducer",
         "translator",
         "translation",
         "checkpoint",
@@ -131,7 +132,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "rules",
         "sentence",
         "request",
-        "beam_search cuda source_names",
+        "beam_search cuda source_names symbol_options",
         "automaton options freed_memory",
     ),
     "training": (
