@@ -21,7 +21,9 @@ from model.decoding.precision.precision import precisions_of
 from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
 from model.text.printable import printable
+from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 
 NAME = "dragoman-inspect"
 
@@ -36,6 +38,7 @@ examples:
   dragoman-inspect runs/demo --json - | jq .digest"""
 
 KIB, MIB = 2**10, 2**20
+SHOWN = 500  # symbols
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,6 +58,25 @@ def tokenizer_kind(tokenizer: Tokenizer) -> str:
     """`bpe` or `unigram`: only in BPE are all scores whole numbers, the ranks of merges."""
     scores = (score for _, score in tokenizer.subwords().values())
     return "bpe" if all(score.is_integer() for score in scores) else "unigram"
+
+
+def vocabulary_figures(vocabulary: Vocabulary) -> dict[str, Any]:
+    """Kind and size of the tokenizer; of symbols also how lines are cut, and all of them."""
+    size = {"pieces": vocabulary.vocab_size}
+    if isinstance(vocabulary, Symbols):
+        return {"kind": "symbols", **size, **to_dict(vocabulary.alphabet)}
+    return {"kind": tokenizer_kind(vocabulary), **size}
+
+
+def vocabulary_line(vocabulary: Vocabulary) -> str:
+    """The same for people; of symbols the first ones, quoted only where they are spaces."""
+    if isinstance(vocabulary, Symbols):
+        alphabet = vocabulary.alphabet
+        shown = " ".join(repr(one) if one == " " else one for one in alphabet.symbols[:SHOWN])
+        more = ", ..." if len(alphabet.symbols) > SHOWN else ""
+        return f"symbols     {alphabet.describe()}: {shown}{more}\n"
+    figures = vocabulary_figures(vocabulary)
+    return f"tokenizer   {figures['kind']}, {figures['pieces']:,} pieces\n"
 
 
 def _part(name: str, config: ModelConfig) -> str:
@@ -92,7 +114,6 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         raise CheckpointError(
             f"{checkpoint.path}: cannot be read any more. Run this again."
         ) from error
-    tokenizer = checkpoint.tokenizer
     return {
         "checkpoint": str(checkpoint.path),
         "digest": checkpoint.digest,
@@ -105,7 +126,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "memory": {
             name: asdict(footprint(checkpoint, name)) for name in precisions_of(checkpoint.config)
         },
-        "tokenizer": {"kind": tokenizer_kind(tokenizer), "pieces": tokenizer.vocab_size},
+        "tokenizer": vocabulary_figures(checkpoint.vocabulary),
         "text": to_dict(checkpoint.profile),
         "config": to_dict(checkpoint.config),
         "search": to_dict(checkpoint.search),
@@ -117,7 +138,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
     """The figures as text for people."""
     config, files, parameters = checkpoint.config, figures["file_bytes"], figures["parameters"]
-    tokenizer, calibration = figures["tokenizer"], checkpoint.calibration
+    calibration = checkpoint.calibration
     memory = [
         [name, f"{held['fixed_bytes'] / MIB:,.1f}", f"{held['slot_bytes'] / KIB:,.0f}"]
         for name, held in figures["memory"].items()
@@ -129,7 +150,7 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         f"step {figures['step']:,}\n"
         f"weights     {checkpoint.stored}\n"
         f"task        {checkpoint.profile.describe()}\n"
-        f"tokenizer   {tokenizer['kind']}, {tokenizer['pieces']:,} pieces\n"
+        f"{vocabulary_line(checkpoint.vocabulary)}"
         f"confidence  {calibration.describe() if calibration else 'not calibrated'}\n"
         f"max length  {config.max_length:,} pieces of a sentence\n",
         table(["file", "bytes"], _with_sum(files)),

@@ -42,6 +42,8 @@ from model.jobs.parts import Shard, folder_of, parse_shard, refuse_existing
 from model.jobs.source import count_records, fingerprint, raw_records
 from model.jobs.truncation import Truncations
 from model.jobs.window import Search, translate_window
+from model.text.symbols import Symbols
+from model.transducer import Transducer
 from model.translation.mbr import candidate_options, chrf
 from model.translator import WINDOW, Translator
 
@@ -136,31 +138,44 @@ def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) ->
     )
 
 
-def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]:
+def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator | Transducer]:
+    """Load the model, and what searches with it: here alone symbols part from text.
+
+    Raises:
+        ConfigError: --mbr is given, but the model is one of symbols.
+    """
     model = load_model(NAME, arguments, arguments.ensemble)
     checkpoint = model.checkpoint
     options = search_options(arguments, checkpoint.search)
-    translator = Translator(
-        model.network,
-        checkpoint.tokenizer,
-        options,
-        device=model.device,
-        dtype=model.dtype,
-        profile=checkpoint.profile,
-        shortlist=model.shortlist,
-    )
+    translator: Translator | Transducer
+    if isinstance(checkpoint.vocabulary, Symbols):
+        if arguments.mbr:
+            raise ConfigError("--mbr: it compares words, but the model has symbols. Leave it out.")
+        translator = Transducer(
+            model.network, checkpoint.symbols, options, device=model.device, dtype=model.dtype
+        )
+    else:
+        translator = Translator(
+            model.network,
+            checkpoint.tokenizer,
+            options,
+            device=model.device,
+            dtype=model.dtype,
+            profile=checkpoint.profile,
+            shortlist=model.shortlist,
+        )
     if model.device.type == "cpu" and not rows_are_independent(model.network, model.dtype):
         _say("on this machine the last bits of a score depend on neighbouring lines")
     return model, translator
 
 
-def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
+def _search(arguments: argparse.Namespace, translator: Translator | Transducer) -> Search:
     """The function that translates the texts of a window.
 
     Raises:
         RequestError: --mbr is given, but the search options leave only one candidate.
     """
-    if not arguments.mbr:
+    if not arguments.mbr or isinstance(translator, Transducer):
         return translator.search_each
     candidate_options(translator.options)
     return partial(translator.search_each, utility=chrf())
@@ -169,7 +184,7 @@ def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
 def _form(
     arguments: argparse.Namespace,
     name: FormatName,
-    translator: Translator,
+    translator: Translator | Transducer,
     first_line: Callable[[], str],
 ) -> RecordFormat:
     """How records are read and written; see `form_named`."""
@@ -294,7 +309,7 @@ def _manifest(
     arguments: argparse.Namespace,
     form_name: FormatName,
     model: LoadedModel,
-    translator: Translator,
+    translator: Translator | Transducer,
 ) -> Manifest:
     """Everything that the output of this run depends on."""
     source = Path(arguments.input)

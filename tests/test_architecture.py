@@ -110,6 +110,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "commands",
         "cli",
         "jobs",
+        "transducer",
         "translator",
         "translation",
         "checkpoint",
@@ -130,7 +131,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "rules",
         "sentence",
         "request",
-        "beam_search cuda source_names",
+        "beam_search cuda source_names symbol_options",
         "automaton options freed_memory",
     ),
     "training": (

@@ -114,7 +114,8 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
     for line in fine_tuning_lines(config, run):
         print(line)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
-    print(f"Serve: dragoman-serve {run}")
+    if config.source.kind == "pieces":
+        print(f"Serve: dragoman-serve {run}")
     print(f"Report: {run / NAME}")
     return 0
 

@@ -3,6 +3,7 @@
 A pack is the same in one file, without the training state and mostly with smaller weights.
 
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
+    symbols.json                                                    in place of tokenizer.model
     text.json                                                       task, languages, form of text
     shortlist.safetensors                                           if one was learned
     confidence.json                                                 how good its outputs are
@@ -33,7 +34,6 @@ from model.checkpoint.files import (
     STATE,
     STATE_TENSORS,
     STATE_VALUES,
-    TOKENIZER,
     WEIGHTS,
     CheckpointFiles,
     to_safetensors,
@@ -50,7 +50,9 @@ from model.decoding.precision.dtypes import Precision
 from model.errors import CheckpointError, ConfigError
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
+from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 
 MAX_WEIGHT = 1e6
 """The greatest magnitude of a weight, which no training comes near. With greater ones, products of
@@ -64,7 +66,8 @@ class Checkpoint:
     config: ModelConfig
     network: Seq2Seq
     """In eval mode, fp32, on the CPU."""
-    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+    """What makes ids: see `tokenizer` and `symbols`."""
     search: SearchOptions
     """The search options chosen for this network, as defaults."""
     profile: TextProfile
@@ -86,6 +89,34 @@ class Checkpoint:
     digest: str
     """SHA-256 of the manifest, and thereby of every file: identifies this checkpoint."""
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of a model of text.
+
+        Raises:
+            CheckpointError: it is a model of symbols.
+        """
+        if not isinstance(self.vocabulary, Tokenizer):
+            raise CheckpointError(
+                f"{self.path}: this model reads and writes symbols, not text. Use Transducer.load, "
+                "dragoman-translate or dragoman-evaluate, or name a model of text."
+            )
+        return self.vocabulary
+
+    @property
+    def symbols(self) -> Symbols:
+        """The symbols of a model of symbols.
+
+        Raises:
+            CheckpointError: it is a model of text.
+        """
+        if not isinstance(self.vocabulary, Symbols):
+            raise CheckpointError(
+                f"{self.path}: this model reads and writes text, not symbols. Use Translator.load, "
+                "or name a model that was trained with kind: symbols."
+            )
+        return self.vocabulary
+
     def shortlist_if(self, wanted: bool) -> Shortlist | None:
         """The shortlist if `wanted`, else None.
 
@@ -105,7 +136,7 @@ def save_checkpoint(
     *,
     config: ModelConfig,
     weights: Mapping[str, Tensor],
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     search: SearchOptions,
     card: str,
     training_state: Mapping[str, Tensor] | None,
@@ -131,7 +162,7 @@ def save_checkpoint(
     files = {
         CONFIG: to_json(to_dict(config)),
         WEIGHTS: to_safetensors(weights),
-        TOKENIZER: tokenizer.model,
+        tokenizer.file_name: tokenizer.model,
         DECODING: to_json(to_dict(search)),
         CARD: card.encode(),
     }
@@ -253,7 +284,7 @@ def packed(checkpoint: Checkpoint, precision: Precision) -> bytes:
     files = {
         CONFIG: to_json(to_dict(checkpoint.config)),
         WEIGHTS: to_safetensors(pack_weights(weights, checkpoint.config, precision)),
-        TOKENIZER: checkpoint.tokenizer.model,
+        checkpoint.vocabulary.file_name: checkpoint.vocabulary.model,
         DECODING: to_json(to_dict(checkpoint.search)),
         PROFILE: to_json(to_dict(checkpoint.profile)),
         CARD: checkpoint.card.encode(),
@@ -287,13 +318,13 @@ def load_training_meta(path: Path) -> dict[str, Any]:
     return CheckpointFiles(resolve(path, links=("last",))).json(STATE_VALUES)
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """Load only the tokenizer of the checkpoint that `load_checkpoint` would load.
+def load_vocabulary(path: Path) -> Vocabulary:
+    """Load only the tokenizer, or the symbols, of the checkpoint that `load_checkpoint` would load.
 
     Raises:
         CheckpointError: as `load_checkpoint`.
     """
-    return CheckpointFiles(resolve(path)).tokenizer()
+    return CheckpointFiles(resolve(path)).vocabulary()
 
 
 def load_origin(path: Path) -> str | None:
@@ -317,17 +348,17 @@ def _load(files: CheckpointFiles) -> Checkpoint:
 
 
 def _load_files(files: CheckpointFiles) -> Checkpoint:
-    tokenizer = files.tokenizer()
-    if tokenizer.vocab_size != files.model.vocab_size:
+    vocabulary = files.vocabulary()
+    if vocabulary.vocab_size != files.model.vocab_size:
         raise CheckpointError(
-            f"{files.path}: the tokenizer has {tokenizer.vocab_size:,} pieces, the network "
+            f"{files.path}: the tokenizer has {vocabulary.vocab_size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
     weights, stored = files.weights()
     return Checkpoint(
         config=files.model,
         network=_network(files, weights),
-        tokenizer=tokenizer,
+        vocabulary=vocabulary,
         search=files.config(DECODING, SearchOptions),
         profile=files.profile(),
         card=files.read(CARD).decode(errors="replace"),

@@ -23,6 +23,14 @@ from training.config.data_config import SOME_CORPUS, DataConfig, as_corpora, mis
 from training.config.key_hints import key_hint
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
 from training.config.search_of_task import with_search_of
+from training.config.sequence_config import SequenceConfig
+from training.config.symbols_config import (
+    asks_for_symbols,
+    check_kinds,
+    check_metrics,
+    check_text_keys,
+    with_symbol_metrics,
+)
 from training.config.validation_config import ValidationConfig, with_metrics_of
 from training.metrics.names import OF_TASK
 
@@ -169,6 +177,8 @@ class TrainConfig:
 
     data: DataConfig
     run: RunConfig
+    source: SequenceConfig = field(default_factory=SequenceConfig)
+    target: SequenceConfig = field(default_factory=SequenceConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -179,6 +189,10 @@ class TrainConfig:
     shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
+        symbols = check_kinds(self.source, self.target)
+        if symbols:
+            check_text_keys(self)
+        check_metrics(self, symbols=symbols)
         self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
         if self.run.truncated_bptt > self.model.max_length:
@@ -252,6 +266,13 @@ def _complete(values: dict[str, Any]) -> list[str]:
         sections[name] if isinstance(sections[name], dict) else {}
         for name in ("data", "run", "tokenizer", "optimizer")
     )
+    for side in ("source", "target"):
+        if not isinstance(sections[side], dict):
+            values[side] = {}
+            lines.append(
+                f"{side}: it is a mapping, such as {{kind: pieces}}. The corpora are 'data.train', "
+                "a list such as [{source: FILE, target: FILE}]."
+            )
     if isinstance(values["data"], dict):
         values["data"] = as_corpora(values["data"])
     if isinstance(values["model"], dict):
@@ -262,8 +283,14 @@ def _complete(values: dict[str, Any]) -> list[str]:
         values["model"] = {**values["model"], "vocab_size": size if fits else VOCAB_SIZE}
     task = data.get("task")
     task = task if task in list(OF_TASK) else "translate"
+    symbols = asks_for_symbols(values)
     if isinstance(sections["validation"], dict):
-        values["validation"] = with_metrics_of(task, sections["validation"])
+        validation = sections["validation"]
+        values["validation"] = (
+            with_symbol_metrics(validation) if symbols else with_metrics_of(task, validation)
+        )
+    if symbols and isinstance(sections["shortlist"], dict):
+        values["shortlist"] = {"candidates": 0, **sections["shortlist"]}
     if isinstance(sections["search"], dict):
         values["search"] = with_search_of(task, sections["search"])
     steps = run.get("max_steps")

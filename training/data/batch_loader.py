@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.text.tokenizer import EOS_ID, UNK_ID, Tokenizer
+from model.text.tokenizer import EOS_ID, UNK_ID
+from model.text.vocabulary import Vocabulary, text_tokenizer
 from training.data.batching import Ids, Rows, plan_epoch
 from training.data.counter_rng import Keys, chosen, line_keys
 from training.data.indexed_corpus import IndexedCorpus, Pairs, Side
@@ -82,7 +83,7 @@ class BatchLoader:
     def __init__(
         self,
         corpora: Sequence[TrainingCorpus],
-        tokenizer: Tokenizer,
+        tokenizer: Vocabulary,
         settings: LoaderSettings,
         lengths: LengthBuckets | None = None,
     ) -> None:
@@ -96,7 +97,9 @@ class BatchLoader:
         self.counts = epoch_counts(self.sizes, weights, settings.temperature)
         self.sampler = None
         if settings.sampling:
-            self.sampler = SubwordSampler(tokenizer, alpha=settings.sampling, seed=settings.seed)
+            self.sampler = SubwordSampler(
+                text_tokenizer(tokenizer), alpha=settings.sampling, seed=settings.seed
+            )
 
     def batches(self) -> Iterator[Rows]:
         """Yield global batches without end; `position` is already after the batch yielded.
@@ -233,7 +236,7 @@ class BatchLoader:
             source = disturbed(
                 source,
                 self._keys(number, runs, _NOISE),
-                self.tokenizer,
+                text_tokenizer(self.tokenizer),
                 share=self.settings.noise,
                 language=self.settings.source_language,
             )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 EXAMPLES = 3
 """Pairs shown for each reason."""
 
+UNKNOWN_SYMBOLS = "with unknown symbols"
+"""The reason why a pair is left out that the symbols of a model cannot spell."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorpusReport:

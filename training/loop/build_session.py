@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.decoding.precision.precision import resolve_precision
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.config.train_config import TrainConfig
 from training.data.text_corpus import TextPairs, digest_of, encode_corpus, read_pairs
 from training.data.training_set import TrainingSet, even_pairs, load_training_set, make_loader
@@ -95,7 +95,7 @@ def build_session(
 
 
 def _weights(
-    saved: SavedState | None, run: Path, config: TrainConfig, tokenizer: Tokenizer
+    saved: SavedState | None, run: Path, config: TrainConfig, tokenizer: Vocabulary
 ) -> dict[str, Tensor] | None:
     """Initial weights; a rollback may need the beginning until there is a good checkpoint."""
     replaced = saved is not None and next(good_checkpoints(run), None) is not None
@@ -105,7 +105,7 @@ def _weights(
 def _trainer(
     config: TrainConfig,
     data: TrainingSet,
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     *,
     device: torch.device,
     world: World,

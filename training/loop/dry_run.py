@@ -13,7 +13,7 @@ from datetime import timedelta
 from model.decoding.available_memory import available_bytes
 from training.config.train_config import TrainConfig
 from training.data.batching import Rows
-from training.data.learn_tokenizer import make_tokenizer
+from training.data.make_vocabulary import make_vocabulary
 from training.data.sampler import epoch_counts
 from training.data.text_corpus import encode_corpus, read_pairs
 from training.data.training_set import load_training_set
@@ -155,7 +155,7 @@ def check_data(config: TrainConfig) -> str:
     """
     data = config.data
     dev = read_pairs(data.dev, data)
-    tokenizer = make_tokenizer(config)
+    tokenizer = make_vocabulary(config)
     length = config.model.max_length
     training = load_training_set(data, tokenizer, max_length=length)
     sizes = [report.kept for report in training.reports]

@@ -8,9 +8,8 @@ from model.checkpoint.checkpoint import save_checkpoint
 from model.checkpoint.run_directory import point, prune
 from model.decoding.engine import check_room, room_for
 from model.decoding.precision.precision import precision_of
-from model.text.normalization import NORMALIZATION
 from model.text.profile import TextProfile
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary, text_tokenizer
 from training.config.train_config import TrainConfig
 from training.data.text_corpus import Corpus
 from training.data.training_set import TrainingSet, even_pairs
@@ -22,8 +21,8 @@ from training.system.distributed import World
 from training.tracking.fine_tuning import after_figures, changes
 from training.tracking.model_card import model_card, with_coverage, with_fine_tuning
 from training.validation.best import Best
-from training.validation.evaluation import Evaluation, evaluate
-from training.validation.readable import check_readable
+from training.validation.evaluation import Evaluation
+from training.validation.validate import check_dev_set, validate
 
 
 @dataclass(kw_only=True)
@@ -36,7 +35,7 @@ class Session:
     world: World
     config: TrainConfig
     """The config of the run, every `auto` decided; see `resolve_config`."""
-    tokenizer: Tokenizer
+    tokenizer: Vocabulary
     data: TrainingSet
     dev_corpus: Corpus
     old_dev_corpus: Corpus | None
@@ -76,7 +75,7 @@ class Session:
             task=data.task,
             source_language=data.source_language,
             target_language=data.target_language,
-            normalization=NORMALIZATION,
+            normalization=self.tokenizer.normalization,
             several_sentences=self.several_sentences,
             length_buckets=self.data.lengths.boundaries if self.data.lengths else (),
         )
@@ -85,14 +84,16 @@ class Session:
         """Learn the shortlist of this run, the same at every resumption."""
         settings = self.config.shortlist
         pairs = even_pairs(self.trainer.loader, most_links=settings.max_links, sampled=True)
-        self.shortlist = learn_measured(*pairs, self.dev_corpus, self.tokenizer, settings)
+        self.shortlist = learn_measured(
+            *pairs, self.dev_corpus, text_tokenizer(self.tokenizer), settings
+        )
 
     def check_dev_sets(self) -> None:
         """Check that validations can translate, before there is anything to lose.
 
         Raises:
             RequestError: the search options need more memory than there is.
-            DataError: see `check_readable`.
+            DataError: see `check_dev_set`.
         """
         model, search = self.config.model, self.config.search
         check_room(search, model.max_length, room_for(search, model.max_length))
@@ -101,11 +102,11 @@ class Session:
             ("finetune.old_dev", self.old_dev_corpus),
         ):
             if corpus is not None:
-                check_readable(name, corpus.pairs, self.tokenizer, model, search, self.profile)
+                check_dev_set(name, corpus, self.tokenizer, model, search, self.profile)
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
         """Score the averaged weights on `corpus`."""
-        return evaluate(
+        return validate(
             self.trainer.averaged(),
             corpus,
             self.tokenizer,

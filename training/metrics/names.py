@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-Metric = Literal["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
-"""All are from 0 to 100; higher is better."""
+Metric = Literal[
+    "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "symbol_error_rate", "sequence_error_rate"
+]
+"""All are in percent. Higher is better, but for `LOWER_IS_BETTER`."""
 
 LABELS: dict[str, str] = {
     "loss": "loss",
@@ -13,11 +15,16 @@ LABELS: dict[str, str] = {
     "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
     "length_ratio": "length ratio",
+    "symbol_error_rate": "symbol error rate",
+    "sequence_error_rate": "sequence error rate",
 }
 """Labels for people."""
 
 TRANSLATION: tuple[Metric, ...] = ("bleu", "chrf")
 SUMMARY: tuple[Metric, ...] = ("rouge_1", "rouge_2", "rouge_l")
+SYMBOLS: tuple[Metric, ...] = ("symbol_error_rate", "sequence_error_rate")
+"""The metrics of symbols; the first is what the best checkpoint is chosen by."""
+LOWER_IS_BETTER = frozenset(("loss", *SYMBOLS))
 OF_TASK = {"translate": TRANSLATION, "summarize": SUMMARY}
 """Default metrics of each task."""
 BEST_OF_TASK = {"translate": "bleu", "summarize": "rouge_l"}
