@@ -21,6 +21,7 @@ from model.errors import (
 )
 from model.text.segmentation import WholeSource
 from model.text.text_windows import TextWindow
+from model.transducer import Transducer
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
 from model.translator import Translator
@@ -40,6 +41,7 @@ __all__ = [
     "SearchOptions",
     "TextHypothesis",
     "TextWindow",
+    "Transducer",
     "Translation",
     "Translator",
     "WholeSource",

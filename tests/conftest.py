@@ -14,6 +14,8 @@ from model.config import ModelConfig
 from model.decoding.native.compiled import kernel_folder
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
+from model.text.alphabet import Alphabet, Cut
+from model.text.symbols import Symbols
 from model.text.tokenizer import EOS_ID, Tokenizer
 from training.data.learn_tokenizer import learn_tokenizer
 
@@ -78,6 +80,40 @@ def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPath
         config=config,
         weights=dict(network.named_parameters()),
         tokenizer=tiny_tokenizer,
+        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3),
+        card="Random weights.",
+        training_state=None,
+        training_meta=None,
+    )
+    point(run, "best", directory)
+    return run
+
+
+@pytest.fixture(scope="session")
+def symbol_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run like `tiny_checkpoint` that reads letters a to h and writes phones A0, A1 to H1."""
+    phones = [f"{letter}{stress}" for letter in "ABCDEFGH" for stress in "01"]
+    alphabet = Alphabet(
+        source=Cut(unit="characters", ignore_spaces=True),
+        target=Cut(unit="spaced"),
+        symbols=tuple(sorted([*"abcdefgh", *phones])),
+    )
+    symbols = Symbols(alphabet)
+    config = ModelConfig(
+        vocab_size=symbols.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        input_feeding=False,
+        max_length=12,
+    )
+    run = tmp_path_factory.mktemp("symbols") / "run"
+    directory = save_checkpoint(
+        run,
+        1,
+        config=config,
+        weights=dict(random_network(config, end=2).named_parameters()),
+        tokenizer=symbols,
         search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3),
         card="Random weights.",
         training_state=None,
