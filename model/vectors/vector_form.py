@@ -38,4 +38,5 @@ class VectorForm:
     @property
     def search(self) -> SearchOptions:
         """The options that make the engine go on for as many steps."""
-        return SearchOptions(beam_size=1, max_length_a=not self.steps, max_length_b=self.steps)
+        each = 0.0 if self.steps else 1.0
+        return SearchOptions(beam_size=1, max_length_a=each, max_length_b=self.steps)

@@ -72,8 +72,8 @@ def distances(places: Floats) -> NDArray[np.float32]:
 
 def drawn_lengths(count: int, generator: np.random.Generator) -> list[int]:
     """Frames of each of `count` films."""
-    ends = np.log([SHORTEST, LONGEST + 1])
-    return [int(length) for length in np.exp(generator.uniform(*ends, count))]
+    low, high = np.log([SHORTEST, LONGEST + 1]).tolist()
+    return [int(length) for length in np.exp(generator.uniform(low, high, count))]
 
 
 def write_films(folder: Path, name: str, lengths: Iterable[int], seed: Sequence[int]) -> None:
