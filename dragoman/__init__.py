@@ -25,6 +25,7 @@ from model.transducer import Transducer
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
 from model.translator import Translator
+from model.vector_transducer import VectorTransducer
 
 __version__ = importlib.metadata.version("dragoman")
 
@@ -44,6 +45,7 @@ __all__ = [
     "Transducer",
     "Translation",
     "Translator",
+    "VectorTransducer",
     "WholeSource",
     "__version__",
     "load_checkpoint",

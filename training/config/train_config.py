@@ -288,7 +288,7 @@ def _complete(values: dict[str, Any]) -> list[str]:
         values["data"] = as_corpora(values["data"])
     if isinstance(values["model"], dict):
         for key, followed in _FOLLOWING.items():
-            if key in values["model"]:
+            if values["model"].get(key, 0) != 0:
                 lines.append(f"model.{key}: it follows {followed}. Set that one.")
         size = tokenizer.get("vocab_size")
         fits = isinstance(size, int) and 1 <= size <= MOST["vocab_size"]

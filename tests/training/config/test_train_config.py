@@ -188,6 +188,8 @@ def test_one_config_shows_every_key() -> None:
     known = flatten(to_dict(load_config(path)))
     optional = {
         "model.vocab_size",
+        "model.source_width",
+        "model.target_width",
         "finetune.init_from",
         "finetune.old_dev",
         "run.max_minutes",
