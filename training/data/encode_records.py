@@ -91,7 +91,7 @@ def encode_chunk(tokenizer: Vocabulary, chunk: Chunk, *, rules: EncodingRules) -
     encoded_targets = tokenizer.target.encode_lines([pair.target for pair in pairs])
     for pair, source, target in zip(pairs, encoded_sources, encoded_targets, strict=True):
         reason = misfit(len(source), len(target), rules)
-        if tokenizer.closed and (UNK_ID in source or UNK_ID in target):
+        if not reason and tokenizer.closed and (UNK_ID in source or UNK_ID in target):
             reason = UNKNOWN_SYMBOLS
         if reason:
             drop(reason, example(pair.source, pair.target))
