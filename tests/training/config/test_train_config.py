@@ -196,6 +196,7 @@ def test_one_config_shows_every_key() -> None:
         "data.data_dir",
         "data.cache_dir",
         "tokenizer.model",
+        *(f"{side}.{key}" for side in ("source", "target") for key in ("unit", "loss", "length")),
     }
     assert {key for key in known - optional if not key.startswith("data.dev.")} <= shown
 
