@@ -24,8 +24,9 @@ from model.decoding.shared_engine import SharedEngine
 from model.errors import DataError, InputTooLong, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import PAD_ID
-from model.vectors.frame_files import check_width, frames
+from model.vectors.frame_files import Frames, check_width, frames
 from model.vectors.vector_form import VectorForm
+from model.vectors.window_scale import WindowScale
 
 SLOT_VECTORS = 2**18
 """Source vectors for which all slots of an engine have room together."""
@@ -95,9 +96,8 @@ class VectorTransducer:
             RequestError: one is empty or too long, its vectors have another width than those that
                 the model reads, or a number is not finite.
         """
-        requests = [
-            self._request(values, f"sequences[{number}]") for number, values in enumerate(sequences)
-        ]
+        arrays = [self._read(one, f"sequences[{number}]") for number, one in enumerate(sequences)]
+        requests = list(map(self._request, arrays))
         # Longest first, so that the last ones in flight are short.
         order = sorted(range(len(requests)), key=lambda n: len(requests[n].src), reverse=True)
         results: dict[int, NDArray[np.float64]] = {}
@@ -106,10 +106,11 @@ class VectorTransducer:
                 assert isinstance(event, Finished)
                 (found,) = event.hypotheses
                 assert found.vectors is not None
-                results[order[place]] = self._restored(found.vectors)
+                number = order[place]
+                results[number] = self._restored(found.vectors, arrays[number])
         return [results[number] for number in range(len(requests))]
 
-    def _request(self, values: object, where: str) -> Request:
+    def _read(self, values: object, where: str) -> Frames:
         try:
             array = frames(values, where)
             check_width(array, self._width, where, "the width that this model reads")
@@ -119,16 +120,25 @@ class VectorTransducer:
             raise InputTooLong(
                 f"{where}: {len(array):,} vectors, but at most {self.most:,} are read. Divide it."
             )
+        return array
+
+    def _request(self, array: Frames) -> Request:
         statistics = self._network.source_statistics
         assert statistics is not None, "a model of vectors"
+        if self.form.scaled_by:
+            array = WindowScale.of(array).scaled(array, range(self._width))
         return Request(
             src=(PAD_ID,) * len(array),
             frames=statistics.normalised(torch.from_numpy(array)),
             options=self.form.search,
         )
 
-    def _restored(self, vectors: Tensor) -> NDArray[np.float64]:
+    def _restored(self, vectors: Tensor, source: Frames) -> NDArray[np.float64]:
         statistics = self._network.target_statistics
         assert statistics is not None, "a model of vectors"
         restored: NDArray[np.float64] = statistics.restored(vectors).numpy()
-        return restored.cumsum(axis=0) if self.form.differences else restored
+        if self.form.differences:
+            restored = restored.cumsum(axis=0)
+        if self.form.scaled_by:
+            restored = WindowScale.of(source).restored(restored, self.form.scaled_by)
+        return restored

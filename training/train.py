@@ -160,7 +160,9 @@ def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]
         DataError: a file of a corpus is missing.
     """
     from training.data.readers import input_files
+    from training.vectors.vector_corpus import vector_files
 
+    files_of = vector_files if config.source.kind == "vectors" else input_files
     data = config.data
     places: list[Place] = [] if resume else [("CONFIG", path)]
     if config.tokenizer.model is not None:
@@ -169,7 +171,7 @@ def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]
     if not resume:
         places += checkpoint_places("finetune.init_from", [config.finetune.init_from])
     for name, corpora in (("data.train", data.train), ("data.dev", (data.dev,))):
-        files = (file for one in corpora if not one.dataset for file in input_files(one, data))
+        files = (file for one in corpora if not one.dataset for file in files_of(one, data))
         places += ((name, file) for file in files)
     return places
 

@@ -401,6 +401,8 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
             f"{files.path}: the tokenizer has {vocabulary.vocab_size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
+    if isinstance(vocabulary, VectorForm):
+        _check_form(vocabulary, files)
     weights, stored = files.weights()
     return Checkpoint(
         config=files.model,
@@ -417,6 +419,18 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
         stored=stored,
         digest=files.manifest.digest,
     )
+
+
+def _check_form(form: VectorForm, files: CheckpointFiles) -> None:
+    config, places = files.model, form.scaled_by
+    fits = not places or len(places) == config.target_width
+    if not fits or not all(0 <= place < config.source_width for place in places):
+        raise CheckpointError(
+            f"{files.path / VectorForm.file_name}: scaled_by does not fit vectors of "
+            f"{config.source_width} and {config.target_width} numbers. Use files of one training."
+        )
+    if not (config.source_width and config.target_width):
+        raise CheckpointError(f"{files.path}: vectors.json, but no network of vectors.")
 
 
 def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:

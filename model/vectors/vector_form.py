@@ -19,6 +19,10 @@ class VectorForm:
     differences: bool = False
     """Whether the network gives differences of consecutive vectors, the first from zeros."""
 
+    scaled_by: tuple[int, ...] = ()
+    """For each number of an output the place of that number in a source vector, if each source is
+    scaled by itself (`WindowScale`) and the output with it; empty if none is."""
+
     file_name: ClassVar[str] = "vectors.json"
     vocab_size: ClassVar[int] = EOS_ID + 1
     """A network needs some; no piece of them is ever read or written."""

@@ -178,4 +178,4 @@ def test_the_command_refuses_in_a_line(
 def test_saved_arrays_are_readable_from_a_stream(vector_checkpoint: Path) -> None:
     """The file of a checkpoint is plain JSON."""
     content = (load_checkpoint(vector_checkpoint).path / "vectors.json").read_bytes()
-    assert json.load(io.BytesIO(content)) == {"steps": 0, "differences": True}
+    assert json.load(io.BytesIO(content)) == {"steps": 0, "differences": True, "scaled_by": []}

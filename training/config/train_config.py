@@ -200,6 +200,8 @@ class TrainConfig:
             check_text_keys(self)
         if self.source.kind == "vectors":
             check_vector_keys(self)
+        elif self.data.windows is not None:
+            raise ConfigError("data.windows: they are vectors. Set kind: vectors on both sides.")
         check_metrics(self)
         self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)

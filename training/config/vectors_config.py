@@ -9,6 +9,7 @@ from training.metrics.names import VECTORS
 
 if TYPE_CHECKING:
     from training.config.train_config import TrainConfig
+    from training.config.windows_config import WindowsConfig
 
 WIDTHS = {"source": "source_width", "target": "target_width"}
 """The key of `model` that follows `width` of each side."""
@@ -85,6 +86,8 @@ def check_vector_keys(config: "TrainConfig") -> None:
     for key, is_set in set_keys.items():
         if is_set:
             raise ConfigError(f"{key}: it is not for vectors. Leave it out.")
+    if data.windows is not None:
+        _check_windows(config, data.windows)
     if config.run.batch_tokens == "auto":
         raise ConfigError("run.batch_tokens: auto is not for vectors. Give a number of vectors.")
     if model.attention == "aligned" and config.target.steps:
@@ -92,3 +95,30 @@ def check_vector_keys(config: "TrainConfig") -> None:
             f"model.attention: aligned needs target.length: source, not {config.target.steps}. Use "
             "general, dot or additive."
         )
+
+
+def _check_windows(config: "TrainConfig", windows: "WindowsConfig") -> None:
+    """Check that the widths and the length are those of the windows.
+
+    Raises:
+        ConfigError: naming the key that is not.
+    """
+    wanted = {
+        "source.width": (config.source.width, len(windows.columns), "columns"),
+        "target.width": (config.target.width, len(windows.places), "targets"),
+        "target.length": (config.target.steps, windows.horizon, "horizon"),
+    }
+    for key, (given, value, name) in wanted.items():
+        if given != value:
+            raise ConfigError(
+                f"{key}: {given or 'source'}, but by data.windows.{name} it is {value}. Make them "
+                "agree."
+            )
+    if windows.window > config.model.max_length:
+        raise ConfigError(
+            f"data.windows.window: {windows.window} is above model.max_length "
+            f"{config.model.max_length}. Raise that."
+        )
+    for corpus in (*config.data.train, config.data.dev):
+        if not corpus.files:
+            raise ConfigError("data.windows: series are in data.train.files. Name them there.")

@@ -16,9 +16,12 @@ from model.checkpoint.checkpoint import MAX_WEIGHT
 from model.errors import DataError
 from model.network.vectors import Statistics
 from model.vectors.frame_files import Frames, check_width, read_sequences
+from model.vectors.vector_form import VectorForm
+from model.vectors.window_scale import WindowScale
 from training.config.data_config import CorpusConfig, DataConfig
 from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
+from training.vectors.series_windows import Part, window_pairs
 from training.vectors.vector_batch import VectorRows
 
 TOO_LONG = "longer than model.max_length"
@@ -45,11 +48,12 @@ class VectorCorpus:
 
 
 def read_corpora(
-    corpora: Sequence[CorpusConfig], config: TrainConfig, *, most: int | None
+    corpora: Sequence[CorpusConfig], config: TrainConfig, part: Part, *, most: int | None
 ) -> VectorCorpus:
     """Read all pairs of the corpora.
 
     Args:
+        part: which windows of series are read, if they are series.
         most: vectors of the longest side of a pair that is kept; None for any number.
 
     Raises:
@@ -61,7 +65,7 @@ def read_corpora(
     lines = 0
     examples: list[str] = []
     for corpus in corpora:
-        for source, target, where in _pairs(corpus, config):
+        for source, target, where in _pairs(corpus, config, part):
             lines += 1
             if most is not None and max(len(source), len(target)) > most:
                 examples.append(f"{where}: {len(source):,} and {len(target):,} vectors")
@@ -71,8 +75,8 @@ def read_corpora(
     dropped = lines - len(sources)
     if not sources:
         raise DataError(
-            f"data: none of {lines:,} pairs is left; {dropped:,} are {TOO_LONG}. Raise it, or give "
-            "other files."
+            f"data: none of {lines:,} pairs for {part} is left; {dropped:,} are {TOO_LONG}. Raise "
+            "it, or give other files."
         )
     report = CorpusReport(
         lines=lines,
@@ -85,8 +89,14 @@ def read_corpora(
     return VectorCorpus(sources=sources, targets=targets, report=report)
 
 
-def _pairs(corpus: CorpusConfig, config: TrainConfig) -> Iterator[tuple[Frames, Frames, str]]:
+def _pairs(
+    corpus: CorpusConfig, config: TrainConfig, part: Part
+) -> Iterator[tuple[Frames, Frames, str]]:
     """The pairs of a corpus, and where each stands."""
+    if config.data.windows is not None:
+        for path in config.data.paths(corpus.files):
+            yield from window_pairs(path, config.data.windows, part)
+        return
     for source_file, target_file in _files(corpus, config.data):
         sides = (
             read_sequences(source_file, str(corpus.source_column or "source")),
@@ -112,6 +122,17 @@ def _pairs(corpus: CorpusConfig, config: TrainConfig) -> Iterator[tuple[Frames, 
             yield source, target, where
 
 
+def vector_files(corpus: CorpusConfig, data: DataConfig) -> list[Path]:
+    """All files of a corpus.
+
+    Raises:
+        DataError: a name means no file.
+    """
+    if corpus.files:
+        return data.paths(corpus.files)
+    return data.paths(corpus.source) + data.paths(corpus.target)
+
+
 def _files(corpus: CorpusConfig, data: DataConfig) -> list[tuple[Path, Path]]:
     """The file of the sources and of the targets, for each part of a corpus."""
     if corpus.files:
@@ -129,11 +150,23 @@ def differences(target: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.diff(target.astype(np.float64), axis=0, prepend=0)
 
 
-def learned(corpus: VectorCorpus, config: TrainConfig) -> VectorCorpus:
-    """What a network learns from `corpus`: with `target.differences` those of its targets."""
-    if not config.target.differences:
-        return corpus
-    return replace(corpus, targets=[differences(one).astype(np.float32) for one in corpus.targets])
+def learned(corpus: VectorCorpus, form: VectorForm) -> VectorCorpus:
+    """What a network learns from `corpus`, whose outputs have this form.
+
+    Pairs are scaled by their sources, then the differences of targets are taken, as far as the form
+    says so.
+    """
+    sources, targets = corpus.sources, corpus.targets
+    if form.scaled_by:
+        every = range(sources[0].shape[1])
+        scales = [WindowScale.of(source) for source in sources]
+        sources = [scale.scaled(x, every) for scale, x in zip(scales, sources, strict=True)]
+        targets = [
+            scale.scaled(y, form.scaled_by) for scale, y in zip(scales, targets, strict=True)
+        ]
+    if form.differences:
+        targets = [differences(one).astype(np.float32) for one in targets]
+    return replace(corpus, sources=sources, targets=targets)
 
 
 def statistics_of(sequences: Sequence[Frames], side: str) -> Statistics:

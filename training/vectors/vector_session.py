@@ -141,6 +141,16 @@ def loss_kind(config: TrainConfig) -> VectorLossKind:
     return config.target.loss or "mse"
 
 
+def vector_form(config: TrainConfig) -> VectorForm:
+    """The form of the outputs that `config` asks for."""
+    windows = config.data.windows
+    return VectorForm(
+        steps=config.target.steps,
+        differences=config.target.differences,
+        scaled_by=windows.places if windows and windows.scale == "window" else (),
+    )
+
+
 def build_vector_session(
     given: TrainConfig, run: Path, *, resume: bool, world: World, started: float
 ) -> VectorSession:
@@ -158,8 +168,8 @@ def build_vector_session(
     tensors, values = _saved(run) if resume else ({}, {})
     config = as_begun(given, run, values or None, world) if resume else given
     config, dtype = _with_precision(config, device)
-    train = read_corpora(config.data.train, config, most=config.model.max_length)
-    dev = read_corpora([config.data.dev], config, most=None)
+    train = read_corpora(config.data.train, config, "train", most=config.model.max_length)
+    dev = read_corpora([config.data.dev], config, "dev", most=None)
     digests = {
         "data_digest": train.digest(),
         "dev_digest": dev.digest(),
@@ -168,7 +178,8 @@ def build_vector_session(
     }
     if values:
         check_same_data(digests, values)
-    lesson = learned(train, config)
+    form = vector_form(config)
+    lesson = learned(train, form)
     statistics = (
         statistics_of(lesson.sources, "source"),
         statistics_of(lesson.targets, "target"),
@@ -195,10 +206,10 @@ def build_vector_session(
         best=best,
         rollback=rollback,
         planner=planner,
-        form=VectorForm(steps=config.target.steps, differences=config.target.differences),
+        form=form,
         train_report=train.report,
         dev=dev,
-        dev_rows=normalised(learned(dev, config), *statistics),
+        dev_rows=normalised(learned(dev, form), *statistics),
     )
 
 
@@ -208,8 +219,8 @@ def describe_vectors(config: TrainConfig) -> str:
     Raises:
         DataError: see `read_corpora`.
     """
-    train = read_corpora(config.data.train, config, most=config.model.max_length)
-    dev = read_corpora([config.data.dev], config, most=None)
+    train = read_corpora(config.data.train, config, "train", most=config.model.max_length)
+    dev = read_corpora([config.data.dev], config, "dev", most=None)
     return "\n".join([train.report.details("train"), dev.report.details("dev")])
 
 

@@ -159,7 +159,11 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ([[1, 2]], [[1], [2]], "train.y.npz, sequence 1: 2 vectors, but by target.length it must"),
         ([[1, np.inf]], [[1]], "train.x.npz, array arr_0: vector 1, column 2 is inf"),
         (np.zeros((0, 2)), [[1]], "train.x.npz, array arr_0: an empty sequence"),
-        (np.ones((30, 2)), np.ones((30, 1)), "data: none of 1 pairs is left; 1 are longer than"),
+        (
+            np.ones((30, 2)),
+            np.ones((30, 1)),
+            "data: none of 1 pairs for train is left",
+        ),
         ([[1e7, 2]], [[1]], "data.train: number 1 of the source vectors is 1e+07 +- 1, but"),
     ],
 )
