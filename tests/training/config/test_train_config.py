@@ -195,6 +195,7 @@ def test_one_config_shows_every_key() -> None:
         "run.max_minutes",
         "data.data_dir",
         "data.cache_dir",
+        "data.windows",
         "tokenizer.model",
         *(f"{side}.{key}" for side in ("source", "target") for key in ("unit", "loss", "length")),
     }
