@@ -401,9 +401,9 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
             f"{files.path}: the tokenizer has {vocabulary.vocab_size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
-    if isinstance(vocabulary, VectorForm):
-        _check_form(vocabulary, files)
     weights, stored = files.weights()
+    if isinstance(vocabulary, VectorForm):
+        _check_form(vocabulary, files, weights)
     return Checkpoint(
         config=files.model,
         network=_network(files, weights),
@@ -421,7 +421,8 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
     )
 
 
-def _check_form(form: VectorForm, files: CheckpointFiles) -> None:
+def _check_form(form: VectorForm, files: CheckpointFiles, weights: Mapping[str, Tensor]) -> None:
+    """Check that a model of vectors fits together, and can be divided by its deviations."""
     config, places = files.model, form.scaled_by
     fits = not places or len(places) == config.target_width
     if not fits or not all(0 <= place < config.source_width for place in places):
@@ -430,7 +431,14 @@ def _check_form(form: VectorForm, files: CheckpointFiles) -> None:
             f"{config.source_width} and {config.target_width} numbers. Use files of one training."
         )
     if not (config.source_width and config.target_width):
-        raise CheckpointError(f"{files.path}: vectors.json, but no network of vectors.")
+        raise CheckpointError(
+            f"{files.path}: vectors.json, but no network of vectors. Use files of one training."
+        )
+    for name in ("source_statistics.std", "target_statistics.std"):
+        if name in weights and not (weights[name] > 0).all():
+            raise CheckpointError(
+                f"{files.path / WEIGHTS}: {name} is not above 0. Use another checkpoint of the run."
+            )
 
 
 def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:

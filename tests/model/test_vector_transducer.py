@@ -1,6 +1,5 @@
 """VectorTransducer and dragoman-translate: outputs by definition, in order, with clear errors."""
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model.checkpoint.checkpoint import load_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from model.errors import CheckpointError, InputTooLong, RequestError
 from model.inspect import main as inspect
 from model.network.seq2seq import Seq2Seq
@@ -20,6 +19,7 @@ from model.transducer import Transducer
 from model.translate import main
 from model.translator import Translator
 from model.vector_transducer import VectorTransducer
+from model.vectors.vector_form import VectorForm
 
 Vectors = NDArray[np.float64]
 
@@ -175,7 +175,53 @@ def test_the_command_refuses_in_a_line(
     assert translate(vector_checkpoint, f"{line}\n", *flags).mistake.startswith(message)
 
 
-def test_saved_arrays_are_readable_from_a_stream(vector_checkpoint: Path) -> None:
-    """The file of a checkpoint is plain JSON."""
+def test_what_its_file_holds(vector_checkpoint: Path) -> None:
     content = (load_checkpoint(vector_checkpoint).path / "vectors.json").read_bytes()
-    assert json.load(io.BytesIO(content)) == {"steps": 0, "differences": True, "scaled_by": []}
+    assert json.loads(content) == {"steps": 0, "differences": True, "scaled_by": []}
+
+
+@pytest.mark.parametrize(
+    ("form", "std", "message"),
+    [
+        (VectorForm(scaled_by=(0, 3)), 1.0, r"vectors\.json: scaled_by does not fit"),
+        (VectorForm(scaled_by=(0,)), 1.0, r"vectors\.json: scaled_by does not fit"),
+        (VectorForm(scaled_by=(-1, 0)), 1.0, r"vectors\.json: scaled_by does not fit"),
+        (VectorForm(), 0.0, r"source_statistics\.std is not above 0"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    form: VectorForm, std: float, message: str, vector_checkpoint: Path, tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(vector_checkpoint)
+    weights = {name: value.detach() for name, value in checkpoint.network.named_parameters()}
+    weights["source_statistics.std"] = torch.full((3,), std)
+    directory = save_checkpoint(
+        tmp_path,
+        1,
+        config=checkpoint.config,
+        weights=weights,
+        tokenizer=form,
+        search=form.search,
+        card="",
+        training_state=None,
+        training_meta=None,
+    )
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(directory)
+
+
+def test_sources_are_scaled_by_themselves(vector_checkpoint: Path) -> None:
+    """A source at another level and of another size gives the same output, at that level."""
+    network = load_checkpoint(vector_checkpoint).network
+    statistics = network.source_statistics
+    assert statistics
+    with torch.no_grad():
+        statistics.mean.zero_()
+        statistics.std.fill_(1)
+    device, dtype = torch.device("cpu"), torch.float32
+    scaled = VectorTransducer(
+        network, VectorForm(scaled_by=(2, 0)), device=device, dtype=dtype, most=64
+    )
+    film = np.random.default_rng(0).normal(size=(20, 3))
+    one, other = scaled.transduce([film, film * 4 + 64])
+    np.testing.assert_allclose(other, one * 4 + 64, rtol=1e-4)
