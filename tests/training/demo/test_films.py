@@ -4,8 +4,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from model.vector_transducer import VectorTransducer
 from training.demo.films import LONGEST, SHORTEST, SIDE, distances, drawn_lengths, film, main, path
+from training.train import main as train
 
 
 def test_the_path_turns_stays_within_the_frame_and_is_as_long_as_is_said() -> None:
@@ -48,3 +51,35 @@ def test_films_and_distances_fit_together(tmp_path: Path) -> None:
             for one, other in zip(films.values(), far.values(), strict=True):
                 assert one.shape == (len(other), SIDE**2)
                 assert other.shape == (len(one), 1)
+
+
+@pytest.mark.slow
+def test_a_network_learns_the_distance_and_keeps_it_beyond_what_it_has_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute of the training that docs/vectors.md describes."""
+    assert main([str(tmp_path), "--films", "1500"]) == 0
+    monkeypatch.setenv("DRAGOMAN_DATA", str(tmp_path))
+    config = Path(__file__).parents[3] / "configs" / "frames_to_distance.yaml"
+    keys = {
+        "run.max_steps": 350,
+        "run.eval_every": 350,
+        "run.batch_tokens": 4000,
+        "run.device": "cpu",
+        "optimizer.learning_rate": 0.004,
+        "optimizer.warmup_steps": 50,
+    }
+    overrides = [f"{key}={value}" for key, value in keys.items()]
+    assert train([str(config), "--output", str(tmp_path / "run"), *overrides]) == 0
+    transducer = VectorTransducer.load(tmp_path / "run", device="cpu")
+    for frames, most in ((512, 0.05), (5000, 0.1)):
+        with (
+            np.load(tmp_path / f"test_{frames}.films.npz") as films,
+            np.load(tmp_path / f"test_{frames}.distances.npz") as far,
+        ):
+            found = transducer.transduce(list(films.values())[:4])
+            apart = [
+                abs(output[-1, 0] / wanted[-1, 0] - 1)
+                for output, wanted in zip(found, list(far.values())[:4], strict=True)
+            ]
+        assert np.mean(apart) < most
