@@ -109,6 +109,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "bench inspect pack score translate",
         "commands",
         "cli",
+        "drawing",
         "jobs",
         "transducer vector_transducer",
         "translator",

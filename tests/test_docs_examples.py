@@ -146,7 +146,7 @@ def test_examples_are_found() -> None:
         "training.demo",
     }
     routes = [route for route, _ in requests()]
-    commands = len(re.findall(r"curl .*/v1/(?:translate|score)", "".join(SOURCES.values())))
+    commands = len(re.findall(r"curl .*/v1/(?:translate|score|trace)", "".join(SOURCES.values())))
     assert len(routes) == commands
     assert {example.place.split(":")[0] for example in python_lists()} == {
         "README.md",

@@ -48,6 +48,7 @@ from model.decoding.options import SearchOptions
 from model.decoding.out_of_memory import is_out_of_memory
 from model.decoding.precision.dtypes import Precision
 from model.errors import CheckpointError, ConfigError
+from model.network.given_values import network_of_values
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.symbols import Symbols
@@ -459,10 +460,4 @@ def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:
                 f"{path}: {name} has values from {least:g} to {most:g}, but weights are numbers "
                 f"within +-{MAX_WEIGHT:g}. Use another checkpoint of the run."
             )
-    # Initial values are overwritten, so drawing them must not advance the caller's generator.
-    with torch.random.fork_rng(devices=[]):
-        network = Seq2Seq(files.model)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(weights[name])
-    return network.eval()
+    return network_of_values(files.model, weights).eval()

@@ -26,8 +26,13 @@ class _WithoutRandomNumbers(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def network_without_values(config: ModelConfig) -> Seq2Seq:
+    """The network of `config` with parameters that have shapes, but neither memory nor values."""
+    with torch.device("meta"), _WithoutRandomNumbers():
+        return Seq2Seq(config)
+
+
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """The shape of each parameter of the network of `config`, by its name."""
-    with torch.device("meta"), _WithoutRandomNumbers():
-        network = Seq2Seq(config)
-    return {name: tuple(value.shape) for name, value in network.named_parameters()}
+    parameters = network_without_values(config).named_parameters()
+    return {name: tuple(value.shape) for name, value in parameters}

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from typing import ClassVar
@@ -116,6 +116,11 @@ class Tokenizer:
     def piece(self, id: int) -> str:
         """The piece as SentencePiece writes it, with U+2581 for a space. For display."""
         return self._names[id]
+
+    def ids(self, pieces: Iterable[str]) -> list[int]:
+        """The ids of `pieces` that `piece` has given."""
+        known = {name: id for id, name in enumerate(self._names)}
+        return [known[piece] for piece in pieces]
 
     def byte_ids(self, character: str) -> list[int]:
         """The ids of the byte pieces that spell `character`; none if the model has none."""

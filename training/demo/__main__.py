@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from model.cli.command import run_command
+from model.drawing.attention_plot import AttentionHeatMap, save_attention
 from model.errors import ConfigError
 from model.io.lines import atomic_output
 from model.translation.assemble import Translation
@@ -15,7 +16,6 @@ from model.translator import Translator
 from training.config.train_config import load_config
 from training.demo.demo_corpus import DemoPair, generate
 from training.system.distributed import World
-from training.tracking.attention_plot import AttentionHeatMap, save_attention
 from training.train import train
 
 CONFIG = Path("configs/demo.yaml")

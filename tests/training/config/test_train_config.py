@@ -166,7 +166,9 @@ def flatten(values: dict[str, object], prefix: str = "") -> set[str]:
     "name",
     [
         "arxiv_titles",
+        "de_en",
         "demo",
+        "en_de",
         "multi30k_en_de",
         "multi30k_en_de_small",
         "sentence_compression",
