@@ -184,7 +184,7 @@ def test_mistakes_in_the_data_are_a_line(
         ("source.width=0", "source.width: missing, or below 1"),
         ("model.source_width=3", "model.source_width: it follows source.width. Set that one."),
         ("source.loss=mae", "source: loss, length and differences are for the target"),
-        ("target.kind=symbols", "target.width: it is for vectors"),
+        ("source.kind=pieces", "source.width: it is for vectors"),
         ("data.noise=0.1", "data.noise: it is not for vectors"),
         ("objective.rdrop=1.0", "objective: it is not for vectors"),
         ("validation.metrics=[mae,bleu]", "validation.metrics: bleu is for pieces, but"),
