@@ -27,6 +27,7 @@ from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
 from model.translation.text_trace import TextTrace
 from model.translator import Translator
+from model.vector_transducer import VectorTransducer
 
 __version__ = importlib.metadata.version("dragoman")
 
@@ -49,6 +50,7 @@ __all__ = [
     "Transducer",
     "Translation",
     "Translator",
+    "VectorTransducer",
     "WholeSource",
     "__version__",
     "load_checkpoint",

@@ -30,6 +30,7 @@ from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
 from model.text.vocabulary import Vocabulary
 from model.translator import Translator
+from model.vectors.vector_form import VectorForm
 
 NAME = "dragoman-inspect"
 
@@ -71,16 +72,22 @@ def tokenizer_kind(tokenizer: Tokenizer) -> str:
     return "bpe" if all(score.is_integer() for score in scores) else "unigram"
 
 
-def vocabulary_figures(vocabulary: Vocabulary) -> dict[str, Any]:
+def vocabulary_figures(vocabulary: Vocabulary | VectorForm) -> dict[str, Any]:
     """Kind and size of the tokenizer; of symbols also how lines are cut, and all of them."""
+    if isinstance(vocabulary, VectorForm):
+        return {"kind": "vectors", **to_dict(vocabulary)}
     size = {"pieces": vocabulary.vocab_size}
     if isinstance(vocabulary, Symbols):
         return {"kind": "symbols", **size, **to_dict(vocabulary.alphabet)}
     return {"kind": tokenizer_kind(vocabulary), **size}
 
 
-def vocabulary_line(vocabulary: Vocabulary) -> str:
+def vocabulary_line(vocabulary: Vocabulary | VectorForm) -> str:
     """The same for people; of symbols the first ones, quoted only where they are spaces."""
+    if isinstance(vocabulary, VectorForm):
+        steps = vocabulary.steps or "one for each source vector"
+        kind = ", by their differences" if vocabulary.differences else ""
+        return f"vectors     of an output: {steps}{kind}\n"
     if isinstance(vocabulary, Symbols):
         alphabet = vocabulary.alphabet
         shown = " ".join(repr(one) if one == " " else one for one in alphabet.symbols[:SHOWN])

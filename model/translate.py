@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import torch
 
+from model.checkpoint.checkpoint import holds_vectors
 from model.cli.command import (
     OK,
     STREAM,
@@ -29,6 +30,7 @@ from model.cli.command import (
 from model.cli.input_stream import is_stream, stream_windows
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.translate_parser import NAME, translate_parser
+from model.cli.translate_vectors import translate_vectors
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
 from model.io.compression import open_binary
@@ -55,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _translate(arguments: argparse.Namespace) -> int:
     inputs = _inputs(arguments)
+    if holds_vectors(arguments.run):
+        _refuse_overwriting(arguments, inputs)
+        return translate_vectors(NAME, arguments, inputs)
     arguments.print = parse_columns(arguments.print) if arguments.print is not None else ()
     form = _format(arguments, inputs)
     arguments.field = field_named(form, arguments.field)

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import get_args
 
 from model.checkpoint.archive import SUFFIX
-from model.checkpoint.checkpoint import Checkpoint, load_vocabulary, replace_calibration
+from model.checkpoint.checkpoint import (
+    Checkpoint,
+    holds_vectors,
+    load_vocabulary,
+    replace_calibration,
+)
 from model.checkpoint.pretrained import in_box
 from model.checkpoint.run_directory import lock_run, run_to_write
 from model.cli.command import (
@@ -62,6 +67,7 @@ from training.validation.sentence_changes import (
     sentence_scores,
 )
 from training.validation.symbol_scores import symbol_scores
+from training.vectors.score_files import score_files
 
 NAME = "dragoman-evaluate"
 
@@ -111,6 +117,8 @@ def main(argv: list[str] | None = None) -> int:
         _check_calibration(arguments)
         _refuse_overwriting(arguments)
         written_run = run_to_write(arguments.run) if arguments.calibrate else None
+        if arguments.run is not None and holds_vectors(arguments.run):
+            return _evaluate_vectors(arguments)
         with nullcontext() if written_run is None else lock_run(written_run):
             cut = _symbol_cut(arguments)
             return _evaluate(arguments) if cut is None else _evaluate_symbols(arguments, cut)
@@ -365,6 +373,35 @@ def _evaluate_symbols(arguments: argparse.Namespace, cut: Cut) -> int:
         rates = {name: asdict(score) for name, score in theirs.items()}
         figures["baseline"] = systems[1].figures | rates
     write_report(_text(scores, theirs), figures, arguments.json)
+    return OK
+
+
+def _evaluate_vectors(arguments: argparse.Namespace) -> int:
+    """Score a model of vectors by the errors of its outputs."""
+    for name in (*TEXT_FLAGS, *SYMBOL_FLAGS, "against", "output", "unit"):
+        if getattr(arguments, name) not in (None, False, "auto"):
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag}: it is not for a model of vectors. Leave it out.")
+    if arguments.source is None or len(arguments.reference) != 1:
+        raise ConfigError("a model of vectors is scored on one --source and one --reference.")
+    model, (reference,) = load_model(NAME, arguments), arguments.reference
+    count, scores = score_files(
+        model.checkpoint,
+        arguments.source,
+        reference,
+        device=model.device,
+        dtype=model.dtype,
+        bootstrap=arguments.bootstrap,
+    )
+    figures = {
+        "source": str(arguments.source),
+        "references": [str(reference)],
+        "sequences": count,
+        "checkpoint": str(model.checkpoint.path),
+        "precision": model.precision,
+        **{name: asdict(score) for name, score in scores.items()},
+    }
+    write_report(_text(scores, None), figures, arguments.json)
     return OK
 
 
@@ -642,7 +679,8 @@ def _text(scores: dict[str, Score], baseline: dict[str, Score] | None) -> str:
                 "" if score.p_value is None else f"{score.p_value:.4f}",
             ]
         rows.append(row)
-        if name in ("bleu", "chrf", "rouge_1", "symbol_error_rate"):  # the others have one of these
+        # The others have one of these.
+        if name in ("bleu", "chrf", "rouge_1", "symbol_error_rate", "mae", "last_step_percent"):
             label = "ROUGE" if name == "rouge_1" else LABELS[name]
             signatures.append(f"{label}: {score.signature}\n")
     return table(header, rows) + "\n" + "".join(signatures)

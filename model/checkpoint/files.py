@@ -36,6 +36,7 @@ from model.text.profile import TextProfile
 from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
 from model.text.vocabulary import Vocabulary
+from model.vectors.vector_form import VectorForm
 
 CONFIDENCE = "confidence.json"
 CONFIG = "config.json"
@@ -161,8 +162,10 @@ class CheckpointFiles:
         except CheckpointError as error:
             raise CheckpointError(f"{self.path / WEIGHTS}: {error}") from error
 
-    def vocabulary(self) -> Vocabulary:
-        """The symbols, if the checkpoint was saved with some, else the tokenizer."""
+    def vocabulary(self) -> Vocabulary | VectorForm:
+        """What the checkpoint was saved with: symbols, the form of vectors, or a tokenizer."""
+        if VectorForm.file_name in self.manifest.files:
+            return self.config(VectorForm.file_name, VectorForm)
         if SYMBOLS in self.manifest.files:
             return Symbols(self.config(SYMBOLS, Alphabet))
         content = self.read(TOKENIZER)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from model.decoding.symbol_options import check_symbol_options
 from model.errors import ConfigError, RequestError
 from training.config.sequence_config import SequenceConfig
-from training.metrics.names import SYMBOLS
+from training.metrics.names import SYMBOLS, VECTORS
 
 if TYPE_CHECKING:
     from training.config.train_config import TrainConfig
@@ -26,6 +26,8 @@ def with_symbol_metrics(validation: Mapping[str, object]) -> dict[str, object]:
 def check_kinds(source: SequenceConfig, target: SequenceConfig) -> bool:
     """Check that the kinds of both sides go together; return whether they are symbols.
 
+    How a target of vectors is learned stands with the target.
+
     Raises:
         ConfigError: they do not.
     """
@@ -33,6 +35,10 @@ def check_kinds(source: SequenceConfig, target: SequenceConfig) -> bool:
         raise ConfigError(
             f"target.kind: {target.kind} does not go with source.kind {source.kind}. Use one kind "
             "for both."
+        )
+    if source.loss or source.length or source.differences:
+        raise ConfigError(
+            "source: loss, length and differences are for the target. Move them there."
         )
     return source.kind == "symbols"
 
@@ -67,16 +73,16 @@ def check_text_keys(config: "TrainConfig") -> None:
         raise ConfigError(f"search.{error}") from None
 
 
-def check_metrics(config: "TrainConfig", *, symbols: bool) -> None:
-    """Check that the metrics are those of text, or those of symbols.
+def check_metrics(config: "TrainConfig") -> None:
+    """Check that the metrics are those of what the model gives: pieces, symbols or vectors.
 
     Raises:
         ConfigError: naming one that is not.
     """
     for name in config.validation.metrics:
-        if (name in SYMBOLS) != symbols:
-            wanted, given = ("symbols", "pieces")[:: 1 if name in SYMBOLS else -1]
+        kind = "symbols" if name in SYMBOLS else "vectors" if name in VECTORS else "pieces"
+        if kind != config.target.kind:
             raise ConfigError(
-                f"validation.metrics: {name} is for {wanted}, but source and target are {given}. "
-                "Leave it out."
+                f"validation.metrics: {name} is for {kind}, but source and target are "
+                f"{config.target.kind}. Leave it out."
             )

@@ -22,21 +22,13 @@ from training.data.indexed_corpus import IndexedCorpus, Pairs, Side
 from training.data.joining import Groups, draw_groups
 from training.data.length_buckets import LengthBuckets
 from training.data.noise import disturbed
+from training.data.position import Position
 from training.data.sampler import Run, epoch_counts, num_windows, window_runs
 from training.data.subword_sampler import SubwordSampler
 
 # What the numbers of a line are drawn for: its segmentations and its hidden words, of each side,
 # whether it has a length piece, which pairs it is joined with, and how its source is disturbed.
 _SEGMENTS, _HIDDEN, _LENGTHS, _JOINED, _NOISE = (0, 1), (2, 3), 4, 5, 6
-
-
-class Position(NamedTuple):
-    """Position of a run in its data."""
-
-    epoch: int = 0
-    window: int = 0
-    batches: int = 0
-    """Batches of this window that have been drawn."""
 
 
 class Origins(NamedTuple):

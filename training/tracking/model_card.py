@@ -17,6 +17,8 @@ def _heading(config: TrainConfig) -> str:
     data = config.data
     if config.source.kind == "symbols":
         return "Symbols to symbols"
+    if config.source.kind == "vectors":
+        return "Vectors to vectors"
     if not data.source_language and not data.target_language:
         return "Summarization" if data.task == "summarize" else "Translation"
     return f"{language_name(data.source_language)} to {language_name(data.target_language)}"
@@ -27,6 +29,12 @@ def _form(config: TrainConfig, several: float) -> list[str]:
     data = config.data
     if config.source.kind == "symbols":
         return [f"- Source: {config.source.unit}", f"- Target: {config.target.unit}"]
+    if config.source.kind == "vectors":
+        many = config.target.steps or "one for each of the source"
+        return [
+            f"- Source: vectors of {config.source.width} numbers",
+            f"- Target: vectors of {config.target.width} numbers, {many}",
+        ]
     return [
         f"- Task: {data.task}",
         f"- Source language: {data.source_language or 'unknown'}",

@@ -26,14 +26,14 @@ class DevSet:
         """Score a checkpoint, in fp32 and with its own search options and tokenizer."""
         corpus = encode_corpus(
             self.pairs,
-            checkpoint.vocabulary,
+            checkpoint.id_vocabulary,
             max_length=None,
             normalization=checkpoint.profile.normalization,
         )
         return validate(
             checkpoint.network.to(device),
             corpus,
-            checkpoint.vocabulary,
+            checkpoint.id_vocabulary,
             checkpoint.search,
             profile=checkpoint.profile,
             validation=self.validation,
