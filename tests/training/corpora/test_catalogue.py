@@ -8,9 +8,10 @@ from training.config.train_config import load_config
 from training.corpora.catalogue import CATALOGUE, PublicSet, describe
 from training.data.readers import input_files
 
-# The demo makes its own text; some or all of that of the others is prepared by hand, as they say.
-BY_HAND = ("sentence_compression", "de_en", "en_de")
-OTHERS = {Path(f"configs/{name}.yaml") for name in ("demo", *BY_HAND)}
+GENERATED = ("demo", "frames_to_distance", "rewrites")
+BY_HAND = ("cmudict_g2p", "de_en", "en_de", "sentence_compression")
+"""Some or all of their data is prepared by hand, as they say."""
+OTHERS = {Path(f"configs/{name}.yaml") for name in (*GENERATED, *BY_HAND)}
 CONFIGS = sorted(set(Path("configs").glob("*.yaml")) - OTHERS)
 
 
