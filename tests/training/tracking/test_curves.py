@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from training.metrics.names import SUMMARY, SYMBOLS, TRANSLATION, VECTORS
 from training.tracking.curves import (
     HEIGHT,
     PANELS,
@@ -239,13 +240,14 @@ def test_a_long_run_is_thinned_and_keeps_its_peaks() -> None:
     assert points == sorted(points)
 
 
-def test_every_metric_of_a_validation_has_a_colour_of_its_own() -> None:
+@pytest.mark.parametrize("together", [TRANSLATION + SUMMARY, SYMBOLS, VECTORS])
+def test_every_metric_of_a_validation_has_a_colour_of_its_own(together: tuple[str, ...]) -> None:
     quality = next(panel for panel in PANELS if panel.title.startswith("Quality"))
+    colours = {curve.name.removeprefix("dev_"): curve.colour for curve in quality.curves}
 
-    assert [curve.name for curve in quality.curves] == [
-        *("dev_bleu", "dev_chrf", "dev_rouge_1", "dev_rouge_2", "dev_rouge_l"),
-    ]
-    assert [curve.colour for curve in quality.curves] == [1, 2, 3, 4, 5]
+    assert set(colours) == {*TRANSLATION, *SUMMARY, *SYMBOLS, *VECTORS}
+    assert len({colours[name] for name in together}) == len(together)
+    assert set(colours.values()) <= {1, 2, 3, 4, 5}
 
 
 def test_titles_are_text() -> None:
