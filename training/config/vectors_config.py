@@ -16,9 +16,9 @@ WIDTHS = {"source": "source_width", "target": "target_width"}
 
 
 def asks_for_vectors(values: Mapping[str, object]) -> bool:
-    """Whether a config, as it is written, has vectors on a side."""
+    """Whether a config, as it is written, has vectors on both sides; on one they are refused."""
     sides = (values.get(name) for name in WIDTHS)
-    return any(isinstance(side, dict) and side.get("kind") == "vectors" for side in sides)
+    return all(isinstance(side, dict) and side.get("kind") == "vectors" for side in sides)
 
 
 def with_vector_sizes(
