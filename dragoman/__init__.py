@@ -19,11 +19,15 @@ from model.errors import (
     InputTooLong,
     RequestError,
 )
+from model.network.trace import LayerTrace, Trace
 from model.text.segmentation import WholeSource
 from model.text.text_windows import TextWindow
+from model.transducer import Transducer
 from model.translation.assemble import TextHypothesis, Translation
 from model.translation.pair_scores import PairScore
+from model.translation.text_trace import TextTrace
 from model.translator import Translator
+from model.vector_transducer import VectorTransducer
 
 __version__ = importlib.metadata.version("dragoman")
 
@@ -35,13 +39,18 @@ __all__ = [
     "DataError",
     "DragomanError",
     "InputTooLong",
+    "LayerTrace",
     "PairScore",
     "RequestError",
     "SearchOptions",
     "TextHypothesis",
+    "TextTrace",
     "TextWindow",
+    "Trace",
+    "Transducer",
     "Translation",
     "Translator",
+    "VectorTransducer",
     "WholeSource",
     "__version__",
     "load_checkpoint",

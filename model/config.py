@@ -171,6 +171,8 @@ MOST = {
     "decoder_size": 16_384,
     "attention_heads": 16_384,
     "max_length": 10_000,
+    "source_width": 16_384,
+    "target_width": 16_384,
 }
 """The largest sizes of a `ModelConfig`, several times those of any published network of its kind.
 A config may come from a stranger, and memory is taken by its sizes."""
@@ -192,7 +194,9 @@ class ModelConfig:
     decoder_layers: int = 2
     decoder_size: int = 512
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
-    attention: Literal["general", "dot", "additive"] = "general"
+    attention: Literal["general", "dot", "additive", "aligned"] = "general"
+    """`aligned` is for outputs of one vector for each source step: step i reads what the encoder
+    knows at step i, and nothing else."""
     attention_heads: int = 1
     """More than one only with `general`: the heads divide the decoder and encoder widths."""
     input_feeding: bool = True
@@ -212,12 +216,26 @@ class ModelConfig:
     is read; the network itself is not involved."""
     max_length: int = 100
     """Most pieces of a sentence: training leaves out longer pairs, and translation cuts lines."""
+    source_width: int = 0
+    """Numbers in each vector of a source; 0 for sources of pieces."""
+    target_width: int = 0
+    """Likewise of the outputs."""
+    bidirectional: bool = True
+    """Whether the encoder also reads backwards; if not, its outputs know only what came before.
+    Only with vectors, as `first_state`."""
+    first_state: Literal["bridge", "zeros", "learned"] = "bridge"
+    """The decoder's state before its first step: made of the whole source, zeros, or learned."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the source or the output is vectors."""
+        return bool(self.source_width or self.target_width)
 
     def __post_init__(self) -> None:
         for name, most in MOST.items():
-            size = getattr(self, name)
-            if size < 1:
-                raise ConfigError(f"model.{name}: {_repr(size)} is too small. Use 1 or more.")
+            size, least = getattr(self, name), 0 if name.endswith("_width") else 1
+            if size < least:
+                raise ConfigError(f"model.{name}: {_repr(size)} is too small. Use {least} or more.")
             if size > most:
                 raise ConfigError(f"model.{name}: {_repr(size)} is too large. Use {most} or less.")
         for name in ("dropout", "embedding_dropout", "word_dropout"):
@@ -229,6 +247,26 @@ class ModelConfig:
                 f"Use {self.encoder_size + 1}."
             )
         self._check_attention()
+        self._check_vectors()
+
+    def _check_vectors(self) -> None:
+        if not self.has_vectors:
+            for name, usual in (("bidirectional", "true"), ("first_state", "bridge")):
+                if getattr(self, name) not in (True, "bridge"):
+                    raise ConfigError(
+                        f"model.{name}: only {usual}, unless source or target are vectors."
+                    )
+        elif self.tie_embeddings:
+            raise ConfigError(
+                "model.tie_embeddings: vectors have no embeddings that could be tied. Use false."
+            )
+        if self.attention == "aligned" and not self.target_width:
+            raise ConfigError(
+                "model.attention: aligned needs a target of vectors. Use general, dot or additive."
+            )
+        if (self.copy or self.coverage) and self.has_vectors:
+            name = "copy" if self.copy else "coverage"
+            raise ConfigError(f"model.{name}: only for pieces, not for vectors. Use false.")
 
     def _check_attention(self) -> None:
         heads = self.attention_heads

@@ -1,4 +1,4 @@
-"""dragoman-inspect: shows files, parameters, memory, defaults and origin of a checkpoint."""
+"""dragoman-inspect: shows what a checkpoint is, or what happens inside while it translates."""
 
 if __name__ == "__main__":  # before the imports, which take seconds
     from model import commands
@@ -8,7 +8,10 @@ if __name__ == "__main__":  # before the imports, which take seconds
 import argparse
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.checkpoint.files import CheckpointFiles
@@ -18,24 +21,36 @@ from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.cli.report import add_report_argument, report_places, table, write_report
 from model.config import ModelConfig, to_dict
 from model.decoding.precision.precision import precisions_of
-from model.errors import CheckpointError
+from model.drawing.trace_figure import picture_format, save_trace
+from model.drawing.trace_view import TraceView
+from model.errors import CheckpointError, ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.printable import printable
+from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
+from model.translator import Translator
+from model.vectors.vector_form import VectorForm
 
 NAME = "dragoman-inspect"
 
 DESCRIPTION = """\
 Show what a checkpoint is: its files and their sizes, the parameters of each part, the memory that
 it takes at each precision and for each sentence in flight, its digest, the search options that it
-was saved with, its tokenizer, and its card with data, license and metrics."""
+was saved with, its tokenizer, and its card with data, license and metrics.
+
+With --trace, show instead what happens inside the network while it translates one sentence: at
+each step the gates, the cell and the hidden state of every layer, and the attention. The terminal
+shows the first units of each layer, JSON all of them. See docs/inside-an-lstm.md."""
 
 EXAMPLE = """\
 examples:
   dragoman-inspect runs/demo
-  dragoman-inspect runs/demo --json - | jq .digest"""
+  dragoman-inspect runs/demo --json - | jq .digest
+  dragoman-inspect runs/demo --trace 'Es ist halb vier.' --picture trace.png"""
 
 KIB, MIB = 2**10, 2**20
+SHOWN = 500  # symbols
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,6 +72,31 @@ def tokenizer_kind(tokenizer: Tokenizer) -> str:
     return "bpe" if all(score.is_integer() for score in scores) else "unigram"
 
 
+def vocabulary_figures(vocabulary: Vocabulary | VectorForm) -> dict[str, Any]:
+    """Kind and size of the tokenizer; of symbols also how lines are cut, and all of them."""
+    if isinstance(vocabulary, VectorForm):
+        return {"kind": "vectors", **to_dict(vocabulary)}
+    size = {"pieces": vocabulary.vocab_size}
+    if isinstance(vocabulary, Symbols):
+        return {"kind": "symbols", **size, **to_dict(vocabulary.alphabet)}
+    return {"kind": tokenizer_kind(vocabulary), **size}
+
+
+def vocabulary_line(vocabulary: Vocabulary | VectorForm) -> str:
+    """The same for people; of symbols the first ones, quoted only where they are spaces."""
+    if isinstance(vocabulary, VectorForm):
+        steps = vocabulary.steps or "one for each source vector"
+        kind = ", by their differences" if vocabulary.differences else ""
+        return f"vectors     of an output: {steps}{kind}\n"
+    if isinstance(vocabulary, Symbols):
+        alphabet = vocabulary.alphabet
+        shown = " ".join(repr(one) if one == " " else one for one in alphabet.symbols[:SHOWN])
+        more = ", ..." if len(alphabet.symbols) > SHOWN else ""
+        return f"symbols     {alphabet.describe()}: {shown}{more}\n"
+    figures = vocabulary_figures(vocabulary)
+    return f"tokenizer   {figures['kind']}, {figures['pieces']:,} pieces\n"
+
+
 def _part(name: str, config: ModelConfig) -> str:
     """The part that the parameter called `name` belongs to."""
     if "embedding" in name or (name == "output.weight" and config.tie_embeddings):
@@ -68,14 +108,49 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     add_run_argument(parser)
     add_report_argument(parser)
+    parser.add_argument(
+        "--trace", metavar="TEXT", help="show what happens inside while this sentence is translated"
+    )
+    parser.add_argument(
+        "--picture",
+        metavar="FILE",
+        type=Path,
+        help="draw the trace into this file, too, as PNG or SVG by the end of its name",
+    )
     return parser
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    refuse_overwriting(checkpoint_places("RUN", [arguments.run]), report_places(arguments.json))
+    if arguments.picture is not None:
+        picture_format(arguments.picture)
+        if arguments.trace is None:
+            raise ConfigError("--picture: it shows a trace. Add --trace TEXT.")
+    refuse_overwriting(
+        checkpoint_places("RUN", [arguments.run]),
+        [*report_places(arguments.json), ("--picture", arguments.picture)],
+    )
+    if arguments.trace is not None:
+        return _trace(arguments)
     checkpoint = load_checkpoint(arguments.run)
     figures = _figures(checkpoint)
     write_report(_text(checkpoint, figures), figures, arguments.json)
+    return OK
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    translator = Translator.load(arguments.run, device="cpu", precision="fp32")
+    try:
+        found = translator.trace(arguments.trace)
+    except RequestError as error:
+        if error.field == "text":
+            error.field = "--trace"
+        raise
+    if arguments.picture is not None:
+        save_trace(found, arguments.picture)
+    console = Console(markup=False, highlight=False)
+    with console.capture() as capture:
+        console.print(TraceView(found))
+    write_report(capture.get(), found.to_json(), arguments.json)
     return OK
 
 
@@ -92,7 +167,6 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         raise CheckpointError(
             f"{checkpoint.path}: cannot be read any more. Run this again."
         ) from error
-    tokenizer = checkpoint.tokenizer
     return {
         "checkpoint": str(checkpoint.path),
         "digest": checkpoint.digest,
@@ -105,7 +179,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "memory": {
             name: asdict(footprint(checkpoint, name)) for name in precisions_of(checkpoint.config)
         },
-        "tokenizer": {"kind": tokenizer_kind(tokenizer), "pieces": tokenizer.vocab_size},
+        "tokenizer": vocabulary_figures(checkpoint.vocabulary),
         "text": to_dict(checkpoint.profile),
         "config": to_dict(checkpoint.config),
         "search": to_dict(checkpoint.search),
@@ -117,7 +191,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
     """The figures as text for people."""
     config, files, parameters = checkpoint.config, figures["file_bytes"], figures["parameters"]
-    tokenizer, calibration = figures["tokenizer"], checkpoint.calibration
+    calibration = checkpoint.calibration
     memory = [
         [name, f"{held['fixed_bytes'] / MIB:,.1f}", f"{held['slot_bytes'] / KIB:,.0f}"]
         for name, held in figures["memory"].items()
@@ -129,7 +203,7 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         f"step {figures['step']:,}\n"
         f"weights     {checkpoint.stored}\n"
         f"task        {checkpoint.profile.describe()}\n"
-        f"tokenizer   {tokenizer['kind']}, {tokenizer['pieces']:,} pieces\n"
+        f"{vocabulary_line(checkpoint.vocabulary)}"
         f"confidence  {calibration.describe() if calibration else 'not calibrated'}\n"
         f"max length  {config.max_length:,} pieces of a sentence\n",
         table(["file", "bytes"], _with_sum(files)),

@@ -12,7 +12,7 @@ from model.checkpoint.archive import SUFFIX
 from model.checkpoint.checkpoint import load_checkpoint, packed
 from model.cli.command import OK, add_run_argument, command_parser, run_command
 from model.cli.paths import checkpoint_places, refuse_overwriting
-from model.decoding.precision.dtypes import PRECISIONS
+from model.decoding.precision.dtypes import PRECISIONS, Precision
 from model.errors import ConfigError
 from model.io.lines import atomic_output
 
@@ -48,9 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights",
         choices=PRECISIONS,
-        default="int8",
-        help="number format of the weights in the file (default: %(default)s); engines of every "
-        "precision can read each",
+        help="number format of the weights in the file (default: int8, of vectors fp32); engines "
+        "of every precision can read each",
     )
     return parser
 
@@ -61,8 +60,14 @@ def _pack(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--output {output}: its name must end in {SUFFIX}. Give such a name.")
     refuse_overwriting(checkpoint_places("RUN", [run]), [("--output", output)])
     checkpoint = load_checkpoint(run)
-    content = packed(checkpoint, arguments.weights)
+    vectors = checkpoint.config.has_vectors
+    weights: Precision = arguments.weights or ("fp32" if vectors else "int8")
+    if vectors and weights == "int8":
+        raise ConfigError(
+            "--weights: int8 is for text and symbols, not for vectors. Use fp32 or bf16."
+        )
+    content = packed(checkpoint, weights)
     with atomic_output(output) as file:
         file.write(content)
-    print(f"{output}: {len(content):,} bytes, weights in {arguments.weights}")
+    print(f"{output}: {len(content):,} bytes, weights in {weights}")
     return OK

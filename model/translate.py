@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import torch
 
+from model.checkpoint.checkpoint import holds_vectors
 from model.cli.command import (
     OK,
     STREAM,
@@ -29,6 +30,7 @@ from model.cli.command import (
 from model.cli.input_stream import is_stream, stream_windows
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.translate_parser import NAME, translate_parser
+from model.cli.translate_vectors import translate_vectors
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
 from model.io.compression import open_binary
@@ -42,6 +44,8 @@ from model.jobs.parts import Shard, folder_of, parse_shard, refuse_existing
 from model.jobs.source import count_records, fingerprint, raw_records
 from model.jobs.truncation import Truncations
 from model.jobs.window import Search, translate_window
+from model.text.symbols import Symbols
+from model.transducer import Transducer
 from model.translation.mbr import candidate_options, chrf
 from model.translator import WINDOW, Translator
 
@@ -53,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _translate(arguments: argparse.Namespace) -> int:
     inputs = _inputs(arguments)
+    if holds_vectors(arguments.run):
+        _refuse_overwriting(arguments, inputs)
+        return translate_vectors(NAME, arguments, inputs)
     arguments.print = parse_columns(arguments.print) if arguments.print is not None else ()
     form = _format(arguments, inputs)
     arguments.field = field_named(form, arguments.field)
@@ -136,31 +143,44 @@ def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) ->
     )
 
 
-def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator]:
+def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator | Transducer]:
+    """Load the model, and what searches with it: here alone symbols part from text.
+
+    Raises:
+        ConfigError: --mbr is given, but the model is one of symbols.
+    """
     model = load_model(NAME, arguments, arguments.ensemble)
     checkpoint = model.checkpoint
     options = search_options(arguments, checkpoint.search)
-    translator = Translator(
-        model.network,
-        checkpoint.tokenizer,
-        options,
-        device=model.device,
-        dtype=model.dtype,
-        profile=checkpoint.profile,
-        shortlist=model.shortlist,
-    )
+    translator: Translator | Transducer
+    if isinstance(checkpoint.vocabulary, Symbols):
+        if arguments.mbr:
+            raise ConfigError("--mbr: it compares words, but the model has symbols. Leave it out.")
+        translator = Transducer(
+            model.network, checkpoint.symbols, options, device=model.device, dtype=model.dtype
+        )
+    else:
+        translator = Translator(
+            model.network,
+            checkpoint.tokenizer,
+            options,
+            device=model.device,
+            dtype=model.dtype,
+            profile=checkpoint.profile,
+            shortlist=model.shortlist,
+        )
     if model.device.type == "cpu" and not rows_are_independent(model.network, model.dtype):
         _say("on this machine the last bits of a score depend on neighbouring lines")
     return model, translator
 
 
-def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
+def _search(arguments: argparse.Namespace, translator: Translator | Transducer) -> Search:
     """The function that translates the texts of a window.
 
     Raises:
         RequestError: --mbr is given, but the search options leave only one candidate.
     """
-    if not arguments.mbr:
+    if not arguments.mbr or isinstance(translator, Transducer):
         return translator.search_each
     candidate_options(translator.options)
     return partial(translator.search_each, utility=chrf())
@@ -169,7 +189,7 @@ def _search(arguments: argparse.Namespace, translator: Translator) -> Search:
 def _form(
     arguments: argparse.Namespace,
     name: FormatName,
-    translator: Translator,
+    translator: Translator | Transducer,
     first_line: Callable[[], str],
 ) -> RecordFormat:
     """How records are read and written; see `form_named`."""
@@ -294,7 +314,7 @@ def _manifest(
     arguments: argparse.Namespace,
     form_name: FormatName,
     model: LoadedModel,
-    translator: Translator,
+    translator: Translator | Transducer,
 ) -> Manifest:
     """Everything that the output of this run depends on."""
     source = Path(arguments.input)

@@ -41,6 +41,7 @@ from model.translation.mbr import Utility, candidate_options, choose, chrf
 from model.translation.pair_scores import PairScore, score_texts
 from model.translation.phrases import Phrases
 from model.translation.rounds import Answerable, Prepared, following
+from model.translation.text_trace import TextTrace, text_trace, traced_source
 
 WINDOW = 4096
 """Texts that are sorted by length and searched together: enough to keep the engine full, and few
@@ -221,9 +222,27 @@ class Translator:
                 "each source."
             )
         with self._scoring:
-            if self._scorer is None:
-                self._scorer = cast(self._network, torch.float32, self._device)
-            return score_texts(self._scorer, self.tokenizer, self.profile, first, second)
+            network = self._network_in_fp32()
+            return score_texts(network, self.tokenizer, self.profile, first, second)
+
+    def trace(self, text: str, options: SearchOptions | None = None) -> TextTrace:
+        """Translate one sentence, and tell what happens in every layer of the network meanwhile.
+
+        It is computed in fp32, whatever the precision of the search, and meant for looking at.
+
+        Raises:
+            RequestError: see `check`, `list_of_texts` and `traced_source`; or this is an ensemble.
+        """
+        if type(self._network) is not Seq2Seq:
+            raise RequestError("an ensemble has several networks. Trace one of its models.")
+        chosen = self.options if options is None else options
+        list_of_texts([text], "text")
+        self.check(chosen)
+        src = traced_source(prepare(text, chosen, self._segmenter, self._phrases))
+        (found,) = self.search([text], chosen)
+        with self._scoring:
+            network = self._network_in_fp32()
+            return text_trace(network, self.tokenizer, src, found.hypotheses[0])
 
     def check(self, options: SearchOptions) -> None:
         """Check that texts of any length can be searched with `options`.
@@ -315,6 +334,12 @@ class Translator:
                 self.search_each([(text, chosen) for text in window], utility=better)
             )
         return found
+
+    def _network_in_fp32(self) -> Seq2Seq:
+        """The network for what is not searched. `_scoring` is held."""
+        if self._scorer is None:
+            self._scorer = cast(self._network, torch.float32, self._device)
+        return self._scorer
 
     def _prepare(
         self, text: str, options: SearchOptions, *, all_candidates: bool

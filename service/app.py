@@ -19,6 +19,7 @@ from service.api.routes.models import models_router
 from service.api.routes.page import page_router
 from service.api.routes.score import score_router
 from service.api.routes.texts import texts_router
+from service.api.routes.trace import trace_router
 from service.engine.worker import Worker
 from service.limits.admission import Admission
 from service.limits.api_keys import APIKeys
@@ -27,7 +28,7 @@ from service.observability.tracing import tracing_of
 from service.registry.model_registry import ModelRegistry
 from service.settings import Settings
 
-WORK_ROUTERS = (texts_router, score_router)
+WORK_ROUTERS = (texts_router, score_router, trace_router)
 """The routes that give work to a model."""
 
 

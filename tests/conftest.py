@@ -14,7 +14,10 @@ from model.config import ModelConfig
 from model.decoding.native.compiled import kernel_folder
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
+from model.text.alphabet import Alphabet, Cut
+from model.text.symbols import Symbols
 from model.text.tokenizer import EOS_ID, Tokenizer
+from model.vectors.vector_form import VectorForm
 from training.data.learn_tokenizer import learn_tokenizer
 
 # A busy machine is no failure.
@@ -79,6 +82,80 @@ def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPath
         weights=dict(network.named_parameters()),
         tokenizer=tiny_tokenizer,
         search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3),
+        card="Random weights.",
+        training_state=None,
+        training_meta=None,
+    )
+    point(run, "best", directory)
+    return run
+
+
+@pytest.fixture(scope="session")
+def symbol_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run like `tiny_checkpoint` that reads letters a to h and writes phones A0, A1 to H1."""
+    phones = [f"{letter}{stress}" for letter in "ABCDEFGH" for stress in "01"]
+    alphabet = Alphabet(
+        source=Cut(unit="characters", ignore_spaces=True),
+        target=Cut(unit="spaced"),
+        symbols=tuple(sorted([*"abcdefgh", *phones])),
+    )
+    symbols = Symbols(alphabet)
+    config = ModelConfig(
+        vocab_size=symbols.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        input_feeding=False,
+        max_length=12,
+    )
+    run = tmp_path_factory.mktemp("symbols") / "run"
+    directory = save_checkpoint(
+        run,
+        1,
+        config=config,
+        weights=dict(random_network(config, end=2).named_parameters()),
+        tokenizer=symbols,
+        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3),
+        card="Random weights.",
+        training_state=None,
+        training_meta=None,
+    )
+    point(run, "best", directory)
+    return run
+
+
+@pytest.fixture(scope="session")
+def vector_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads vectors of 3 numbers and gives one of 2 for each, by their differences."""
+    config = ModelConfig(
+        vocab_size=VectorForm.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        attention="aligned",
+        input_feeding=False,
+        tie_embeddings=False,
+        source_width=3,
+        target_width=2,
+        bidirectional=False,
+        first_state="zeros",
+        max_length=12,
+    )
+    network = Seq2Seq(config)
+    assert network.source_statistics and network.target_statistics
+    network.source_statistics.mean.fill_(1000.0)
+    network.source_statistics.std.fill_(4.0)
+    network.target_statistics.mean.copy_(torch.tensor([-3.0, 0.5]))
+    network.target_statistics.std.copy_(torch.tensor([2.0, 0.25]))
+    form = VectorForm(differences=True)
+    run = tmp_path_factory.mktemp("vectors") / "run"
+    directory = save_checkpoint(
+        run,
+        1,
+        config=config,
+        weights=dict(network.named_parameters()),
+        tokenizer=form,
+        search=form.search,
         card="Random weights.",
         training_state=None,
         training_meta=None,

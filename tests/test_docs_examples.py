@@ -161,7 +161,7 @@ def test_examples_are_found() -> None:
         "training.demo",
     }
     routes = [route for route, _ in requests()]
-    commands = len(re.findall(r"curl .*/v1/(?:translate|score)", "".join(SOURCES.values())))
+    commands = len(re.findall(r"curl .*/v1/(?:translate|score|trace)", "".join(SOURCES.values())))
     in_box = [example for example in examples_in_box() if example.place == "README.md"]
     assert len(in_box) == 2  # a command and a request
     assert len(routes) == commands - 1

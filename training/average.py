@@ -123,7 +123,7 @@ def mean_of(directories: Sequence[Path]) -> Mean:
     steps, digests = [last.step], [last.digest]
     for directory in reversed(directories[:-1]):
         other = load_checkpoint(directory)
-        if other.tokenizer.model != last.tokenizer.model:
+        if other.vocabulary.model != last.vocabulary.model:
             raise ConfigError(
                 f"{other.path}: another tokenizer than that of {last.path}. Name checkpoints of "
                 "one training."

@@ -11,9 +11,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 from model.checkpoint.archive import SUFFIX
-from model.checkpoint.checkpoint import Checkpoint, replace_calibration
+from model.checkpoint.checkpoint import (
+    Checkpoint,
+    holds_vectors,
+    load_vocabulary,
+    replace_calibration,
+)
 from model.checkpoint.pretrained import in_box
 from model.checkpoint.run_directory import lock_run, run_to_write
 from model.cli.command import (
@@ -37,13 +43,22 @@ from model.io.lines import read_lines
 from model.io.progress import line_progress
 from model.jobs.formats import one_line
 from model.jobs.truncation import Truncations
+from model.text.alphabet import Cut, Unit
 from model.text.languages import UNKNOWN, language_tag
+from model.text.symbols import Symbols
+from model.transducer import Transducer
 from model.translation.ensemble import check_same_task
 from model.translator import WINDOW, Translator, windows
 from training.metrics.bleu_tokenization import CHOICES, BleuTokenizer, bleu_tokenizer, make_bleu
 from training.metrics.compression import Compression, compression
 from training.metrics.names import LABELS, OF_TASK, SUMMARY, TRANSLATION, Metric
 from training.metrics.source_use import SourceUse, source_use
+from training.validation.accepted_sequences import (
+    Comparison,
+    accepted_sequences,
+    compiled_pattern,
+    read_alternatives,
+)
 from training.validation.calibrate import IN_BIN, calibrate, expected_calibration_error
 from training.validation.corpus_scores import Score, length_ratio, score_corpus
 from training.validation.sentence_changes import (
@@ -51,6 +66,8 @@ from training.validation.sentence_changes import (
     compare_sentences,
     sentence_scores,
 )
+from training.validation.symbol_scores import symbol_scores
+from training.vectors.score_files import score_files
 
 NAME = "dragoman-evaluate"
 
@@ -64,7 +81,10 @@ usual baseline for summaries. --rouge shows all metrics. With --against, compare
 or with a file of its translations: scores side by side with a paired bootstrap, and the lines that
 gain and lose most. Of summaries it also tells how much of them, and of the reference, stands in the
 source, and measures them as compressions of it: token F1, ratio, and how many are subsequences.
-With --calibrate, keep in the checkpoint how good outputs of which probability are."""
+With --calibrate, keep in the checkpoint how good outputs of which probability are.
+
+A model of symbols is scored by the symbol error rate (edits to the nearest accepted sequence; of
+phones: PER) and the sequence error rate (lines that are not accepted; of pronunciations: WER)."""
 
 EXAMPLE = """\
 examples:
@@ -72,10 +92,14 @@ examples:
   dragoman-evaluate runs/new --against runs/old --source test.de --reference test.en --show 10
   dragoman-evaluate --hypotheses out.en --reference test.en --against other.en
   dragoman-evaluate --hypotheses out.en --reference test.en.0 test.en.1 test.en.2
-  dragoman-evaluate --lead 10 --source test.abstract --reference test.title"""
+  dragoman-evaluate --lead 10 --source test.abstract --reference test.title
+  dragoman-evaluate runs/g2p --source test.graph --alternatives test.tsv --ignore-pattern '[0-9]'
+  dragoman-evaluate --hypotheses out.phon --unit spaced --reference test.phon"""
 
 DRAWS = 1000
 SHOWN = 5
+TEXT_FLAGS = ("rouge", "tokenize", "calibrate", "lead", "show", "shortlist")
+SYMBOL_FLAGS = ("alternatives", "ignore_pattern")
 SOURCE_LABELS = {
     "source_use": "outputs",
     "reference_source_use": "reference",
@@ -93,8 +117,11 @@ def main(argv: list[str] | None = None) -> int:
         _check_calibration(arguments)
         _refuse_overwriting(arguments)
         written_run = run_to_write(arguments.run) if arguments.calibrate else None
+        if arguments.run is not None and holds_vectors(arguments.run):
+            return _evaluate_vectors(arguments)
         with nullcontext() if written_run is None else lock_run(written_run):
-            return _evaluate(arguments)
+            cut = _symbol_cut(arguments)
+            return _evaluate(arguments) if cut is None else _evaluate_symbols(arguments, cut)
 
     return run_command(NAME, command)
 
@@ -116,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         action="extend",
-        required=True,
+        default=[],
         help="line i is how line i is rightly translated; several files are as many right "
         f"translations of each line, and RUN stands before this flag; {files}",
     )
@@ -124,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE", help="write the translations, one line for each"
     )
     _add_comparison(parser, files)
+    _add_symbols(parser, files)
     parser.add_argument(
         "--bootstrap",
         metavar="N",
@@ -176,6 +204,28 @@ def _add_comparison(parser: argparse.ArgumentParser, files: str) -> None:
         type=_count,
         help="with --against: the N lines that gain most and the N that lose most, by chrF, or "
         f"ROUGE-L of summaries (default: {SHOWN})",
+    )
+
+
+def _add_symbols(parser: argparse.ArgumentParser, files: str) -> None:
+    group = parser.add_argument_group("symbols", "For models of symbols; see docs/symbols.md.")
+    group.add_argument(
+        "--alternatives",
+        metavar="FILE",
+        type=Path,
+        help="lines of a source and all that is right for it, with tabs between, in any order; "
+        f"white space within the source does not matter; {files}",
+    )
+    group.add_argument(
+        "--ignore-pattern",
+        metavar="REGEX",
+        help="leave what matches out of every symbol, of outputs and references, before they are "
+        "compared, such as '[0-9]' for the stress of phones",
+    )
+    group.add_argument(
+        "--unit",
+        choices=get_args(Unit),
+        help="--hypotheses are symbols, cut in this way (a RUN tells it by itself)",
     )
 
 
@@ -256,6 +306,102 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         line, figures["calibration"] = _calibrate(system, references)
         text += line
     write_report(text, figures, arguments.json)
+    return OK
+
+
+def _symbol_cut(arguments: argparse.Namespace) -> Cut | None:
+    """How outputs are cut into symbols; None if they are text.
+
+    Raises:
+        ConfigError: a flag is for the other kind, or the kinds of two runs differ.
+    """
+    against = arguments.against if _is_run(arguments.against) else None
+    found = [load_vocabulary(run) for run in (arguments.run, against) if run is not None]
+    cuts = [one.target.cut for one in found if isinstance(one, Symbols)]
+    if 0 < len(cuts) < len(found):
+        raise ConfigError(
+            "--against: one of the two models has symbols, the other text. Compare alike ones."
+        )
+    if arguments.unit is not None:
+        if found:
+            raise ConfigError("--unit: a model tells how lines are cut. Leave it out.")
+        cuts = [Cut(unit=arguments.unit)]
+    kind, wrong = ("symbols", TEXT_FLAGS) if cuts else ("text", SYMBOL_FLAGS)
+    for name in wrong:
+        if getattr(arguments, name) not in (None, False, "auto"):
+            other = "text" if cuts else "symbols"
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag}: is for {other}, but this is {kind}. Leave it out.")
+    if arguments.alternatives is not None and arguments.source is None:
+        raise ConfigError("--alternatives: of which sources? Give --source.")
+    if not arguments.reference and not (cuts and arguments.alternatives):
+        more = ", or --alternatives" if cuts else ""
+        raise ConfigError(f"--reference: missing. Give what is right for each line{more}.")
+    return cuts[0] if cuts else None
+
+
+def _evaluate_symbols(arguments: argparse.Namespace, cut: Cut) -> int:
+    """Score symbols by error rates against everything that is accepted."""
+    paths, beside = arguments.reference, arguments.source
+    comparison = Comparison(cut=cut, ignored=compiled_pattern(arguments.ignore_pattern))
+    first = paths[0] if paths else beside
+    references = [_lines(path) for path in paths[:1]]
+    count = len(references[0]) if references else len(_lines(first))
+    references += [_lines_beside(path, first, count) for path in paths[1:]]
+    sources = None if beside is None else _lines_beside(beside, first, count)
+    named = arguments.alternatives
+    alternatives = {} if named is None else read_alternatives(named)
+    accepted = accepted_sequences(references, alternatives, sources, comparison)
+    systems = _systems(arguments, sources, first, count)
+    if arguments.output is not None:
+        with open_output(arguments.output) as output:
+            output.writelines(f"{line}\n".encode() for line in systems[0].outputs)
+    cuts = [list(map(comparison.symbols, system.outputs)) for system in systems]
+    other = cuts[1] if len(cuts) > 1 else None
+    draws = arguments.bootstrap
+    scores = symbol_scores(cuts[0], accepted, bootstrap=draws, baseline=other)
+    theirs = None if other is None else symbol_scores(other, accepted, bootstrap=draws)
+    figures = {
+        "references": [str(path) for path in paths],
+        "alternatives": None if named is None else str(named),
+        "ignore_pattern": arguments.ignore_pattern,
+        "lines": count,
+        **systems[0].figures,
+        **{name: asdict(score) for name, score in scores.items()},
+    }
+    if theirs is not None:
+        rates = {name: asdict(score) for name, score in theirs.items()}
+        figures["baseline"] = systems[1].figures | rates
+    write_report(_text(scores, theirs), figures, arguments.json)
+    return OK
+
+
+def _evaluate_vectors(arguments: argparse.Namespace) -> int:
+    """Score a model of vectors by the errors of its outputs."""
+    for name in (*TEXT_FLAGS, *SYMBOL_FLAGS, "against", "output", "unit"):
+        if getattr(arguments, name) not in (None, False, "auto"):
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag}: it is not for a model of vectors. Leave it out.")
+    if arguments.source is None or len(arguments.reference) != 1:
+        raise ConfigError("a model of vectors is scored on one --source and one --reference.")
+    model, (reference,) = load_model(NAME, arguments), arguments.reference
+    count, scores = score_files(
+        model.checkpoint,
+        arguments.source,
+        reference,
+        device=model.device,
+        dtype=model.dtype,
+        bootstrap=arguments.bootstrap,
+    )
+    figures = {
+        "source": str(arguments.source),
+        "references": [str(reference)],
+        "sequences": count,
+        "checkpoint": str(model.checkpoint.path),
+        "precision": model.precision,
+        **{name: asdict(score) for name, score in scores.items()},
+    }
+    write_report(_text(scores, None), figures, arguments.json)
     return OK
 
 
@@ -352,6 +498,7 @@ def _refuse_overwriting(arguments: argparse.Namespace) -> None:
         (f"--{name}", getattr(arguments, name)) for name in ("source", "hypotheses")
     ]
     reads += [("--reference", path) for path in arguments.reference]
+    reads.append(("--alternatives", arguments.alternatives))
     reads += checkpoint_places("RUN", [arguments.run])
     if _is_run(arguments.against):
         reads += checkpoint_places("--against", [arguments.against])
@@ -390,7 +537,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """
     if arguments.hypotheses is not None:
         unused = ["run", "output", "lead"]
-        if arguments.against is None:
+        if arguments.against is None and arguments.alternatives is None:
             unused.append("source")
         for name in unused:
             if getattr(arguments, name) is not None:
@@ -468,12 +615,17 @@ def _lines_beside(path: Path, reference: Path, count: int) -> list[str]:
     return lines
 
 
-def _translator(model: LoadedModel, arguments: argparse.Namespace) -> Translator:
-    checkpoint = model.checkpoint
+def _translator(model: LoadedModel, arguments: argparse.Namespace) -> Translator | Transducer:
+    checkpoint, network = model.checkpoint, model.network
+    options = search_options(arguments, checkpoint.search)
+    if isinstance(checkpoint.vocabulary, Symbols):
+        return Transducer(
+            network, checkpoint.symbols, options, device=model.device, dtype=model.dtype
+        )
     return Translator(
-        checkpoint.network,
+        network,
         checkpoint.tokenizer,
-        search_options(arguments, checkpoint.search),
+        options,
         device=model.device,
         dtype=model.dtype,
         profile=checkpoint.profile,
@@ -482,7 +634,7 @@ def _translator(model: LoadedModel, arguments: argparse.Namespace) -> Translator
 
 
 def _translated(
-    checkpoint: Checkpoint, translator: Translator, path: Path, sources: list[str]
+    checkpoint: Checkpoint, translator: Translator | Transducer, path: Path, sources: list[str]
 ) -> _System:
     """Translate `sources`, the lines of `path`, as dragoman-translate would."""
     outputs: list[str] = []
@@ -527,7 +679,8 @@ def _text(scores: dict[str, Score], baseline: dict[str, Score] | None) -> str:
                 "" if score.p_value is None else f"{score.p_value:.4f}",
             ]
         rows.append(row)
-        if name in ("bleu", "chrf", "rouge_1"):  # the others have one of these
+        # The others have one of these.
+        if name in ("bleu", "chrf", "rouge_1", "symbol_error_rate", "mae", "last_step_percent"):
             label = "ROUGE" if name == "rouge_1" else LABELS[name]
             signatures.append(f"{label}: {score.signature}\n")
     return table(header, rows) + "\n" + "".join(signatures)

@@ -24,6 +24,7 @@ from training.from_files.arguments import add_file_arguments, given_files
 from training.from_files.given_files import GivenFiles
 
 if TYPE_CHECKING:
+    from training.loop.any_session import AnySession
     from training.system.distributed import World
 
 DESCRIPTION = """\
@@ -75,6 +76,21 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
+def begin_session(
+    config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float
+) -> "AnySession":
+    """Build the session of a run: here alone vectors part from text and symbols.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: as their names say.
+    """
+    from training.loop.build_session import build_session
+    from training.vectors.vector_session import build_vector_session
+
+    build = build_vector_session if config.source.kind == "vectors" else build_session
+    return build(config, run, resume=resume, world=world, started=started)
+
+
 def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
     """Train into `run`; return 0, or 128 + the number of the signal that stopped it.
 
@@ -86,7 +102,6 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
         OutOfMemory: there is not enough for an update, or for something else.
     """
     from model.checkpoint.run_directory import lock_run
-    from training.loop.build_session import build_session
     from training.loop.signals import Interrupted
     from training.loop.train_loop import train as run_loop
     from training.system.memory_use import named_shortage
@@ -96,7 +111,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
         return 0
     with lock_run(run) if world.leads else nullcontext():
         with named_shortage("the network and its optimizer", SMALLER):
-            session = build_session(config, run, resume=resume, world=world, started=started)
+            session = begin_session(config, run, resume=resume, world=world, started=started)
         try:
             with named_shortage("a validation or a save", LATER):
                 if world.leads:  # the report of an earlier end
@@ -114,7 +129,8 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
     for line in fine_tuning_lines(config, run):
         print(line)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
-    print(f"Serve: dragoman-serve {run}")
+    if config.source.kind == "pieces":
+        print(f"Serve: dragoman-serve {run}")
     print(f"Report: {run / NAME}")
     return 0
 
@@ -144,7 +160,9 @@ def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]
         DataError: a file of a corpus is missing.
     """
     from training.data.readers import input_files
+    from training.vectors.vector_corpus import vector_files
 
+    files_of = vector_files if config.source.kind == "vectors" else input_files
     data = config.data
     places: list[Place] = [] if resume else [("CONFIG", path)]
     if config.tokenizer.model is not None:
@@ -153,7 +171,7 @@ def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]
     if not resume:
         places += checkpoint_places("finetune.init_from", [config.finetune.init_from])
     for name, corpora in (("data.train", data.train), ("data.dev", (data.dev,))):
-        files = (file for one in corpora if not one.dataset for file in input_files(one, data))
+        files = (file for one in corpora if not one.dataset for file in files_of(one, data))
         places += ((name, file) for file in files)
     return places
 
@@ -168,12 +186,11 @@ def places_written(run: Path) -> list[Place]:
 
 def preview(config: TrainConfig, run: Path, *, resume: bool, world: "World", started: float) -> int:
     """Make a few updates and print the sizes, memory and time of the training into `run`."""
-    from training.loop.build_session import build_session
     from training.loop.dry_run import dry_run
     from training.system.memory_use import named_shortage
 
     with named_shortage("the network, its optimizer and a validation", SMALLER):
-        session = build_session(config, run, resume=resume, world=world, started=started)
+        session = begin_session(config, run, resume=resume, world=world, started=started)
         lines = dry_run(session)
     if world.leads:
         print("\n".join(lines))
@@ -278,8 +295,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load_config(Path(arguments.config), arguments.overrides, check_files=True)
         if arguments.check_data:
             from training.loop.dry_run import check_data
+            from training.vectors.vector_session import describe_vectors
 
-            print(check_data(config))
+            describe = describe_vectors if config.source.kind == "vectors" else check_data
+            print(describe(config))
             return 0
         if not arguments.dry_run:
             refuse_overwriting(

@@ -3,6 +3,7 @@
 A pack is the same in one file, without the training state and mostly with smaller weights.
 
     config.json  weights.safetensors  tokenizer.model  decoding.json  card.md
+    symbols.json, vectors.json                                      in place of tokenizer.model
     text.json                                                       task, languages, form of text
     shortlist.safetensors                                           if one was learned
     confidence.json                                                 how good its outputs are
@@ -33,7 +34,6 @@ from model.checkpoint.files import (
     STATE,
     STATE_TENSORS,
     STATE_VALUES,
-    TOKENIZER,
     WEIGHTS,
     CheckpointFiles,
     to_safetensors,
@@ -51,7 +51,10 @@ from model.errors import CheckpointError, ConfigError
 from model.network.given_values import network_of_values
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
+from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
+from model.vectors.vector_form import VectorForm
 
 MAX_WEIGHT = 1e6
 """The greatest magnitude of a weight, which no training comes near. With greater ones, products of
@@ -65,7 +68,8 @@ class Checkpoint:
     config: ModelConfig
     network: Seq2Seq
     """In eval mode, fp32, on the CPU."""
-    tokenizer: Tokenizer
+    vocabulary: Vocabulary | VectorForm
+    """What makes ids, or vectors: see `tokenizer`, `symbols` and `vectors`."""
     search: SearchOptions
     """The search options chosen for this network, as defaults."""
     profile: TextProfile
@@ -87,6 +91,67 @@ class Checkpoint:
     digest: str
     """SHA-256 of the manifest, and thereby of every file: identifies this checkpoint."""
 
+    @property
+    def id_vocabulary(self) -> Vocabulary:
+        """The tokenizer, or the symbols.
+
+        Raises:
+            CheckpointError: it is a model of vectors.
+        """
+        if isinstance(self.vocabulary, VectorForm):
+            raise CheckpointError(
+                f"{self.path}: this is a model of vectors, and only those of text and symbols can "
+                "do that. Name another."
+            )
+        return self.vocabulary
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of a model of text.
+
+        Raises:
+            CheckpointError: it is a model of symbols, or of vectors.
+        """
+        if isinstance(self.vocabulary, Tokenizer):
+            return self.vocabulary
+        kind, loader = "symbols", "Transducer"
+        if isinstance(self.vocabulary, VectorForm):
+            kind, loader = "vectors", "VectorTransducer"
+        raise CheckpointError(
+            f"{self.path}: this model reads and writes {kind}, not text. Use {loader}.load, "
+            "dragoman-translate or dragoman-evaluate, or name a model of text."
+        )
+
+    @property
+    def symbols(self) -> Symbols:
+        """The symbols of a model of symbols.
+
+        Raises:
+            CheckpointError: it is a model of text, or of vectors.
+        """
+        if not isinstance(self.vocabulary, Symbols):
+            raise CheckpointError(
+                f"{self.path}: this model reads and writes text, not symbols. Use Translator.load, "
+                "or name a model that was trained with kind: symbols."
+                if isinstance(self.vocabulary, Tokenizer)
+                else f"{self.path}: this model reads and writes vectors. Use VectorTransducer.load."
+            )
+        return self.vocabulary
+
+    @property
+    def vectors(self) -> VectorForm:
+        """The form of a model of vectors.
+
+        Raises:
+            CheckpointError: it is another model.
+        """
+        if not isinstance(self.vocabulary, VectorForm):
+            raise CheckpointError(
+                f"{self.path}: this model does not read vectors. Use Translator.load or "
+                "Transducer.load, or name a model that was trained with kind: vectors."
+            )
+        return self.vocabulary
+
     def shortlist_if(self, wanted: bool) -> Shortlist | None:
         """The shortlist if `wanted`, else None.
 
@@ -106,7 +171,7 @@ def save_checkpoint(
     *,
     config: ModelConfig,
     weights: Mapping[str, Tensor],
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary | VectorForm,
     search: SearchOptions,
     card: str,
     training_state: Mapping[str, Tensor] | None,
@@ -132,7 +197,7 @@ def save_checkpoint(
     files = {
         CONFIG: to_json(to_dict(config)),
         WEIGHTS: to_safetensors(weights),
-        TOKENIZER: tokenizer.model,
+        tokenizer.file_name: tokenizer.model,
         DECODING: to_json(to_dict(search)),
         CARD: card.encode(),
     }
@@ -254,7 +319,7 @@ def packed(checkpoint: Checkpoint, precision: Precision) -> bytes:
     files = {
         CONFIG: to_json(to_dict(checkpoint.config)),
         WEIGHTS: to_safetensors(pack_weights(weights, checkpoint.config, precision)),
-        TOKENIZER: checkpoint.tokenizer.model,
+        checkpoint.vocabulary.file_name: checkpoint.vocabulary.model,
         DECODING: to_json(to_dict(checkpoint.search)),
         PROFILE: to_json(to_dict(checkpoint.profile)),
         CARD: checkpoint.card.encode(),
@@ -288,13 +353,26 @@ def load_training_meta(path: Path) -> dict[str, Any]:
     return CheckpointFiles(resolve(path, links=("last",))).json(STATE_VALUES)
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """Load only the tokenizer of the checkpoint that `load_checkpoint` would load.
+def load_vocabulary(path: Path) -> Vocabulary:
+    """Load only the tokenizer, or the symbols, of the checkpoint that `load_checkpoint` would load.
+
+    Raises:
+        CheckpointError: as `load_checkpoint`, or it is a model of vectors.
+    """
+    files = CheckpointFiles(resolve(path))
+    found = files.vocabulary()
+    if isinstance(found, VectorForm):
+        raise CheckpointError(f"{files.path}: a model of vectors has no tokenizer. Name another.")
+    return found
+
+
+def holds_vectors(path: Path) -> bool:
+    """Tell whether the checkpoint that `load_checkpoint` would load is a model of vectors.
 
     Raises:
         CheckpointError: as `load_checkpoint`.
     """
-    return CheckpointFiles(resolve(path)).tokenizer()
+    return VectorForm.file_name in CheckpointFiles(resolve(path)).manifest.files
 
 
 def load_origin(path: Path) -> str | None:
@@ -318,17 +396,19 @@ def _load(files: CheckpointFiles) -> Checkpoint:
 
 
 def _load_files(files: CheckpointFiles) -> Checkpoint:
-    tokenizer = files.tokenizer()
-    if tokenizer.vocab_size != files.model.vocab_size:
+    vocabulary = files.vocabulary()
+    if vocabulary.vocab_size != files.model.vocab_size:
         raise CheckpointError(
-            f"{files.path}: the tokenizer has {tokenizer.vocab_size:,} pieces, the network "
+            f"{files.path}: the tokenizer has {vocabulary.vocab_size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
     weights, stored = files.weights()
+    if isinstance(vocabulary, VectorForm):
+        _check_form(vocabulary, files, weights)
     return Checkpoint(
         config=files.model,
         network=_network(files, weights),
-        tokenizer=tokenizer,
+        vocabulary=vocabulary,
         search=files.config(DECODING, SearchOptions),
         profile=files.profile(),
         card=files.read(CARD).decode(errors="replace"),
@@ -340,6 +420,26 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
         stored=stored,
         digest=files.manifest.digest,
     )
+
+
+def _check_form(form: VectorForm, files: CheckpointFiles, weights: Mapping[str, Tensor]) -> None:
+    """Check that a model of vectors fits together, and can be divided by its deviations."""
+    config, places = files.model, form.scaled_by
+    fits = not places or len(places) == config.target_width
+    if not fits or not all(0 <= place < config.source_width for place in places):
+        raise CheckpointError(
+            f"{files.path / VectorForm.file_name}: scaled_by does not fit vectors of "
+            f"{config.source_width} and {config.target_width} numbers. Use files of one training."
+        )
+    if not (config.source_width and config.target_width):
+        raise CheckpointError(
+            f"{files.path}: vectors.json, but no network of vectors. Use files of one training."
+        )
+    for name in ("source_statistics.std", "target_statistics.std"):
+        if name in weights and not (weights[name] > 0).all():
+            raise CheckpointError(
+                f"{files.path / WEIGHTS}: {name} is not above 0. Use another checkpoint of the run."
+            )
 
 
 def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:

@@ -31,13 +31,18 @@ from model.decoding.lexical_shortlist import (
 from model.decoding.precision.dtypes import Precision
 from model.errors import CheckpointError, ConfigError
 from model.network.parameter_shapes import parameter_shapes
+from model.text.alphabet import Alphabet
 from model.text.profile import TextProfile
+from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
+from model.vectors.vector_form import VectorForm
 
 CONFIDENCE = "confidence.json"
 CONFIG = "config.json"
 DECODING = "decoding.json"
-TOKENIZER = "tokenizer.model"
+TOKENIZER = Tokenizer.file_name
+SYMBOLS = Symbols.file_name
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
 SHORTLIST = "shortlist.safetensors"
@@ -53,6 +58,8 @@ average and the two moments of the optimizer."""
 HEADER_BYTES = 2**20
 """Room for what a safetensors file says about its tensors."""
 CARD_BYTES = 2**20
+SYMBOLS_BYTES = 2**23
+"""Room for as many and as long symbols as an alphabet may have."""
 OTHER_BYTES = 2**26
 """The largest tokenizer, and the largest file that only a later version knows."""
 
@@ -118,6 +125,8 @@ class CheckpointFiles:
 
     def _most_bytes(self, name: str) -> int:
         """The size that the file has at most, for this architecture."""
+        if name == SYMBOLS:
+            return SYMBOLS_BYTES
         if name.endswith(".json"):
             return JSON_BYTES
         if name == SHORTLIST:
@@ -153,8 +162,12 @@ class CheckpointFiles:
         except CheckpointError as error:
             raise CheckpointError(f"{self.path / WEIGHTS}: {error}") from error
 
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer."""
+    def vocabulary(self) -> Vocabulary | VectorForm:
+        """What the checkpoint was saved with: symbols, the form of vectors, or a tokenizer."""
+        if VectorForm.file_name in self.manifest.files:
+            return self.config(VectorForm.file_name, VectorForm)
+        if SYMBOLS in self.manifest.files:
+            return Symbols(self.config(SYMBOLS, Alphabet))
         content = self.read(TOKENIZER)
         try:
             return Tokenizer(content)

@@ -45,7 +45,9 @@ def _warm_engine(checkpoint: Checkpoint, precision: str, slots: int) -> Engine:
         beam_size=checkpoint.search.beam_size,
     )
     engine = make_engine(checkpoint, load)
-    engine.add(Request(src=(EOS_ID + 1,), options=checkpoint.search))
+    width = checkpoint.config.source_width
+    src, frames = ((EOS_ID,), torch.zeros(1, width)) if width else ((EOS_ID + 1,), None)
+    engine.add(Request(src=src, frames=frames, options=checkpoint.search))
     while engine.busy:
         engine.step()
     return engine

@@ -53,6 +53,9 @@ class Hypothesis:
     )
     """Of such a source, in place of the weights: for each piece and EOS the source piece with most
     weight, and that weight. EOS of the source, and a length piece, are left aside."""
+    vectors: Tensor | None = field(default=None, compare=False, repr=False)
+    """(T, W) fp32 on the CPU: the outputs of a network that gives vectors, normalised; it has no
+    pieces and no probability, so the other fields say nothing."""
 
 
 class Candidates(NamedTuple):

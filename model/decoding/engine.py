@@ -24,6 +24,7 @@ from model.decoding.rules.word_limits import PieceWords
 from model.decoding.state.slots import Slots
 from model.decoding.torch.encode import Encoded, padded_length
 from model.decoding.torch.torch_search import TorchSearch
+from model.decoding.torch.vector_search import VectorSearch
 from model.errors import ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import PAD_ID
@@ -268,6 +269,8 @@ class Engine:
         while True:
             count = max(1, self._max_rows // beam_size)
             try:
+                if self._network.config.target_width:
+                    return self._vector_lane(count)
                 slots = Slots(
                     count=count,
                     beam_size=beam_size,
@@ -282,6 +285,17 @@ class Engine:
                     raise
             self._halve(count, beam_size)
             self._free()
+
+    def _vector_lane(self, count: int) -> AnyLane:
+        """A lane with `count` slots for a network that gives vectors."""
+        assert isinstance(self._network, Seq2Seq), "see `runnable`"
+        search = VectorSearch(
+            self._network,
+            count=count,
+            steps=self.max_length,
+            source=padded_length((PAD_ID,) * self.max_source),
+        )
+        return Lane(search, encode_ahead=self._launch.encode_ahead)
 
     def _halve(self, count: int, beam_size: int) -> None:
         """Give lanes made from now on half the rows of one with `count` slots."""

@@ -2,17 +2,17 @@
 
 A sentence joins as soon as a slot is free and leaves in the step in which it is known to be over.
 The active slots are always the first ones. What a step computes is up to the search: `TorchSearch`,
-or `NativeSearch` for int8 on a CPU.
+`NativeSearch` for int8 on a CPU, or `VectorSearch` for outputs that are vectors.
 """
 
 from collections.abc import Iterable
 from typing import Generic, NamedTuple, Protocol
 
+from model.decoding.beam_search import Hypothesis
 from model.decoding.options import length_limit
 from model.decoding.queue import Kept, Queue, QueueSearch
 from model.decoding.request import Event, Finished, Request
 from model.decoding.sentence import Sentence, has_rules
-from model.decoding.state.slots import Slots
 
 
 class Unfinished(NamedTuple):
@@ -24,11 +24,22 @@ class Unfinished(NamedTuple):
     """Length of the stable prefix last reported."""
 
 
+class SearchSlots(Protocol):
+    """What a lane asks of the slots of its search."""
+
+    @property
+    def count(self) -> int: ...
+
+    def finish(self, slot: int, sentence: Sentence) -> tuple[Hypothesis, ...]: ...
+
+    def progress_events(self, active: list[Sentence | None]) -> list[Event]: ...
+
+
 class Search(QueueSearch[Kept], Protocol[Kept]):
     """The interface of a search to a lane. The result of `encode`, of any type, goes to `admit`."""
 
     @property
-    def slots(self) -> Slots: ...
+    def slots(self) -> SearchSlots: ...
 
     def admit(self, slot: int, sentence: Sentence, encoded: Kept) -> None: ...
 

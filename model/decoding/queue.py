@@ -20,7 +20,7 @@ class QueueSearch(Protocol[Kept]):
 
     def group(self, src: tuple[int, ...]) -> int: ...
 
-    def encode(self, sources: list[tuple[int, ...]]) -> list[Kept]: ...
+    def encode(self, requests: list[Request]) -> list[Kept]: ...
 
 
 class Queue(Generic[Kept]):
@@ -64,7 +64,7 @@ class Queue(Generic[Kept]):
         """Encode `first`, the head of the queue, and the next waiting sentences of its group."""
         group = self._search.group(first.src)
         fitting = (
-            (id, request.src)
+            (id, request)
             for id, request in islice(self._waiting.items(), LOOKAHEAD)
             if id not in self._encoded and self._search.group(request.src) == group
         )

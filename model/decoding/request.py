@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from model.decoding.automaton import Automaton
 from model.decoding.beam_search import Hypothesis
 from model.decoding.options import SearchOptions
@@ -20,7 +22,7 @@ class Request:
     """
 
     src: tuple[int, ...]
-    """Source pieces without EOS."""
+    """Source pieces without EOS; PAD for each of `frames`."""
     options: SearchOptions
     stream: bool = False
     """Whether to report the stable prefix of the translation as it grows."""
@@ -46,6 +48,14 @@ class Request:
     anything."""
     uncopied: frozenset[int] = frozenset()
     """Pieces that only tell the model something, and that a network which copies never copies."""
+
+    frames: Tensor | None = None
+    """(S, W) fp32: the source of a network that reads vectors, normalised."""
+
+    @property
+    def source(self) -> tuple[int, ...] | Tensor:
+        """What the network reads."""
+        return self.src if self.frames is None else self.frames
 
     def copied(self) -> list[int]:
         """The pieces of `src` and EOS as a network copies them: PAD in place of `uncopied`.

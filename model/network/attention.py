@@ -35,7 +35,7 @@ class Attention(nn.Module):
         size = config.decoder_size
         self.scale = 1 / math.sqrt(size // self.heads)
         self.narrowest = min(size, config.encoder_size) // self.heads
-        if self.kind != "dot":
+        if self.kind in ("general", "additive"):
             self.key = nn.Linear(config.encoder_size, size, bias=False)
             nn.init.xavier_uniform_(self.key.weight)
         self.coverage = nn.Parameter(torch.zeros(1)) if config.coverage else None

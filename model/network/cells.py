@@ -19,6 +19,13 @@ ROW_MULTIPLE = 16
 INPUT_BLOCK = 512
 ROW_BLOCK = 64
 
+GATES: dict[str, tuple[str, ...]] = {
+    "lstm": ("input", "forget", "candidate", "output"),
+    "gru": ("reset", "update", "candidate"),
+    "rnn": (),
+}
+"""What a step of each kind computes before its new state, in the order of the equations."""
+
 KERNELS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "lstm": nn.LSTM,
     "gru": nn.GRU,
@@ -68,8 +75,22 @@ def fill_rows(rows: Tensor) -> Tensor:
     return F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, missing)) if missing else rows
 
 
+Parameters = tuple[Tensor, Tensor, Tensor, Tensor]
+"""W (kD, I), U (kD, D) and both biases (kD,): the k gates are stacked."""
+
+
+def lstm_gates(
+    x: Tensor, hidden: Tensor, parameters: Parameters, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gates i, f, g and o (R, D) of `lstm_cell`, which rounds their sums to `dtype`."""
+    w, u, b_w, b_u = parameters
+    gates = (linear(x, w, b_w) + linear(hidden, u, b_u)).to(dtype)
+    i, f, g, o = gates.chunk(4, dim=-1)
+    return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+
+
 def lstm_cell(
-    x: Tensor, hidden: Tensor, cell: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
+    x: Tensor, hidden: Tensor, cell: Tensor, parameters: Parameters
 ) -> tuple[Tensor, Tensor]:
     """One step of the four interacting layers of an LSTM.
 
@@ -89,16 +110,21 @@ def lstm_cell(
     Returns:
         h' (R, D) in the dtype of `hidden`, and c' (R, D) in the dtype of `cell`.
     """
+    i, f, g, o = lstm_gates(x, hidden, parameters, cell.dtype)
+    cell = f * cell + i * g
+    return (o * cell.tanh()).to(hidden.dtype), cell
+
+
+def gru_gates(x: Tensor, hidden: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:
+    """The gates r, z and n (R, D) of `gru_cell`."""
     w, u, b_w, b_u = parameters
-    gates = (linear(x, w, b_w) + linear(hidden, u, b_u)).to(cell.dtype)
-    i, f, g, o = gates.chunk(4, dim=-1)
-    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-    return (o.sigmoid() * cell.tanh()).to(hidden.dtype), cell
+    r_x, z_x, n_x = linear(x, w, b_w).chunk(3, dim=-1)
+    r_h, z_h, n_h = linear(hidden, u, b_u).chunk(3, dim=-1)
+    r, z = (r_x + r_h).sigmoid(), (z_x + z_h).sigmoid()
+    return r, z, (n_x + r * n_h).tanh()
 
 
-def gru_cell(
-    x: Tensor, hidden: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
-) -> Tensor:
+def gru_cell(x: Tensor, hidden: Tensor, parameters: Parameters) -> Tensor:
     """One step of a gated recurrent unit: h' (R, D) for x (R, I) and h (R, D).
 
     r = sigmoid(W_r x + U_r h + b_r)      reset
@@ -106,17 +132,11 @@ def gru_cell(
     n = tanh(W_n x + b_n + r * (U_n h + b_m))
     h' = (1 - z) * n + z * h
     """
-    w, u, b_w, b_u = parameters
-    r_x, z_x, n_x = linear(x, w, b_w).chunk(3, dim=-1)
-    r_h, z_h, n_h = linear(hidden, u, b_u).chunk(3, dim=-1)
-    z = (z_x + z_h).sigmoid()
-    n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
+    _, z, n = gru_gates(x, hidden, parameters)
     return (1 - z) * n + z * hidden
 
 
-def rnn_cell(
-    x: Tensor, hidden: Tensor, parameters: tuple[Tensor, Tensor, Tensor, Tensor]
-) -> Tensor:
+def rnn_cell(x: Tensor, hidden: Tensor, parameters: Parameters) -> Tensor:
     """One step of a simple recurrent network: h' = tanh(W x + U h + b), (R, D)."""
     w, u, b_w, b_u = parameters
     return (linear(x, w, b_w) + linear(hidden, u, b_u)).tanh()
@@ -221,9 +241,22 @@ class RecurrentLayer(nn.Module):
 
     def step(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """The next hidden and cell (R, D) for x (R, I); `cell` passes through GRU and RNN."""
-        w, u, b_w, b_u = self.kernel.parameters()
-        parameters = (w, u, b_w, b_u)
+        parameters = self._weights()
         if self.kind == "lstm":
             return lstm_cell(x, hidden, cell, parameters)
         step = gru_cell if self.kind == "gru" else rnn_cell
         return step(x, hidden, parameters), cell
+
+    def gates(self, x: Tensor, hidden: Tensor, cell: Tensor) -> dict[str, Tensor]:
+        """What the `step` from these states computes on its way: the `GATES`, each (R, D)."""
+        parameters = self._weights()
+        values: tuple[Tensor, ...] = ()
+        if self.kind == "lstm":
+            values = lstm_gates(x, hidden, parameters, cell.dtype)
+        elif self.kind == "gru":
+            values = gru_gates(x, hidden, parameters)
+        return dict(zip(GATES[self.kind], values, strict=True))
+
+    def _weights(self) -> Parameters:
+        w, u, b_w, b_u = self.kernel.parameters()
+        return w, u, b_w, b_u

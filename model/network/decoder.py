@@ -18,9 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import ModelConfig
+from model.network.aligned_attention import AlignedAttention
 from model.network.attention import Attention
 from model.network.cells import RecurrentLayer, fill_rows, linear
 from model.network.dropout import Dropout
+from model.network.first_state import make_first_state
 from model.network.memory import Memory
 
 
@@ -30,7 +32,8 @@ class DecoderState(NamedTuple):
     hidden: Tensor  # (R, L, D)
     cell: Tensor  # (R, L, D), at least fp32; (R, L, 0) if the cells have none
     attentional: Tensor  # (R, D) with input feeding, else (R, 0)
-    coverage: Tensor  # (R, S) sum of the past attention weights with `coverage`, else (R, 0)
+    coverage: Tensor  # (R, S) sum of the past attention weights with `coverage`, else (R, 0);
+    # (R, 1) the steps so far with aligned attention
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The states of `rows` (R',), in that order, possibly repeated."""
@@ -79,8 +82,9 @@ class Decoder(nn.Module):
         inputs = [first] + [upper] * (config.decoder_layers - 1)
         layers = nn.ModuleList(RecurrentLayer(config.cell, i, size) for i in inputs)
         self.layers = cast(Sequence[RecurrentLayer], layers)
-        self.attention = Attention(config)
-        self.bridge = nn.Linear(context, 2 * config.decoder_layers * size)
+        aligned = config.attention == "aligned"
+        self.attention = AlignedAttention(config) if aligned else Attention(config)
+        self.bridge = make_first_state(config)
         # The fed-back vector is as wide as the decoder, features as wide as the output matrix.
         features = config.embedding_size if config.tie_embeddings else size
         self.combine = nn.Linear(size + context, size if self.input_feeding else features)
@@ -91,27 +95,26 @@ class Decoder(nn.Module):
     def reset_parameters(self) -> None:
         """Set Xavier-uniform weights and zero biases in everything but the recurrent layers."""
         for module in (self.bridge, self.combine, self.narrow):
-            if module is not None:
+            if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
 
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first piece, R = N: tanh of the projected mean of the memory.
 
-        The mean is without padding. One projection gives hidden and cell of every layer.
+        The mean is without padding. One projection gives hidden and cell of every layer. Other
+        first states: see `model.network.first_state`.
         """
         wide = torch.promote_types(memory.values.dtype, torch.float32)
         mean = mean_values(memory)
-        state = linear(mean, self.bridge.weight, self.bridge.bias).tanh()
+        state = torch.as_tensor(self.bridge(mean))
         hidden, cell = state.view(len(state), 2, len(self.layers), -1).unbind(1)
         width = self.layers[0].hidden_size
         return DecoderState(
             hidden=hidden,
             cell=cell.to(wide) if self.kind == "lstm" else cell[..., :0],
             attentional=hidden.new_zeros(len(hidden), width if self.input_feeding else 0),
-            coverage=mean.new_zeros(
-                len(hidden), memory.src.shape[1] if self.coverage else 0, dtype=wide
-            ),
+            coverage=mean.new_zeros(len(hidden), self._past_width(memory), dtype=wide),
         )
 
     def step(
@@ -201,6 +204,12 @@ class Decoder(nn.Module):
             features.append(feature)
             weights.append(weight)
         return torch.cat(features, dim=1), torch.cat(weights, dim=1)
+
+    def _past_width(self, memory: Memory) -> int:
+        """How many numbers the attention reads of its past weights."""
+        if isinstance(self.attention, AlignedAttention):
+            return 1
+        return memory.src.shape[1] if self.coverage else 0
 
     def _dropped(self, x: Tensor, number: int, masks: Sequence[Tensor] | None) -> Tensor:
         return self.dropout(x) if masks is None else x * masks[number].to(x.dtype)

@@ -62,14 +62,15 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         inputs = [config.embedding_size] + [config.encoder_size] * (config.encoder_layers - 1)
-        half = config.encoder_size // 2
+        self.bidirectional = config.bidirectional
+        one = config.encoder_size // 2 if self.bidirectional else config.encoder_size
 
-        def layers() -> Sequence[RecurrentLayer]:
-            stack = nn.ModuleList(RecurrentLayer(config.cell, size, half) for size in inputs)
+        def layers(inputs: Sequence[int]) -> Sequence[RecurrentLayer]:
+            stack = nn.ModuleList(RecurrentLayer(config.cell, size, one) for size in inputs)
             return cast(Sequence[RecurrentLayer], stack)
 
-        self.forwards = layers()
-        self.backwards = layers()
+        self.forwards = layers(inputs)
+        self.backwards = layers(inputs if self.bidirectional else [])
         self.dropout = Dropout(config.dropout)
         self.truncated_bptt = 0
         """Pieces of a chunk in training, see `model.network.truncated_bptt`; 0: not in chunks."""
@@ -79,12 +80,22 @@ class Encoder(nn.Module):
 
         Values at padding are finite but meaningless: the mask keeps them out of the attention.
         """
+        if not self.bidirectional:
+            return self._ahead(embedded)
         permutation = reversal(lengths, embedded.shape[1])
         outputs = embedded
         for number, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             x = self.dropout(outputs) if number else outputs
             both = self._both(ahead, back, x, permutation)
             outputs = outputs + both if number else both
+        return outputs
+
+    def _ahead(self, embedded: Tensor) -> Tensor:
+        """Outputs (N, S, H) of layers that only read forwards: at no step they know a later one."""
+        outputs = embedded
+        for number, layer in enumerate(self.forwards):
+            x = layer.sequence(self.dropout(outputs) if number else outputs)
+            outputs = outputs + x if number else x
         return outputs
 
     def _both(

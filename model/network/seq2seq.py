@@ -15,6 +15,25 @@ from model.network.decoder import Decoder, DecoderState
 from model.network.dropout import Dropout
 from model.network.encoder import Encoder
 from model.network.memory import Memory
+from model.network.vectors import Statistics, VectorInput
+
+
+def make_input(vocabulary: int, width: int, size: int) -> nn.Embedding | VectorInput:
+    """The module that maps pieces, or vectors of `width` numbers if that is above 0, to (…, E)."""
+    return VectorInput(width, size) if width else nn.Embedding(vocabulary, size)
+
+
+def make_output(features: int, vocabulary: int, width: int) -> nn.Linear:
+    """The module that maps features to logits, or to vectors of `width` if that is above 0."""
+    output = nn.Linear(features, width or vocabulary)
+    nn.init.normal_(output.weight, std=features**-0.5)
+    nn.init.zeros_(output.bias)
+    return output
+
+
+def make_statistics(width: int) -> Statistics | None:
+    """The statistics of vectors of `width` numbers; None for pieces."""
+    return Statistics(width) if width else None
 
 
 class Seq2Seq(nn.Module):
@@ -23,6 +42,9 @@ class Seq2Seq(nn.Module):
     The matrix is initialised with standard deviation 1/sqrt(E), which suits the output; the inputs
     are scaled up by sqrt(E), as in Vaswani et al. 2017, 3.4. Without tying there are three
     matrices, each with its own scale.
+
+    Where the source or the output is vectors, a linear layer stands in the place of the embedding,
+    and ids (N, S) of pieces become normalised vectors (N, S, W): see `model.network.vectors`.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -30,11 +52,11 @@ class Seq2Seq(nn.Module):
         self.config = config
         size, vocabulary = config.embedding_size, config.vocab_size
         features = size if config.tie_embeddings else config.decoder_size
-        self.output = nn.Linear(features, vocabulary)
-        nn.init.normal_(self.output.weight, std=features**-0.5)
-        nn.init.zeros_(self.output.bias)
-        self.source_embedding = nn.Embedding(vocabulary, size)
-        self.target_embedding = nn.Embedding(vocabulary, size)
+        self.output = make_output(features, vocabulary, config.target_width)
+        self.source_embedding = make_input(vocabulary, config.source_width, size)
+        self.target_embedding = make_input(vocabulary, config.target_width, size)
+        self.source_statistics = make_statistics(config.source_width)
+        self.target_statistics = make_statistics(config.target_width)
         self.input_scale = 1.0
         if config.tie_embeddings:
             self.source_embedding.weight = self.output.weight
@@ -78,6 +100,8 @@ class Seq2Seq(nn.Module):
     def log_scores(self, features: Tensor, weights: Tensor, memory: Memory) -> Tensor:
         """Logits (N, K, V) for features (N, K, F): log-probabilities up to a constant per row.
 
+        Of an output of vectors: the next vector (N, K, W), normalised.
+
         `weights` (N, K, S) and `memory` are read with `copy`: see `model.network.copying`.
         """
         rows = linear(features.flatten(0, 1), self.output.weight, self.output.bias)
@@ -87,5 +111,5 @@ class Seq2Seq(nn.Module):
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return with_copies(wide, gate_logits(features, self.copy_gate), weights, memory.src)
 
-    def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
+    def _embed(self, embedding: nn.Embedding | VectorInput, ids: Tensor) -> Tensor:
         return torch.as_tensor(self.embedding_dropout(embedding(ids) * self.input_scale))

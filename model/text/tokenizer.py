@@ -2,12 +2,15 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
+from typing import ClassVar
 
 import sentencepiece
 
 from model.errors import CheckpointError
+from model.text.normalization import NORMALIZATION
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 _CONTROL_NAMES = ("<pad>", "<unk>", "<s>", "</s>")
@@ -36,6 +39,11 @@ class Tokenizer:
 
     Safe to use from several threads.
     """
+
+    # What `model.text.vocabulary` asks for: one tokenizer serves both sides, and spells everything.
+    file_name: ClassVar[str] = "tokenizer.model"
+    closed: ClassVar[bool] = False
+    normalization: ClassVar[int] = NORMALIZATION
 
     def __init__(self, model: bytes) -> None:
         """Load a serialized SentencePiece model.
@@ -71,6 +79,20 @@ class Tokenizer:
         # The bytes of the space mark; none in a model that cannot tell it from a space.
         self.mark_ids = [] if adds_space else self.byte_ids(SPACE_MARK)
 
+    @property
+    def source(self) -> "Tokenizer":
+        """What encodes and decodes sources."""
+        return self
+
+    @property
+    def target(self) -> "Tokenizer":
+        """What encodes and decodes targets."""
+        return self
+
+    def loader(self) -> Callable[[], "Tokenizer"]:
+        """A function that makes this tokenizer again, in another process."""
+        return partial(Tokenizer, self.model)
+
     def encode(self, line: str) -> list[int]:
         """The ids of the pieces of `line`, without BOS and EOS; none for an empty line."""
         return self._join([self._processor.encode(part) for part in self._parts(line)])
@@ -94,6 +116,11 @@ class Tokenizer:
     def piece(self, id: int) -> str:
         """The piece as SentencePiece writes it, with U+2581 for a space. For display."""
         return self._names[id]
+
+    def ids(self, pieces: Iterable[str]) -> list[int]:
+        """The ids of `pieces` that `piece` has given."""
+        known = {name: id for id, name in enumerate(self._names)}
+        return [known[piece] for piece in pieces]
 
     def byte_ids(self, character: str) -> list[int]:
         """The ids of the byte pieces that spell `character`; none if the model has none."""

@@ -151,7 +151,7 @@ def network_of(checkpoints: Sequence[Checkpoint]) -> Seq2Seq:
     """
     first = checkpoints[0]
     for other in checkpoints[1:]:
-        if other.tokenizer.model != first.tokenizer.model:
+        if other.vocabulary.model != first.vocabulary.model:
             raise ConfigError(
                 f"{other.path}: an ensemble needs one tokenizer, but this is another than that of "
                 f"{first.path}. Train both with one vocabulary."

@@ -7,10 +7,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.request_bodies import ScoreRequest, SummarizeRequest, TranslateRequest
+from service.api.request_bodies import (
+    ScoreRequest,
+    SummarizeRequest,
+    TraceRequest,
+    TranslateRequest,
+)
 from service.api.responses import ErrorBody
 
-BODIES: list[type[BaseModel]] = [TranslateRequest, SummarizeRequest, ScoreRequest]
+BODIES: list[type[BaseModel]] = [TranslateRequest, SummarizeRequest, ScoreRequest, TraceRequest]
 
 SECONDS = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}
 

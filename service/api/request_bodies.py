@@ -30,6 +30,7 @@ server."""
 MAX_PHRASE = 1_000  # characters of a prefix, a constraint or a phrase to avoid
 MAX_PHRASES = 100
 MAX_DEADLINE_MS = 3_600_000
+MAX_TRACED = 1_000  # characters of a sentence that is traced
 MAX_NAME = 100
 
 FIELDS_OF_THE_BODY = {
@@ -289,3 +290,15 @@ class ScoreRequest(WorkRequest):
     def targets(self) -> list[str]:
         """The targets, always as a list."""
         return [self.target] if isinstance(self.target, str) else self.target
+
+
+class TraceRequest(WorkRequest):
+    """A sentence to trace while it is translated or summarized."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Es ist halb vier."}]})
+
+    text: Annotated[str, Field(max_length=MAX_TRACED)] = Field(
+        description="A single sentence that the model reads in one piece."
+    )
+    task: Name | None = Field(default=None, description="Task of the model, if none is named.")
+    options: Options = Field(default_factory=Options)

@@ -158,6 +158,49 @@ class ScoreResponse(ModelAnswer):
     scores: list[ScoreResult]
 
 
+class FirstState(TypedDict):
+    """The state of a layer before its first step."""
+
+    hidden: list[float]
+    cell: Annotated[NotRequired[list[float]], Field(description="Only an LSTM has it.")]
+
+
+class LayerTraceResult(TypedDict):
+    """One layer in one direction."""
+
+    part: Literal["encoder", "decoder"]
+    layer: Annotated[int, Field(description="From 1, which is next to the embeddings.")]
+    direction: Literal["forward", "backward"]
+    inputs: Annotated[int, Field(description="How many numbers it reads at each step.")]
+    units: Annotated[int, Field(description="How many units it has; the first ones are told.")]
+    first: FirstState
+    values: Annotated[
+        dict[str, list[list[float]]],
+        Field(
+            description="By name, in the order in which they are computed: the gates of the cell, "
+            "`cell` in an LSTM, and `hidden`. A row for each piece, in the order of the text, and "
+            "a column for each unit."
+        ),
+    ]
+
+
+class TraceResponse(ModelAnswer):
+    """What happens inside the network while it translates a sentence."""
+
+    translation: Annotated[str, Field(description="Or a summary, of a model for that.")]
+    truncated: Annotated[bool, Field(description="It hit its length limit and would have gone on.")]
+    source_pieces: Annotated[list[str], Field(description="With the end of the sentence.")]
+    target_pieces: Annotated[list[str], Field(description="With the end of the sentence.")]
+    layers: Annotated[
+        list[LayerTraceResult],
+        Field(description="Those of the encoder, then those of the decoder, from the lowest up."),
+    ]
+    attention: Annotated[
+        list[list[float]],
+        Field(description="A row for each piece of the target, a column for each of the source."),
+    ]
+
+
 class ModelResult(TypedDict):
     """A model being served."""
 

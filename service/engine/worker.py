@@ -11,6 +11,7 @@ though they are longer than the model reads have an engine thread of their own, 
 """
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ from model.text.tokenizer import Tokenizer
 from model.translation.assemble import Translation, assemble, check_languages
 from model.translation.phrases import Phrases
 from model.translation.rounds import Prepared, following
+from model.translation.text_trace import TextTrace
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
@@ -47,6 +49,7 @@ from service.engine.preprocess import Preprocessor, text_field
 from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
+from service.engine.tracer import Tracer, traced_options
 from service.observability.metrics import EngineMetrics, Metrics
 from service.observability.request_record import Phase, reached
 
@@ -152,6 +155,9 @@ class Worker:
             max_rows or ROWS.get(device.type, ROWS["cpu"]),
             metrics.engine(name),
         )
+        self._tracer = Tracer(
+            checkpoint.network, checkpoint.tokenizer, self._segmenter, self._phrases
+        )
         self._notifier = LoopNotifier()
         self._thread = EngineThread(self._engine_loop, self._notifier, stuck_s)
         self._long = LongTexts(self._long_maker(checkpoint.network, shortlist, metrics), stuck_s)
@@ -205,6 +211,7 @@ class Worker:
         long_texts.start()
         self._thread.stop(drain_s)
         long_texts.join()
+        self._tracer.stop()
 
     async def translate(self, texts: Sequence[str], params: RequestParams) -> list[Translation]:
         """Translate `texts`, in order. Cancelling this removes them from the engine.
@@ -295,6 +302,20 @@ class Worker:
         finally:
             self._release(pairs, self._engine_loop, self._thread)
             del pairs  # see `_release`
+
+    async def trace(self, text: str, params: RequestParams) -> TextTrace:
+        """Translate one sentence, and tell what happens inside the network meanwhile.
+
+        Raises:
+            RequestError: it is not a single sentence, or too long; and see `translate`.
+            DeadlinePassed, ShuttingDown, EngineFailed: see `translate`.
+        """
+        check_languages(params.options, self.profile)
+        self._thread.check_open()
+        src = await self._tracer.source(text, params.options)
+        options = traced_options(params.options, len(src))
+        (found,) = await self.translate([text], dataclasses.replace(params, options=options))
+        return await self._tracer.trace(src, found.hypotheses[0])
 
     def alive(self, now: float) -> bool:
         """Return False if it has work but made no step for `stuck_s`; `now` is time.monotonic."""

@@ -56,6 +56,17 @@ export async function generate(path, body, { key, signal, onText }) {
   throw new Unreachable("The connection ended before the answer did.");
 }
 
+/** What happens inside the model while it translates a sentence. */
+export async function trace(body, { key, signal }) {
+  const response = await request("v1/trace", {
+    method: "POST",
+    headers: { ...headers(key), "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+  return response.json();
+}
+
 function headers(key) {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }

@@ -2,8 +2,9 @@
 
 import { describe } from "./about.js";
 import { Alternatives } from "./alternatives.js";
-import { generate, listModels, Refused, Unreachable, waysWithLongTexts } from "./api.js";
+import { generate, listModels, Refused, trace, Unreachable, waysWithLongTexts } from "./api.js";
 import { HeatMap } from "./heatmap.js";
+import { Inside } from "./inside.js";
 import { language } from "./languages.js";
 import { Length } from "./length.js";
 import { Links, Thread } from "./links.js";
@@ -26,6 +27,7 @@ const LONG = 2000;
 const MEASURE_MS = 100; // that a long text may wait to be measured
 const HUGE = 100_000; // characters beyond which the text field scrolls by itself, without a mirror
 const SIZES = [[250, "large"], [1000, "medium"], [Infinity, "small"]]; // of type, by characters
+const OF_A_SENTENCE = "Type a sentence, and this shows what each layer made of it.";
 const MOST_SPOKEN = 1000; // characters of an answer that a screen reader is told by itself
 
 const $ = (id) => document.getElementById(id);
@@ -60,6 +62,16 @@ const heat = new HeatMap({
   table: $("heat"),
   readout: $("heat-readout"),
   list: $("heat-list"),
+});
+const inside = new Inside({
+  empty: $("inside-empty"),
+  body: $("inside-body"),
+  layers: $("inside-layer"),
+  values: $("inside-value"),
+  note: $("inside-note"),
+  table: $("inside-table"),
+  ask: askForTrace,
+  explain: (error) => words(understood(error)),
 });
 const remarks = new Remarks($("remarks"));
 const alternatives = new Alternatives({
@@ -194,6 +206,7 @@ function later(pause) {
   running?.abort();
   running = null;
   sentenceAlternatives.forget();
+  inside.forget();
   notice.pause();
   busy(false);
   stale(true);
@@ -253,6 +266,18 @@ async function askForSentence(sentence, signal) {
   return all(await generate(path, body, { key, signal, onText: () => {} }));
 }
 
+function askForTrace(sentence, signal) {
+  const search = { ...options.values, ...length.values, n_best: 1 };
+  if (current >= 0) search.split_sentences = "never"; // it was cut out already
+  return trace({ text: sentence, model: models.chosen.name, options: search }, { key, signal });
+}
+
+/** Show what happens inside, of the sentence of the cursor if there are several. */
+function peek() {
+  if (!$("inside").open || !shown.translation || shown.text !== source.value) return;
+  inside.want(current < 0 ? shown.text : part(shown.text, shown.pairs[current].from));
+}
+
 /** The hypotheses of an answer, the best first. */
 function all(answer) {
   const [best] = answer.translations ?? answer.summaries;
@@ -291,6 +316,7 @@ function done(text, answer, sentences) {
   } else {
     alternatives.show(hypotheses);
     look(0);
+    peek();
   }
   const long = best.text.length > MOST_SPOKEN;
   $("spoken").textContent = long ? "The answer is there." : best.text; // once, not each partial one
@@ -381,6 +407,7 @@ function attend(place) {
   current = place;
   links.mark(place);
   sentenceAlternatives.want(part(shown.text, shown.pairs[place].from));
+  peek();
 }
 
 /** Put hypothesis `place` into the translation, as its current sentence. */
@@ -419,6 +446,7 @@ function nothing() {
   fresh();
   alternatives.hide();
   heat.clear("Type a text, and this shows where the model looked for each piece.");
+  inside.clear(OF_A_SENTENCE);
   remarks.show([]);
   $("copy").hidden = true;
   for (const id of ["timing", "spoken"]) $(id).textContent = "";
@@ -545,6 +573,8 @@ $("attention").addEventListener("toggle", () => {
     attend(current);
   }
 });
+
+$("inside").addEventListener("toggle", peek);
 
 source.value = recall("text") ?? source.value;
 typed();

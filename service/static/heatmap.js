@@ -36,7 +36,7 @@ export class HeatMap {
   #head() {
     const head = document.createElement("thead");
     const row = head.insertRow();
-    row.append(document.createElement("td"), ...this.columns.map((name) => header(name, "col")));
+    row.append(document.createElement("td"), ...this.columns.map((name) => labelled(name, "col")));
     return head;
   }
 
@@ -44,7 +44,7 @@ export class HeatMap {
     const body = document.createElement("tbody");
     for (const [i, weights] of this.attention.entries()) {
       const row = body.insertRow();
-      row.append(header(this.rows[i], "row"));
+      row.append(labelled(this.rows[i], "row"));
       const most = weights.indexOf(Math.max(...weights));
       for (const [j, weight] of weights.entries()) {
         const cell = row.insertCell();
@@ -83,7 +83,8 @@ export class HeatMap {
   }
 }
 
-function labels(pieces, count) {
+/** The names of pieces; beyond them, up to `count`, is the end of the sentence. */
+export function labels(pieces, count) {
   const names = pieces.map((piece) => ({
     text: piece.replaceAll(SPACE, " ").trim() || "space",
     joined: !piece.startsWith(SPACE),
@@ -92,12 +93,13 @@ function labels(pieces, count) {
   return names.slice(0, count);
 }
 
-function header(name, scope) {
+/** A cell that names a row or a column. */
+export function labelled(name, scope) {
   const cell = document.createElement("th");
   cell.scope = scope;
   const text = document.createElement("span");
   text.textContent = name.text;
-  text.classList.toggle("joined", name.joined);
+  text.classList.toggle("joined", Boolean(name.joined));
   text.classList.toggle("end", Boolean(name.end));
   cell.append(text);
   return cell;

@@ -19,6 +19,7 @@ from model.decoding.precision.dtypes import PRECISIONS
 from model.inspect import main, parameters_by_part, tokenizer_kind
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import Tokenizer
+from model.translator import Translator
 from training.data.learn_tokenizer import learn_tokenizer
 
 
@@ -156,3 +157,46 @@ def test_a_checkpoint_that_a_training_deletes_meanwhile(
     monkeypatch.setattr(model.inspect, "load_checkpoint", load_and_lose)
     assert main([str(copy)]) == 2
     assert "cannot be read any more" in capsys.readouterr().err
+
+
+def test_a_trace(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture, numbers = tmp_path / "trace.svg", tmp_path / "trace.json"
+    flags = ["--trace", "der Hund läuft.", "--picture", str(picture), "--json", str(numbers)]
+    assert main([str(tiny_checkpoint), *flags]) == 0
+    shown = capsys.readouterr().out
+    expected = Translator.load(tiny_checkpoint, device="cpu", precision="fp32").trace(
+        "der Hund läuft."
+    )
+    assert shown.splitlines()[0].endswith(" </s>")
+    assert shown.count("encoder, layer 2, backward: all 4 units") == 1
+    assert shown.count("decoder, layer 2, forward: all 8 units") == 1
+    written = json.loads(numbers.read_text(encoding="utf-8"))
+    assert written == json.loads(json.dumps(expected.to_json()))
+    assert picture.read_bytes().startswith(b"<?xml")
+
+
+def test_only_json(tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tiny_checkpoint), "--trace", "rot", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["source_pieces"][-1] == "</s>"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--picture", "a.png"], "--picture: it shows a trace. Add --trace TEXT."),
+        (["--trace", "rot", "--picture", "a.jpg"], "a.jpg: a picture is written as PNG or SVG."),
+        (["--trace", ""], "--trace: there are no words in it. Give a sentence."),
+        (["--trace", "Ein Hund. Eine Frau."], "--trace: it is read in 2 parts, but only one can"),
+        (
+            ["--trace", "rot", "--picture", "a.png", "--json", "a.png"],
+            "--picture a.png: the same file as --json a.png.",
+        ),
+    ],
+)
+def test_mistakes_with_a_trace(
+    tiny_checkpoint: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tiny_checkpoint), *flags]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"dragoman-inspect: error: {message}"), captured.err
+    assert captured.out == ""

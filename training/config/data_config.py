@@ -14,6 +14,7 @@ from model.text.charset import half_character
 from model.text.languages import UNKNOWN, language_tag
 from model.text.length_pieces import MAX_BUCKETS
 from model.text.profile import check_task
+from training.config.windows_config import WindowsConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +113,8 @@ class DataConfig:
     """Language of the targets, likewise."""
     length_buckets: int = 0
     """Buckets of lengths, each with a piece that asks for it (2 to 100); 0 = none."""
+    windows: WindowsConfig | None = None
+    """How files of series, .csv or .parquet, are cut into pairs of vectors; docs/vectors.md."""
     license: str = "none stated, private data"
     """License of the data, for the model card."""
     attribution: str = ""

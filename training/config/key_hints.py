@@ -271,8 +271,8 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
         "alignment",
         "guided_alignment_weight",
     ),
-    "Leave it out: the encoder always reads in both directions.": (
-        *("bidirectional", "brnn", "bi", "bridge", "bidirectional_encoder", "num_directions"),
+    "Leave it out: of texts, the encoder always reads in both directions.": (
+        *("brnn", "bi", "bridge", "bidirectional_encoder", "num_directions"),
     ),
     "Leave it out: it is always AdamW.": (
         "optim",

@@ -23,7 +23,21 @@ from training.config.data_config import SOME_CORPUS, DataConfig, as_corpora, mis
 from training.config.key_hints import key_hint
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
 from training.config.search_of_task import with_search_of
+from training.config.sequence_config import SequenceConfig
+from training.config.symbols_config import (
+    asks_for_symbols,
+    check_kinds,
+    check_metrics,
+    check_text_keys,
+    with_symbol_metrics,
+)
 from training.config.validation_config import ValidationConfig, with_metrics_of
+from training.config.vectors_config import (
+    asks_for_vectors,
+    check_vector_keys,
+    with_vector_metrics,
+    with_vector_sizes,
+)
 from training.metrics.names import OF_TASK
 
 VOCAB_SIZE = 8000
@@ -169,6 +183,8 @@ class TrainConfig:
 
     data: DataConfig
     run: RunConfig
+    source: SequenceConfig = field(default_factory=SequenceConfig)
+    target: SequenceConfig = field(default_factory=SequenceConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -179,6 +195,14 @@ class TrainConfig:
     shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
+        symbols = check_kinds(self.source, self.target)
+        if symbols:
+            check_text_keys(self)
+        if self.source.kind == "vectors":
+            check_vector_keys(self)
+        elif self.data.windows is not None:
+            raise ConfigError("data.windows: they are vectors. Set kind: vectors on both sides.")
+        check_metrics(self)
         self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
         if self.run.truncated_bptt > self.model.max_length:
@@ -237,6 +261,9 @@ def parse_config(
 
 _SECTIONS: dict[str, type] = get_type_hints(TrainConfig)
 _NEEDED = ("data", "run", "model")
+_FOLLOWING = {"vocab_size": "tokenizer.vocab_size", "source_width": "source.width"}
+_FOLLOWING |= {"target_width": "target.width"}
+"""Keys of `model` that are not written by hand, and what they follow."""
 _STAND_INS: dict[str, object] = {
     "data.train": (SOME_CORPUS,),
     "data.dev": SOME_CORPUS,
@@ -252,18 +279,25 @@ def _complete(values: dict[str, Any]) -> list[str]:
         sections[name] if isinstance(sections[name], dict) else {}
         for name in ("data", "run", "tokenizer", "optimizer")
     )
+    for side in ("source", "target"):
+        if not isinstance(sections[side], dict):
+            values[side] = {}
+            lines.append(
+                f"{side}: it is a mapping, such as {{kind: pieces}}. The corpora are 'data.train', "
+                "a list such as [{source: FILE, target: FILE}]."
+            )
     if isinstance(values["data"], dict):
         values["data"] = as_corpora(values["data"])
     if isinstance(values["model"], dict):
-        if "vocab_size" in values["model"]:
-            lines.append("model.vocab_size: it follows tokenizer.vocab_size. Set that one.")
+        for key, followed in _FOLLOWING.items():
+            if values["model"].get(key, 0) != 0:
+                lines.append(f"model.{key}: it follows {followed}. Set that one.")
         size = tokenizer.get("vocab_size")
         fits = isinstance(size, int) and 1 <= size <= MOST["vocab_size"]
         values["model"] = {**values["model"], "vocab_size": size if fits else VOCAB_SIZE}
     task = data.get("task")
     task = task if task in list(OF_TASK) else "translate"
-    if isinstance(sections["validation"], dict):
-        values["validation"] = with_metrics_of(task, sections["validation"])
+    _complete_by_kind(values, task)
     if isinstance(sections["search"], dict):
         values["search"] = with_search_of(task, sections["search"])
     steps = run.get("max_steps")
@@ -275,6 +309,23 @@ def _complete(values: dict[str, Any]) -> list[str]:
         most = OptimizerConfig().warmup_steps
         values["optimizer"] = {**optimizer, "warmup_steps": max(0, min(most, steps // 10))}
     return lines
+
+
+def _complete_by_kind(values: dict[str, Any], task: str) -> None:
+    """Add the defaults that depend on what the model reads and gives."""
+    symbols, vectors = asks_for_symbols(values), asks_for_vectors(values)
+    if vectors and isinstance(values["model"], dict):
+        values["model"] = with_vector_sizes(values["model"], values)
+    validation, shortlist = (values.get(name, {}) for name in ("validation", "shortlist"))
+    if isinstance(validation, dict):
+        if vectors:
+            values["validation"] = with_vector_metrics(validation)
+        elif symbols:
+            values["validation"] = with_symbol_metrics(validation)
+        else:
+            values["validation"] = with_metrics_of(task, validation)
+    if (symbols or vectors) and isinstance(shortlist, dict):
+        values["shortlist"] = {"candidates": 0, **shortlist}
 
 
 def _place(values: object, line: str) -> tuple[int, ...]:
@@ -316,7 +367,7 @@ def load_config(
 def save_config(config: TrainConfig, path: Path) -> None:
     """Write `config` with defaults and overrides, so that it trains this very run again."""
     values = to_dict(config)
-    values["model"] = {k: v for k, v in to_dict(config.model).items() if k != "vocab_size"}
+    values["model"] = {k: v for k, v in to_dict(config.model).items() if k not in _FOLLOWING}
     with atomic_output(path) as file:
         file.write(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
 

@@ -11,7 +11,7 @@ from training.metrics.bleu_tokenization import (
     bleu_tokenizer,
     make_bleu,
 )
-from training.metrics.names import BEST_OF_TASK, OF_TASK, TRANSLATION, Metric
+from training.metrics.names import BEST_OF_TASK, OF_TASK, SYMBOLS, TRANSLATION, Metric
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,8 +20,9 @@ class ValidationConfig:
 
     metrics: tuple[Metric, ...] = TRANSLATION
     """By default those of the task; see `with_metrics_of`."""
-    best: Literal["loss", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"] = "bleu"
-    """By default that of the task. The lowest loss is best, else the highest score."""
+    best: Literal["loss", Metric] = "bleu"
+    """By default that of the task. The lowest loss or error rate is best, else the highest
+    score."""
     tokenize: BleuTokenization = "auto"
     """Tokenizer of BLEU, also where it is the risk; auto = the one that suits the language."""
 
@@ -46,9 +47,13 @@ class ValidationConfig:
     def resolved(self, language: str, references: Sequence[str]) -> "ValidationConfig":
         """Replace `auto` by what suits the target language and the targets of the dev set.
 
+        Metrics of symbols need no tokenizer.
+
         Raises:
             ConfigError: the tokenizer cannot be had.
         """
+        if set(self.metrics) <= set(SYMBOLS):
+            return self
         tokenizer = bleu_tokenizer(self.tokenize, language, references)
         make_bleu(tokenizer)  # fail early
         return replace(self, tokenize=tokenizer)

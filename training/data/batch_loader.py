@@ -14,28 +14,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.text.tokenizer import EOS_ID, UNK_ID, Tokenizer
+from model.text.tokenizer import EOS_ID, UNK_ID
+from model.text.vocabulary import Vocabulary, text_tokenizer
 from training.data.batching import Ids, Rows, plan_epoch
 from training.data.counter_rng import Keys, chosen, line_keys
 from training.data.indexed_corpus import IndexedCorpus, Pairs, Side
 from training.data.joining import Groups, draw_groups
 from training.data.length_buckets import LengthBuckets
 from training.data.noise import disturbed
+from training.data.position import Position
 from training.data.sampler import Run, epoch_counts, num_windows, window_runs
 from training.data.subword_sampler import SubwordSampler
 
 # What the numbers of a line are drawn for: its segmentations and its hidden words, of each side,
 # whether it has a length piece, which pairs it is joined with, and how its source is disturbed.
 _SEGMENTS, _HIDDEN, _LENGTHS, _JOINED, _NOISE = (0, 1), (2, 3), 4, 5, 6
-
-
-class Position(NamedTuple):
-    """Position of a run in its data."""
-
-    epoch: int = 0
-    window: int = 0
-    batches: int = 0
-    """Batches of this window that have been drawn."""
 
 
 class Origins(NamedTuple):
@@ -82,7 +75,7 @@ class BatchLoader:
     def __init__(
         self,
         corpora: Sequence[TrainingCorpus],
-        tokenizer: Tokenizer,
+        tokenizer: Vocabulary,
         settings: LoaderSettings,
         lengths: LengthBuckets | None = None,
     ) -> None:
@@ -96,7 +89,9 @@ class BatchLoader:
         self.counts = epoch_counts(self.sizes, weights, settings.temperature)
         self.sampler = None
         if settings.sampling:
-            self.sampler = SubwordSampler(tokenizer, alpha=settings.sampling, seed=settings.seed)
+            self.sampler = SubwordSampler(
+                text_tokenizer(tokenizer), alpha=settings.sampling, seed=settings.seed
+            )
 
     def batches(self) -> Iterator[Rows]:
         """Yield global batches without end; `position` is already after the batch yielded.
@@ -233,7 +228,7 @@ class BatchLoader:
             source = disturbed(
                 source,
                 self._keys(number, runs, _NOISE),
-                self.tokenizer,
+                text_tokenizer(self.tokenizer),
                 share=self.settings.noise,
                 language=self.settings.source_language,
             )

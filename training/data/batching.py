@@ -70,6 +70,10 @@ class Rows(NamedTuple):
         cut = slice(number * total // count, (number + 1) * total // count)
         return Rows(self.sources[cut], self.targets[cut], self.weights[cut], self.inputs[cut])
 
+    def padded(self) -> "Batch":
+        """Pad them to a batch."""
+        return collate(self)
+
 
 class Batch(NamedTuple):
     """Padded ids. Rows that only fill the shape have one source piece and no target piece."""
@@ -88,7 +92,8 @@ class Batch(NamedTuple):
         return Batch(*(x.pin_memory().to(device, non_blocking=True) for x in self))
 
 
-def _round_up(value: int, multiple: int) -> int:
+def round_up(value: int, multiple: int) -> int:
+    """The least multiple of `multiple` that is not below `value`."""
     return -(-value // multiple) * multiple
 
 
@@ -129,9 +134,9 @@ def plan_epoch(
 def collate(pairs: Rows) -> Batch:
     """Pad these pairs to a batch; none give a batch of rows that only fill the shape."""
     sources, targets, pair_weights, inputs = pairs
-    rows = max(_round_up(len(sources), PART_MULTIPLE), PART_MULTIPLE)
-    size = _round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
-    length = _round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)
+    rows = max(round_up(len(sources), PART_MULTIPLE), PART_MULTIPLE)
+    size = round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
+    length = round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)
     src = np.full((rows, size), PAD_ID, dtype=np.int64)
     src[:, 0] = EOS_ID
     src_lengths = np.ones(rows, dtype=np.int64)

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from model.errors import DataError
 from model.io.lines import sync_directory
 from model.io.progress import line_progress
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.config.data_config import CorpusConfig, DataConfig
 from training.data.corpus_report import EXAMPLES, CorpusReport, tallied
 from training.data.deduplicate import mark_repeated
@@ -35,7 +35,7 @@ class IndexJob:
 
     corpus: CorpusConfig
     data: DataConfig
-    tokenizer: Tokenizer
+    tokenizer: Vocabulary
     rules: EncodingRules
     name: str
     """Name of the corpus, for people."""
@@ -90,7 +90,7 @@ def _encode(job: IndexJob, folder: Path, hashes: Path) -> CorpusReport:
     parts = ordered_map(
         partial(encode_chunk, rules=job.rules),
         corpus_chunks(job.corpus, job.data),
-        make=partial(Tokenizer, job.tokenizer.model),
+        make=job.tokenizer.loader(),
         processes=job.processes if total > SMALL else 1,
     )
     lines = several = 0
@@ -123,14 +123,16 @@ def _without_duplicates(
     write_meta(every, job.dtype, report)
     corpus = IndexedCorpus(every)
     shown: list[str] = []
-    decode = job.tokenizer.decode
+    source, target = job.tokenizer.source, job.tokenizer.target
     with job.writer(distinct) as writer, marks.open("rb") as marked:
         for pairs in corpus.blocks(_BLOCK):
             again = np.frombuffer(marked.read(len(pairs.weights)), np.uint8) == 1
             if len(shown) < EXAMPLES:
                 few = pairs.only(again)
                 texts = zip(few.source.split(), few.target.split(), strict=True)
-                shown += [example(decode(x.tolist()), decode(y.tolist())) for x, y in texts]
+                shown += [
+                    example(source.decode(x.tolist()), target.decode(y.tolist())) for x, y in texts
+                ]
             writer.append(pairs.only(~again))
         writer.sync()
     dropped = report.dropped | {DUPLICATE: repeated}

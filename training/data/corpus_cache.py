@@ -20,7 +20,8 @@ from pathlib import Path
 
 from model.config import to_dict
 from model.errors import DataError
-from model.text.tokenizer import SPACE_MARK, Tokenizer
+from model.text.tokenizer import SPACE_MARK
+from model.text.vocabulary import Vocabulary
 from training.config.data_config import CorpusConfig, DataConfig
 from training.data.build_index import UNFINISHED, IndexJob, build, unfinished
 from training.data.encode_records import EncodingRules
@@ -34,7 +35,7 @@ FORMAT = 2
 def cached_corpus(
     corpus: CorpusConfig,
     data: DataConfig,
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     *,
     name: str,
     max_length: int,
@@ -55,6 +56,7 @@ def cached_corpus(
         target_limit=max_length,
         filters=data.filters,
         source_language=data.source_language,
+        normalization=tokenizer.normalization,
     )
     job = IndexJob(
         corpus=corpus,
@@ -79,7 +81,7 @@ def cached_corpus(
     return IndexedCorpus(folder)
 
 
-def tag_ids(corpus: CorpusConfig, tokenizer: Tokenizer) -> list[int]:
+def tag_ids(corpus: CorpusConfig, tokenizer: Vocabulary) -> list[int]:
     """Ids of the tag before each source; none without a tag.
 
     Raises:
@@ -87,7 +89,7 @@ def tag_ids(corpus: CorpusConfig, tokenizer: Tokenizer) -> list[int]:
     """
     if not corpus.tag:
         return []
-    ids = tokenizer.encode(corpus.tag)
+    ids = tokenizer.source.encode(corpus.tag)
     if tokenizer.piece(ids[-1]).removeprefix(SPACE_MARK) != corpus.tag:
         raise DataError(
             f"tag {corpus.tag!r} is no piece of the tokenizer. Leave tokenizer.model out, to have "

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 EXAMPLES = 3
 """Pairs shown for each reason."""
 
+UNKNOWN_SYMBOLS = "with unknown symbols"
+"""The reason why a pair is left out that the symbols of a model cannot spell."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CorpusReport:
@@ -20,6 +23,8 @@ class CorpusReport:
     source_pieces: float
     """Mean number of pieces in a kept line."""
     target_pieces: float
+    unit: str = "pieces"
+    """What a line has so many of."""
     several: int = 0
     """Number of kept lines whose source has several sentences; for training corpora only."""
 
@@ -32,7 +37,8 @@ class CorpusReport:
         """Describe the corpus in one line of the log."""
         return (
             f"{name}: {self.lines:,} lines, {self.reasons() or 'all kept'}; "
-            f"{self.source_pieces:.1f} source and {self.target_pieces:.1f} target pieces a line"
+            f"{self.source_pieces:.1f} source and {self.target_pieces:.1f} target {self.unit} "
+            "a line"
         )
 
     def reasons(self) -> str:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from model.text.normalization import NORMALIZATION, normalize_source
 from model.text.printable import printable
 from model.text.sentences import sentence_ends
-from model.text.tokenizer import Tokenizer
+from model.text.tokenizer import UNK_ID
+from model.text.vocabulary import Vocabulary
 from training.config.data_config import FilterConfig
-from training.data.corpus_report import EXAMPLES
+from training.data.corpus_report import EXAMPLES, UNKNOWN_SYMBOLS
 from training.data.indexed_corpus import Pairs, Side
 from training.data.parsing import NotText, Pair
 from training.data.readers import Chunk
@@ -54,7 +55,7 @@ class EncodedChunk(NamedTuple):
     examples: dict[str, list[str]]
 
 
-def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: EncodingRules) -> EncodedChunk:
+def encode_chunk(tokenizer: Vocabulary, chunk: Chunk, *, rules: EncodingRules) -> EncodedChunk:
     """Encode the pairs of `chunk` that pass the rules.
 
     Raises:
@@ -86,10 +87,13 @@ def encode_chunk(tokenizer: Tokenizer, chunk: Chunk, *, rules: EncodingRules) ->
     kept: list[Pair] = []
     sources: list[list[int]] = []
     targets: list[list[int]] = []
-    encoded_sources = tokenizer.encode_lines([pair.source for pair in pairs])
-    encoded_targets = tokenizer.encode_lines([pair.target for pair in pairs])
+    encoded_sources = tokenizer.source.encode_lines([pair.source for pair in pairs])
+    encoded_targets = tokenizer.target.encode_lines([pair.target for pair in pairs])
     for pair, source, target in zip(pairs, encoded_sources, encoded_targets, strict=True):
-        if reason := misfit(len(source), len(target), rules):
+        reason = misfit(len(source), len(target), rules)
+        if not reason and tokenizer.closed and (UNK_ID in source or UNK_ID in target):
+            reason = UNKNOWN_SYMBOLS
+        if reason:
             drop(reason, example(pair.source, pair.target))
             continue
         kept.append(pair)

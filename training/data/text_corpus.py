@@ -10,11 +10,12 @@ import numpy as np
 
 from model.errors import DataError
 from model.io.lines import read_lines
-from model.text.normalization import NORMALIZATION, normalize_source
-from model.text.tokenizer import Tokenizer
+from model.text.normalization import normalize_source
+from model.text.tokenizer import UNK_ID
+from model.text.vocabulary import Vocabulary
 from training.config.data_config import CorpusConfig, DataConfig
 from training.data.batching import Ids
-from training.data.corpus_report import CorpusReport
+from training.data.corpus_report import UNKNOWN_SYMBOLS, CorpusReport
 from training.data.parsing import NotText, Pair
 from training.data.readers import corpus_chunks, count_aligned, count_pairs
 
@@ -114,15 +115,19 @@ def hold_out(pairs: TextPairs) -> tuple[TextPairs, TextPairs]:
 
 def encode_corpus(
     pairs: TextPairs,
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     *,
     max_length: int | None,
-    normalization: int = NORMALIZATION,
+    normalization: int | None = None,
 ) -> Corpus:
     """Encode every pair whose sides are not blank and have at most `max_length` pieces.
 
-    Without `max_length` nothing is left out: scores on a dev set are those of all its lines. The
-    ids of sources are those of the normalised text; `Corpus.pairs` has it as it was.
+    Without `max_length` nothing is left out: scores on a dev set are those of all its lines, but
+    for those with symbols that a closed alphabet lacks. The ids of sources are those of the
+    normalised text; `Corpus.pairs` has it as it was.
+
+    Args:
+        normalization: the rules for sources; those of a new model if None.
 
     Raises:
         DataError: nothing is left.
@@ -130,15 +135,19 @@ def encode_corpus(
     kept = TextPairs(sources=[], targets=[])
     sources: list[Ids] = []
     targets: list[Ids] = []
-    blank = too_long = 0
+    blank = too_long = unknown = 0
+    rules = tokenizer.normalization if normalization is None else normalization
     for source, target in zip(pairs.sources, pairs.targets, strict=True):
         if max_length and not (source.strip() and target.strip()):
             blank += 1
             continue
-        src = _ids(tokenizer.encode(normalize_source(source, normalization)))
-        tgt = _ids(tokenizer.encode(target))
+        src = _ids(tokenizer.source.encode(normalize_source(source, rules)))
+        tgt = _ids(tokenizer.target.encode(target))
         if max_length and max(len(src), len(tgt)) > max_length:
             too_long += 1
+            continue
+        if tokenizer.closed and (UNK_ID in src or UNK_ID in tgt):
+            unknown += 1
             continue
         kept.sources.append(source)
         kept.targets.append(target)
@@ -147,9 +156,10 @@ def encode_corpus(
     if not sources:
         raise DataError(
             f"none of {len(pairs.sources)} pairs is left: {blank} blank, {too_long} with more than "
-            f"{max_length} pieces. Raise model.max_length or check the files."
+            f"{max_length} pieces, {unknown} {UNKNOWN_SYMBOLS}. Raise "
+            "model.max_length or check the files."
         )
-    reasons = {"blank": blank, "too long": too_long}
+    reasons = {"blank": blank, "too long": too_long, UNKNOWN_SYMBOLS: unknown}
     report = CorpusReport(
         lines=len(pairs.sources),
         dropped={reason: count for reason, count in reasons.items() if count},
@@ -168,6 +178,16 @@ def lengths(sentences: Sequence[Ids]) -> np.ndarray[tuple[int], np.dtype[np.int6
 def all_lines(pairs: TextPairs) -> Iterator[str]:
     """Both sides, source first: what a shared vocabulary is learned from."""
     return itertools.chain(pairs.sources, pairs.targets)
+
+
+def all_pairs(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[Pair]:
+    """Yield every pair of all corpora as it is written, in bounded memory.
+
+    Raises:
+        DataError: see `read_pairs`.
+    """
+    for corpus in corpora:
+        yield from _pairs(corpus, data, itertools.repeat(True))
 
 
 def _pairs(corpus: CorpusConfig, data: DataConfig, wanted: Iterator[bool]) -> Iterator[Pair]:

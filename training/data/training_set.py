@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary, text_tokenizer
 from training.config.data_config import CorpusConfig, DataConfig
 from training.config.train_config import TrainConfig
 from training.data.batch_loader import BatchLoader, LoaderSettings, TrainingCorpus
@@ -52,7 +52,7 @@ class TrainingSet:
         return lines
 
 
-def load_training_set(data: DataConfig, tokenizer: Tokenizer, *, max_length: int) -> TrainingSet:
+def load_training_set(data: DataConfig, tokenizer: Vocabulary, *, max_length: int) -> TrainingSet:
     """Load the corpora of `data.train` from the cache, or encode them on all cores.
 
     Raises:
@@ -78,11 +78,11 @@ def load_training_set(data: DataConfig, tokenizer: Tokenizer, *, max_length: int
     lengths = None
     if data.length_buckets:
         cached = [corpus.cached for corpus in corpora]
-        lengths = count_buckets(cached, tokenizer, data.length_buckets)
+        lengths = count_buckets(cached, text_tokenizer(tokenizer), data.length_buckets)
     return TrainingSet(corpora=corpora, names=names, lengths=lengths)
 
 
-def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Tokenizer) -> BatchLoader:
+def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Vocabulary) -> BatchLoader:
     """Make the loader of the endless batches of a run."""
     settings = LoaderSettings(
         batch_tokens=config.run.tokens,

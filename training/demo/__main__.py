@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from model.cli.command import run_command
+from model.drawing.attention_plot import save_attention
 from model.errors import ConfigError
 from model.io.lines import atomic_output
 from model.translation.assemble import Translation
@@ -19,7 +20,6 @@ from training.config.train_config import load_config
 from training.demo.demo_corpus import DemoPair, generate
 from training.demo.model_in_box import END, NAME, translate_sentences
 from training.system.distributed import World
-from training.tracking.attention_plot import save_attention
 from training.train import train
 
 CONFIG = Path("configs/demo.yaml")

@@ -3,8 +3,8 @@
 from rich.console import Console
 
 from model.checkpoint.pretrained import FOLDER
+from model.drawing.attention_plot import AttentionHeatMap
 from model.translator import Translator
-from training.tracking.attention_plot import AttentionHeatMap
 
 NAME = "de-en"
 END = "</s>"

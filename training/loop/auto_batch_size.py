@@ -17,7 +17,7 @@ from model.decoding.available_memory import available_bytes
 from model.decoding.out_of_memory import is_out_of_memory
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.config.train_config import TrainConfig
 from training.data.batching import LENGTH_MULTIPLE, ROW_MULTIPLE, Rows, collate
 from training.losses.batch_loss import BatchLoss, Objective
@@ -36,7 +36,7 @@ BYTES_PER_PARAMETER = 6 * 4
 
 def auto_batch_tokens(
     config: TrainConfig,
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     device: torch.device,
     dtype: torch.dtype,
     world: World,

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from model.decoding.precision.precision import resolve_precision
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.config.train_config import TrainConfig
+from training.data.batch_loader import BatchLoader
 from training.data.text_corpus import TextPairs, digest_of, encode_corpus, read_pairs
 from training.data.training_set import TrainingSet, even_pairs, load_training_set, make_loader
 from training.loop.initialize import new_origin, starting_weights
@@ -66,7 +67,8 @@ def build_session(
     old_corpus = encode_corpus(old_pairs, tokenizer, max_length=None) if old_pairs else None
     digests = _digests(config, data, dev_pairs, old_pairs, saved=saved, world=world)
 
-    trainer = _trainer(config, data, tokenizer, device=device, world=world, weights=weights)
+    loader = make_loader(config, data, tokenizer)
+    trainer = _trainer(config, loader, tokenizer, device=device, world=world, weights=weights)
     best, rollback = Best(config.validation.best), Rollback(trainer, run, world)
     planner = Planner(config.run, world, started=started)
     if saved:
@@ -81,6 +83,7 @@ def build_session(
         config=config,
         tokenizer=tokenizer,
         data=data,
+        loader=loader,
         dev_corpus=dev_corpus,
         old_dev_corpus=old_corpus,
         digests=digests,
@@ -95,7 +98,7 @@ def build_session(
 
 
 def _weights(
-    saved: SavedState | None, run: Path, config: TrainConfig, tokenizer: Tokenizer
+    saved: SavedState | None, run: Path, config: TrainConfig, tokenizer: Vocabulary
 ) -> dict[str, Tensor] | None:
     """Initial weights; a rollback may need the beginning until there is a good checkpoint."""
     replaced = saved is not None and next(good_checkpoints(run), None) is not None
@@ -104,15 +107,14 @@ def _weights(
 
 def _trainer(
     config: TrainConfig,
-    data: TrainingSet,
-    tokenizer: Tokenizer,
+    loader: BatchLoader,
+    tokenizer: Vocabulary,
     *,
     device: torch.device,
     world: World,
     weights: Mapping[str, Tensor] | None,
 ) -> Trainer:
-    """The trainer at step 0, with its loader and its objective."""
-    loader = make_loader(config, data, tokenizer)
+    """The trainer at step 0, with its objective."""
     links = config.shortlist.max_links
     pairs = partial(even_pairs, loader, most_links=links, sampled=False)
     return Trainer(

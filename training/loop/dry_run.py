@@ -9,19 +9,20 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from model.decoding.available_memory import available_bytes
 from training.config.train_config import TrainConfig
-from training.data.batching import Rows
-from training.data.learn_tokenizer import make_tokenizer
+from training.data.make_vocabulary import make_vocabulary
 from training.data.sampler import epoch_counts
 from training.data.text_corpus import encode_corpus, read_pairs
 from training.data.training_set import load_training_set
+from training.loop.any_session import AnySession
+from training.loop.gradient_accumulation import TrainingRows
 from training.loop.planner import REHEARSED_SHARE
-from training.loop.session import Session
 from training.loop.step_plan import Measurement, StepPlan, timed_plan
 from training.loop.train_loop import REHEARSED
-from training.loop.trainer import Trainer
+from training.loop.trainer import AnyTrainer
 from training.system.memory_use import peak_bytes
 
 WARM_UP, TIMED = 5, 30  # updates
@@ -45,7 +46,7 @@ class Pace:
         return updates * self.update_s + -(-updates // eval_every) * self.validation_s
 
 
-def dry_run(session: Session) -> list[str]:
+def dry_run(session: AnySession) -> list[str]:
     """Make the first updates of `session` and translate some sentences; return lines about the run.
 
     Every process must call this. Nothing is written.
@@ -70,9 +71,9 @@ def dry_run(session: Session) -> list[str]:
     (pace,) = paces
     plan = planned(session, pace)
     left = plan.steps - trainer.steps + len(batches)
-    passes = left * pace.pairs / session.data.report.kept
+    passes = left * pace.pairs / session.kept
     return [
-        *session.data.describe(),
+        *session.describe_data(),
         *sizes(trainer),
         *memory,
         f"batches: {run.tokens:,} tokens at most with padding, on average {pace.pairs:,.0f} pairs "
@@ -83,7 +84,7 @@ def dry_run(session: Session) -> list[str]:
     ]
 
 
-def planned(session: Session, pace: Pace) -> StepPlan:
+def planned(session: AnySession, pace: Pace) -> StepPlan:
     """Plan the run, whose minutes begin with the dry run."""
     run, step = session.config.run, session.trainer.steps - WARM_UP - TIMED
     if run.max_minutes is None:
@@ -97,7 +98,7 @@ def planned(session: Session, pace: Pace) -> StepPlan:
     return session.world.shared(lambda: timed_plan(run, measurement))
 
 
-def measure_pace(session: Session, batches: list[Rows]) -> Pace:
+def measure_pace(session: AnySession, batches: list[TrainingRows]) -> Pace:
     """Measure the mean update, and a validation by an untrained network, which is an upper bound.
 
     A network that has not learned to stop translates nearly everything to the greatest length, so
@@ -108,21 +109,20 @@ def measure_pace(session: Session, batches: list[Rows]) -> Pace:
     started = time.perf_counter()
     updates = [session.trainer.update(rows) for rows in batches[WARM_UP:]]
     update_s = (time.perf_counter() - started) / len(updates)
-    first = session.dev_corpus.first(REHEARSED)
     started = time.perf_counter()
     if session.world.leads:
-        session.evaluate(first)
-    validation_s = (time.perf_counter() - started) / len(first.sources)
+        session.evaluate_dev(REHEARSED)
+    validation_s = (time.perf_counter() - started) / min(REHEARSED, session.dev_size)
     lines = sum(len(rows.sources) for rows in batches) / len(batches)
     return Pace(
         update_s=update_s,
-        validation_s=validation_s * len(session.dev_corpus.sources),
-        pairs=lines * float(session.trainer.loader.line_sizes.mean()),
+        validation_s=validation_s * session.dev_size,
+        pairs=lines * session.pairs_a_line,
         tokens=sum(u.source_tokens + u.target_tokens for u in updates) / len(updates),
     )
 
 
-def sizes(trainer: Trainer) -> list[str]:
+def sizes(trainer: AnyTrainer[Any, Any]) -> list[str]:
     """Describe the sizes of the network's parts and of what is saved."""
     parts = Counter[str]()
     for name, parameter in zip(trainer.names, trainer.parameters, strict=True):
@@ -155,7 +155,7 @@ def check_data(config: TrainConfig) -> str:
     """
     data = config.data
     dev = read_pairs(data.dev, data)
-    tokenizer = make_tokenizer(config)
+    tokenizer = make_vocabulary(config)
     length = config.model.max_length
     training = load_training_set(data, tokenizer, max_length=length)
     sizes = [report.kept for report in training.reports]

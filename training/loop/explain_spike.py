@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.data.batch_loader import BatchLoader, Origins, join_pairs
 from training.data.batching import Rows
 from training.loop.loss_spikes import Spike
@@ -26,7 +26,7 @@ def explain_spike(
     step: int,
     network: Seq2Seq,
     loader: BatchLoader,
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     names: Sequence[str],
 ) -> SpikeRow:
     """Name the pairs of `rows`, the batch that `loader` drew last, and compute the loss of each.
@@ -66,7 +66,7 @@ def _pair(
     origins: Origins,
     loss: float,
     loader: BatchLoader,
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     names: Sequence[str],
 ) -> PairRow:
     """Describe the line at `place` in the batch, with its text as the corpus has it."""
@@ -76,8 +76,8 @@ def _pair(
     return PairRow(
         corpus=names[corpus],
         number=numbers[0] + 1,
-        source=_snippet(tokenizer.decode(stored.source.ids.tolist())),
-        target=_snippet(tokenizer.decode(stored.target.ids.tolist())),
+        source=_snippet(tokenizer.source.decode(stored.source.ids.tolist())),
+        target=_snippet(tokenizer.target.decode(stored.target.ids.tolist())),
         source_pieces=len(rows.sources[place]),
         target_pieces=len(rows.targets[place]),
         nll=_finite(loss),

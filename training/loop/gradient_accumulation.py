@@ -1,16 +1,45 @@
 """Gradient accumulation: the gradients of a global batch, computed in parts."""
 
+from collections.abc import Sequence, Sized
 from contextlib import nullcontext
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from training.data.batching import Rows, collate
-from training.losses.batch_loss import BatchLoss
 from training.losses.output_loss import Loss
 from training.system.distributed import World
+
+
+class TrainingBatch(Protocol):
+    """A padded batch."""
+
+    def to(self, device: torch.device) -> "TrainingBatch": ...
+
+
+class TrainingRows(Protocol):
+    """The pairs of a batch before padding, of pieces (`Rows`) or of vectors."""
+
+    @property
+    def sources(self) -> Sequence[Sized]: ...
+
+    @property
+    def targets(self) -> Sequence[Sized]: ...
+
+    @property
+    def source_tokens(self) -> int: ...
+
+    @property
+    def target_tokens(self) -> int: ...
+
+    @property
+    def target_weight(self) -> float: ...
+
+    def part(self, number: int, count: int) -> "TrainingRows": ...
+
+    def padded(self) -> TrainingBatch: ...
 
 
 class GradientAccumulation:
@@ -22,7 +51,7 @@ class GradientAccumulation:
     """
 
     def __init__(
-        self, loss: BatchLoss, world: World, *, accumulate: int, seed: int, device: torch.device
+        self, loss: nn.Module, world: World, *, accumulate: int, seed: int, device: torch.device
     ) -> None:
         self.world = world
         self.count = world.size * accumulate
@@ -35,7 +64,7 @@ class GradientAccumulation:
             self.synchronised = DistributedDataParallel(loss, gradient_as_bucket_view=True)
         self.loss = self.synchronised or loss
 
-    def gradients(self, rows: Rows, step: int) -> Tensor:
+    def gradients(self, rows: TrainingRows, step: int) -> Tensor:
         """Accumulate the gradients of the weighted mean loss of `rows` per target piece.
 
         Returns:
@@ -46,7 +75,7 @@ class GradientAccumulation:
         # The processes' gradients are averaged, not summed.
         scale = self.world.size / rows.target_weight
         for number in range(first, first + self.accumulate):
-            batch = collate(rows.part(number, self.count)).to(self.device)
+            batch = rows.part(number, self.count).padded().to(self.device)
             torch.manual_seed(part_seed(self.seed, step, number))
             waits = self.synchronised and number < first + self.accumulate - 1
             with self.synchronised.no_sync() if self.synchronised and waits else nullcontext():

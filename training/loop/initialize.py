@@ -22,6 +22,7 @@ from model.errors import ConfigError
 from model.network.dropout import share_masks
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID, Tokenizer
+from model.text.vocabulary import Vocabulary, text_tokenizer
 from training.config.objective_config import FinetuneConfig
 from training.config.train_config import TrainConfig
 
@@ -50,7 +51,7 @@ PIECE_ROWS = ("output.weight", "output.bias", "source_embedding.weight", "target
 
 
 def starting_weights(
-    config: FinetuneConfig, model: ModelConfig, tokenizer: Tokenizer
+    config: FinetuneConfig, model: ModelConfig, tokenizer: Vocabulary
 ) -> dict[str, Tensor] | None:
     """Load the weights that a run starts from; None if they are random.
 
@@ -82,7 +83,7 @@ def new_origin(config: FinetuneConfig, network: nn.Module, data_digest: str) -> 
 
 
 def initial_weights(
-    checkpoint: Checkpoint, model: ModelConfig, tokenizer: Tokenizer
+    checkpoint: Checkpoint, model: ModelConfig, tokenizer: Vocabulary
 ) -> dict[str, Tensor]:
     """Convert the weights of `checkpoint` to a network of `model` with the pieces of `tokenizer`.
 
@@ -95,8 +96,8 @@ def initial_weights(
     same_size = replace(model, vocab_size=checkpoint.config.vocab_size)
     check_same_architecture(same_size, checkpoint.config, f"finetune.init_from {checkpoint.path}")
     weights = {name: p.detach().clone() for name, p in checkpoint.network.named_parameters()}
-    if tokenizer.model != checkpoint.tokenizer.model:
-        sources = piece_sources(checkpoint.tokenizer, tokenizer)
+    if tokenizer.model != checkpoint.vocabulary.model:
+        sources = piece_sources(checkpoint.tokenizer, text_tokenizer(tokenizer))
         for name in weights.keys() & PIECE_ROWS:
             weights[name] = torch.stack([weights[name][ids].mean(dim=0) for ids in sources])
     return weights

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import torch
 
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.config.train_config import TrainConfig, load_config
-from training.data.learn_tokenizer import make_tokenizer
+from training.data.make_vocabulary import make_vocabulary
 from training.loop.auto_batch_size import auto_batch_tokens
 from training.loop.auto_precision import training_dtype
 from training.loop.resume import SavedState, check_same_config, config_differences
@@ -25,7 +25,7 @@ def resolve_config(
     dev_targets: Sequence[str],
     device: torch.device,
     world: World,
-) -> tuple[TrainConfig, Tokenizer]:
+) -> tuple[TrainConfig, Vocabulary]:
     """Decide what `given` leaves open; return the config of the run, and its tokenizer.
 
     A resumed run keeps what it was begun with. Else the first process decides for all. In order:
@@ -38,14 +38,14 @@ def resolve_config(
 
     Raises:
         ConfigError: `run` was begun with another config, or an `auto` cannot be decided.
-        CheckpointError, DataError: see `make_tokenizer` and `auto_batch_tokens`.
+        CheckpointError, DataError: see `make_vocabulary` and `auto_batch_tokens`.
     """
     language = given.data.target_language
     validation = world.shared(lambda: given.validation.resolved(language, dev_targets))
     config = replace(given, validation=validation)
     if resume:
         config = as_begun(config, run, saved.values if saved else None, world)
-    tokenizer = saved.tokenizer if saved else world.shared(lambda: make_tokenizer(config))
+    tokenizer = saved.tokenizer if saved else world.shared(lambda: make_vocabulary(config))
     config = replace(config, model=replace(config.model, vocab_size=tokenizer.vocab_size))
     dtype = world.shared(lambda: training_dtype(config, device))
     tokens = config.run.batch_tokens

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from model.checkpoint.checkpoint import load_origin, load_tokenizer, load_training_state
+from model.checkpoint.checkpoint import load_origin, load_training_state, load_vocabulary
 from model.config import to_dict
 from model.errors import CheckpointError, ConfigError, DataError
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.config.train_config import RunConfig, TrainConfig
 from training.loop.saved_values import check_values
 from training.loop.step_plan import planned_by_time
@@ -24,7 +24,7 @@ class SavedState:
 
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
-    tokenizer: Tokenizer
+    tokenizer: Vocabulary
     origin: str | None
 
     @property
@@ -45,7 +45,7 @@ def load_saved_state(run: Path) -> SavedState | None:
         return None
     tensors, values = load_training_state(run)
     check_values(values, last)
-    tokenizer, origin = load_tokenizer(last), load_origin(last)
+    tokenizer, origin = load_vocabulary(last), load_origin(last)
     return SavedState(tensors=tensors, values=values, tokenizer=tokenizer, origin=origin)
 
 
@@ -92,7 +92,7 @@ def config_differences(given: TrainConfig, stored: TrainConfig) -> list[str]:
         free |= {"validation.tokenize"}  # follows from the data, which are compared
     differences = []
     sections = ("data", "tokenizer", "model", "objective", "finetune", "validation")
-    for section in (*sections, "search", "run"):
+    for section in ("source", "target", *sections, "search", "run"):
         now, before = to_dict(getattr(given, section)), to_dict(getattr(stored, section))
         for key in now:
             if f"{section}.{key}" not in free:

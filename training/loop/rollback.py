@@ -11,7 +11,7 @@ from model.checkpoint.checkpoint import load_training_state
 from model.checkpoint.run_directory import checkpoints_of
 from training.loop.divergence import FEWEST, IN_A_ROW, MOST_ROLLBACKS
 from training.loop.saved_values import load_values
-from training.loop.trainer import Trainer
+from training.loop.trainer import AnyTrainer
 from training.system.distributed import World
 
 
@@ -22,7 +22,7 @@ class Rollback:
     beginning can be computed again.
     """
 
-    def __init__(self, trainer: Trainer, run: Path, world: World) -> None:
+    def __init__(self, trainer: AnyTrainer[Any, Any], run: Path, world: World) -> None:
         """Copy the beginning, if needed: `trainer` must not have loaded a later state yet.
 
         Every process must call this, as well as `saved` and `roll_back`.

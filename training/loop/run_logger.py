@@ -1,6 +1,6 @@
 """Run logger: reports on a run on the terminal, in metrics.jsonl and in its report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,10 +8,9 @@ import torch
 
 from model.decoding.freed_memory import release_unused
 from model.decoding.precision.precision import precision_of
-from training.data.batching import Rows
-from training.loop.explain_spike import explain_spike
+from training.loop.any_session import AnySession
+from training.loop.gradient_accumulation import TrainingRows
 from training.loop.loss_spikes import SpikeDetector
-from training.loop.session import Session
 from training.loop.trainer import Update
 from training.metrics.names import LABELS
 from training.system.environment import environment, git_state
@@ -35,7 +34,7 @@ class RunLogger:
     """Reports on a session while it trains; only the first process has one."""
 
     def __init__(
-        self, session: Session, *, metrics: MetricsLog, progress: TrainingProgress
+        self, session: AnySession, *, metrics: MetricsLog, progress: TrainingProgress
     ) -> None:
         """Report to `metrics` and `progress`, which are open."""
         self.session = session
@@ -52,23 +51,24 @@ class RunLogger:
         """Show a line on the terminal, above the progress bar."""
         self.progress.message(line)
 
-    def begin(self) -> None:
+    def begin(self, learned: Sequence[str]) -> None:
         """Describe what is trained on what, and record it for the report.
+
+        Args:
+            learned: lines on what was learned beforehand.
 
         Raises:
             CheckpointError, DataError: see `record_start`.
         """
-        session, data = self.session, self.session.data
-        size = model_size(session)
+        session = self.session
+        size = session.describe_size()
         precision = precision_of(self.trainer.dtype)
-        for line in describe_session(session, size=size, precision=precision):
+        for line in describe_session(session, learned, size=size, precision=precision):
             self.say(line)
-        reports = dict(zip(data.names, data.reports, strict=True))
-        reports["dev"] = session.dev_corpus.report
         record_start(
             session.run,
             self.trainer.steps,
-            corpora=[corpus_row(name, report) for name, report in reports.items()],
+            corpora=[corpus_row(name, report) for name, report in session.reports.items()],
             facts={
                 "model": size,
                 "precision": precision,
@@ -78,7 +78,7 @@ class RunLogger:
             git=git_state(Path(__file__)),
         )
 
-    def updated(self, update: Update, rows: Rows) -> None:
+    def updated(self, update: Update, rows: TrainingRows) -> None:
         """Show the update by `rows`; write every `log_every`-th to the metrics, record a spike.
 
         Raises:
@@ -123,21 +123,13 @@ class RunLogger:
             },
         )
 
-    def _watch(self, update: Update, rows: Rows) -> None:
+    def _watch(self, update: Update, rows: TrainingRows) -> None:
         """Record the batch of an update that stands out."""
         spike = self.spikes.watch(update.nll, update.gradient_norm)
         if spike and stands_out(read_record(self.session.run), spike.excess):
-            explained = explain_spike(
-                spike,
-                update,
-                rows,
-                step=self.trainer.steps,
-                network=self.trainer.network,
-                loader=self.trainer.loader,
-                tokenizer=self.session.tokenizer,
-                names=self.session.data.names,
-            )
-            record_spike(self.session.run, explained)
+            explained = self.session.explain(spike, update, rows)
+            if explained:
+                record_spike(self.session.run, explained)
 
     def saved(self) -> None:
         """Record that a checkpoint was saved, and when.
@@ -191,7 +183,7 @@ class RunLogger:
 
 
 @contextmanager
-def open_logger(session: Session) -> Iterator[RunLogger]:
+def open_logger(session: AnySession) -> Iterator[RunLogger]:
     """Open metrics and progress for a session that begins or goes on.
 
     Raises:
@@ -207,18 +199,12 @@ def open_logger(session: Session) -> Iterator[RunLogger]:
         yield RunLogger(session, metrics=metrics, progress=progress)
 
 
-def model_size(session: Session) -> str:
-    """Parameters and vocabulary, for people."""
-    parameters = sum(parameter.numel() for parameter in session.trainer.parameters)
-    return f"{parameters:,} parameters, {session.tokenizer.vocab_size:,} pieces"
-
-
-def describe_session(session: Session, *, size: str, precision: str) -> list[str]:
+def describe_session(
+    session: AnySession, learned: Sequence[str], *, size: str, precision: str
+) -> list[str]:
     """Lines on what is trained on what, and from where, before the first update."""
     trainer, world = session.trainer, session.world
-    lines = [*session.data.describe(), session.dev_corpus.report.describe("dev")]
-    if session.shortlist:
-        lines.append(session.shortlist.describe())
+    lines = [*session.describe_data(), session.reports["dev"].describe("dev"), *learned]
     lines.append(
         f"model: {size}; {trainer.device}, {precision}, {torch.get_num_threads()} threads, "
         f"batches of {session.config.run.tokens:,} tokens"

@@ -1,71 +1,80 @@
-"""A session: the parts of a run that is being trained; it evaluates and saves them."""
+"""A session: the parts of a run on text or symbols; it evaluates and saves them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from model.checkpoint.checkpoint import save_checkpoint
-from model.checkpoint.run_directory import point, prune
 from model.decoding.engine import check_room, room_for
-from model.decoding.precision.precision import precision_of
-from model.text.normalization import NORMALIZATION
 from model.text.profile import TextProfile
-from model.text.tokenizer import Tokenizer
-from training.config.train_config import TrainConfig
+from model.text.vocabulary import Vocabulary, text_tokenizer
+from training.data.batch_loader import BatchLoader
+from training.data.batching import Rows
+from training.data.corpus_report import CorpusReport
 from training.data.text_corpus import Corpus
 from training.data.training_set import TrainingSet, even_pairs
 from training.lexical.learn_shortlist import LearnedShortlist, learn_measured
-from training.loop.planner import Planner
-from training.loop.rollback import Rollback, good_checkpoints
-from training.loop.trainer import Trainer
-from training.system.distributed import World
+from training.loop.any_session import AnySession
+from training.loop.explain_spike import explain_spike
+from training.loop.gradient_accumulation import TrainingRows
+from training.loop.loss_spikes import Spike
+from training.loop.trainer import Update
 from training.tracking.fine_tuning import after_figures, changes
 from training.tracking.model_card import model_card, with_coverage, with_fine_tuning
-from training.validation.best import Best
-from training.validation.evaluation import Evaluation, evaluate
-from training.validation.readable import check_readable
+from training.tracking.run_record import SpikeRow
+from training.validation.evaluation import Evaluation
+from training.validation.validate import check_dev_set, validate
 
 
 @dataclass(kw_only=True)
-class Session:
-    """The parts of one run, as `build_session` makes them."""
+class Session(AnySession):
+    """The parts of one run on text or symbols, as `build_session` makes them."""
 
-    run: Path
-    resume: bool
-    """Whether the run may go on from a checkpoint; there need not be one."""
-    world: World
-    config: TrainConfig
-    """The config of the run, every `auto` decided; see `resolve_config`."""
-    tokenizer: Tokenizer
+    tokenizer: Vocabulary
     data: TrainingSet
+    loader: BatchLoader
     dev_corpus: Corpus
     old_dev_corpus: Corpus | None
     """The dev set of the model that the run begins with, if it is named."""
-    digests: Mapping[str, str]
-    """SHA-256 of all that the run learns from and is measured on, by the names in a checkpoint."""
-    origin: str | None
-    """See `new_origin`."""
-    trainer: Trainer
-    best: Best
-    rollback: Rollback
-    planner: Planner
-    before: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the model that a fine-tuning begins with; see `fine_tuning.before_figures`."""
     shortlist: LearnedShortlist | None = None
     """Saved with every checkpoint; learned by the first process, if the config wants one."""
 
     @property
-    def finished(self) -> bool:
-        """Whether there is nothing left to do."""
-        patience = self.config.run.patience
-        done = self.trainer.steps >= self.planner.plan.steps
-        return done or 0 < patience <= self.best.without_better
+    def reports(self) -> dict[str, CorpusReport]:
+        """Report on each corpus of the training, and on "dev"."""
+        named = dict(zip(self.data.names, self.data.reports, strict=True))
+        return named | {"dev": self.dev_corpus.report}
+
+    @property
+    def kept(self) -> int:
+        """Number of training pairs."""
+        return self.data.report.kept
+
+    @property
+    def pairs_a_line(self) -> float:
+        """Mean number of pairs that are a line of a batch; above 1 if some are joined."""
+        return float(self.loader.line_sizes.mean())
+
+    @property
+    def dev_size(self) -> int:
+        """Number of pairs of the dev set."""
+        return len(self.dev_corpus.sources)
+
+    def describe_data(self) -> list[str]:
+        """Describe the training data in lines of the log."""
+        return self.data.describe()
+
+    def describe_size(self) -> str:
+        """Parameters and vocabulary, for people."""
+        parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
+        return f"{parameters:,} parameters, {self.tokenizer.vocab_size:,} pieces"
 
     @property
     def several_sentences(self) -> float:
         """Share of the training lines whose source has several sentences, with the joined ones."""
         report = self.data.report
-        joined = float((self.trainer.loader.line_sizes > 1).mean())
+        joined = float((self.loader.line_sizes > 1).mean())
         return joined + (1 - joined) * report.several / report.kept
 
     @property
@@ -76,23 +85,28 @@ class Session:
             task=data.task,
             source_language=data.source_language,
             target_language=data.target_language,
-            normalization=NORMALIZATION,
+            normalization=self.tokenizer.normalization,
             several_sentences=self.several_sentences,
             length_buckets=self.data.lengths.boundaries if self.data.lengths else (),
         )
 
-    def learn_shortlist(self) -> None:
-        """Learn the shortlist of this run, the same at every resumption."""
+    def prepare(self) -> list[str]:
+        """Learn the shortlist of this run, if it is to have one, the same at every resumption."""
         settings = self.config.shortlist
-        pairs = even_pairs(self.trainer.loader, most_links=settings.max_links, sampled=True)
-        self.shortlist = learn_measured(*pairs, self.dev_corpus, self.tokenizer, settings)
+        if not settings.candidates:
+            return []
+        pairs = even_pairs(self.loader, most_links=settings.max_links, sampled=True)
+        self.shortlist = learn_measured(
+            *pairs, self.dev_corpus, text_tokenizer(self.tokenizer), settings
+        )
+        return [self.shortlist.describe()]
 
     def check_dev_sets(self) -> None:
         """Check that validations can translate, before there is anything to lose.
 
         Raises:
             RequestError: the search options need more memory than there is.
-            DataError: see `check_readable`.
+            DataError: see `check_dev_set`.
         """
         model, search = self.config.model, self.config.search
         check_room(search, model.max_length, room_for(search, model.max_length))
@@ -101,11 +115,11 @@ class Session:
             ("finetune.old_dev", self.old_dev_corpus),
         ):
             if corpus is not None:
-                check_readable(name, corpus.pairs, self.tokenizer, model, search, self.profile)
+                check_dev_set(name, corpus, self.tokenizer, model, search, self.profile)
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
         """Score the averaged weights on `corpus`."""
-        return evaluate(
+        return validate(
             self.trainer.averaged(),
             corpus,
             self.tokenizer,
@@ -116,24 +130,37 @@ class Session:
             dtype=self.trainer.dtype,
         )
 
-    def save(
+    def evaluate_dev(self, first: int | None = None) -> Evaluation:
+        """Score the averaged weights on the dev set, or on its `first` pairs."""
+        corpus = self.dev_corpus
+        return self.evaluate(corpus if first is None else corpus.first(first))
+
+    def evaluate_old_dev(self) -> Evaluation | None:
+        """Score them on the dev set of the model that the run begins with, if it is named."""
+        return self.evaluate(self.old_dev_corpus) if self.old_dev_corpus else None
+
+    def explain(self, spike: Spike, update: Update, rows: TrainingRows) -> SpikeRow:
+        """Describe the batch of an update that stands out, which was drawn last."""
+        assert isinstance(rows, Rows), "those of its own loader"
+        return explain_spike(
+            spike,
+            update,
+            rows,
+            step=self.trainer.steps,
+            network=self.trainer.network,
+            loader=self.loader,
+            tokenizer=self.tokenizer,
+            names=self.data.names,
+        )
+
+    def write(
         self,
-        *,
         evaluation: Evaluation | None,
-        old_evaluation: Evaluation | None = None,
-        best: bool = False,
-    ) -> None:
-        """Write a checkpoint and point `last` to it, and `best` if it is; prune older ones.
-
-        Args:
-            evaluation: that of these weights; None between two validations.
-            old_evaluation: likewise, on the old dev set, if there is one.
-
-        Raises:
-            CheckpointError: the file system refused.
-        """
+        old_evaluation: Evaluation | None,
+        training_meta: Mapping[str, Any],
+    ) -> Path:
+        """Write a checkpoint with this training state, and return its directory."""
         tensors, values = self.trainer.state()
-        planned = self.planner.state()
         card = model_card(
             self.config,
             self.trainer.steps,
@@ -147,7 +174,7 @@ class Session:
                 card, changes(self.config.validation.metrics, self.before, after)
             )
         learned = self.shortlist
-        directory = save_checkpoint(
+        return save_checkpoint(
             self.run,
             self.trainer.steps,
             config=self.config.model,
@@ -160,17 +187,5 @@ class Session:
             calibration=evaluation.calibration if evaluation else None,
             origin=self.origin,
             training_state=tensors,
-            training_meta={
-                "trainer": values,
-                "best_score": self.best.score,
-                "without_better": self.best.without_better,
-                **({"plan": planned} if planned else {}),
-                **self.digests,
-                "precision": precision_of(self.trainer.dtype),
-            },
+            training_meta={"trainer": values, **training_meta},
         )
-        if best:
-            point(self.run, "best", directory)
-        point(self.run, "last", directory)
-        good = next(good_checkpoints(self.run), None)
-        prune(self.run, self.config.run.keep, also=[good] if good else [])

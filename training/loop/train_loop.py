@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from model.config import to_dict
 from training.config.train_config import load_config, save_config
+from training.loop.any_session import AnySession
 from training.loop.run_logger import RunLogger, open_logger
-from training.loop.session import Session
 from training.loop.signals import Interrupted, stop_signals
 from training.tracking.fine_tuning import recorded_before
 from training.tracking.metrics_log import read_metrics
@@ -16,7 +16,7 @@ REHEARSED = 64
 then, not after a thousand updates, and its memory is taken from the beginning."""
 
 
-def train(session: Session) -> None:
+def train(session: AnySession) -> None:
     """Train a session to its end; every process must call this.
 
     Raises:
@@ -28,46 +28,43 @@ def train(session: Session) -> None:
             loop(session, None, received)
         return
     write_config(session)
-    if session.config.shortlist.candidates:
-        session.learn_shortlist()
+    learned = session.prepare()
     with open_logger(session) as logger, stop_signals() as received:
-        logger.begin()
+        logger.begin(learned)
         rehearse(session)
         measure_before(session, logger)
         loop(session, logger, received)
         logger.end()
 
 
-def write_config(session: Session) -> None:
+def write_config(session: AnySession) -> None:
     """Write the config of the run, unless it stands there: perhaps with comments of its own."""
     path = session.run / "config.yaml"
     if not path.exists() or to_dict(load_config(path)) != to_dict(session.config):
         save_config(session.config, path)
 
 
-def rehearse(session: Session) -> None:
+def rehearse(session: AnySession) -> None:
     """Translate the first dev sentences; see `REHEARSED`."""
-    first, started = session.dev_corpus.first(REHEARSED), time.perf_counter()
-    session.evaluate(first)
-    share = len(session.dev_corpus.sources) / len(first.sources)
+    started = time.perf_counter()
+    session.evaluate_dev(REHEARSED)
+    share = session.dev_size / min(REHEARSED, session.dev_size)
     session.planner.rehearsed((time.perf_counter() - started) * share)
 
 
-def measure_before(session: Session, logger: RunLogger) -> None:
+def measure_before(session: AnySession, logger: RunLogger) -> None:
     """Evaluate the model that a fine-tuning begins with; a resumed one has that in its metrics."""
     if session.config.finetune.init_from is None:
         return
     if not session.trainer.steps:
-        old, started = session.old_dev_corpus, time.perf_counter()
+        started = time.perf_counter()
         with logger.progress.paused():
-            logger.begun_with(
-                session.evaluate(session.dev_corpus), session.evaluate(old) if old else None
-            )
+            logger.begun_with(session.evaluate_dev(), session.evaluate_old_dev())
         session.planner.measured(time.perf_counter() - started)
     session.before = recorded_before(read_metrics(session.run / "metrics.jsonl"))
 
 
-def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) -> None:
+def loop(session: AnySession, logger: RunLogger | None, received: Sequence[int]) -> None:
     """Train to the end of the plan, or until patience runs out; validate and save on the way.
 
     Args:
@@ -109,12 +106,11 @@ def loop(session: Session, logger: RunLogger | None, received: Sequence[int]) ->
             raise Interrupted(stop)
 
 
-def validate(session: Session, logger: RunLogger) -> None:
+def validate(session: AnySession, logger: RunLogger) -> None:
     """Evaluate the averaged weights on the dev set, log, save, and move the links."""
     with logger.progress.paused():
         started = time.perf_counter()
-        result, old = session.evaluate(session.dev_corpus), session.old_dev_corpus
-        old_result = session.evaluate(old) if old else None
+        result, old_result = session.evaluate_dev(), session.evaluate_old_dev()
         better = session.best.offer(result.value(session.best.metric))
         seconds = time.perf_counter() - started
         logger.validated(result, old_result, better=better, seconds=seconds)

@@ -2,24 +2,25 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.decoding.out_of_memory import is_out_of_memory
 from model.errors import CheckpointError
 from model.network.seq2seq import Seq2Seq
 from training.config.train_config import TrainConfig
-from training.data.batch_loader import BatchLoader, Position
+from training.data.batch_loader import BatchLoader
 from training.data.batching import Rows
+from training.data.position import Position
 from training.loop.divergence import DivergenceMonitor
-from training.loop.gradient_accumulation import GradientAccumulation
+from training.loop.gradient_accumulation import GradientAccumulation, TrainingRows
 from training.loop.initialize import build_network
 from training.loop.loss_window import LossWindow
 from training.loop.lr_schedule import learning_rate
 from training.loop.step_plan import fixed_plan
-from training.losses.batch_loss import BatchLoss, Objective
+from training.losses.batch_loss import Objective
 from training.system.distributed import World
 from training.system.memory_use import OutOfMemory
 
@@ -39,18 +40,40 @@ class Update(NamedTuple):
     target_tokens: int
 
 
-class Trainer:
+AnyRows = TypeVar("AnyRows", bound=TrainingRows)
+"""The pairs of a batch, of pieces or of vectors."""
+Given = TypeVar("Given", bound=TrainingRows, covariant=True)
+
+
+class Loader(Protocol[Given]):
+    """What hands out batches from `position` on."""
+
+    position: Position
+
+    def batches(self) -> Iterator[Given]: ...
+
+
+AnyLoader = TypeVar("AnyLoader", bound=Loader[Any])
+
+
+class LossOf(Protocol):
+    """What makes the loss of a network: an `Objective`, or that of vectors."""
+
+    def module(self, network: Seq2Seq, dtype: torch.dtype) -> nn.Module: ...
+
+
+class AnyTrainer(Generic[AnyLoader, AnyRows]):
     """Holds network, moving average, optimizer and the position in the data."""
 
     def __init__(
         self,
         config: TrainConfig,
-        loader: BatchLoader,
+        loader: AnyLoader,
         *,
         device: torch.device,
         dtype: torch.dtype,
         world: World,
-        objective: Objective | None = None,
+        objective: LossOf | None = None,
         weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Build the network and its optimizer.
@@ -81,7 +104,7 @@ class Trainer:
         )
         objective = objective or Objective(smoothing=config.optimizer.label_smoothing)
         self.accumulation = GradientAccumulation(
-            BatchLoss(self.network, objective, dtype),
+            objective.module(self.network, dtype),
             world,
             accumulate=config.run.accumulate,
             seed=config.run.seed,
@@ -93,11 +116,11 @@ class Trainer:
         self.steps = 0
         self.skipped = 0
 
-    def batches(self) -> Iterator[Rows]:
+    def batches(self) -> Iterator[AnyRows]:
         """Yield global batches without end, from the current position in the data."""
         return self.loader.batches()
 
-    def update(self, rows: Rows) -> Update:
+    def update(self, rows: AnyRows) -> Update:
         """Run forward, backward, clip and step. A non-finite loss or gradient changes no weight.
 
         Raises:
@@ -110,7 +133,7 @@ class Trainer:
                 raise
             raise self._too_large(rows) from error
 
-    def _update(self, rows: Rows) -> Update:
+    def _update(self, rows: AnyRows) -> Update:
         settings = self.config.optimizer
         self.steps += 1
         rate = self.divergence.rate_factor * learning_rate(
@@ -145,7 +168,7 @@ class Trainer:
             target_tokens=rows.target_tokens,
         )
 
-    def _too_large(self, rows: Rows) -> BatchTooLarge:
+    def _too_large(self, rows: AnyRows) -> BatchTooLarge:
         run = self.config.run
         source, target = (max(map(len, side)) for side in (rows.sources, rows.targets))
         return BatchTooLarge(
@@ -262,3 +285,7 @@ class Trainer:
         """Compute average += (1 - decay) * (weights - average); a young average follows faster."""
         decay = min(self.config.optimizer.ema, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+
+Trainer = AnyTrainer[BatchLoader, Rows]
+"""A trainer on text or symbols."""

@@ -38,6 +38,10 @@ class Objective:
     measure: RiskMeasure | None = None
     """Needed where `config.risk_weight` is above 0."""
 
+    def module(self, network: Seq2Seq, dtype: torch.dtype) -> "BatchLoss":
+        """The loss of `network`, computed in `dtype`."""
+        return BatchLoss(network, self, dtype)
+
 
 def batch_loss(
     network: Seq2Seq, batch: Batch, objective: Objective, *, step: int, dtype: torch.dtype

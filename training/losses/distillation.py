@@ -15,12 +15,12 @@ from model.checkpoint.manifest import read_manifest
 from model.checkpoint.run_directory import resolve
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from model.translation.ensemble import network_of
 from training.data.batching import Batch
 
 
-def load_teacher(paths: Sequence[Path], tokenizer: Tokenizer) -> Seq2Seq:
+def load_teacher(paths: Sequence[Path], tokenizer: Vocabulary) -> Seq2Seq:
     """Load the network of a run or checkpoint, or the ensemble of several, in eval mode.
 
     Raises:
@@ -29,7 +29,7 @@ def load_teacher(paths: Sequence[Path], tokenizer: Tokenizer) -> Seq2Seq:
     """
     checkpoints = [load_checkpoint(path) for path in paths]
     for checkpoint in checkpoints:
-        if checkpoint.tokenizer.model != tokenizer.model:
+        if checkpoint.vocabulary.model != tokenizer.model:
             raise ConfigError(
                 f"objective.teacher: {checkpoint.path} has another tokenizer than this training. "
                 "Set tokenizer.model to its tokenizer.model, or distil sentences by "

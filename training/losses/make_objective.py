@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from model.text.tokenizer import Tokenizer
+from model.text.vocabulary import Vocabulary
 from training.config.train_config import TrainConfig
 from training.data.batching import Ids
 from training.lexical.aligner import learn_aligner
@@ -16,7 +16,7 @@ from training.losses.minimum_risk import RiskMeasure
 def make_objective(
     config: TrainConfig,
     pairs: Callable[[], tuple[Sequence[Ids], Sequence[Ids]]],
-    tokenizer: Tokenizer,
+    tokenizer: Vocabulary,
     device: torch.device,
 ) -> Objective:
     """Load or learn the parts that the objective of `config` needs.

@@ -19,7 +19,8 @@ from model.decoding.options import SearchOptions
 from model.decoding.request import Finished, Request
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import EOS_ID, Tokenizer
+from model.text.tokenizer import EOS_ID
+from model.text.vocabulary import Vocabulary
 from training.config.objective_config import ObjectiveConfig, Risk
 from training.data.batching import Batch, Ids, Rows, collate
 from training.losses.likelihood import gate_and_copied, likelihood
@@ -35,14 +36,14 @@ RiskScore = Callable[[str, str], float]
 class RiskMeasure:
     """How candidates are sampled and scored."""
 
-    tokenizer: Tokenizer
+    tokenizer: Vocabulary
     score: RiskScore
     samples: int
     sharpness: float
 
     @classmethod
     def of(
-        cls, config: ObjectiveConfig, tokenizer: Tokenizer, tokenize: BleuTokenization
+        cls, config: ObjectiveConfig, tokenizer: Vocabulary, tokenize: BleuTokenization
     ) -> "RiskMeasure":
         """Make the measure of a config; see `score_named`."""
         return cls(
@@ -174,11 +175,11 @@ def draw_candidates(network: Seq2Seq, batch: Batch, measure: RiskMeasure) -> Ris
     sampled = _sampled(network, batch, list(references), measure.samples)
     drawn = RiskCandidates([], [], [])
     for row, reference in references.items():
-        right = measure.tokenizer.decode(reference)
+        right = measure.tokenizer.target.decode(reference)
         for pieces in dict.fromkeys([tuple(reference), *sampled[row]]):
             drawn.pieces.append(torch.tensor(pieces, dtype=torch.int32).numpy())
             drawn.sentence.append(row)
-            drawn.risk.append(1 - measure.score(measure.tokenizer.decode(pieces), right))
+            drawn.risk.append(1 - measure.score(measure.tokenizer.target.decode(pieces), right))
     return drawn
 
 

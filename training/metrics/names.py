@@ -2,8 +2,20 @@
 
 from typing import Literal
 
-Metric = Literal["bleu", "chrf", "rouge_1", "rouge_2", "rouge_l"]
-"""All are from 0 to 100; higher is better."""
+Metric = Literal[
+    "bleu",
+    "chrf",
+    "rouge_1",
+    "rouge_2",
+    "rouge_l",
+    "symbol_error_rate",
+    "sequence_error_rate",
+    "mae",
+    "rmse",
+    "last_step_percent",
+]
+"""All are in percent, but for the errors of vectors, which are in their unit. Higher is better, but
+for `LOWER_IS_BETTER`."""
 
 LABELS: dict[str, str] = {
     "loss": "loss",
@@ -13,11 +25,21 @@ LABELS: dict[str, str] = {
     "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
     "length_ratio": "length ratio",
+    "symbol_error_rate": "symbol error rate",
+    "sequence_error_rate": "sequence error rate",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "last_step_percent": "error of the last vector in %",
 }
 """Labels for people."""
 
 TRANSLATION: tuple[Metric, ...] = ("bleu", "chrf")
 SUMMARY: tuple[Metric, ...] = ("rouge_1", "rouge_2", "rouge_l")
+SYMBOLS: tuple[Metric, ...] = ("symbol_error_rate", "sequence_error_rate")
+"""The metrics of symbols; the first is what the best checkpoint is chosen by."""
+VECTORS: tuple[Metric, ...] = ("mae", "rmse", "last_step_percent")
+"""The metrics of vectors, likewise."""
+LOWER_IS_BETTER = frozenset(("loss", *SYMBOLS, *VECTORS))
 OF_TASK = {"translate": TRANSLATION, "summarize": SUMMARY}
 """Default metrics of each task."""
 BEST_OF_TASK = {"translate": "bleu", "summarize": "rouge_l"}

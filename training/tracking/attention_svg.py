@@ -6,7 +6,7 @@ Its colour is that of the text of the page, so that it suits a light and a dark 
 from collections.abc import Sequence
 from html import escape
 
-from training.tracking.attention_plot import shown_piece
+from model.drawing.attention_plot import shown_piece
 from training.tracking.run_record import AttentionRow
 from training.tracking.svg_text import SIZE, text_width
 

@@ -68,7 +68,7 @@ PANELS = (
     ),
     Panel(
         "Quality on the dev set",
-        tuple(Curve(f"dev_{name}", LABELS[name], i) for i, name in enumerate(_METRICS, 1)),
+        tuple(Curve(f"dev_{name}", LABELS[name], 1 + i % 5) for i, name in enumerate(_METRICS)),
         False,
     ),
     Panel("Learning rate", (Curve("learning_rate", "learning rate", 1),), True),

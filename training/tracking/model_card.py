@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from model.config import to_dict
 from model.text.languages import language_name
-from training.config.data_config import DataConfig
 from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.lexical.learn_shortlist import Coverage
@@ -14,10 +13,34 @@ from training.tracking.fine_tuning import Change, table
 from training.validation.evaluation import Evaluation
 
 
-def _heading(data: DataConfig) -> str:
+def _heading(config: TrainConfig) -> str:
+    data = config.data
+    if config.source.kind == "symbols":
+        return "Symbols to symbols"
+    if config.source.kind == "vectors":
+        return "Vectors to vectors"
     if not data.source_language and not data.target_language:
         return "Summarization" if data.task == "summarize" else "Translation"
     return f"{language_name(data.source_language)} to {language_name(data.target_language)}"
+
+
+def _form(config: TrainConfig, several: float) -> list[str]:
+    """Describe what the model reads and writes."""
+    data = config.data
+    if config.source.kind == "symbols":
+        return [f"- Source: {config.source.unit}", f"- Target: {config.target.unit}"]
+    if config.source.kind == "vectors":
+        many = config.target.steps or "one for each of the source"
+        return [
+            f"- Source: vectors of {config.source.width} numbers",
+            f"- Target: vectors of {config.target.width} numbers, {many}",
+        ]
+    return [
+        f"- Task: {data.task}",
+        f"- Source language: {data.source_language or 'unknown'}",
+        f"- Target language: {data.target_language or 'unknown'}",
+        f"- Training lines of several sentences: {100 * several:.1f} %",
+    ]
 
 
 def model_card(
@@ -35,14 +58,11 @@ def model_card(
     """
     data = config.data
     lines = [
-        f"# {_heading(data)}",
+        f"# {_heading(config)}",
         "",
         f"A Dragoman checkpoint after {step:,} training steps.",
         "",
-        f"- Task: {data.task}",
-        f"- Source language: {data.source_language or 'unknown'}",
-        f"- Target language: {data.target_language or 'unknown'}",
-        f"- Training lines of several sentences: {100 * several:.1f} %",
+        *_form(config, several),
         "",
         "## Data",
         "",

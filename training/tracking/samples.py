@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.tracking.attention_plot import attention_image
+from model.drawing.attention_plot import attention_image
 from training.tracking.metrics_log import MetricsLog
 from training.tracking.run_record import AttentionRow, SampleRow, record_samples
 from training.validation.evaluation import Sample

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from training.metrics.names import LABELS
+from training.metrics.names import LABELS, LOWER_IS_BETTER
 
 
 @dataclass
@@ -37,4 +37,4 @@ def rank(metric: str, score: float) -> float:
     """Rank a score: higher is better for every metric."""
     if math.isnan(score):
         return -math.inf
-    return -score if metric == "loss" else score
+    return -score if metric in LOWER_IS_BETTER else score

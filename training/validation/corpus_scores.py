@@ -95,7 +95,8 @@ def length_ratio(
 
     interval = None
     if bootstrap:
-        interval = _interval(np.array([ratio(lengths[d]) for d in _draws(bootstrap, len(lengths))]))
+        drawn = line_draws(bootstrap, len(lengths))
+        interval = interval_of(np.array([ratio(lengths[lines]) for lines in drawn]))
     rest = f"case:mixed|tok:{counter.tokenizer_signature}|ref:closest"
     signature = _signature(len(references), bootstrap, rest)
     return Score(value=ratio(lengths), interval=interval, signature=signature)
@@ -141,7 +142,7 @@ def _by_rouge(
     signature = _signature(len(references), bootstrap, SIGNATURE)
     if not bootstrap:
         return Score(value=float(lines.mean()), interval=None, signature=signature)
-    draws = _draws(bootstrap, len(lines))
+    draws = line_draws(bootstrap, len(lines))
     means = lines[draws].mean(1)
     p_value = None
     if baseline is not None:
@@ -153,7 +154,7 @@ def _by_rouge(
             p_value = 1.0
     return Score(
         value=float(lines.mean()),
-        interval=_interval(means),
+        interval=interval_of(means),
         signature=signature,
         p_value=p_value,
     )
@@ -178,11 +179,11 @@ def _signature(references: int, bootstrap: int, rest: str) -> str:
     return f"nrefs:{references}|{draws}{rest}"
 
 
-def _draws(bootstrap: int, lines: int) -> NDArray[np.int64]:
+def line_draws(bootstrap: int, lines: int) -> NDArray[np.int64]:
     """Lines (bootstrap, lines) drawn with replacement, as sacrebleu draws them."""
     return np.random.default_rng(SEED).choice(lines, size=(bootstrap, lines))
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
+def interval_of(values: NDArray[np.float64]) -> Interval:
     mean, half_width = estimate_ci(values)
     return Interval(mean=float(mean), half_width=float(half_width))

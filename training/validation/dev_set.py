@@ -9,7 +9,8 @@ from model.checkpoint.checkpoint import Checkpoint
 from training.config.train_config import load_config
 from training.config.validation_config import ValidationConfig
 from training.data.text_corpus import TextPairs, encode_corpus, read_pairs
-from training.validation.evaluation import Evaluation, evaluate
+from training.validation.evaluation import Evaluation
+from training.validation.validate import validate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,14 +26,14 @@ class DevSet:
         """Score a checkpoint, in fp32 and with its own search options and tokenizer."""
         corpus = encode_corpus(
             self.pairs,
-            checkpoint.tokenizer,
+            checkpoint.id_vocabulary,
             max_length=None,
             normalization=checkpoint.profile.normalization,
         )
-        return evaluate(
+        return validate(
             checkpoint.network.to(device),
             corpus,
-            checkpoint.tokenizer,
+            checkpoint.id_vocabulary,
             checkpoint.search,
             profile=checkpoint.profile,
             validation=self.validation,

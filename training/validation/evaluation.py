@@ -44,6 +44,8 @@ class Evaluation:
     samples: list[Sample]
     calibration: Calibration | None
     """From these translations; None if there are none, as the network has diverged."""
+    likelihood: bool = True
+    """Whether the loss is that of a likelihood, which has a perplexity; else it is an error."""
 
     @property
     def ppl(self) -> float:
@@ -56,13 +58,17 @@ class Evaluation:
 
     def figures(self) -> dict[str, float | str]:
         """Return the values for metrics.jsonl."""
-        figures: dict[str, float | str] = {"dev_loss": self.loss, "dev_ppl": self.ppl}
+        figures: dict[str, float | str] = {"dev_loss": self.loss}
+        if self.likelihood:
+            figures["dev_ppl"] = self.ppl
         figures |= {f"dev_{name}": score.value for name, score in self.scores.items()}
         return figures | {f"{name}_signature": s.signature for name, s in self.scores.items()}
 
     def describe(self) -> str:
         """Describe loss and scores, for a line of the log."""
-        words = [f"dev loss {self.loss:.3f}", f"ppl {self.ppl:.2f}"]
+        words = [f"dev loss {self.loss:.3f}"]
+        if self.likelihood:
+            words.append(f"ppl {self.ppl:.2f}")
         words += [f"{LABELS[name]} {score.value:.2f}" for name, score in self.scores.items()]
         return "  ".join(words)
 

@@ -39,6 +39,7 @@ from model.decoding.native.layer import Layer
 from model.decoding.native.product import Bytes, Floats, Int8Product
 from model.decoding.native.rows import place_narrow, place_rows, place_tanh
 from model.decoding.native.step_rows import StepRows
+from model.network.first_state import NO_VECTORS, Bridge
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID
 
@@ -69,9 +70,12 @@ class NativeState:
 
 
 def has_int8(config: ModelConfig) -> bool:
-    """Tell whether all sizes are multiples of 4, as a product reads 4 bytes at once."""
+    """Tell whether all sizes are multiples of 4, as a product reads 4 bytes at once.
+
+    There is none for vectors.
+    """
     sizes = (config.encoder_size // 2, config.decoder_size, config.embedding_size)
-    return all(size % 4 == 0 for size in sizes)
+    return not config.has_vectors and all(size % 4 == 0 for size in sizes)
 
 
 class Buffers:
@@ -116,7 +120,8 @@ class NativeNetwork:
                 self.layers.append(Layer(layer, decoder_inputs(config, number)))
             embedding = network.target_embedding.weight * network.input_scale
             self.table = self.layers[0].table(embedding)
-            attention = decoder.attention
+            attention, bridge = decoder.attention, decoder.bridge
+            assert isinstance(bridge, Bridge), NO_VECTORS
             self._scale = attention.scale if attention.kind == "general" else 1.0
             self._keys = self._query = None
             if attention.kind != "dot":
@@ -127,7 +132,7 @@ class NativeNetwork:
             self._coverage = None if attention.coverage is None else float(attention.coverage)
             self.key_width = config.encoder_size if self._keys is None else self._keys.outputs
             self.query_width = size if self._query is None else self._query.width
-            self._bridge = _product(decoder.bridge, [attended], 2.0)
+            self._bridge = _product(bridge, [attended], 2.0)
             self.combine = _product(decoder.combine, combined_inputs(config), 2.0)
             weight, bias = network.output.weight.detach(), network.output.bias.detach()
             if decoder.narrow is not None:  # a linear layer in between is folded into the output

@@ -34,6 +34,7 @@ from model.decoding.native.search_arrays import (
     shared,
 )
 from model.decoding.native.step_rows import StepRows
+from model.decoding.request import Request
 from model.decoding.rules.rules import score_bound
 from model.decoding.sentence import Ruled, Sentence
 from model.decoding.state.slots import Slots
@@ -109,9 +110,9 @@ class NativeSearch:
         """Return the same group for all sources: any of them may be encoded together."""
         return 0
 
-    def encode(self, sources: list[tuple[int, ...]]) -> list[NativeEncoded]:
+    def encode(self, requests: list[Request]) -> list[NativeEncoded]:
         """Encode sources of any lengths."""
-        return self._network.encode(sources, self._threads)
+        return self._network.encode([request.src for request in requests], self._threads)
 
     def admit(self, slot: int, sentence: Sentence, encoded: NativeEncoded) -> None:
         """Begin a sentence in `slot`."""

@@ -65,6 +65,8 @@ def resolve_precision(
         name = _automatic(device, network)
     if name == "int8" and device.type != "cpu":
         raise ConfigError("precision: int8 runs only on CPUs. Use auto, fp32 or bf16.")
+    if name == "int8" and network is not None and network.config.has_vectors:
+        raise ConfigError("precision: int8 is for text, not for vectors. Use auto, fp32 or bf16.")
     if name == "int8" and network is not None and not has_int8(network.config):
         raise ConfigError(
             "precision: int8 takes embedding_size, decoder_size and half the encoder_size in "
@@ -79,6 +81,8 @@ def precisions_of(config: ModelConfig) -> list[Precision]:
 
 
 def _automatic(device: torch.device, network: Seq2Seq | None) -> Precision:
+    if network is not None and network.config.has_vectors:
+        return "fp32"  # it gives numbers, whose digits count
     if device.type == "cuda":
         return "bf16"
     candidates: list[Precision] = ["fp32"]
@@ -105,19 +109,20 @@ Runnable = Seq2Seq | InferenceNetwork | NativeNetwork
 def runnable(network: Runnable, dtype: torch.dtype, device: torch.device | None = None) -> Runnable:
     """Lay out the network for inference in the precision `dtype`, on `device`.
 
-    An ensemble is not laid out: its members run as they are.
+    An ensemble is not laid out: its members run as they are. So does a network with vectors.
 
     Raises:
         ConfigError: int8 is asked for with an ensemble.
     """
     if isinstance(network, InferenceNetwork | NativeNetwork):
         return network
-    if type(network) is Seq2Seq:
+    if type(network) is Seq2Seq and not network.config.has_vectors:
         if dtype == torch.int8:
             return NativeNetwork(network)
         return InferenceNetwork(cast(network, torch.float32, device), dtype)
     if dtype == torch.int8:
-        raise ConfigError("precision: int8 is not there for an ensemble. Use auto, fp32 or bf16.")
+        what = "vectors" if network.config.has_vectors else "an ensemble"
+        raise ConfigError(f"precision: int8 is not there for {what}. Use auto, fp32 or bf16.")
     return cast(network, dtype, device)
 
 

@@ -1,12 +1,13 @@
 """Encode: sources in batches, of one fixed shape for each padded length."""
 
-# Shapes: N sentences, S source length with EOS.
+# Shapes: N sentences, S source length with EOS, W numbers in a source vector.
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from model.config import ModelConfig
 from model.decoding.cuda.side_stream import Ready, sent
 from model.decoding.torch.inference_network import InferenceNetwork
 from model.network.decoder import DecoderState
@@ -26,7 +27,7 @@ class Encoded(NamedTuple):
     ready: Ready = None
 
 
-def padded_length(src: tuple[int, ...]) -> int:
+def padded_length(src: tuple[int, ...] | Tensor) -> int:
     """The length S of the pieces `src` and EOS, rounded up to a multiple of 16.
 
     With such a length, matrix products and sums over the source are summed in the same order
@@ -35,7 +36,14 @@ def padded_length(src: tuple[int, ...]) -> int:
     return -(-(len(src) + 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
 
 
-def encode(network: Seq2Seq | InferenceNetwork, sources: list[tuple[int, ...]]) -> list[Encoded]:
+def blank_source(config: ModelConfig) -> tuple[int, ...] | Tensor:
+    """The shortest source, which shows the shapes of what encoding gives."""
+    return torch.zeros(1, config.source_width) if config.source_width else (PAD_ID,)
+
+
+def encode(
+    network: Seq2Seq | InferenceNetwork, sources: list[tuple[int, ...] | Tensor]
+) -> list[Encoded]:
     """Encode up to 16 sources of equal `padded_length`.
 
     The recurrent kernels sum in another order for very few rows. In batches of 16, filled up with
@@ -43,10 +51,8 @@ def encode(network: Seq2Seq | InferenceNetwork, sources: list[tuple[int, ...]]) 
     """
     device = network.device
     rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
-    size = padded_length(sources[0])
-    ids = [[*src, EOS_ID, *[PAD_ID] * (size - len(src) - 1)] for src in rows]
-    lengths = [len(src) + 1 for src in rows]
-    memory = network.encode(sent(torch.tensor(ids), device), sent(torch.tensor(lengths), device))
+    src, lengths = _padded(rows, padded_length(rows[0]), network)
+    memory = network.encode(sent(src, device), sent(torch.tensor(lengths), device))
     state = network.start(memory)
 
     def row(fields: tuple[Tensor, ...], number: int) -> list[Tensor]:
@@ -55,3 +61,17 @@ def encode(network: Seq2Seq | InferenceNetwork, sources: list[tuple[int, ...]]) 
     return [
         Encoded(Memory(*row(memory, i)), DecoderState(*row(state, i))) for i in range(len(sources))
     ]
+
+
+def _padded(
+    rows: list[tuple[int, ...] | Tensor], size: int, network: Seq2Seq | InferenceNetwork
+) -> tuple[Tensor, list[int]]:
+    """Ids (N, S) of pieces and EOS, or vectors (N, S, W), which have no EOS; and the lengths."""
+    ids = [[*src, EOS_ID, *[PAD_ID] * (size - len(src) - 1)] for src in rows if type(src) is tuple]
+    if ids:
+        return torch.tensor(ids), [len(src) + 1 for src in rows]
+    dtype = network.source_embedding.weight.dtype if isinstance(network, Seq2Seq) else None
+    frames = torch.zeros(len(rows), size, network.config.source_width, dtype=dtype)
+    for row, src in zip(frames, rows, strict=True):
+        row[: len(src)] = torch.as_tensor(src)
+    return frames, [len(src) for src in rows]

@@ -19,6 +19,7 @@ from model.network.attention import Attention
 from model.network.cells import fill_rows
 from model.network.copying import with_copies
 from model.network.decoder import DecoderState, mean_values, with_weights
+from model.network.first_state import NO_VECTORS, Bridge
 from model.network.long_encoder import CHUNK, InChunks, encode_values, finished, memory_of
 from model.network.memory import Memory, chunks
 from model.network.seq2seq import Seq2Seq
@@ -40,10 +41,13 @@ class InferenceNetwork:
             self._embedding = (network.source_embedding.weight * network.input_scale).to(dtype)
             same = dtype == torch.float32
             self._encoder = network.encoder if same else copy.deepcopy(network.encoder).to(dtype)
-            self._attention: Attention | SpanAttention = network.decoder.attention
+            attention, bridge = network.decoder.attention, network.decoder.bridge
+            assert isinstance(bridge, Bridge), NO_VECTORS
+            self._bridge = FloatProduct(2 * bridge.weight, 2 * bridge.bias, dtype)
+            self._attention: Attention | SpanAttention = attention
             self._keys = None
             if config.attention != "dot":
-                key = network.decoder.attention.key.weight
+                key = attention.key.weight
                 self._keys = FloatProduct(key, key.new_zeros(len(key)), dtype)
             self._pack_decoder(network)
         # Elementwise functions run in blocks of 32, and process a remainder in another way.
@@ -60,8 +64,7 @@ class InferenceNetwork:
             self._layers.append(InferenceLayer(layer, dtype, taken))
         embedding = network.target_embedding.weight * network.input_scale
         self._table = gate_table(embedding, self._layers[0], dtype)
-        bridge, combine = decoder.bridge, decoder.combine
-        self._bridge = FloatProduct(2 * bridge.weight, 2 * bridge.bias, dtype)
+        combine = decoder.combine
         self._combine = FloatProduct(2 * combine.weight, 2 * combine.bias, dtype)
         weight, bias = network.output.weight.detach(), network.output.bias.detach()
         if decoder.narrow is not None:

@@ -17,18 +17,19 @@ from model.decoding.cuda.graphs import CapturedRunner, CudaCapture, NoCapture, P
 from model.decoding.cuda.launch import FEWEST_SENTENCES, SHORTEST_SOURCE, StepLaunch, bucket
 from model.decoding.cuda.side_stream import SideStream, sent
 from model.decoding.lexical_shortlist import Shortlist
+from model.decoding.request import Request
 from model.decoding.rules.rules import score_bound
 from model.decoding.sentence import Ruled, Sentence
 from model.decoding.state.beam import Beam
 from model.decoding.state.slots import Slots
-from model.decoding.torch.encode import ENCODE_ROWS, Encoded, encode, padded_length
+from model.decoding.torch.encode import ENCODE_ROWS, Encoded, blank_source, encode, padded_length
 from model.decoding.torch.finished_flags import FinishedFlags
 from model.decoding.torch.inference_network import InferenceNetwork
 from model.decoding.torch.shortlist_output import END, ShortlistOutput
 from model.network.decoder import DecoderState
 from model.network.memory import Memory
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import EOS_ID, PAD_ID
+from model.text.tokenizer import EOS_ID
 
 NONE_RULED = Ruled([], [])
 
@@ -55,7 +56,7 @@ class TorchSearch:
         self._beam_size = beam = slots.beam_size
         device = network.device
         self._adopted = bank is not None
-        self._allocate(bank or self.encode([(PAD_ID,)])[0], device)
+        self._allocate(bank or self._encoded([blank_source(network.config)])[0], device)
         self._place = torch.arange(beam, device=device)
         self._first_row = torch.arange(0, slots.count * beam, beam, device=device).unsqueeze(1)
         self._chooser = Extensions(beam, network.config.vocab_size, device)
@@ -98,8 +99,11 @@ class TorchSearch:
         """The group of a source; sources of the same group may be encoded together."""
         return padded_length(src)
 
-    def encode(self, sources: list[tuple[int, ...]]) -> list[Encoded]:
-        """Encode sources of one group."""
+    def encode(self, requests: list[Request]) -> list[Encoded]:
+        """Encode the sources of one group."""
+        return self._encoded([request.source for request in requests])
+
+    def _encoded(self, sources: list[tuple[int, ...] | Tensor]) -> list[Encoded]:
         encoded, ready = self._side.run(lambda: encode(self._network, sources))
         return [one._replace(ready=ready) for one in encoded]
 

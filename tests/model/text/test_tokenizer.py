@@ -56,6 +56,13 @@ def foreign_model(lines: list[str]) -> bytes:
     return written.getvalue()
 
 
+def test_every_piece_has_its_id(tokenizer: Tokenizer) -> None:
+    """Bytes and control pieces, too."""
+    every = range(tokenizer.vocab_size)
+    assert tokenizer.ids(map(tokenizer.piece, every)) == list(every)
+    assert tokenizer.ids(["</s>", "<pad>"]) == [EOS_ID, PAD_ID]
+
+
 @pytest.mark.parametrize("line", ODD_LINES)
 def test_odd_lines_come_back(tokenizer: Tokenizer, line: str) -> None:
     ids = tokenizer.encode(line)

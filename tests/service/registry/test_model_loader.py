@@ -172,3 +172,11 @@ def test_no_hostile_checkpoint_replaces_the_model_that_serves(tmp_path: Path) ->
         shutil.rmtree(path)
         copy_of_the_valid_one(path)
         client.portal.call(registry.reload, "tiny")
+
+
+def test_a_model_of_symbols_is_not_served(symbol_checkpoint: Path) -> None:
+    with (
+        pytest.raises(CheckpointError, match="reads and writes symbols, not text"),
+        serving(entries_of_runs([symbol_checkpoint])),
+    ):
+        pass

@@ -57,7 +57,7 @@ WRONG = {
     # Hugging Face, Keras, PyTorch
     "model.hidden_size": ("model.encoder_size", "model.decoder_size"),
     "model.num_layers": ("model.encoder_layers", "model.decoder_layers"),
-    "model.bidirectional": ("both directions",),
+    "model.bi": ("both directions",),
     "model.units": ("model.encoder_size", "model.decoder_size"),
     "model.embed_dim": ("model.embedding_size",),
     "run.num_train_epochs": ("run.max_steps",),

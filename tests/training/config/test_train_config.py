@@ -190,12 +190,16 @@ def test_one_config_shows_every_key() -> None:
     known = flatten(to_dict(load_config(path)))
     optional = {
         "model.vocab_size",
+        "model.source_width",
+        "model.target_width",
         "finetune.init_from",
         "finetune.old_dev",
         "run.max_minutes",
         "data.data_dir",
         "data.cache_dir",
+        "data.windows",
         "tokenizer.model",
+        *(f"{side}.{key}" for side in ("source", "target") for key in ("unit", "loss", "length")),
     }
     assert {key for key in known - optional if not key.startswith("data.dev.")} <= shown
 

@@ -20,10 +20,11 @@ from model.errors import DataError
 from model.text.tokenizer import Tokenizer
 from training.config.data_config import FilterConfig
 from training.config.train_config import TrainConfig, load_config
-from training.data.batch_loader import BatchLoader, Position
+from training.data.batch_loader import BatchLoader
 from training.data.batching import Rows
 from training.data.encode_records import EncodingRules, encode_chunk
 from training.data.learn_tokenizer import make_tokenizer
+from training.data.position import Position
 from training.data.process_pool import ordered_map
 from training.data.readers import corpus_chunks
 from training.data.sampler import epoch_counts

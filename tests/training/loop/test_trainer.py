@@ -12,8 +12,8 @@ import torch
 
 from model.text.tokenizer import Tokenizer
 from training.config.train_config import load_config
-from training.data.batch_loader import Position
 from training.data.batching import Rows, collate
+from training.data.position import Position
 from training.data.training_set import load_training_set, make_loader
 from training.loop.divergence import IN_A_ROW
 from training.loop.gradient_accumulation import part_seed

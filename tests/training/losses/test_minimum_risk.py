@@ -95,7 +95,7 @@ def test_candidates_are_the_reference_and_distinct_samples(
     for row, words in ((0, 2), (1, 4)):
         own = [i for i, sentence in enumerate(candidates.sentence) if sentence == row]
         pieces = [tuple(candidates.pieces[i].tolist()) for i in own]
-        assert len(measure.tokenizer.decode(pieces[0]).split()) == words
+        assert len(measure.tokenizer.target.decode(pieces[0]).split()) == words
         assert candidates.risk[own[0]] == pytest.approx(0, abs=1e-6)
         assert 3 <= len(set(pieces)) == len(pieces) <= 5
         assert all(0 < candidates.risk[i] <= 1 for i in own[1:])

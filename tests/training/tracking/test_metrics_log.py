@@ -185,11 +185,11 @@ def test_a_disk_that_is_full_for_a_picture_is_reported_by_the_caller_alone(tmp_p
 def test_importing_what_logs_and_draws_imports_neither_tensorboard_nor_matplotlib() -> None:
     program = (
         "import sys, training.tracking.metrics_log, training.tracking.curves\n"
-        "import training.tracking.attention_plot; print(*sys.modules)"
+        "import model.drawing.attention_plot; print(*sys.modules)"
     )
     modules = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
 
-    assert "training.tracking.attention_plot" in modules
+    assert "model.drawing.attention_plot" in modules
     assert not {"tensorboard", "matplotlib"} & set(modules)

@@ -41,7 +41,7 @@ def search_in_flight(network: Seq2Seq) -> tuple[TorchSearch, list[Sentence]]:
         options = SearchOptions(beam_size=3, min_length=8, max_length_a=0, max_length_b=11)
         request = Request(src=(5 + slot,) * length, options=options)
         sentence = Sentence(slot, request, length_limit(options, length), ruled=False)
-        (encoded,) = search.encode([request.src])
+        (encoded,) = search.encode([request])
         search.admit(slot, sentence, encoded)
         active.append(sentence)
     for _ in range(3):

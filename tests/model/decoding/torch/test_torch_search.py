@@ -108,7 +108,7 @@ def test_slots_that_only_fill_up_a_shape_rest(make_network: Callable[..., Seq2Se
     for slot in range(3):
         request = Request(src=(5 + slot, 6), options=options)
         sentence = Sentence(slot, request, limit=10, ruled=False)
-        search.admit(slot, sentence, *search.encode([request.src]))
+        search.admit(slot, sentence, *search.encode([request]))
         active.append(sentence)
     search.extend(active)
     assert search.slots.beam.over.tolist() == [False] * 3 + [True] * 5

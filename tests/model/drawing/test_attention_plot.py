@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console
 
-from training.tracking.attention_plot import (
+from model.drawing.attention_plot import (
     AttentionHeatMap,
     attention_image,
     attention_text,

@@ -67,7 +67,7 @@ def save_attention(
         DataError: `path` cannot be written.
     """
     figure = _figure(source, target, weights, title)
-    with atomic_output(path) as file, _boxes_for_letters_without_font():
+    with atomic_output(path) as file, boxes_for_letters_without_font():
         figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.15)
 
 
@@ -80,7 +80,7 @@ def attention_image(
     figure = _figure(source, target, weights, title)
     figure.set_dpi(DOTS_PER_INCH_OF_SAMPLES)
     canvas = FigureCanvasAgg(figure)
-    with _boxes_for_letters_without_font():
+    with boxes_for_letters_without_font():
         canvas.draw()  # type: ignore[no-untyped-call]
     pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
     return np.asarray(pixels, dtype=np.uint8)[:, :, :3]
@@ -120,7 +120,7 @@ def _side(count: int, cell: float) -> float:
 
 
 @contextmanager
-def _boxes_for_letters_without_font() -> Iterator[None]:
+def boxes_for_letters_without_font() -> Iterator[None]:
     """Silence matplotlib about missing glyphs: its warnings would fill the log of a training."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")

@@ -1,0 +1,103 @@
+"""dragoman-translate for models of vectors: sequences in, a sequence out for each of them."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.cli.command import OK, STREAM, load_model, open_output
+from model.decoding.options import DESCRIPTIONS
+from model.errors import ConfigError
+from model.io.lines import iter_raw_lines
+from model.io.progress import line_progress
+from model.translator import windows
+from model.vector_transducer import VectorTransducer
+from model.vectors.frame_files import Frames, check_width, frames, parsed, read_sequences
+
+AT_ONCE = 256
+"""Sequences that are read before any of them is transduced."""
+TEXT_FLAGS = (
+    "ensemble",
+    "format",
+    "line_buffered",
+    "mbr",
+    "print",
+    "quarantine",
+    "resume",
+    "shard",
+    "shortlist",
+    *DESCRIPTIONS,
+)
+
+
+def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence[str]) -> int:
+    """Read all sequences of `inputs` and write their outputs, in the same order.
+
+    They are written as .npz if --output ends in it, else as JSON, a sequence a line.
+
+    Raises:
+        ConfigError: a flag is given that only text has.
+        DataError: a sequence cannot be read, or is none.
+    """
+    for flag in TEXT_FLAGS:
+        if getattr(arguments, flag) not in (None, False, (), []):
+            raise ConfigError(
+                f"--{flag.replace('_', '-')}: it is for text, but this is a model of vectors. "
+                "Leave it out."
+            )
+    model = load_model(name, arguments)
+    checkpoint = model.checkpoint
+    transducer = VectorTransducer(
+        model.network, checkpoint.vectors, device=model.device, dtype=model.dtype
+    )
+    width = model.network.config.source_width
+    given = _sequences(inputs, arguments.field or "source", width)
+    to_file = arguments.output != STREAM
+    with (
+        open_output(arguments.output) as output,
+        line_progress(name, None, to_file=to_file) as advance,
+    ):
+        outputs = _transduced(transducer, given, advance)
+        if Path(arguments.output).suffix == ".npz":
+            np.savez_compressed(output, *outputs)
+        else:
+            _write_json(outputs, output)
+    return OK
+
+
+def _sequences(inputs: Sequence[str], field: str, width: int) -> Iterator[Frames]:
+    """The sequences of all inputs, of which - is standard input, with JSON in its lines."""
+    for name in inputs:
+        found = _of_stream(field) if name == STREAM else read_sequences(Path(name), field)
+        told = "standard input" if name == STREAM else name
+        for number, one in enumerate(found, 1):
+            check_width(one, width, f"{told}, sequence {number}", "the width that the model reads")
+            yield one
+
+
+def _of_stream(field: str) -> Iterator[Frames]:
+    name = "standard input"
+    for number, line in enumerate(iter_raw_lines(sys.stdin.buffer, name), 1):
+        where = f"{name}, line {number}"
+        yield frames(parsed(line, field, where), where)
+
+
+def _transduced(
+    transducer: VectorTransducer, given: Iterator[Frames], advance: Callable[[int], None]
+) -> Iterator[NDArray[np.float64]]:
+    for window in windows(given, AT_ONCE):
+        yield from transducer.transduce(window)
+        advance(len(window))
+
+
+def _write_json(outputs: Iterator[NDArray[np.float64]], output: BinaryIO) -> None:
+    """Write nine digits of each number, which are those of 32 bits."""
+    for array in outputs:
+        values = [[float(f"{number:.9g}") for number in vector] for vector in array]
+        output.write(json.dumps(values).encode() + b"\n")
+        output.flush()

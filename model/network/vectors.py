@@ -1,0 +1,44 @@
+"""Vectors: a linear layer in the place of the embedding, and the statistics of what is read.
+
+The network computes with normalised vectors only, (x - mean) / std. Who reads or writes vectors
+normalises them by the statistics here, at least in fp32: a mean rounded to bf16 could be off by
+more than what matters. The statistics are parameters that no training changes, so that they are
+kept wherever the weights are.
+"""
+
+# Shapes: W numbers in a vector, E embedding size, F feature size.
+
+import torch
+from torch import Tensor, nn
+
+from model.network.cells import linear
+
+
+class Statistics(nn.Module):
+    """Mean and standard deviation (W,) of each number of a vector."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(width), requires_grad=False)
+        self.std = nn.Parameter(torch.ones(width), requires_grad=False)
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """(x - mean) / std, computed in fp64, for x (..., W); the result is fp32."""
+        return ((x.double() - self.mean.double()) / self.std.double()).float()
+
+    def restored(self, x: Tensor) -> Tensor:
+        """The inverse, fp64."""
+        return x.double() * self.std.double() + self.mean.double()
+
+
+class VectorInput(nn.Linear):
+    """Maps normalised vectors (..., W) to (..., E)."""
+
+    def __init__(self, width: int, size: int) -> None:
+        super().__init__(width, size)
+        nn.init.xavier_uniform_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., E) for x (..., W)."""
+        return linear(x.flatten(0, -2), self.weight, self.bias).view(*x.shape[:-1], -1)

@@ -1,0 +1,79 @@
+"""Symbols: lines to ids of a closed alphabet and back, in the place of a tokenizer."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import ClassVar
+
+from model.errors import RequestError
+from model.text.alphabet import Alphabet, Cut
+from model.text.tokenizer import EOS_ID, UNK_ID
+
+_CONTROL_NAMES = ("<pad>", "<unk>", "<s>", "</s>")
+
+
+class SymbolCodec:
+    """The symbols of one side, source or target, to ids and back."""
+
+    def __init__(self, cut: Cut, names: Sequence[str]) -> None:
+        """
+        Args:
+            names: of all ids, the control ids first.
+        """
+        self.cut = cut
+        self._names = names
+        self._ids = {name: id for id, name in enumerate(names) if id > EOS_ID}
+
+    def encode(self, line: str) -> list[int]:
+        """The ids of the symbols of `line`; UNK_ID for one that is not in the alphabet."""
+        return [self._ids.get(symbol, UNK_ID) for symbol in self.cut.cut(line)]
+
+    def encode_lines(self, lines: Sequence[str]) -> list[list[int]]:
+        """`encode` each line."""
+        return list(map(self.encode, lines))
+
+    def encode_known(self, line: str) -> list[int]:
+        """The ids of the symbols of `line`.
+
+        Raises:
+            RequestError: one is not in the alphabet; it is named with its place.
+        """
+        ids = self.encode(line)
+        if UNK_ID in ids:
+            place = ids.index(UNK_ID)
+            raise RequestError(
+                f"symbol {place + 1}, {{}}, is none of the {len(self._ids):,} that this model "
+                "knows. Write it with symbols of the training, which dragoman-inspect lists.",
+                quoted=(self.cut.cut(line)[place],),
+            )
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The line that `ids` spell; control ids have no text."""
+        return self.cut.join([self._names[id] for id in ids if id > EOS_ID])
+
+
+class Symbols:
+    """The vocabulary of a model of symbols: ids 0 to 3 as in a `Tokenizer`, then the alphabet."""
+
+    file_name: ClassVar[str] = "symbols.json"
+    closed: ClassVar[bool] = True
+    normalization: ClassVar[int] = 0
+
+    def __init__(self, alphabet: Alphabet) -> None:
+        names = [*_CONTROL_NAMES, *alphabet.symbols]
+        self.alphabet = alphabet
+        self.model = json.dumps(asdict(alphabet), ensure_ascii=False).encode()
+        self.vocab_size = len(names)
+        self.source = SymbolCodec(alphabet.source, names)
+        self.target = SymbolCodec(alphabet.target, names)
+        self._names = names
+
+    def loader(self) -> Callable[[], "Symbols"]:
+        """A function that makes these symbols again, in another process."""
+        return partial(Symbols, self.alphabet)
+
+    def piece(self, id: int) -> str:
+        """The symbol with this id, for display."""
+        return self._names[id]

@@ -1,0 +1,144 @@
+"""VectorTransducer: the Python API for models from vectors to vectors, through the decode loop.
+
+VectorTransducer.load("runs/distance").transduce([frames])[0]
+"""
+
+# Shapes: S source vectors, T output vectors, W numbers in a vector.
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.checkpoint.checkpoint import load_checkpoint
+from model.config import MOST
+from model.decoding.engine import Engine
+from model.decoding.precision.precision import resolve_device, resolve_precision, runnable
+from model.decoding.request import Finished, Request
+from model.decoding.shared_engine import SharedEngine
+from model.errors import DataError, InputTooLong, RequestError
+from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import PAD_ID
+from model.vectors.frame_files import Frames, check_width, frames
+from model.vectors.vector_form import VectorForm
+from model.vectors.window_scale import WindowScale
+
+SLOT_VECTORS = 2**18
+"""Source vectors for which all slots of an engine have room together."""
+
+
+class VectorTransducer:
+    """A network of vectors, ready to transduce; sequences may be longer than those it learned from.
+
+    Safe to use from several threads, whose sequences are then searched together; what is found for
+    a sequence does not depend on the others.
+    """
+
+    def __init__(
+        self,
+        network: Seq2Seq,
+        form: VectorForm,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        most: int = MOST["max_length"],
+    ) -> None:
+        """
+        Args:
+            network: in eval mode. It is not changed.
+            most: vectors of the longest source that can be read.
+        """
+        self.form, self.most = form, most
+        self._network, self._width = network, network.config.source_width
+        engine = Engine(
+            runnable(network, dtype, device),
+            max_rows=max(1, min(64, SLOT_VECTORS // most)),
+            max_source=most,
+            max_length=form.steps or most,
+        )
+        self._engine = SharedEngine(engine)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        precision: Literal["auto", "fp32", "bf16"] = "auto",
+        threads: int | None = None,
+    ) -> "VectorTransducer":
+        """Load a run (its best checkpoint), a checkpoint directory or a pack.
+
+        Args:
+            device, precision, threads: as in `Translator.load`; auto precision is fp32.
+
+        Raises:
+            CheckpointError: there is no checkpoint, it is damaged or too new, or no model of
+                vectors.
+            ConfigError: there is no such device or precision.
+        """
+        place = resolve_device(device)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        checkpoint = load_checkpoint(Path(path))
+        form, network = checkpoint.vectors, checkpoint.network
+        return cls(network, form, device=place, dtype=resolve_precision(precision, place, network))
+
+    def transduce(self, sequences: Sequence[object]) -> list[NDArray[np.float64]]:
+        """The output (T, W) for each sequence (S, W): an array, or lists of numbers.
+
+        Raises:
+            RequestError: one is empty or too long, its vectors have another width than those that
+                the model reads, or a number is not finite.
+        """
+        arrays = [self._read(one, f"sequences[{number}]") for number, one in enumerate(sequences)]
+        requests = list(map(self._request, arrays))
+        # Longest first, so that the last ones in flight are short.
+        order = sorted(range(len(requests)), key=lambda n: len(requests[n].src), reverse=True)
+        results: dict[int, NDArray[np.float64]] = {}
+        with closing(self._engine.search([requests[number] for number in order])) as events:
+            for place, event in events:
+                assert isinstance(event, Finished)
+                (found,) = event.hypotheses
+                assert found.vectors is not None
+                number = order[place]
+                results[number] = self._restored(found.vectors, arrays[number])
+        return [results[number] for number in range(len(requests))]
+
+    def _read(self, values: object, where: str) -> Frames:
+        try:
+            array = frames(values, where)
+            check_width(array, self._width, where, "the width that this model reads")
+        except DataError as error:
+            raise RequestError(str(error)) from None
+        if len(array) > self.most:
+            raise InputTooLong(
+                f"{where}: {len(array):,} vectors, but at most {self.most:,} are read. Divide it."
+            )
+        return array
+
+    def _request(self, array: Frames) -> Request:
+        statistics = self._network.source_statistics
+        assert statistics is not None, "a model of vectors"
+        if self.form.scaled_by:
+            array = WindowScale.of(array).scaled(array, range(self._width))
+        return Request(
+            src=(PAD_ID,) * len(array),
+            frames=statistics.normalised(torch.from_numpy(array)),
+            options=self.form.search,
+        )
+
+    def _restored(self, vectors: Tensor, source: Frames) -> NDArray[np.float64]:
+        statistics = self._network.target_statistics
+        assert statistics is not None, "a model of vectors"
+        restored: NDArray[np.float64] = statistics.restored(vectors).numpy()
+        if self.form.differences:
+            restored = restored.cumsum(axis=0)
+        if self.form.scaled_by:
+            restored = WindowScale.of(source).restored(restored, self.form.scaled_by)
+        return restored

@@ -1,0 +1,124 @@
+"""Vectors config: which keys of a config mean nothing for vectors, and the defaults of the rest."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from model.errors import ConfigError
+from model.vectors.vector_form import VectorForm
+from training.metrics.names import VECTORS
+
+if TYPE_CHECKING:
+    from training.config.train_config import TrainConfig
+    from training.config.windows_config import WindowsConfig
+
+WIDTHS = {"source": "source_width", "target": "target_width"}
+"""The key of `model` that follows `width` of each side."""
+
+
+def asks_for_vectors(values: Mapping[str, object]) -> bool:
+    """Whether a config, as it is written, has vectors on a side."""
+    sides = (values.get(name) for name in WIDTHS)
+    return any(isinstance(side, dict) and side.get("kind") == "vectors" for side in sides)
+
+
+def with_vector_sizes(
+    model: Mapping[str, object], values: Mapping[str, object]
+) -> dict[str, object]:
+    """Fill the section `model` with widths, and with the defaults that suit vectors.
+
+    With an output for each vector of the source, step i reads what the encoder knows at step i, and
+    the encoder reads forwards only, so that it knows no later vector.
+    """
+    sides = {name: values.get(name) for name in WIDTHS}
+    widths = {
+        key: side["width"]
+        for name, key in WIDTHS.items()
+        if isinstance(side := sides[name], dict) and isinstance(side.get("width"), int)
+    }
+    target = sides["target"]
+    aligned = not isinstance(target, dict) or target.get("length") in (None, "source")
+    defaults: dict[str, object] = {"tie_embeddings": False}
+    if aligned:
+        defaults |= {
+            "attention": "aligned",
+            "input_feeding": False,
+            "bidirectional": False,
+            "first_state": "zeros",
+        }
+    return {**defaults, **model, **widths, "vocab_size": VectorForm.vocab_size}
+
+
+def with_vector_metrics(validation: Mapping[str, object]) -> dict[str, object]:
+    """Fill the section `validation` with the default metrics of vectors."""
+    return {"metrics": VECTORS, "best": VECTORS[0], **validation}
+
+
+def check_vector_keys(config: "TrainConfig") -> None:
+    """Check that a config with vectors sets nothing that only pieces and symbols have.
+
+    Raises:
+        ConfigError: naming the first key that does, or that does not suit `target.length`.
+    """
+    data, model = config.data, config.model
+    corpora = (*data.train, data.dev)
+    set_keys = {
+        "tokenizer": config.tokenizer != type(config.tokenizer)(),
+        "data.task": data.task != "translate",
+        "data.joined": data.joined,
+        "data.noise": data.noise,
+        "data.temperature": data.temperature != 1,
+        "data.length_buckets": data.length_buckets,
+        "data.source_language": data.source_language,
+        "data.target_language": data.target_language,
+        "data.filters": data.filters != type(data.filters)(),
+        "data.train, data.dev: tag": any(one.tag for one in corpora),
+        "data.train, data.dev: dataset": any(one.dataset for one in corpora),
+        "data.train: weight, weight_column": any(
+            one.weight != 1 or one.weight_column for one in corpora
+        ),
+        "objective": config.objective != type(config.objective)(),
+        "finetune": config.finetune != type(config.finetune)(),
+        "model.word_dropout": model.word_dropout,
+        "run.truncated_bptt": config.run.truncated_bptt,
+        "validation.tokenize": config.validation.tokenize != "auto",
+        "shortlist.candidates": config.shortlist.candidates,
+    }
+    for key, is_set in set_keys.items():
+        if is_set:
+            raise ConfigError(f"{key}: it is not for vectors. Leave it out.")
+    if data.windows is not None:
+        _check_windows(config, data.windows)
+    if config.run.batch_tokens == "auto":
+        raise ConfigError("run.batch_tokens: auto is not for vectors. Give a number of vectors.")
+    if model.attention == "aligned" and config.target.steps:
+        raise ConfigError(
+            f"model.attention: aligned needs target.length: source, not {config.target.steps}. Use "
+            "general, dot or additive."
+        )
+
+
+def _check_windows(config: "TrainConfig", windows: "WindowsConfig") -> None:
+    """Check that the widths and the length are those of the windows.
+
+    Raises:
+        ConfigError: naming the key that is not.
+    """
+    wanted = {
+        "source.width": (config.source.width, len(windows.columns), "columns"),
+        "target.width": (config.target.width, len(windows.places), "targets"),
+        "target.length": (config.target.steps, windows.horizon, "horizon"),
+    }
+    for key, (given, value, name) in wanted.items():
+        if given != value:
+            raise ConfigError(
+                f"{key}: {given or 'source'}, but by data.windows.{name} it is {value}. Make them "
+                "agree."
+            )
+    if windows.window > config.model.max_length:
+        raise ConfigError(
+            f"data.windows.window: {windows.window} is above model.max_length "
+            f"{config.model.max_length}. Raise that."
+        )
+    for corpus in (*config.data.train, config.data.dev):
+        if not corpus.files:
+            raise ConfigError("data.windows: series are in data.train.files. Name them there.")

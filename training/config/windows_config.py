@@ -1,0 +1,53 @@
+"""WindowsConfig: how series are cut into pairs of what is known and what comes after it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from model.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowsConfig:
+    """Columns of a table of series, and the windows that are pairs."""
+
+    columns: tuple[str, ...]
+    """Numbers that are read in each step."""
+    targets: tuple[str, ...] = ()
+    """Columns that are to be forecast; left out: all of them."""
+    window: int
+    """Steps that are read."""
+    horizon: int
+    """Steps after them that are forecast."""
+    stride: int = 1
+    """Steps from one window to the next."""
+    series: str = ""
+    """Column that names the series of a row; left out: there is one series."""
+    time: str = ""
+    """Column of the time, which increases in each series; left out: rows are in order."""
+    split: str = ""
+    """The first time of the dev set: training windows end before it, horizon and all, and those of
+    the dev set forecast from it on. Left out: `data.dev` has other files."""
+    scale: Literal["window", "none"] = "window"
+    """Bring each window to mean 0 and standard deviation 1 by its own numbers; what comes out is
+    brought back."""
+
+    def __post_init__(self) -> None:
+        for name in ("window", "horizon", "stride"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"data.windows.{name}: {getattr(self, name)} is too small. Use 1 or more."
+                )
+        if not self.columns:
+            raise ConfigError("data.windows.columns: none is named. Name one or more.")
+        for column in self.targets:
+            if column not in self.columns:
+                raise ConfigError(
+                    f"data.windows.targets: {column!r} is none of data.windows.columns. Add it."
+                )
+        if self.split and not self.time:
+            raise ConfigError("data.windows.split: by which column? Name data.windows.time.")
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The place of each target among the columns."""
+        return tuple(self.columns.index(one) for one in self.targets or self.columns)

@@ -1,0 +1,45 @@
+"""Learning the symbols of a run: all that occur in the pairs that it trains on."""
+
+from itertools import chain
+
+from model.errors import ConfigError, DataError
+from model.io.progress import line_progress
+from model.text.alphabet import MAX_SYMBOLS, Alphabet, is_symbol
+from model.text.symbols import Symbols
+from training.config.train_config import TrainConfig
+from training.data.readers import count_pairs
+from training.data.text_corpus import all_pairs
+
+
+def learn_symbols(config: TrainConfig) -> Symbols:
+    """Collect the symbols of both sides of the training pairs.
+
+    Pairs that are blank or longer than `model.max_length` are no training pairs. Of the others,
+    what cannot be a symbol is left out, such as a control character; the pairs that have it are
+    then left out of the training, too.
+
+    Raises:
+        ConfigError: they are too many for a closed alphabet.
+        DataError: there are none, or the data cannot be read.
+    """
+    source, target, most = config.source.cut(), config.target.cut(), config.model.max_length
+    found: set[str] = set()
+    total = sum(count_pairs(corpus, config.data) for corpus in config.data.train)
+    with line_progress("dragoman-train: learning the symbols", total) as advance:
+        for pair in all_pairs(config.data.train, config.data):
+            sides = source.cut(pair.source), target.cut(pair.target)
+            if pair.source.strip() and pair.target.strip() and max(map(len, sides)) <= most:
+                found.update(chain(*sides))
+            advance(1)
+            if len(found) > 2 * MAX_SYMBOLS:
+                break  # this is no alphabet, and may not fit into memory
+    symbols = tuple(sorted(filter(is_symbol, found)))
+    if not symbols:
+        raise DataError(
+            "data.train: no symbols in any pair that is not blank and has at most "
+            f"model.max_length {most} symbols. Check the files, or raise it."
+        )
+    try:
+        return Symbols(Alphabet(source=source, target=target, symbols=symbols))
+    except ConfigError as error:
+        raise ConfigError(f"data.train: {error}") from None

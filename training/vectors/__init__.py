@@ -1,0 +1,1 @@
+"""A training on sequences of vectors: data, batches, loss, evaluation and session."""

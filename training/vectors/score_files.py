@@ -1,0 +1,57 @@
+"""Scoring a model of vectors on files: dragoman-evaluate for vectors."""
+
+from pathlib import Path
+
+import torch
+
+from model.checkpoint.checkpoint import Checkpoint
+from model.errors import DataError
+from model.vector_transducer import VectorTransducer
+from model.vectors.frame_files import check_width, read_sequences
+from training.validation.corpus_scores import Score
+from training.vectors.vector_scores import vector_scores
+
+
+def score_files(
+    checkpoint: Checkpoint,
+    source: Path,
+    reference: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    bootstrap: int,
+) -> tuple[int, dict[str, Score]]:
+    """The number of sequences of `source`, and the scores of their outputs; see `vector_scores`.
+
+    Raises:
+        DataError: a file cannot be read, or a reference has not the shape of the output.
+        RequestError: a sequence cannot be read by the model.
+    """
+    sources = list(read_sequences(source, "source"))
+    references = list(read_sequences(reference, "target"))
+    if len(sources) != len(references):
+        raise DataError(
+            f"{source} has {len(sources):,} sequences and {reference} has {len(references):,}. "
+            "Sequence i of one must belong to sequence i of the other."
+        )
+    transducer = VectorTransducer(
+        checkpoint.network,
+        checkpoint.vectors,
+        device=device,
+        dtype=dtype,
+    )
+    for number, one in enumerate(sources, 1):
+        where = f"{source}, sequence {number}"
+        check_width(one, checkpoint.config.source_width, where, "the width that the model reads")
+    outputs = transducer.transduce(sources)
+    for number, (output, wanted) in enumerate(zip(outputs, references, strict=True), 1):
+        if output.shape != wanted.shape:
+            raise DataError(
+                f"{reference}, sequence {number}: {_shape(wanted.shape)}, but the output has "
+                f"{_shape(output.shape)}. Make them agree."
+            )
+    return len(sources), vector_scores(outputs, references, bootstrap=bootstrap)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]:,} vectors of {shape[1]:,} numbers"

@@ -1,0 +1,64 @@
+"""Evaluation of a network of vectors on the dev set: loss by teacher forcing, errors of outputs."""
+
+import math
+
+import torch
+
+from model.network.seq2seq import Seq2Seq
+from model.vector_transducer import VectorTransducer
+from model.vectors.vector_form import VectorForm
+from training.validation.corpus_scores import Score
+from training.validation.evaluation import ROWS, Evaluation
+from training.vectors.vector_batch import VectorRows
+from training.vectors.vector_corpus import VectorCorpus
+from training.vectors.vector_loss import VectorLossKind, vector_loss
+from training.vectors.vector_scores import vector_scores
+
+
+def evaluate_vectors(
+    network: Seq2Seq,
+    corpus: VectorCorpus,
+    rows: VectorRows,
+    form: VectorForm,
+    *,
+    loss: VectorLossKind,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Evaluation:
+    """Score `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`.
+
+    Args:
+        rows: the same pairs, normalised.
+    """
+    value = mean_loss(network, rows, loss, device)
+    if math.isfinite(value):
+        transducer = VectorTransducer(
+            network, form, device=device, dtype=dtype, most=max(map(len, corpus.sources))
+        )
+        outputs = transducer.transduce(corpus.sources)
+        scores = vector_scores(outputs, corpus.targets, bootstrap=0)
+    else:  # it has diverged; the training may recover
+        names = ("mae", "rmse", "last_step_percent")
+        scores = {name: Score(value=math.nan, interval=None, signature="") for name in names}
+    return Evaluation(
+        loss=value,
+        scores=scores,
+        translations=[],
+        samples=[],
+        calibration=None,
+        likelihood=False,
+    )
+
+
+@torch.inference_mode()
+def mean_loss(
+    network: Seq2Seq, rows: VectorRows, kind: VectorLossKind, device: torch.device
+) -> float:
+    """The loss for a target vector, in fp32."""
+    _, targets = rows.lengths()
+    order = targets.argsort(kind="stable")
+    total = 0.0
+    for start in range(0, len(order), ROWS):
+        batch = rows.only(order[start : start + ROWS]).padded().to(device)
+        total += vector_loss(network, batch, kind).item()
+    return total / rows.target_tokens
