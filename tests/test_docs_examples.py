@@ -1,6 +1,6 @@
 """The examples of README, docs, `--help` and OpenAPI are sentences that the demo can translate.
 
-Where an answer is shown, the demo gives it (slow).
+Where an answer is shown, the demo gives it (slow). Those of the model in the box are its own.
 """
 
 import ast
@@ -47,6 +47,8 @@ ECHO = re.compile(
     r"echo '([^']+)'\s*\| \S*dragoman-translate (?:runs/demo|\{RUN\})"
     r"(?: *# (.+)|\n```\n\n```text\n((?:.*\n)*?)```)?"
 )
+IN_BOX = "de-en"
+ECHO_IN_BOX = re.compile(rf"echo '([^']+)'\s*\| \S*dragoman-translate {IN_BOX}(?: *# (.+))?")
 BODY = re.compile(
     r"curl (?:[^'\n]|\\\n|'[^'{]*')*?(/v1/\w+)(?:[^'\n]|\\\n|'[^'{]*')*'(\{[^']*\})'\n?"
     r"(?:# (.+)|\n((?: {4}.*\n|\n)+))?"
@@ -73,9 +75,22 @@ def requests() -> Iterator[tuple[str, Example]]:
     """With the route: those that the demo can answer."""
     for place, text in SOURCES.items():
         for found in BODY.finditer(text):
-            if found[1] != "/v1/summarize":
+            in_box = json.loads(found[2]).get("model") == IN_BOX
+            if found[1] != "/v1/summarize" and not in_box:
                 shown = (found[3] or found[4] or "").strip()
                 yield found[1], Example(f"{place}: {found[2][:30]}", found[2], shown or None)
+
+
+def examples_in_box() -> Iterator[Example]:
+    """What the model in the box is asked, and the translation that is shown."""
+    for place, text in SOURCES.items():
+        for found in ECHO_IN_BOX.finditer(text):
+            yield Example(place, found[1], found[2])
+        for found in BODY.finditer(text):
+            body, shown = json.loads(found[2]), found[3] or found[4]
+            if body.get("model") == IN_BOX:
+                translation = parsed(shown)["translations"][0]["translation"] if shown else None
+                yield Example(place, body["text"], translation)
 
 
 def python_lists() -> Iterator[Example]:
@@ -147,7 +162,9 @@ def test_examples_are_found() -> None:
     }
     routes = [route for route, _ in requests()]
     commands = len(re.findall(r"curl .*/v1/(?:translate|score|trace)", "".join(SOURCES.values())))
-    assert len(routes) == commands
+    in_box = [example for example in examples_in_box() if example.place == "README.md"]
+    assert len(in_box) == 2  # a command and a request
+    assert len(routes) == commands - 1
     assert {example.place.split(":")[0] for example in python_lists()} == {
         "README.md",
         "docs/library.md",
@@ -171,6 +188,14 @@ def test_targets_are_english_of_their_sources() -> None:
     for pair in pairs:
         frame = frame_of(pair["source"])
         assert frame is not None and could_be_its_english(pair["target"], frame), pair
+
+
+def test_the_model_in_the_box_gives_the_answers_that_are_shown() -> None:
+    shown = [example for example in examples_in_box() if example.shown is not None]
+    assert {example.place for example in shown} >= {"README.md", "docs/packs.md"}
+    translator = Translator.load(IN_BOX, device="cpu")
+    for example in shown:
+        assert translator.translate(example.asked) == example.shown, example.place
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""`make demo`: generates a corpus, trains a small translator, scores it and shows translations."""
+"""`make demo`: shows the translator in the box, then how one is trained.
+
+The second half generates a corpus, trains a small translator on it, scores and tries it.
+"""
 
 import sys
 import time
@@ -8,13 +11,14 @@ from pathlib import Path
 from rich.console import Console
 
 from model.cli.command import run_command
-from model.drawing.attention_plot import AttentionHeatMap, save_attention
+from model.drawing.attention_plot import save_attention
 from model.errors import ConfigError
 from model.io.lines import atomic_output
 from model.translation.assemble import Translation
 from model.translator import Translator
 from training.config.train_config import load_config
 from training.demo.demo_corpus import DemoPair, generate
+from training.demo.model_in_box import END, NAME, translate_sentences
 from training.system.distributed import World
 from training.train import train
 
@@ -56,15 +60,12 @@ def show(console: Console, pairs: Sequence[DemoPair], translations: Sequence[Tra
             console.print(f"  expected: {pair.target}", highlight=False, markup=False)
 
 
-def show_attention(console: Console, translation: Translation, path: Path) -> None:
-    """Draw the attention heat map of one translation, on the terminal and as a PNG file."""
+def save_picture(translation: Translation, path: Path) -> None:
+    """Draw the attention of a translation as a PNG file."""
     best = translation.hypotheses[0]
     assert best.weights is not None  # a demo sentence is never cut
-    source, target = [*translation.source_pieces, "</s>"], [*best.pieces, "</s>"]
-    console.print("\nWhich source piece (column) each target piece (row) was read from:\n")
-    console.print(AttentionHeatMap(source, target, best.weights))
-    save_attention(source, target, best.weights, path, title=best.translation)
-    console.print(f"\nThe same as a picture: {path}", highlight=False)
+    pieces = [*translation.source_pieces, END], [*best.pieces, END]
+    save_attention(*pieces, best.weights, path, title=best.translation)
 
 
 def demo() -> int:
@@ -73,10 +74,12 @@ def demo() -> int:
     started = time.monotonic()
     config = load_config(CONFIG)
     assert config.data.data_dir is not None
+    translate_sentences(console)
     held_out = write_corpus(config.data.data_dir)
     console.print(
-        f"{TRAIN_PAIRS:,} generated training pairs and {HELD_OUT_PAIRS} held-out pairs whose "
-        f"numbers, dates and amounts occur in none of them: {config.data.data_dir}",
+        f"\nHow one is trained: {TRAIN_PAIRS:,} generated training pairs and {HELD_OUT_PAIRS} "
+        "held-out pairs whose numbers, dates and amounts occur in none of them: "
+        f"{config.data.data_dir}",
         highlight=False,
     )
     try:
@@ -90,14 +93,16 @@ def demo() -> int:
     exact = sum(t.text == pair.target for t, pair in zip(translations, held_out, strict=True))
     console.print(f"\nThe first {SHOWN} of {HELD_OUT_PAIRS} held-out sentences:\n")
     show(console, held_out[:SHOWN], translations[:SHOWN])
-    show_attention(console, translations[0], RUN / "attention.png")
+    save_picture(translations[0], RUN / "attention.png")
+    console.print(f"\nThe attention of the first of them: {RUN / 'attention.png'}", highlight=False)
     console.print(
         f"\nExact match on {HELD_OUT_PAIRS} held-out sentences: "
         f"{100 * exact / HELD_OUT_PAIRS:.1f} % ({time.monotonic() - started:.0f} s in all)\n\n"
         "What next:\n"
+        f"  echo 'Was machst du morgen?' | .venv/bin/dragoman-translate {NAME}\n"
         f"  echo 'Das Brot kostet 4,20 Euro.' | .venv/bin/dragoman-translate {RUN}\n"
-        "  .venv/bin/dragoman-train --help     train on two text files of your own\n"
-        f"  .venv/bin/dragoman-serve {RUN}    then open {PAGE} and try it",
+        "  .venv/bin/dragoman-train --help          train on two text files of your own\n"
+        f"  .venv/bin/dragoman-serve {NAME} {RUN}   then open {PAGE} and try both",
         highlight=False,
     )
     return 0
