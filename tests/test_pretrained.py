@@ -13,7 +13,7 @@ MOST_BYTES = 13_000_000
 
 
 def test_there_are_some() -> None:
-    assert "titles" in names()
+    assert {"de-en", "titles"} <= set(names())
 
 
 @pytest.mark.parametrize("name", names())
@@ -36,3 +36,15 @@ def test_titles_copies_a_name_from_the_abstract() -> None:
         "as good as supervised methods."
     )
     assert "QuadraLex" in Translator.load("titles", device="cpu").translate([abstract])[0]
+
+
+@pytest.mark.parametrize(
+    ("german", "english"),
+    [
+        ("Ich lerne seit drei Jahren Deutsch.", "I have been studying German for three years."),
+        ("Wo ist der Bahnhof? Ich habe es eilig.", "Where's the station? I'm in a hurry."),
+        ("ich weiss nicht was du meinst", "I don't know what you mean."),
+    ],
+)
+def test_de_en_translates(german: str, english: str) -> None:
+    assert Translator.load("de-en", device="cpu").translate(german) == english

@@ -58,7 +58,10 @@ def test_what_is_for_text_is_refused_in_one_line(override: str, key: str) -> Non
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("source.kind=words", "source.kind: 'words' is not allowed. Choose one of: pieces, symbols,"),
+        (
+            "source.kind=words",
+            "source.kind: 'words' is not allowed. Choose one of: pieces, symbols,",
+        ),
         ("source.unit=words", "source.unit: 'words' is not allowed"),
         ("source.unit=null", "source.unit: missing. Use characters, or spaced"),
         ("target.ignore_spaces=true", "target.ignore_spaces: spaced symbols need the spaces"),
