@@ -284,8 +284,8 @@ def _settle(future: Future[T], work: Callable[[], T]) -> None:
 def _ambiguous(task: str | None) -> AmbiguousModel:
     if task is None:
         return AmbiguousModel(
-            "Several models, of different tasks or languages, can score. Say which with `model`, "
-            "or with `task`; GET /v1/models lists them."
+            "Several models, of different tasks or languages, could answer. Say which with "
+            "`model`, or with `task`; GET /v1/models lists them."
         )
     return AmbiguousModel(
         f"Several models {task}, between different languages. Say which with `model`, or with "
