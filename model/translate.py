@@ -29,6 +29,7 @@ from model.cli.command import (
 )
 from model.cli.input_stream import is_stream, stream_windows
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
+from model.cli.searcher import searcher
 from model.cli.translate_parser import NAME, translate_parser
 from model.cli.translate_vectors import translate_vectors
 from model.decoding.selftest import rows_are_independent
@@ -144,31 +145,15 @@ def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) ->
 
 
 def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator | Transducer]:
-    """Load the model, and what searches with it: here alone symbols part from text.
+    """Load the model, and what searches with it.
 
     Raises:
         ConfigError: --mbr is given, but the model is one of symbols.
     """
     model = load_model(NAME, arguments, arguments.ensemble)
-    checkpoint = model.checkpoint
-    options = search_options(arguments, checkpoint.search)
-    translator: Translator | Transducer
-    if isinstance(checkpoint.vocabulary, Symbols):
-        if arguments.mbr:
-            raise ConfigError("--mbr: it compares words, but the model has symbols. Leave it out.")
-        translator = Transducer(
-            model.network, checkpoint.symbols, options, device=model.device, dtype=model.dtype
-        )
-    else:
-        translator = Translator(
-            model.network,
-            checkpoint.tokenizer,
-            options,
-            device=model.device,
-            dtype=model.dtype,
-            profile=checkpoint.profile,
-            shortlist=model.shortlist,
-        )
+    if arguments.mbr and isinstance(model.checkpoint.vocabulary, Symbols):
+        raise ConfigError("--mbr: it compares words, but the model has symbols. Leave it out.")
+    translator = searcher(model, search_options(arguments, model.checkpoint.search))
     if model.device.type == "cpu" and not rows_are_independent(model.network, model.dtype):
         _say("on this machine the last bits of a score depend on neighbouring lines")
     return model, translator

@@ -140,7 +140,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "demo",
         "train average evaluate distill shortlist public_data",
         "commands",
-        "from_files",
+        "from_files scoring",
         "vectors",
         "loop",
         "tracking",

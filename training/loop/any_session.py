@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from model.checkpoint.run_directory import point, prune
 from model.decoding.precision.precision import precision_of
 from training.config.train_config import TrainConfig
@@ -48,6 +50,14 @@ class AnySession(ABC):
         patience = self.config.run.patience
         done = self.trainer.steps >= self.planner.plan.steps
         return done or 0 < patience <= self.best.without_better
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Continue where the run stopped whose last training state these are."""
+        self.trainer.load_state(tensors, values["trainer"])
+        self.best.score, self.best.without_better = values["best_score"], values["without_better"]
+        if planned := values.get("plan"):  # a run by steps has none
+            self.planner.load_state(planned)
+        self.trainer.plan = self.planner.plan
 
     @property
     @abstractmethod

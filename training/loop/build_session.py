@@ -69,13 +69,7 @@ def build_session(
 
     loader = make_loader(config, data, tokenizer)
     trainer = _trainer(config, loader, tokenizer, device=device, world=world, weights=weights)
-    best, rollback = Best(config.validation.best), Rollback(trainer, run, world)
-    planner = Planner(config.run, world, started=started)
-    if saved:
-        origin = saved.origin
-        _restore(saved, trainer, best, planner)
-    else:
-        origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
+    data_digest = digests["data_digest"]
     session = Session(
         run=run,
         resume=resume,
@@ -87,12 +81,14 @@ def build_session(
         dev_corpus=dev_corpus,
         old_dev_corpus=old_corpus,
         digests=digests,
-        origin=origin,
+        origin=saved.origin if saved else new_origin(config.finetune, trainer.network, data_digest),
         trainer=trainer,
-        best=best,
-        rollback=rollback,
-        planner=planner,
+        best=Best(config.validation.best),
+        rollback=Rollback(trainer, run, world),
+        planner=Planner(config.run, world, started=started),
     )
+    if saved:
+        session.restore(saved.tensors, saved.values)
     session.check_dev_sets()
     return session
 
@@ -126,16 +122,6 @@ def _trainer(
         objective=make_objective(config, pairs, tokenizer, device),
         weights=weights,
     )
-
-
-def _restore(saved: SavedState, trainer: Trainer, best: Best, planner: Planner) -> None:
-    """Continue where the saved run stopped."""
-    trainer.load_state(saved.tensors, saved.values["trainer"])
-    best.score = saved.values["best_score"]
-    best.without_better = saved.values["without_better"]
-    if planned := saved.values.get("plan"):  # a run by steps has none
-        planner.load_state(planned)
-    trainer.plan = planner.plan
 
 
 def _digests(

@@ -185,32 +185,26 @@ def build_vector_session(
         statistics_of(lesson.targets, "target"),
     )
     trainer = _trainer(config, normalised(lesson, *statistics), statistics, device, dtype, world)
-    best, rollback = Best(config.validation.best), Rollback(trainer, run, world)
-    planner = Planner(config.run, world, started=started)
-    origin = new_origin(config.finetune, trainer.network, digests["data_digest"])
-    if values:
-        origin = load_origin(run / "last")
-        trainer.load_state(tensors, values["trainer"])
-        best.score, best.without_better = values["best_score"], values["without_better"]
-        if planned := values.get("plan"):
-            planner.load_state(planned)
-        trainer.plan = planner.plan
-    return VectorSession(
+    new = new_origin(config.finetune, trainer.network, digests["data_digest"])
+    session = VectorSession(
         run=run,
         resume=resume,
         world=world,
         config=config,
         digests=digests,
-        origin=origin,
+        origin=load_origin(run / "last") if values else new,
         trainer=trainer,
-        best=best,
-        rollback=rollback,
-        planner=planner,
+        best=Best(config.validation.best),
+        rollback=Rollback(trainer, run, world),
+        planner=Planner(config.run, world, started=started),
         form=form,
         train_report=train.report,
         dev=dev,
         dev_rows=normalised(learned(dev, form), *statistics),
     )
+    if values:
+        session.restore(tensors, values)
+    return session
 
 
 def describe_vectors(config: TrainConfig) -> str:

@@ -1,0 +1,1 @@
+"""What dragoman-evaluate scores, how it scores each kind of model, and what it prints."""
