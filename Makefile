@@ -18,7 +18,7 @@ endif
 .PHONY: help demo test check clean
 
 help:
-	@echo "make demo    train and watch a small German-English translator; needs no data"
+	@echo "make demo    watch a German-English translator at work, and another being trained"
 	@echo "make test    run the tests, all but the slow ones and those for a GPU"
 	@echo "make check   lint, formatting and types"
 	@echo "make clean   remove .venv, caches and builds; trained models in runs/ stay"

@@ -63,7 +63,7 @@ def traced_source(ready: Prepared) -> tuple[int, ...]:
     if len(ready.requests) > 1:
         raise RequestError(
             f"it is read in {len(ready.requests)} parts, but only one can be traced. Give a single "
-            "sentence.",
+            "sentence, or a shorter one.",
             field="text",
         )
     return ready.requests[0].src

@@ -73,6 +73,14 @@ def _words_of_bounded_length(text: str) -> str:
     return text
 
 
+def _short_enough_to_trace(text: str) -> str:
+    if len(text) > MAX_TRACED:
+        raise ValueError(
+            f"{len(text):,} characters, but at most {MAX_TRACED:,} can be traced. Give a sentence."
+        )
+    return text
+
+
 Text = Annotated[
     str,
     Field(max_length=MAX_CHARACTERS, json_schema_extra={"x-max-word-length": MAX_WORD}),
@@ -297,8 +305,9 @@ class TraceRequest(WorkRequest):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Es ist halb vier."}]})
 
-    text: Annotated[str, Field(max_length=MAX_TRACED)] = Field(
-        description="A single sentence that the model reads in one piece."
+    text: Annotated[str, AfterValidator(_short_enough_to_trace)] = Field(
+        description="What the model reads at once, such as a sentence.",
+        json_schema_extra={"maxLength": MAX_TRACED},
     )
     task: Name | None = Field(default=None, description="Task of the model, if none is named.")
     options: Options = Field(default_factory=Options)

@@ -6,7 +6,7 @@ It is used only on the event loop; loading, warming up and stopping models happe
 import asyncio
 import datetime
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,10 +153,7 @@ class ModelRegistry:
             and languages_agree(target, served.worker.profile.target_language)
         ]
         if not found:
-            raise NoSuchModel(
-                f"No model that fits can {task or 'score'} between these languages. There are: "
-                f"{self._offered()}. GET /v1/models tells more."
-            )
+            raise NoSuchModel(self._none_found(task, name))
         if source and target:
             # Prefer a model that names the languages to one that accepts any, and an exact match
             # of the region to another region.
@@ -171,10 +168,19 @@ class ModelRegistry:
             raise _ambiguous(task)
         return found[0]
 
+    def _none_found(self, task: str | None, name: str | None) -> str:
+        """Say what is not there: a model of that name, or one for what is asked of it."""
+        names = [served.entry.name for served in self.served]
+        if name is not None and name not in names:
+            return f"No model has this name. There are: {_few(names)}. GET /v1/models tells more."
+        what = f"can {task} between these languages" if task else "has these languages"
+        return (
+            f"No model that fits {what}. There are: {self._offered()}. GET /v1/models tells more."
+        )
+
     def _offered(self) -> str:
         """Describe the tasks and languages that are served, for an error message."""
-        known = dict.fromkeys(served.worker.profile.describe() for served in self.served)
-        return "; ".join(list(known)[:5]) + ("; ..." if len(known) > 5 else "")
+        return _few(served.worker.profile.describe() for served in self.served)
 
     async def reload(self, name: str) -> None:
         """Reload the model of this name; the old one is replaced once the new one is warm.
@@ -279,6 +285,12 @@ def _settle(future: Future[T], work: Callable[[], T]) -> None:
             del future  # see `in_thread`
         else:
             future.set_result(result)
+
+
+def _few(names: Iterable[str]) -> str:
+    """The first five different ones, with dots if there are more."""
+    known = list(dict.fromkeys(names))
+    return "; ".join(known[:5]) + ("; ..." if len(known) > 5 else "")
 
 
 def _ambiguous(task: str | None) -> AmbiguousModel:

@@ -71,11 +71,12 @@ export class Inside {
     const most = signed ? Math.max(...rows.flat().map(Math.abs)) || 1 : 1;
     const units = rows[0].length;
     this.note.textContent =
-      `A row for each of ${units === layer.units ? "its" : `the first ${units} of`} ${layer.units} ` +
+      `As it writes \u201c${this.trace.translation}\u201d. A row for each of ${units === layer.units ? "its" : `the first ${units} of`} ${layer.units} ` +
       `units, a column for each piece; each step reads ${layer.inputs} numbers and the state before. ` +
       (signed
-        ? `Between \u2212${most.toFixed(2)} and ${most.toFixed(2)}; ochre is below 0.`
-        : "Between 0 and 1.");
+        ? `Between \u2212${most.toFixed(2)} and ${most.toFixed(2)}; ochre is below 0, pale is near 0.`
+        : "Between 0, pale, and 1.") +
+      (layer.direction === "backward" ? " It reads from the right." : "");
     const head = document.createElement("thead");
     const names = labels(pieces.slice(0, -1), pieces.length);
     head.insertRow().append(document.createElement("td"), ...names.map((each) => labelled(each, "col")));

@@ -68,7 +68,9 @@ def test_each_layer_and_value_can_be_chosen(page: Page, complaints: list[str]) -
     negative = sum(value < 0 for row in cell for value in row)
     expect(page.locator("#inside-table td.negative")).to_have_count(negative)
     most = max(abs(value) for row in cell for value in row)
-    expect(page.locator("#inside-note")).to_contain_text(f"and {most:.2f};")
+    note = page.locator("#inside-note")
+    expect(note).to_contain_text(f"and {most:.2f};")
+    expect(note).to_contain_text(f"As it writes \u201c{trace['translation']}\u201d.")
     assert complaints == []
 
 

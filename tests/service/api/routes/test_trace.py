@@ -57,14 +57,14 @@ def test_options_are_those_of_a_translation(client: TestClient) -> None:
     ("body", "status", "message"),
     [
         ({}, 422, "text: Field required."),
-        ({"text": "a" * 1001}, 422, "text: String should have at most 1000 characters"),
+        ({"text": "a" * 1001}, 422, "text: 1,001 characters, but at most 1,000 can be traced"),
         ({"text": ["a"]}, 422, "text: Input should be a valid string"),
         ({"text": "..."}, 422, "text: there are no words in it. Give a sentence."),
         ({"text": "Ein Hund. Eine Frau."}, 422, "text: it is read in 2 parts, but only one can"),
         ({"text": "a", "units": 3}, 422, "units: unknown key."),
         ({"text": "a", "options": {"n_best": 16, "beam_size": 2}}, 422, "n_best"),
         ({"text": "a", "task": "summarize"}, 404, ""),
-        ({"text": "a", "model": "other"}, 404, ""),
+        ({"text": "a", "model": "other"}, 404, "No model has this name. There are: tiny."),
     ],
 )
 def test_what_cannot_be_traced_is_refused(
