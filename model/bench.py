@@ -139,6 +139,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     device = resolve_device(arguments.device)
     checkpoint = load_checkpoint(arguments.run)
+    check_text(checkpoint)
     checkpoint.shortlist_if(arguments.shortlist)  # may raise, so before anything is measured
     beam_size = arguments.beam_size or checkpoint.search.beam_size
     search = replace(checkpoint.search, beam_size=beam_size, n_best=1)
@@ -185,6 +186,15 @@ def _bench(arguments: argparse.Namespace) -> int:
     }
     write_report(_tables(lines, starts), figures, arguments.json)
     return OK
+
+
+def check_text(checkpoint: Checkpoint) -> None:
+    """Check that it is a model of text, which alone is measured.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    _ = checkpoint.tokenizer
 
 
 def _requests(checkpoint: Checkpoint, search: SearchOptions, name: str) -> list[Request]:

@@ -89,25 +89,38 @@ class VectorTransducer:
         form, network = checkpoint.vectors, checkpoint.network
         return cls(network, form, device=place, dtype=resolve_precision(precision, place, network))
 
-    def transduce(self, sequences: Sequence[object]) -> list[NDArray[np.float64]]:
+    def transduce(
+        self, sequences: Sequence[object], places: Sequence[str] | None = None
+    ) -> list[NDArray[np.float64]]:
         """The output (T, W) for each sequence (S, W): an array, or lists of numbers.
+
+        Args:
+            places: where each is from, for messages; its number if None.
 
         Raises:
             RequestError: one is empty or too long, its vectors have another width than those that
-                the model reads, or a number is not finite.
+                the model reads, or a number is not finite, there or in the output.
         """
-        arrays = [self._read(one, f"sequences[{number}]") for number, one in enumerate(sequences)]
+        if places is None:
+            places = [f"sequences[{number}]" for number in range(len(sequences))]
+        arrays = list(map(self._read, sequences, places))
         requests = list(map(self._request, arrays))
         # Longest first, so that the last ones in flight are short.
         order = sorted(range(len(requests)), key=lambda n: len(requests[n].src), reverse=True)
         results: dict[int, NDArray[np.float64]] = {}
         with closing(self._engine.search([requests[number] for number in order])) as events:
-            for place, event in events:
+            for place_in_order, event in events:
                 assert isinstance(event, Finished)
                 (found,) = event.hypotheses
                 assert found.vectors is not None
-                number = order[place]
+                number = order[place_in_order]
                 results[number] = self._restored(found.vectors, arrays[number])
+        for number, place in enumerate(places):
+            if not np.isfinite(results[number]).all():
+                raise RequestError(
+                    f"{place}: its output is not finite. Give numbers nearer to those of the "
+                    "training, or leave it out."
+                )
         return [results[number] for number in range(len(requests))]
 
     def _read(self, values: object, where: str) -> Frames:

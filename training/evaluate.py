@@ -25,6 +25,7 @@ from model.cli.command import (
 )
 from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.report import add_report_argument, report_places
+from model.decoding.options import DESCRIPTIONS
 from model.errors import CheckpointError, ConfigError
 from model.text.alphabet import Cut, Unit
 from model.text.symbols import Symbols
@@ -206,6 +207,10 @@ def _symbol_cut(arguments: argparse.Namespace) -> Cut | None:
         ConfigError: a flag is for the other kind, or the kinds of two runs differ.
     """
     against = arguments.against if is_run(arguments.against) else None
+    if against is not None and holds_vectors(against):
+        raise ConfigError(
+            "--against: one of the two models has vectors, the other not. Compare alike ones."
+        )
     found = [load_vocabulary(run) for run in (arguments.run, against) if run is not None]
     cuts = [one.target.cut for one in found if isinstance(one, Symbols)]
     if 0 < len(cuts) < len(found):
@@ -315,9 +320,11 @@ def _check_vectors(arguments: argparse.Namespace) -> None:
     Raises:
         ConfigError: a flag is not for it, or it cannot be scored on these files.
     """
-    for name in (*TEXT_FLAGS, *SYMBOL_FLAGS, "against", "output", "unit"):
+    for name in (*TEXT_FLAGS, *SYMBOL_FLAGS, *DESCRIPTIONS, "against", "output", "unit"):
         if getattr(arguments, name) not in (None, False, "auto"):
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag}: it is not for a model of vectors. Leave it out.")
     if arguments.source is None or len(arguments.reference) != 1:
-        raise ConfigError("a model of vectors is scored on one --source and one --reference.")
+        raise ConfigError(
+            "a model of vectors is scored on one --source and one --reference. Give both."
+        )

@@ -47,7 +47,8 @@ from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.options import SearchOptions
 from model.decoding.out_of_memory import is_out_of_memory
 from model.decoding.precision.dtypes import Precision
-from model.errors import CheckpointError, ConfigError
+from model.decoding.symbol_options import check_symbol_options
+from model.errors import CheckpointError, ConfigError, RequestError
 from model.network.given_values import network_of_values
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
@@ -405,11 +406,17 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
     weights, stored = files.weights()
     if isinstance(vocabulary, VectorForm):
         _check_form(vocabulary, files, weights)
+    search = files.config(DECODING, SearchOptions)
+    if isinstance(vocabulary, Symbols):
+        try:
+            check_symbol_options(search)
+        except RequestError as error:
+            raise CheckpointError(f"{files.path / DECODING}: {error}") from None
     return Checkpoint(
         config=files.model,
         network=_network(files, weights),
         vocabulary=vocabulary,
-        search=files.config(DECODING, SearchOptions),
+        search=search,
         profile=files.profile(),
         card=files.read(CARD).decode(errors="replace"),
         shortlist=files.shortlist(),
@@ -434,6 +441,11 @@ def _check_form(form: VectorForm, files: CheckpointFiles, weights: Mapping[str, 
     if not (config.source_width and config.target_width):
         raise CheckpointError(
             f"{files.path}: vectors.json, but no network of vectors. Use files of one training."
+        )
+    if config.attention == "aligned" and form.steps:
+        raise CheckpointError(
+            f"{files.path / VectorForm.file_name}: {form.steps} steps, but the network gives one "
+            "for each vector of the source. Use files of one training."
         )
     for name in ("source_statistics.std", "target_statistics.std"):
         if name in weights and not (weights[name] > 0).all():

@@ -43,6 +43,7 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
     Raises:
         ConfigError: a flag is given that only text has.
         DataError: a sequence cannot be read, or is none.
+        RequestError: one is too long, or gives an output that is not finite.
     """
     for flag in TEXT_FLAGS:
         if getattr(arguments, flag) not in (None, False, (), []):
@@ -50,6 +51,8 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
                 f"--{flag.replace('_', '-')}: it is for text, but this is a model of vectors. "
                 "Leave it out."
             )
+    if (suffix := Path(arguments.output).suffix) in (".npy", ".parquet"):
+        raise ConfigError(f"--output: {suffix} is not written. Name a file in .npz or .jsonl.")
     model = load_model(name, arguments)
     checkpoint = model.checkpoint
     transducer = VectorTransducer(
@@ -70,14 +73,17 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
     return OK
 
 
-def _sequences(inputs: Sequence[str], field: str, width: int) -> Iterator[Frames]:
-    """The sequences of all inputs, of which - is standard input, with JSON in its lines."""
+def _sequences(inputs: Sequence[str], field: str, width: int) -> Iterator[tuple[Frames, str]]:
+    """The sequences of all inputs, of which - is standard input, with JSON in its lines, and where
+    each stands.
+    """
     for name in inputs:
         found = _of_stream(field) if name == STREAM else read_sequences(Path(name), field)
         told = "standard input" if name == STREAM else name
         for number, one in enumerate(found, 1):
-            check_width(one, width, f"{told}, sequence {number}", "the width that the model reads")
-            yield one
+            place = f"{told}, sequence {number}"
+            check_width(one, width, place, "the width that the model reads")
+            yield one, place
 
 
 def _of_stream(field: str) -> Iterator[Frames]:
@@ -88,10 +94,13 @@ def _of_stream(field: str) -> Iterator[Frames]:
 
 
 def _transduced(
-    transducer: VectorTransducer, given: Iterator[Frames], advance: Callable[[int], None]
+    transducer: VectorTransducer,
+    given: Iterator[tuple[Frames, str]],
+    advance: Callable[[int], None],
 ) -> Iterator[NDArray[np.float64]]:
     for window in windows(given, AT_ONCE):
-        yield from transducer.transduce(window)
+        sequences, places = zip(*window, strict=True)
+        yield from transducer.transduce(sequences, places)
         advance(len(window))
 
 

@@ -65,9 +65,12 @@ def frames(values: object, where: str) -> Frames:
         DataError: it is empty, its vectors have different widths, or a number is none.
     """
     try:
-        array = np.asarray(values, np.float64)
+        given = np.asarray(values)
     except (ValueError, TypeError, OverflowError):
         raise DataError(f"{where}: {_not_frames(values)}") from None
+    if given.size and given.dtype.kind not in "biuf":  # such as text that spells a number
+        raise DataError(f"{where}: {_not_frames(values)}")
+    array = given.astype(np.float64)
     if array.ndim == 1:
         array = array[:, None]
     if array.size == 0:
@@ -160,6 +163,8 @@ def _numbers(stream: IO[bytes], where: str) -> NDArray[Any]:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{where}: not .npy, or it holds more than numbers.") from error
+    except MemoryError as error:
+        raise DataError(f"{where}: larger than the memory. Divide it.") from error
     if array.dtype.kind not in "biuf":
         raise DataError(f"{where}: {array.dtype}, but vectors are numbers. Convert it to float32.")
     return array

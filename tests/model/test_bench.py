@@ -99,3 +99,11 @@ def test_the_command_itself_measures_every_precision(checkpoint: Checkpoint) -> 
     assert figures["conditions"]["input"] == "random pieces"
     assert [line["precision"] for line in figures["speed"]] == list(PRECISIONS)
     assert list(figures["cold_start"]) == list(PRECISIONS)
+
+
+def test_models_that_read_no_text_are_refused_before_anything_is_measured(
+    vector_checkpoint: Path, symbol_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in (vector_checkpoint, symbol_checkpoint):
+        assert main([str(run), "--device", "cpu"]) == 2
+        assert "not text" in capsys.readouterr()[1]

@@ -1,5 +1,6 @@
 """VectorTransducer and dragoman-translate: outputs by definition, in order, with clear errors."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,18 @@ def test_mistakes_are_named(transducer: VectorTransducer, values: Any, message: 
         transducer.transduce([[[1, 2, 3]], values])
 
 
+def test_an_output_that_is_not_finite_is_refused(vector_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(vector_checkpoint)
+    network = copy.deepcopy(checkpoint.network)
+    assert network.source_statistics is not None
+    network.source_statistics.std.data.fill_(1e-30)  # 1e30 / 1e-30 is too large for 32 bits
+    far = VectorTransducer(
+        network, checkpoint.vectors, device=torch.device("cpu"), dtype=torch.float32
+    )
+    with pytest.raises(RequestError, match=r"sequences\[1\]: its output is not finite"):
+        far.transduce([[[1000, 1000, 1000]], [[1e30, -1e30, 1e30]]])
+
+
 def test_too_long_a_sequence_is_refused(vector_checkpoint: Path) -> None:
     checkpoint = load_checkpoint(vector_checkpoint)
     device, dtype = torch.device("cpu"), torch.float32
@@ -155,6 +168,9 @@ def test_the_command_reads_and_writes_npz(
             np.testing.assert_array_equal(one, other)
 
 
+TOO_LONG = "standard input, sequence 300: 10,001 vectors, but at most 10,000 are read"
+
+
 @pytest.mark.parametrize(
     ("line", "flags", "message"),
     [
@@ -163,6 +179,8 @@ def test_the_command_reads_and_writes_npz(
         ("a b c", (), "standard input, line 1: not JSON"),
         ("[[1, 2, 3]]", ("--beam-size", "3"), "--beam-size: it is for text"),
         ("[[1, 2, 3]]", ("--mbr",), "--mbr: it is for text"),
+        ("[[1, 2, 3]]", ("--output", "out.npy"), "--output: .npy is not written. Name a file in"),
+        ("\n".join(["[[1, 2, 3]]"] * 299 + [str([[1, 2, 3]] * 10_001)]), (), TOO_LONG),
     ],
 )
 def test_the_command_refuses_in_a_line(
@@ -186,6 +204,7 @@ def test_what_its_file_holds(vector_checkpoint: Path) -> None:
         (VectorForm(scaled_by=(0, 3)), 1.0, r"vectors\.json: scaled_by does not fit"),
         (VectorForm(scaled_by=(0,)), 1.0, r"vectors\.json: scaled_by does not fit"),
         (VectorForm(scaled_by=(-1, 0)), 1.0, r"vectors\.json: scaled_by does not fit"),
+        (VectorForm(steps=5), 1.0, r"vectors\.json: 5 steps, but the network gives one for each"),
         (VectorForm(), 0.0, r"source_statistics\.std is not above 0"),
     ],
 )

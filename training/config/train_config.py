@@ -38,6 +38,7 @@ from training.config.vectors_config import (
     with_vector_metrics,
     with_vector_sizes,
 )
+from training.config.windows_config import with_text_of_split
 from training.metrics.names import OF_TASK
 
 VOCAB_SIZE = 8000
@@ -287,7 +288,7 @@ def _complete(values: dict[str, Any]) -> list[str]:
                 "a list such as [{source: FILE, target: FILE}]."
             )
     if isinstance(values["data"], dict):
-        values["data"] = as_corpora(values["data"])
+        values["data"] = with_text_of_split(as_corpora(values["data"]))
     if isinstance(values["model"], dict):
         for key, followed in _FOLLOWING.items():
             if values["model"].get(key, 0) != 0:

@@ -1,6 +1,7 @@
 """Vectors config: which keys of a config mean nothing for vectors, and the defaults of the rest."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.errors import ConfigError
@@ -79,6 +80,7 @@ def check_vector_keys(config: "TrainConfig") -> None:
         "objective": config.objective != type(config.objective)(),
         "finetune": config.finetune != type(config.finetune)(),
         "model.word_dropout": model.word_dropout,
+        "search": config.search != type(config.search)(),
         "run.truncated_bptt": config.run.truncated_bptt,
         "validation.tokenize": config.validation.tokenize != "auto",
         "shortlist.candidates": config.shortlist.candidates,
@@ -122,3 +124,13 @@ def _check_windows(config: "TrainConfig", windows: "WindowsConfig") -> None:
     for corpus in (*config.data.train, config.data.dev):
         if not corpus.files:
             raise ConfigError("data.windows: series are in data.train.files. Name them there.")
+    trained = {name for corpus in config.data.train for name in _names(corpus.files)}
+    if not windows.split and trained & set(_names(config.data.dev.files)):
+        raise ConfigError(
+            "data.dev: its series are those of data.train, so every window of it would be trained "
+            "on. Set data.windows.split, or name other files."
+        )
+
+
+def _names(files: Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    return files if isinstance(files, tuple) else (files,)

@@ -1,9 +1,20 @@
 """WindowsConfig: how series are cut into pairs of what is known and what comes after it."""
 
+import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from model.errors import ConfigError
+
+
+def with_text_of_split(data: Mapping[str, object]) -> dict[str, object]:
+    """Turn `data.windows.split` into text: YAML reads a date as one, and a year as a number."""
+    windows = data.get("windows")
+    split = windows.get("split") if isinstance(windows, dict) else None
+    if isinstance(windows, dict) and isinstance(split, datetime.date | int | float):
+        return {**data, "windows": {**windows, "split": str(split)}}
+    return dict(data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +50,9 @@ class WindowsConfig:
                 )
         if not self.columns:
             raise ConfigError("data.windows.columns: none is named. Name one or more.")
+        for name in ("columns", "targets"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ConfigError(f"data.windows.{name}: one is named twice. Name each once.")
         for column in self.targets:
             if column not in self.columns:
                 raise ConfigError(

@@ -153,13 +153,15 @@ def encode_corpus(
         kept.targets.append(target)
         sources.append(src)
         targets.append(tgt)
-    if not sources:
-        raise DataError(
-            f"none of {len(pairs.sources)} pairs is left: {blank} blank, {too_long} with more than "
-            f"{max_length} pieces, {unknown} {UNKNOWN_SYMBOLS}. Raise "
-            "model.max_length or check the files."
-        )
     reasons = {"blank": blank, "too long": too_long, UNKNOWN_SYMBOLS: unknown}
+    if not sources:
+        long = f"with more than {max_length} pieces"
+        told = {"blank": blank, long: too_long, UNKNOWN_SYMBOLS: unknown}
+        words = [f"{count} {reason}" for reason, count in told.items() if count]
+        mend = "Raise model.max_length or check" if too_long else "Check"
+        raise DataError(
+            f"none of {len(pairs.sources)} pairs is left: {', '.join(words)}. {mend} the files."
+        )
     report = CorpusReport(
         lines=len(pairs.sources),
         dropped={reason: count for reason, count in reasons.items() if count},

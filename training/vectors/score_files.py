@@ -34,16 +34,18 @@ def score_files(
             f"{source} has {len(sources):,} sequences and {reference} has {len(references):,}. "
             "Sequence i of one must belong to sequence i of the other."
         )
+    if not sources:
+        raise DataError(f"{source}: has no sequences. Give some to score.")
     transducer = VectorTransducer(
         checkpoint.network,
         checkpoint.vectors,
         device=device,
         dtype=dtype,
     )
-    for number, one in enumerate(sources, 1):
-        where = f"{source}, sequence {number}"
-        check_width(one, checkpoint.config.source_width, where, "the width that the model reads")
-    outputs = transducer.transduce(sources)
+    places = [f"{source}, sequence {number}" for number in range(1, len(sources) + 1)]
+    for one, place in zip(sources, places, strict=True):
+        check_width(one, checkpoint.config.source_width, place, "the width that the model reads")
+    outputs = transducer.transduce(sources, places)
     for number, (output, wanted) in enumerate(zip(outputs, references, strict=True), 1):
         if output.shape != wanted.shape:
             raise DataError(

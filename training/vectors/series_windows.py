@@ -119,7 +119,7 @@ def _numbers(table: Any, column: str, path: Path) -> NDArray[np.float32]:
     import pyarrow
 
     try:
-        given = table[column].cast(pyarrow.float64()).to_numpy()
+        given = table[column].cast(pyarrow.float64(), safe=False).to_numpy()
     except pyarrow.ArrowException:
         raise DataError(
             f"{path}: column {column!r} holds {table[column].type}, not numbers. Name another."
@@ -136,8 +136,14 @@ def _numbers(table: Any, column: str, path: Path) -> NDArray[np.float32]:
 
 
 def _check_order(times: list[Any], rows: NDArray[np.int64], path: Path, column: str) -> None:
+    for place, time in enumerate(times):
+        if time is None:
+            raise DataError(
+                f"{path}: row {rows[place] + 1}, column {column!r} has no time. Fill it in, or "
+                "leave the row out."
+            )
     for place, (before, after) in enumerate(pairwise(times), 1):
-        if before is None or after is None or not before < after:
+        if not before < after:
             raise DataError(
                 f"{path}: row {rows[place] + 1}, column {column!r}: {after} does not come after "
                 f"{before}. Sort each series by time, and give a time once."

@@ -74,10 +74,14 @@ def read_corpora(
             targets.append(target)
     dropped = lines - len(sources)
     if not sources:
-        raise DataError(
-            f"data: none of {lines:,} pairs for {part} is left; {dropped:,} are {TOO_LONG}. Raise "
-            "it, or give other files."
-        )
+        if dropped:
+            raise DataError(
+                f"data: none of {lines:,} pairs for {part} is left; {dropped:,} are {TOO_LONG}. "
+                "Raise it, or give other files."
+            )
+        windows = config.data.windows
+        mend = "Move data.windows.split" if windows and windows.split else "Give other files"
+        raise DataError(f"data: there is no pair for {part} in the files. {mend}.")
     report = CorpusReport(
         lines=lines,
         dropped={TOO_LONG: dropped} if dropped else {},
@@ -181,7 +185,7 @@ def statistics_of(sequences: Sequence[Frames], side: str) -> Statistics:
     std = np.sqrt(square)
     std[std < np.finfo(np.float32).tiny] = 1.0
     for number, (middle, wide) in enumerate(zip(mean, std, strict=True), 1):
-        if max(abs(middle), wide) > MAX_WEIGHT:
+        if not (abs(middle) <= MAX_WEIGHT and wide <= MAX_WEIGHT):  # also if one is NaN
             raise DataError(
                 f"data.train: number {number} of the {side} vectors is {middle:g} +- {wide:g}, but "
                 f"a checkpoint holds up to {MAX_WEIGHT:g}. Divide it by a constant."

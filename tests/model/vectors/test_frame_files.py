@@ -78,6 +78,7 @@ def test_numbers_are_vectors_of_width_1() -> None:
         ("3", "line 1: 0 dimensions"),
         ("[[[1]]]", "line 1: 3 dimensions"),
         ('[["a"]]', "line 1: no list of vectors"),
+        ('[[1, 2], [3, "4"]]', "line 1: no list of vectors"),
         ('{"text": 1}', "line 1: no field 'source'"),
         ("null", "line 1: .*0 dimensions|no list"),
         ("[[1, 2]", "line 1: not JSON"),
@@ -122,3 +123,12 @@ def test_widths_are_compared() -> None:
     check_width(film, 2, "x", "source.width")
     with pytest.raises(DataError, match=r"x: vectors of 2 numbers, but source.width is 3"):
         check_width(film, 3, "x", "source.width")
+
+
+def test_a_header_that_claims_more_than_there_is_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10**13, 3)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(DataError, match=r"larger than the memory|not \.npy"):
+        list(read_sequences(path, "source"))

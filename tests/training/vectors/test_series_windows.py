@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+import yaml
 
 from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import ConfigError, DataError
 from model.vector_transducer import VectorTransducer
 from model.vectors.vector_form import VectorForm
 from model.vectors.window_scale import WindowScale
-from training.config.windows_config import WindowsConfig
+from training.config.windows_config import WindowsConfig, with_text_of_split
 from training.data.corpus_report import CorpusReport
 from training.train import main
 from training.vectors.series_windows import Part, read_series, starts, window_pairs
@@ -142,6 +143,35 @@ def test_missing_numbers_are_named_by_row_and_column(tmp_path: Path) -> None:
         list(read_series(tmp_path / "x.csv", config))
 
 
+def test_a_time_that_is_missing_is_named_also_if_it_is_the_only_one(tmp_path: Path) -> None:
+    table(tmp_path / "x.csv")
+    with (tmp_path / "x.csv").open("a") as file:
+        file.write(",c,5,6\n")
+    with pytest.raises(DataError, match="row 81, column 'hour' has no time"):
+        list(read_series(tmp_path / "x.csv", CONFIG))
+
+
+def test_large_whole_numbers_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"load\n{2**53 + 1}\n3\n")
+    config = WindowsConfig(columns=("load",), window=1, horizon=1)
+    (series,) = read_series(tmp_path / "x.csv", config)
+    assert series.values[:, 0].tolist() == [2.0**53, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("written", "split"),
+    [
+        ("2024-10-01 00:00:00", "2024-10-01 00:00:00"),
+        ("2024-10-01", "2024-10-01"),
+        ("90", "90"),
+        ("'soon'", "soon"),
+    ],
+)
+def test_a_split_is_text_however_yaml_reads_it(written: str, split: str) -> None:
+    data = yaml.safe_load(f"windows: {{split: {written}}}")
+    assert with_text_of_split(data) == {"windows": {"split": split}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -149,6 +179,7 @@ def test_missing_numbers_are_named_by_row_and_column(tmp_path: Path) -> None:
         ({"columns": ()}, "data.windows.columns: none"),
         ({"targets": ("x",)}, "'x' is none of data.windows.columns"),
         ({"time": ""}, "data.windows.split: by which column"),
+        ({"columns": ("load", "load")}, "data.windows.columns: one is named twice"),
     ],
 )
 def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
@@ -190,3 +221,10 @@ def test_a_training_on_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     np.testing.assert_allclose(high - low, 5000, atol=0.1)
     assert main([str(path), "--output", str(tmp_path / "b"), "source.width=3"]) == 2
     assert "source.width: 3, but by data.windows.columns it is 2" in capsys.readouterr()[1]
+    for split, mistake in (
+        ("''", "data.dev: its series are those of data.train"),
+        ("2020-01-01 00:00:00", "data: there is no pair for train in the files. Move data.windows"),
+    ):
+        changed = [str(path), "--output", str(tmp_path / "b"), f"data.windows.split={split}"]
+        assert main(changed) == 2
+        assert mistake in capsys.readouterr()[1]

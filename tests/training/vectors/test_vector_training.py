@@ -1,6 +1,7 @@
 """A training on vectors: it learns, resumes to the bit, and names what is wrong with its data."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from model.checkpoint.checkpoint import load_checkpoint, load_training_state
+from model.errors import ConfigError
 from model.vector_transducer import VectorTransducer
 from training.evaluate import main as evaluate
 from training.train import main
+from training.validation.average_comparison import compare_with_best
 
 Floats = NDArray[np.float32]
 
@@ -136,6 +139,28 @@ def test_evaluate_scores_it(config: Path, run: Path, capsys: pytest.CaptureFixtu
     assert figures["sequences"] == 20
 
 
+def test_evaluate_refuses_what_it_would_not_read(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "none.npz", "w"):
+        pass
+    write(tmp_path, "few", *pairs(2, seed=2))
+    for files, flags, message in (
+        (("none.npz", "none.npz"), (), "none.npz: has no sequences. Give some to score."),
+        (("few.x.npz", "few.y.npz"), ("--beam-size", "3"), "--beam-size: it is not for a model of"),
+    ):
+        source, reference = (str(tmp_path / name) for name in files)
+        command = [str(run), "--source", source, "--reference", reference, *flags]
+        assert evaluate(command) == 2
+        assert message in capsys.readouterr()[1]
+
+
+def test_a_mean_of_vectors_is_not_measured(run: Path) -> None:
+    told = r"vectors are not measured here\. Use dragoman-evaluate\."
+    with pytest.raises(ConfigError, match=told):
+        compare_with_best(load_checkpoint(run), [run], torch.device("cpu"))
+
+
 def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert main(arguments) == 2
     lines = [line for line in capsys.readouterr()[1].splitlines() if "error: " in line]
@@ -164,6 +189,7 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
             np.ones((30, 1)),
             "data: none of 1 pairs for train is left",
         ),
+        ([[3e38, 2], [-3e38, 2]], [[1], [2]], "data.train: number 1 of the source vectors is"),
         ([[1e7, 2]], [[1]], "data.train: number 1 of the source vectors is 1e+07 +- 1, but"),
     ],
 )
@@ -187,6 +213,7 @@ def test_mistakes_in_the_data_are_a_line(
         ("source.kind=pieces", "source.width: it is for vectors"),
         ("data.noise=0.1", "data.noise: it is not for vectors"),
         ("objective.rdrop=1.0", "objective: it is not for vectors"),
+        ("search.beam_size=7", "search: it is not for vectors"),
         ("validation.metrics=[mae,bleu]", "validation.metrics: bleu is for pieces, but"),
         ("run.batch_tokens=auto", "run.batch_tokens: auto is not for vectors"),
         ("target.length=0", "target.length: 0 is too small. Use 1 or more, or source."),
