@@ -1,4 +1,4 @@
-"""Engine loop: everything that the engine thread does in one pass, in this order.
+"""Engine loop: what the engine thread of a model of text does in one pass, in this order.
 
 1. drop requests whose deadline has passed, queued or in flight
 2. cut new short requests into sentences
@@ -7,91 +7,48 @@
    score some pairs, or cut some texts of a long request into sentences
 """
 
-import dataclasses
-import heapq
 import logging
 import time
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from model.decoding.options import SearchOptions
-from model.decoding.request import Request
-from model.errors import RequestError
-from model.text.tokenizer import EOS_ID, Tokenizer
-from model.translation.assemble import assemble
-from service.engine.engine_runner import (
-    LOOKAHEAD,
-    AnyEngine,
-    EngineRunner,
-    JobFailed,
-    Outcome,
-    SentenceFinished,
-    SentenceProgress,
-)
-from service.engine.job import Job, Unassembled
-from service.engine.preprocess import MAX_INTERACTIVE, Preprocessor
+from service.engine.engine_pair import EnginePair
+from service.engine.engine_runner import EngineRunner
+from service.engine.job import Job
+from service.engine.live_work import LiveWork
+from service.engine.preprocess import Preprocessor
 from service.engine.scheduler import BackgroundBudget
 from service.engine.scorer import ScoreJob, Scorer
 from service.errors import DeadlinePassed, EngineFailed
-from service.observability.metrics import EngineMetrics
 
 log = logging.getLogger(__name__)
 
-SPEED_WINDOW_S = 0.25
-"""Seconds of computing after which the speed is reported."""
-
-AnyJob = Job | ScoreJob
+TextWork = Job | ScoreJob
 
 
 class EngineLoop:
-    """The two engines of a worker, the scorer, and their jobs. Used only by the engine thread."""
+    """The engines of a worker, the scorer, and their jobs. Used only by the engine thread."""
 
-    def __init__(
-        self,
-        make_engine: Callable[[int], AnyEngine],
-        tokenizer: Tokenizer,
-        preprocessor: Preprocessor,
-        scorer: Scorer,
-        max_rows: int,
-        metrics: EngineMetrics,
-        lookahead: int = LOOKAHEAD,
-    ) -> None:
-        """
-        Args:
-            max_rows: limits the hypotheses in each of the two engines.
-            lookahead: see `EngineRunner`.
-        """
-        self.interactive, self.bulk = (
-            EngineRunner(make_engine, max_rows, lookahead),
-            EngineRunner(make_engine, max_rows, lookahead),
-        )
-        self.scorer = scorer
-        self.faulty = False
-        """Whether the engine has raised and has not passed a probe since."""
-        self._make_engine = make_engine
-        self._tokenizer, self._preprocessor = tokenizer, preprocessor
-        self._metrics = metrics
+    def __init__(self, engines: EnginePair, preprocessor: Preprocessor, scorer: Scorer) -> None:
+        self.engines, self.scorer = engines, scorer
+        self._preprocessor = preprocessor
         self._budget = BackgroundBudget()
-        self._pieces, self._seconds = 0, 0.0  # work done since the speed was last reported
-        self._live: set[AnyJob] = set()
-        # A heap. It keeps no work alive that is over long before its deadline.
-        self._deadlines: list[tuple[float, int, weakref.ref[AnyJob]]] = []
-        self._count = 0
+        self._live: LiveWork[TextWork] = LiveWork()
         self._next_kind = 0  # of background work
 
     @property
     def busy(self) -> bool:
         """Whether `run_pass` has anything to do."""
-        return bool(self._live or self.interactive.busy or self.bulk.busy)
+        return bool(len(self._live) or self.engines.busy)
 
     def add_job(self, job: Job) -> None:
         """Add texts to translate."""
-        self._register(job)
+        self._live.add(job)
         self._preprocessor.enqueue(job)
 
     def add_pairs(self, pairs: ScoreJob) -> None:
         """Add pairs to score."""
-        self._register(pairs)
+        self._live.add(pairs)
         try:
             self.scorer.enqueue(pairs, time.monotonic())
         except Exception:
@@ -99,23 +56,25 @@ class EngineLoop:
             self._fail(pairs, EngineFailed())
         self._forget_if_done(pairs)
 
-    def cancel(self, work: AnyJob) -> None:
+    def cancel(self, work: TextWork) -> None:
         """Drop the work of a client that has left."""
         work.reply.done = True
         self._drop(work)
 
     def fail(self, error: Callable[[], Exception]) -> None:
         """Answer all work with an error; `error` makes one for each."""
-        for work in list(self._live):
+        for work in self._live:
             self._fail(work, error())
 
     def run_pass(self) -> None:
         """Run one pass."""
-        self._drop_expired(time.monotonic())
+        for late in self._live.expired(time.monotonic()):
+            self._fail(late, DeadlinePassed())
         self._enqueue_planned(self._preprocessor.plan_small())
-        if self.interactive.busy:
-            seconds = self._step(self.interactive)
-            self._budget.foreground(seconds, backlog=self.interactive.queue.items > 0)
+        interactive = self.engines.interactive
+        if interactive.busy:
+            seconds = self._step(interactive)
+            self._budget.foreground(seconds, backlog=interactive.queue.items > 0)
         else:
             self._budget.reset()
         if self._budget.allows_background:
@@ -124,33 +83,8 @@ class EngineLoop:
             self._budget.background(time.monotonic() - start)
 
     def warm_up(self, options: SearchOptions, longest: int) -> None:
-        """Decode as requests with these options will, to compile kernels and allocate buffers."""
-        self.interactive.warm_up(self._warm_up_batches(options, longest))
-
-    def probe(self) -> None:
-        """Translate one piece in a new engine and set `faulty` to whether that failed."""
-        options = SearchOptions(beam_size=1, max_length_a=0, max_length_b=1)
-        try:
-            engine = self._make_engine(1)
-            engine.add(Request(src=(EOS_ID + 1,), options=options))
-            while engine.busy:
-                engine.step()
-            self.faulty = False
-        except Exception:
-            log.exception("the engine cannot translate a single piece")
-            self._metrics.failures["probe"].inc()
-            self.faulty = True
-
-    def _warm_up_batches(self, options: SearchOptions, longest: int) -> Iterator[list[Request]]:
-        """Yield batches of one and of many sentences, of several lengths and with few steps."""
-        quick = SearchOptions(
-            beam_size=options.beam_size, min_length=2, max_length_a=0, max_length_b=2
-        )
-        for length in (8, 24, 40):
-            src = (EOS_ID + 1,) * min(length, longest)
-            slots = max(1, self.interactive.max_rows // quick.beam_size)
-            for count in (1, slots):
-                yield [Request(src=src, options=quick, stream=count == 1)] * count
+        """See `EnginePair.warm_up`."""
+        self.engines.warm_up(options, longest)
 
     def _work_in_background(self) -> None:
         """Do some background work, each kind in turn; nothing if there is none.
@@ -160,8 +94,8 @@ class EngineLoop:
         """
         for _ in range(3):
             kind, self._next_kind = self._next_kind, (self._next_kind + 1) % 3
-            if kind == 0 and self.bulk.busy:
-                self._step(self.bulk)
+            if kind == 0 and self.engines.bulk.busy:
+                self._step(self.engines.bulk)
                 return
             if kind == 1 and self.scorer.queue.items:
                 self._score()
@@ -170,121 +104,22 @@ class EngineLoop:
                 self._enqueue_planned(self._preprocessor.plan_large())
                 return
 
-    def _register(self, work: AnyJob) -> None:
-        self._live.add(work)
-        deadline = work.reply.params.deadline
-        if deadline is not None:
-            self._count += 1
-            heapq.heappush(self._deadlines, (deadline, self._count, weakref.ref(work)))
-
-    def _drop_expired(self, now: float) -> None:
-        if len(self._deadlines) > 2 * len(self._live) + 64:  # most belong to finished requests
-            self._deadlines = [entry for entry in self._deadlines if entry[2]() in self._live]
-            heapq.heapify(self._deadlines)
-        while self._deadlines and self._deadlines[0][0] <= now:
-            work = heapq.heappop(self._deadlines)[2]()
-            if work is not None:
-                self._fail(work, DeadlinePassed())
-
     def _enqueue_planned(self, planned: list[tuple[Job, Exception | None]]) -> None:
         """Queue the jobs that are planned and fail those that could not be."""
         for job, error in planned:
             if error is not None:
                 self._fail(job, error)
             else:
-                job.reply.count_pieces(job.texts, job.pieces)
-                self._enqueue(job)
-
-    def _enqueue(self, job: Job) -> None:
-        """Queue the sentences of a planned job for the engine that suits its size."""
-        params = job.reply.params
-        if params.document or len(job.requests) > MAX_INTERACTIVE:
-            self.bulk.enqueue(job, dataclasses.replace(params, document=True), time.monotonic())
-        else:
-            self.interactive.enqueue(job, params, time.monotonic())
-        for text, missing in enumerate(job.missing):
-            if not missing:
-                self._finish_text(job, text)
-        if not job.texts:
-            job.reply.finish([])
-        self._forget_if_done(job)
+                job.reply.count_pieces(job.size, job.pieces)
+                self.engines.enqueue(job)
+                self._forget_if_done(job)
 
     def _step(self, runner: EngineRunner) -> float:
-        """Run a step of `runner` and process its outcomes; return the seconds of the step."""
-        rows, failures, start = runner.rows, runner.failures, time.monotonic()
-        outcomes = runner.step()
-        seconds = time.monotonic() - start
-        self._seconds += seconds
-        self._metrics.step_seconds.observe(seconds)
-        self._metrics.step_rows.inc(max(rows, runner.rows))
-        started, runner.started = runner.started, []  # an idle engine keeps none of them alive
-        for job in started:
-            job.reply.joined_at = start
-            self._metrics.queue_seconds.observe(start - job.reply.arrival)
-        for outcome in outcomes:
-            self._handle(outcome)
-        if runner.failures > failures:
-            self._metrics.failures["memory" if runner.out_of_memory else "step"].inc()
-            self.faulty = True
-            self.probe()
+        """Run a step of `runner` and return its seconds."""
+        seconds, answered = self.engines.step(runner)
+        if answered:
+            self._live.forget_answered()
         return seconds
-
-    def _handle(self, outcome: Outcome) -> None:
-        job = outcome.job
-        if job.reply.done:
-            return
-        if isinstance(outcome, JobFailed):
-            self._fail(job, outcome.error)
-        elif isinstance(outcome, SentenceProgress):
-            self._send_partial(job, outcome.number, outcome.pieces, done=False)
-        else:
-            self._finish_sentence(job, outcome)
-
-    def _finish_sentence(self, job: Job, found: SentenceFinished) -> None:
-        pieces = len(job.requests[found.number].src)
-        best = found.hypotheses[0].pieces if found.hypotheses else ()
-        self._metrics.sentences.inc()
-        self._metrics.source_pieces.inc(pieces)
-        self._metrics.target_pieces.inc(len(best))
-        self._record_speed(job, pieces)
-        if found.hypotheses:
-            self._send_partial(job, found.number, found.hypotheses[0].pieces, done=True)
-        text = job.finish_sentence(found.number, found.hypotheses)
-        if text is not None:
-            self._finish_text(job, text)
-            self._forget_if_done(job)
-
-    def _record_speed(self, work: AnyJob, pieces: int) -> None:
-        """Count finished pieces of `work` and report the speed once per `SPEED_WINDOW_S`."""
-        self._pieces += pieces
-        if self._seconds >= SPEED_WINDOW_S:
-            work.reply.record_speed(self._pieces, self._seconds)
-            self._pieces, self._seconds = 0, 0.0
-
-    def _send_partial(self, job: Job, number: int, pieces: tuple[int, ...], *, done: bool) -> None:
-        if job.detokenizer is not None:
-            text = job.detokenizer.update(number, pieces, done=done)
-            if text is not None:
-                job.reply.send_partial(text)
-
-    def _finish_text(self, job: Job, text: int) -> None:
-        """Assemble a text whose sentences are all finished."""
-        ready, found = job.plans[text], job.found[text]
-        n_best, aligned = job.options.n_best, job.aligned
-        try:
-            job.translations[text] = (
-                Unassembled(ready, found)
-                if ready.reading is not None or len(found) > MAX_INTERACTIVE
-                else assemble(ready.plan, found, n_best, self._tokenizer, aligned=aligned)
-            )
-        except RequestError as error:
-            self._fail(job, error)
-            return
-        job.found[text] = []
-        job.open -= 1
-        if not job.open:
-            job.reply.decoded_at = time.monotonic()
-            job.reply.finish([each for each in job.translations if each is not None])
 
     def _score(self) -> None:
         start = time.monotonic()
@@ -292,25 +127,24 @@ class EngineLoop:
             pairs = self.scorer.step()
         except Exception:
             log.exception("scoring failed, and with it one request")
-            self._live = {work for work in self._live if not work.reply.done}
+            self._live.forget_answered()
             return
-        self._seconds += time.monotonic() - start
+        self.engines.count_seconds(time.monotonic() - start)
         if pairs.reply.done:
-            self._record_speed(pairs, pairs.pieces)
+            self.engines.record_speed(pairs, pairs.pieces)
         self._forget_if_done(pairs)
 
-    def _fail(self, work: AnyJob, error: Exception) -> None:
+    def _fail(self, work: TextWork, error: Exception) -> None:
         work.reply.fail(error)
         self._drop(work)
 
-    def _drop(self, work: AnyJob) -> None:
+    def _drop(self, work: TextWork) -> None:
         self._live.discard(work)
         if isinstance(work, ScoreJob):
             self.scorer.cancel(work)
         else:
-            self.interactive.cancel(work)
-            self.bulk.cancel(work)
+            self.engines.cancel(work)
 
-    def _forget_if_done(self, work: AnyJob) -> None:
+    def _forget_if_done(self, work: TextWork) -> None:
         if work.reply.done:
             self._live.discard(work)

@@ -17,9 +17,9 @@ from model.decoding.long_engine import LongEngine
 from model.decoding.out_of_memory import is_out_of_memory
 from model.decoding.request import Event, Progress, Refused, Request
 from model.errors import RequestError
-from service.engine.job import Job
 from service.engine.request_params import RequestParams
 from service.engine.scheduler import Scheduler
+from service.engine.sequence_job import EngineJob
 from service.engine.suspects import Group, Suspects
 from service.errors import EngineFailed
 
@@ -30,7 +30,7 @@ LOOKAHEAD = 16
 
 AnyEngine = Engine | LongEngine
 
-Member = tuple[Job, int]
+Member = tuple[EngineJob, int]
 """A sentence, as a job and the index of one of its requests."""
 
 
@@ -38,7 +38,7 @@ Member = tuple[Job, int]
 class SentenceFinished:
     """A sentence is finished."""
 
-    job: Job
+    job: EngineJob
     number: int
     hypotheses: tuple[Hypothesis, ...]
 
@@ -47,7 +47,7 @@ class SentenceFinished:
 class SentenceProgress:
     """The stable prefix of a streamed sentence has grown."""
 
-    job: Job
+    job: EngineJob
     number: int
     pieces: tuple[int, ...]
 
@@ -56,7 +56,7 @@ class SentenceProgress:
 class JobFailed:
     """A job cannot be answered."""
 
-    job: Job
+    job: EngineJob
     error: Exception
 
 
@@ -83,13 +83,13 @@ class EngineRunner:
         """How often the engine has raised."""
         self.out_of_memory = False
         """Whether the last failure was an out-of-memory error."""
-        self.queue: Scheduler[Job] = Scheduler()
+        self.queue: Scheduler[EngineJob] = Scheduler()
         self.rows = 0
         """Number of hypotheses of the sentences in the engine."""
         self._engine: AnyEngine | None = None
         self._members: dict[int, Member] = {}  # by the engine's ids
-        self._ids: dict[Job, dict[int, int]] = {}  # by job and number: the engine's ids
-        self.started: list[Job] = []
+        self._ids: dict[EngineJob, dict[int, int]] = {}  # by job and number: the engine's ids
+        self.started: list[EngineJob] = []
         """Jobs whose first sentence entered the engine in the last step."""
 
     @property
@@ -111,11 +111,11 @@ class EngineRunner:
             while engine.busy:
                 engine.step()
 
-    def enqueue(self, job: Job, params: RequestParams, now: float) -> None:
+    def enqueue(self, job: EngineJob, params: RequestParams, now: float) -> None:
         """Queue the sentences of a planned job."""
         self.queue.push(job, [len(request.src) for request in job.requests], params, now)
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: EngineJob) -> None:
         """Remove all sentences of `job` from the queue and from the engine."""
         self.queue.drop(job)
         if self._suspects is not None:
@@ -166,11 +166,11 @@ class EngineRunner:
         if not self._members:
             self._suspects = None
 
-    def _fits(self, job: Job, number: int) -> bool:
+    def _fits(self, job: EngineJob, number: int) -> bool:
         beam = job.requests[number].options.beam_size
         return not self._members or self.rows + beam <= self.max_rows + self._lookahead * beam
 
-    def _submit(self, job: Job, number: int, outcomes: list[Outcome]) -> None:
+    def _submit(self, job: EngineJob, number: int, outcomes: list[Outcome]) -> None:
         """Give a sentence to the engine."""
         request: Request = job.requests[number]
         pending = -1  # so that the sentence is among the suspects if the engine raises
@@ -190,7 +190,7 @@ class EngineRunner:
             job.reply.started = True
             self.started.append(job)
 
-    def _add(self, id: int, job: Job, number: int) -> None:
+    def _add(self, id: int, job: EngineJob, number: int) -> None:
         self._members[id] = job, number
         self._ids.setdefault(job, {})[number] = id
         self.rows += job.requests[number].options.beam_size

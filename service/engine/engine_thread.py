@@ -110,10 +110,10 @@ class EngineThread:
 
         While it has not recovered, each call makes the engine loop probe it again.
         """
-        if self._open and self._engine_loop.faulty and not self._probing:
+        if self._open and self._engine_loop.engines.faulty and not self._probing:
             self._probing = True
             self.send(self._probe)
-        return self._open and not self._engine_loop.faulty and self.alive(now)
+        return self._open and not self._engine_loop.engines.faulty and self.alive(now)
 
     def _run(self, warm_up: Callable[[], None], warm: "SimpleQueue[Exception | None]") -> None:
         try:
@@ -151,5 +151,5 @@ class EngineThread:
         self._stop_at = at
 
     def _probe(self) -> None:
-        self._engine_loop.probe()
+        self._engine_loop.engines.probe()
         self._probing = False

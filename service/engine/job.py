@@ -1,14 +1,19 @@
 """Job: one request for translations, while the engine thread works on it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.decoding.beam_search import Hypothesis
 from model.decoding.request import Request
-from model.translation.assemble import Translation
+from model.text.tokenizer import Tokenizer
+from model.translation.assemble import Translation, assemble
 from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.rounds import Prepared
 from service.engine.reply import PendingReply
+
+MAX_INTERACTIVE = 16
+"""A request with more texts or sentences than this is background work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Job:
         self,
         reply: PendingReply[list[Translation | Unassembled]],
         texts: Sequence[str],
+        tokenizer: Tokenizer,
         *,
         stream: bool,
         prepared: dict[int, Prepared],
@@ -37,6 +43,7 @@ class Job:
         """`prepared` holds the texts, by index, that are already split into sentences; those of a
         later round all are, and `texts` are then empty, as their bytes were counted before."""
         self.reply = reply
+        self._tokenizer = tokenizer
         self.options = reply.params.options
         self.aligned = "alignment" in reply.params.details
         self.texts, self.stream = texts, stream
@@ -66,13 +73,61 @@ class Job:
         self.found.append([()] * len(requests))
         self.missing.append(len(requests))
 
-    def finish_sentence(self, number: int, hypotheses: tuple[Hypothesis, ...]) -> int | None:
-        """Record the hypotheses of the request `number`.
+    @property
+    def size(self) -> int:
+        """Number of bytes of the texts."""
+        return sum(len(text.encode()) for text in self.texts)
 
-        Returns:
-            The index of the text that this completes; None if it completes none.
+    def begin(self) -> None:
+        """Finish the texts without sentences, once all are planned.
+
+        Raises:
+            RequestError: see `model.translation.assemble.assemble`.
         """
+        for text, missing in enumerate(self.missing):
+            if not missing:
+                self._finish_text(text)
+        if not self.texts:
+            self.reply.finish([])
+
+    def finish_sentence(self, number: int, hypotheses: tuple[Hypothesis, ...]) -> None:
+        """Record the hypotheses of the request `number`, and answer when nothing is missing.
+
+        Raises:
+            RequestError: see `model.translation.assemble.assemble`.
+        """
+        if hypotheses:
+            self.send_partial(number, hypotheses[0].pieces, done=True)
         text = self.text_of[number]
         self.found[text][number - self.first[text]] = hypotheses
         self.missing[text] -= 1
-        return text if not self.missing[text] else None
+        if not self.missing[text]:
+            self._finish_text(text)
+
+    def send_partial(self, number: int, pieces: tuple[int, ...], *, done: bool) -> None:
+        """Send the stable prefix of a text that is streamed, if it has grown.
+
+        Args:
+            pieces: the stable prefix of the sentence `number`.
+            done: whether that is the whole sentence.
+        """
+        if self.detokenizer is not None:
+            text = self.detokenizer.update(number, pieces, done=done)
+            if text is not None:
+                self.reply.send_partial(text)
+
+    def _finish_text(self, text: int) -> None:
+        """Assemble a text whose sentences are all finished."""
+        ready, found = self.plans[text], self.found[text]
+        self.translations[text] = (
+            Unassembled(ready, found)
+            if ready.reading is not None or len(found) > MAX_INTERACTIVE
+            else assemble(
+                ready.plan, found, self.options.n_best, self._tokenizer, aligned=self.aligned
+            )
+        )
+        self.found[text] = []
+        self.open -= 1
+        if not self.open:
+            self.reply.decoded_at = time.monotonic()
+            self.reply.finish([each for each in self.translations if each is not None])

@@ -14,13 +14,11 @@ from model.translation.assemble import prepare
 from model.translation.incremental_detokenizer import IncrementalDetokenizer
 from model.translation.phrases import Phrases
 from model.translation.rounds import Prepared
-from service.engine.job import Job
+from service.engine.job import MAX_INTERACTIVE, Job
 from service.errors import EngineFailed
 
 log = logging.getLogger(__name__)
 
-MAX_INTERACTIVE = 16
-"""A request with more texts or sentences than this is background work."""
 SLICE_S = 0.002
 """Time slice of preprocessing between two steps."""
 

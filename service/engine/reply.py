@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -82,9 +82,8 @@ class PendingReply(Generic[Answer]):
         """Send the stable prefix of the answer."""
         self._notifier.call_soon(self._loop, lambda: self.partials.put_nowait(text))
 
-    def count_pieces(self, texts: Iterable[str], pieces: int) -> None:
-        """Replace the bytes reserved for these texts by the number of their source pieces."""
-        bytes_ = sum(len(text.encode()) for text in texts)
+    def count_pieces(self, bytes_: int, pieces: int) -> None:
+        """Replace the bytes reserved for the texts by the number of their source pieces."""
 
         def correct() -> None:
             if not self.answer.done():  # otherwise the reservation is already released

@@ -85,7 +85,8 @@ class ScoreJob:
     ) -> None:
         """`texts` are all sources and targets, in any order."""
         self.reply = reply
-        self.texts, self.pairs = texts, pairs
+        self.size = sum(len(text.encode()) for text in texts)
+        self.pairs = pairs
         self.batches: list[list[int]] = []
         self.scored: dict[int, Scored] = {}
 
@@ -106,7 +107,7 @@ class Scorer:
 
     def enqueue(self, pairs: ScoreJob, now: float) -> None:
         """Queue `pairs`."""
-        pairs.reply.count_pieces(pairs.texts, pairs.pieces)
+        pairs.reply.count_pieces(pairs.size, pairs.pieces)
         longer = [max(map(len, pair)) for pair in pairs.pairs]
         pairs.batches = list(batches(longer, BATCH_PIECES))
         costs = [sum(longer[i] + 1 for i in batch) for batch in pairs.batches]

@@ -4,9 +4,9 @@ The requests that were in a failed engine are retried by bisection: half of them
 half that fails is halved again. Only a request that fails by itself is given up.
 """
 
-from service.engine.job import Job
+from service.engine.sequence_job import EngineJob
 
-Group = dict[Job, list[int]]
+Group = dict[EngineJob, list[int]]
 """Sentences: indices of requests, by job."""
 
 
@@ -24,12 +24,12 @@ class Suspects:
         self._retrying = bool(self._groups)
         return self._groups.pop() if self._groups else None
 
-    def discard(self, job: Job) -> None:
+    def discard(self, job: EngineJob) -> None:
         """Forget a job that needs no answer any more."""
         for group in self._groups:
             group.pop(job, None)
 
-    def failed(self, group: Group) -> Job | None:
+    def failed(self, group: Group) -> EngineJob | None:
         """Take over what was in an engine that failed.
 
         Returns:

@@ -29,19 +29,21 @@ from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.long_engine import LongEngine, long_network
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import Runnable, runnable
+from model.decoding.request import Request
 from model.decoding.rules.word_limits import PieceWords
 from model.decoding.selftest import rows_are_independent
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.segmentation import Segmenter
-from model.text.tokenizer import Tokenizer
+from model.text.tokenizer import EOS_ID, Tokenizer
 from model.translation.assemble import Translation, assemble, check_languages
 from model.translation.phrases import Phrases
 from model.translation.rounds import Prepared, following
 from model.translation.text_trace import TextTrace
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
+from service.engine.engine_pair import EnginePair
 from service.engine.engine_thread import EngineThread
 from service.engine.job import Job, Unassembled
 from service.engine.long_texts import LongTexts, Started
@@ -147,14 +149,14 @@ class Worker:
         self._max_length = room_for(self.options, self.limit)
         self._check_defaults()
         self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
-        self._engine_loop = EngineLoop(
+        engines = EnginePair(
             self._engine_maker(shortlist),
-            checkpoint.tokenizer,
-            self._preprocessor,
-            Scorer(checkpoint.network, device, checkpoint.tokenizer),
+            sample,
             max_rows or ROWS.get(device.type, ROWS["cpu"]),
             metrics.engine(name),
         )
+        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer)
+        self._engine_loop = EngineLoop(engines, self._preprocessor, scorer)
         self._tracer = Tracer(
             checkpoint.network, checkpoint.tokenizer, self._segmenter, self._phrases
         )
@@ -332,9 +334,10 @@ class Worker:
 
     def stats(self) -> Stats:
         """Return the current queue lengths and slots."""
-        runners = [self._engine_loop.interactive, self._engine_loop.bulk]
+        engines = self._engine_loop.engines
+        runners = [engines.interactive, engines.bulk]
         if self._long.started is not None:
-            runners.append(self._long.started.engine_loop.interactive)
+            runners.append(self._long.started.engine_loop.engines.interactive)
         return Stats(
             waiting=sum(runner.queue.items for runner in runners),
             waiting_pieces=sum(runner.queue.pieces for runner in runners),
@@ -366,12 +369,14 @@ class Worker:
         if others or not texts:
             ready = {i: prepared[n] for i, n in enumerate(others) if n in prepared}
             reply: _Reply = PendingReply(params, self._notifier)
-            job = Job(reply, [texts[n] for n in others], stream=stream, prepared=ready)
+            job = Job(
+                reply, [texts[n] for n in others], self.tokenizer, stream=stream, prepared=ready
+            )
             parts.append(Part(job, others, self._engine_loop, self._thread))
         for n in long_texts:
             engine_loop, notifier, thread = await self._start_long()
             reply = PendingReply(params, notifier)
-            job = Job(reply, [texts[n]], stream=stream, prepared={0: prepared[n]})
+            job = Job(reply, [texts[n]], self.tokenizer, stream=stream, prepared={0: prepared[n]})
             name = text_field(n, len(texts))
             parts.append(Part(job, [n], engine_loop, thread, name))
         return parts
@@ -387,7 +392,7 @@ class Worker:
         """Make the job for a further round of the texts with these numbers."""
         reply: _Reply = PendingReply(params, self._notifier)
         ready = dict(enumerate(rounds.values()))
-        job = Job(reply, [""] * len(rounds), stream=stream, prepared=ready)
+        job = Job(reply, [""] * len(rounds), self.tokenizer, stream=stream, prepared=ready)
         return Part(job, list(rounds), self._engine_loop, self._thread)
 
     async def _assembled(
@@ -428,6 +433,11 @@ class Worker:
         else:
             answer.cancel()
             thread.send(partial(engine_loop.cancel, work))
+
+
+def sample(length: int) -> Request:
+    """A request with so many source pieces, to try an engine with."""
+    return Request(src=(EOS_ID + 1,) * length, options=SearchOptions())
 
 
 _Reply = PendingReply[list[Translation | Unassembled]]
@@ -485,13 +495,9 @@ def _long_loop_maker(
 
     def make() -> EngineLoop:
         return EngineLoop(
-            make_engine,
-            tokenizer,
+            EnginePair(make_engine, sample, 1, metrics(), lookahead=0),
             Preprocessor(tokenizer, phrases, segmenter),
             Scorer(network, device, tokenizer),
-            1,
-            metrics(),
-            lookahead=0,
         )
 
     return make

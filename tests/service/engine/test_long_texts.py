@@ -90,10 +90,11 @@ async def summarize(
 async def long_steps(worker: Worker, count: int) -> None:
     """Wait until the thread for long texts has a text and has gone on with it."""
     while (
-        worker._long.started is None or not worker._long.started.engine_loop.interactive.sentences
+        worker._long.started is None
+        or not worker._long.started.engine_loop.engines.interactive.sentences
     ):
         await asyncio.sleep(0.001)
-    steps = worker._long.started.engine_loop._metrics.step_rows
+    steps = worker._long.started.engine_loop.engines._metrics.step_rows
     before = steps._value.get()
     while steps._value.get() < before + count:
         await asyncio.sleep(0.001)
@@ -249,7 +250,7 @@ def test_what_memory_does_not_hold_fails_its_request_and_no_other(checkpoint: Ch
                 reply: PendingReply[list[Translation | Unassembled]] = PendingReply(
                     params, LoopNotifier()
                 )
-                job = Job(reply, ["a text"], stream=False, prepared={})
+                job = Job(reply, ["a text"], checkpoint.tokenizer, stream=False, prepared={})
                 job.plan(Prepared(Plan((src,)), [Request(src=src, options=options)]))
                 runner.enqueue(job, params, 0.0)
                 jobs.append(job)
@@ -309,7 +310,7 @@ def test_nothing_is_left_of_it(checkpoint: Checkpoint) -> None:
         held: list[weakref.ref[Any]] = [
             weakref.ref(worker),
             weakref.ref(worker._network),
-            weakref.ref(worker._long.started.engine_loop.interactive._engine or worker),
+            weakref.ref(worker._long.started.engine_loop.engines.interactive._engine or worker),
         ]
         worker.stop()
         assert [work for work in gc.get_objects() if type(work) is Job] == []
