@@ -20,15 +20,15 @@ from service.api.routes.page import page_router
 from service.api.routes.score import score_router
 from service.api.routes.texts import texts_router
 from service.api.routes.trace import trace_router
-from service.engine.worker import Worker
+from service.api.routes.transduce import transduce_router
 from service.limits.admission import Admission
 from service.limits.api_keys import APIKeys
 from service.limits.rate_limit import RateLimiter
 from service.observability.tracing import tracing_of
-from service.registry.model_registry import ModelRegistry
+from service.registry.model_registry import AnyWorker, ModelRegistry
 from service.settings import Settings
 
-WORK_ROUTERS = (texts_router, score_router, trace_router)
+WORK_ROUTERS = (texts_router, score_router, trace_router, transduce_router)
 """The routes that give work to a model."""
 
 
@@ -52,7 +52,7 @@ def create_app(
     intake = Intake(keys, rates, admission, settings.max_body_bytes)
     tracing = tracing_of(settings.otel_endpoint)
 
-    def workers() -> list[Worker]:
+    def workers() -> list[AnyWorker]:
         return [served.worker for served in registry.served]
 
     @asynccontextmanager

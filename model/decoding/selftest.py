@@ -46,17 +46,28 @@ def _search(
 
 
 def _request(network: Runnable, end: int, length: int) -> Request:
-    """A sentence of `length` pieces whose hypotheses all have `end` pieces."""
-    last = network.config.vocab_size - 1
+    """A sentence of `length` pieces, or vectors, whose outputs all have `end` of them."""
+    last, width = network.config.vocab_size - 1, network.config.source_width
+    beam = BEAM
+    if network.config.target_width:  # it has one hypothesis, of at least a vector
+        beam, end = 1, end + 1
     return Request(
         src=tuple(min(4 + i, last) for i in range(length)),
         options=SearchOptions(
-            beam_size=BEAM, n_best=BEAM, min_length=end, max_length_a=0, max_length_b=end
+            beam_size=beam, n_best=beam, min_length=end, max_length_a=0, max_length_b=end
         ),
+        frames=torch.linspace(-1, 1, length * width).reshape(length, width) if width else None,
     )
 
 
 def _are_equal(some: tuple[Hypothesis, ...], others: tuple[Hypothesis, ...]) -> bool:
-    """Whether pieces, log-probabilities and attention weights are all equal."""
-    pairs = zip(some, others, strict=True)
-    return some == others and all(one.weights.equal(other.weights) for one, other in pairs)
+    """Whether pieces, log-probabilities, attention weights and vectors are all equal."""
+    pairs = list(zip(some, others, strict=True))
+    return (
+        some == others
+        and all(one.weights.equal(other.weights) for one, other in pairs)
+        and all(
+            one.vectors is None or other.vectors is None or one.vectors.equal(other.vectors)
+            for one, other in pairs
+        )
+    )

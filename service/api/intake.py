@@ -10,11 +10,12 @@ from collections.abc import Awaitable
 from contextlib import ExitStack
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from service.api.error_responses import mistake_in
 from service.api.json_values import SLICE, check_values
+from service.api.request_bodies import WorkRequest
 from service.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -33,7 +34,7 @@ GRACE_S = 10.0
 MIN_BYTES_PER_S = 65_536
 """Speed at which a body must arrive, on average, after `GRACE_S`."""
 
-Body = TypeVar("Body", bound=BaseModel)
+Body = TypeVar("Body", bound=WorkRequest)
 T = TypeVar("T")
 
 
@@ -92,7 +93,7 @@ class Intake:
         content = await _read_body(request, reservation, self._max_body_bytes)
         reservation.accept(len(content))
         if len(content) > SLICE:
-            await check_values(content)
+            await check_values(content, schema.max_values)
         try:
             return schema.model_validate_json(content), reservation
         except ValidationError as error:

@@ -10,8 +10,6 @@ import re
 
 from model.errors import RequestError
 
-MAX_VALUES = 2_048
-"""Commas, colons, brackets and strings in a body: a request with everything has fewer."""
 SLICE = 65_536
 """Bytes that are scanned without a look at other work. A shorter body needs no check."""
 
@@ -19,10 +17,13 @@ _REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _STRUCTURE = re.compile(rb"[,:\[{]")
 
 
-async def check_values(content: bytes) -> None:
+async def check_values(content: bytes, most: int) -> None:
     """Check that a long body has few enough values to be parsed at once.
 
     Whether it is JSON is left to the parser.
+
+    Args:
+        most: how many commas, colons, brackets and strings it may have.
 
     Raises:
         RequestError: it has too many.
@@ -44,9 +45,9 @@ async def check_values(content: bytes) -> None:
             in_string = stop >= 0
             stop = stop + 1 if in_string else end
             values += in_string + len(_STRUCTURE.findall(content, position, stop))
-        if values > MAX_VALUES:
+        if values > most:
             raise RequestError(
-                f"more than {MAX_VALUES} values and punctuation marks. Send several requests.",
+                f"more than {most:,} values and punctuation marks. Send several requests.",
                 field="body",
             )
         scanned += stop - position

@@ -11,11 +11,18 @@ from service.api.request_bodies import (
     ScoreRequest,
     SummarizeRequest,
     TraceRequest,
+    TransduceRequest,
     TranslateRequest,
 )
 from service.api.responses import ErrorBody
 
-BODIES: list[type[BaseModel]] = [TranslateRequest, SummarizeRequest, ScoreRequest, TraceRequest]
+BODIES: list[type[BaseModel]] = [
+    TranslateRequest,
+    SummarizeRequest,
+    ScoreRequest,
+    TraceRequest,
+    TransduceRequest,
+]
 
 SECONDS = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer"}}
 

@@ -1,8 +1,17 @@
 """Request bodies: the schemas of the JSON that clients send, with every limit."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_origin, get_type_hints
+from collections.abc import Collection, Mapping
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import (
     AfterValidator,
@@ -16,11 +25,15 @@ from pydantic import (
 )
 
 from model.decoding.options import BOUNDS, DESCRIPTIONS, OnLong, SearchOptions
+from model.decoding.symbol_options import TEXT_OPTIONS
 from model.errors import ConfigError
 from model.text.languages import language_tag
 from service.engine.request_params import HIGHEST, LOWEST, Detail
+from service.engine.sequences import MAX_NUMBERS
 
 MAX_TEXTS = 256
+MAX_VALUES = 2_048
+"""Commas, colons, brackets and strings in a long body: a request about text has fewer."""
 MAX_CHARACTERS = 800_000
 MAX_WORD = 10_000  # characters between two spaces
 MAX_BEAM_SIZE = 16
@@ -152,20 +165,28 @@ def _sentence(option: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-if TYPE_CHECKING:
-    Options = RequestOptions  # mypy cannot use a dynamically created class as a type
-else:
-    Options = create_model(
-        "Options",
+def _options(class_name: str, left_out: Collection[str]) -> Any:
+    """Create the class of the search options, without some."""
+    fields: dict[str, Any] = {
+        name: (_type_of_option(name, hint) | None, Field(None, description=_sentence(name)))
+        for name, hint in get_type_hints(SearchOptions).items()
+        if name not in left_out
+    }
+    return create_model(
+        class_name,
         __base__=RequestOptions,
         __doc__="Search options. An option that is left out has the default of the model.",
         __module__=__name__,
-        **{
-            name: (_type_of_option(name, hint) | None, Field(None, description=_sentence(name)))
-            for name, hint in get_type_hints(SearchOptions).items()
-            if name not in FIELDS_OF_THE_BODY
-        },
+        **fields,
     )
+
+
+if TYPE_CHECKING:  # mypy cannot use a dynamically created class as a type
+    Options = RequestOptions
+    SymbolOptions = RequestOptions
+else:
+    Options = _options("Options", FIELDS_OF_THE_BODY)
+    SymbolOptions = _options("SymbolOptions", TEXT_OPTIONS)
 
 
 TextOrTexts = Annotated[
@@ -189,6 +210,9 @@ class WorkRequest(BaseModel):
     priority: Annotated[int, Field(ge=LOWEST, le=HIGHEST)] = Field(
         default=5, description="Order of the requests of one API key: 9 before 0."
     )
+
+    max_values: ClassVar[int] = MAX_VALUES
+    """See `service.api.json_values`."""
 
     def deadline(self, arrived: float) -> float | None:
         """Return the deadline of a request that arrived at this time, None if it has none."""
@@ -311,3 +335,75 @@ class TraceRequest(WorkRequest):
     )
     task: Name | None = Field(default=None, description="Task of the model, if none is named.")
     options: Options = Field(default_factory=Options)
+
+
+def _form_of_steps(sequence: object) -> str:
+    """Return the form of a sequence, which its first step tells."""
+    return (
+        MANY if isinstance(sequence, list) and sequence and isinstance(sequence[0], list) else ONE
+    )
+
+
+Steps = Annotated[
+    Annotated[list[float], Tag(ONE)] | Annotated[list[list[float]], Tag(MANY)],
+    Discriminator(_form_of_steps),
+]
+
+
+class TransduceRequest(WorkRequest):
+    """Sequences of symbols or of vectors, whichever the model reads."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"symbols": "abbreviate"}, {"vectors": [[[0.5, 1.0]]]}]}
+    )
+    max_values: ClassVar[int] = 2 * MAX_NUMBERS + MAX_VALUES
+
+    symbols: TextOrTexts | None = Field(
+        default=None, description="One line of symbols or several, written as in the training data."
+    )
+    vectors: Annotated[list[Steps], Field(max_length=MAX_TEXTS)] | None = Field(
+        default=None,
+        description="Sequences of vectors: a list of the numbers of each step, or, of a model that "
+        f"reads one number a step, the number. At most {MAX_NUMBERS:,} numbers in all.",
+    )
+    options: SymbolOptions = Field(default_factory=SymbolOptions)
+    return_: Annotated[list[Detail], Field(max_length=4)] = Field(
+        default_factory=list,
+        alias="return",
+        description="What to return for each sequence of symbols besides the result itself.",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.symbols is None) == (self.vectors is None):
+            raise ValueError("give either symbols or vectors, as the model reads.")
+        if self.numbers > MAX_NUMBERS:
+            raise ValueError(
+                f"{self.numbers:,} numbers, but a request may have {MAX_NUMBERS:,}. Send several "
+                "requests."
+            )
+        return self
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers there are in all vectors."""
+        return sum(
+            len(step) if isinstance(step, list) else 1
+            for sequence in self.vectors or ()
+            for step in sequence
+        )
+
+    @property
+    def sequences(self) -> list[str] | list[list[float] | list[list[float]]]:
+        """The sequences, always as a list."""
+        if self.symbols is None:
+            return self.vectors or []
+        return [self.symbols] if isinstance(self.symbols, str) else self.symbols
+
+    @property
+    def size(self) -> int:
+        """The fewest bytes that the sequences take in the body: a number has a comma or bracket."""
+        if self.symbols is None:
+            return 2 * self.numbers
+        texts = [self.symbols] if isinstance(self.symbols, str) else self.symbols
+        return sum(len(text.encode()) for text in texts)

@@ -201,13 +201,51 @@ class TraceResponse(ModelAnswer):
     ]
 
 
+class SymbolsAlternative(HypothesisResult):
+    """Another output for a sequence."""
+
+    symbols: str
+
+
+class SymbolsResult(SymbolsAlternative):
+    """The best output for a sequence, of a model that writes symbols."""
+
+    source_pieces: Annotated[NotRequired[list[str]], Field(description="Symbols of the source.")]
+    alternatives: Annotated[
+        NotRequired[list[SymbolsAlternative]],
+        Field(description="The others, best first, with an `n_best` above 1."),
+    ]
+
+
+class VectorsResult(TypedDict):
+    """The output for a sequence, of a model that writes vectors."""
+
+    vectors: list[list[float]]
+
+
+class TransduceResponse(TypedDict):
+    """The answer to a request for sequences."""
+
+    results: Annotated[
+        list[SymbolsResult | VectorsResult], Field(description="In the order of the request.")
+    ]
+    model: str
+    digest: str
+
+
+Kind = Literal["pieces", "symbols", "vectors"]
+
+
 class ModelResult(TypedDict):
     """A model being served."""
 
     name: str
-    task: str
+    task: Annotated[str, Field(description="translate, summarize, or transduce for sequences.")]
     source: str | None
     target: str | None
+    source_kind: Annotated[Kind, Field(description="What it reads; pieces are those of text.")]
+    target_kind: Annotated[Kind, Field(description="What it writes.")]
+    width: Annotated[int | None, Field(description="Numbers in a vector that it reads.")]
     digest: Annotated[str, Field(description="Identity of the checkpoint.")]
     card: Annotated[str, Field(description="Markdown: data, license, metrics.")]
     options: Annotated[dict[str, Any], Field(description="Defaults of the search options.")]

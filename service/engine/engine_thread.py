@@ -12,6 +12,7 @@ from threading import Lock, Thread
 
 from service.engine.engine_loop import EngineLoop
 from service.engine.reply import LoopNotifier
+from service.engine.sequence_loop import SequenceLoop
 from service.errors import EngineFailed, ShuttingDown
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ JOIN_S = 5.0
 class EngineThread:
     """Runs an engine loop and reports whether it is alive and ready."""
 
-    def __init__(self, engine_loop: EngineLoop, notifier: LoopNotifier, stuck_s: float) -> None:
+    def __init__(
+        self, engine_loop: EngineLoop | SequenceLoop, notifier: LoopNotifier, stuck_s: float
+    ) -> None:
         """`stuck_s`: how long a pass may take before `alive` returns False."""
         self._engine_loop, self._notifier, self._stuck_s = engine_loop, notifier, stuck_s
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()

@@ -11,6 +11,8 @@ from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError
+from model.text.tokenizer import Tokenizer
+from service.engine.sequence_worker import SequenceWorker
 from service.engine.worker import Worker
 from service.observability.metrics import Metrics
 from service.registry.models_file import ModelEntry, profile_of
@@ -45,15 +47,13 @@ class ModelLoader:
             stuck_s=settings.stuck_s,
         )
 
-    def load(self, entry: ModelEntry, metrics: Metrics) -> Worker:
+    def load(self, entry: ModelEntry, metrics: Metrics) -> Worker | SequenceWorker:
         """Load the model of `entry` into a worker that is not yet started and updates `metrics`.
 
         Raises:
             DragomanError: the checkpoint is missing or damaged, or does not support the entry.
         """
         checkpoint = load_checkpoint(entry.path)
-        wanted = self.shortlist if entry.shortlist is None else entry.shortlist
-        shortlist = checkpoint.shortlist_if(wanted)
         precision = entry.precision or self.precision
         dtype = resolve_precision(precision, self.device, checkpoint.network)
         log.info(
@@ -64,12 +64,24 @@ class ModelLoader:
             precision_of(dtype),
             torch.get_num_threads(),
         )
+        if not isinstance(checkpoint.vocabulary, Tokenizer):
+            _check_for_sequences(entry)
+            return SequenceWorker(
+                entry.name,
+                checkpoint,
+                device=self.device,
+                dtype=dtype,
+                defaults=_defaults(entry, checkpoint),
+                stuck_s=self.stuck_s,
+                metrics=metrics,
+            )
+        wanted = self.shortlist if entry.shortlist is None else entry.shortlist
         return Worker(
             entry.name,
             checkpoint,
             device=self.device,
             dtype=dtype,
-            shortlist=shortlist,
+            shortlist=checkpoint.shortlist_if(wanted),
             defaults=_defaults(entry, checkpoint),
             profile=profile_of(entry, checkpoint),
             stuck_s=self.stuck_s,
@@ -82,3 +94,17 @@ def _defaults(entry: ModelEntry, checkpoint: Checkpoint) -> SearchOptions:
         return from_dict(SearchOptions, to_dict(checkpoint.search) | dict(entry.options))
     except ConfigError as error:
         raise ConfigError(f"options of model {entry.name}: {error}") from error
+
+
+def _check_for_sequences(entry: ModelEntry) -> None:
+    """Check that the entry of a model of symbols or vectors asks for nothing that only text has.
+
+    Raises:
+        ConfigError: naming the first key that does.
+    """
+    for key in ("source", "target", "task", "shortlist"):
+        if getattr(entry, key):
+            raise ConfigError(
+                f"{key} of model {entry.name}: it is for text, and this model reads symbols or "
+                "vectors. Leave it out."
+            )

@@ -17,6 +17,7 @@ from typing import TypeVar
 from model.decoding.freed_memory import release_unused
 from model.errors import DragomanError
 from model.text.languages import UNKNOWN, languages_agree
+from service.engine.sequence_worker import SequenceWorker
 from service.engine.worker import Worker
 from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
 from service.observability.metrics import Metrics
@@ -27,7 +28,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Builder = Callable[[ModelEntry, Metrics], Worker]
+TRANSDUCE = "transduce"
+"""What models of symbols or vectors do, in the place of a task."""
+
+AnyWorker = Worker | SequenceWorker
+Builder = Callable[[ModelEntry, Metrics], AnyWorker]
 """Loads the model of an entry; raises a DragomanError if it is invalid."""
 
 
@@ -36,7 +41,7 @@ class ServedModel:
     """A model and the number of requests that use it."""
 
     entry: ModelEntry
-    worker: Worker
+    worker: AnyWorker
     loaded_at: datetime.datetime
     uses: int = 0
     retired: asyncio.Event | None = None
@@ -108,7 +113,7 @@ class ModelRegistry:
         source: str = UNKNOWN,
         target: str = UNKNOWN,
     ) -> Worker:
-        """Select the worker for a request. To give it work, call `use` instead.
+        """Select the worker for a request about text. To give it work, call `use` instead.
 
         A model without languages matches any. Of several models for the same languages, the first
         in the file is selected. Without a `task`, as for scoring, models of any task match.
@@ -121,7 +126,9 @@ class ModelRegistry:
             AmbiguousModel: several models match, for different languages.
             ShuttingDown: the server refuses new requests.
         """
-        return self._choose(task, name, source, target).worker
+        worker = self._choose(Worker, task, name, source, target).worker
+        assert isinstance(worker, Worker)
+        return worker
 
     @contextmanager
     def use(
@@ -132,7 +139,20 @@ class ModelRegistry:
         target: str = UNKNOWN,
     ) -> Iterator[Worker]:
         """Select a worker like `choose`; a reload does not stop it before the `with` ends."""
-        served = self._choose(task, name, source, target)
+        with self._using(self._choose(Worker, task, name, source, target)) as worker:
+            assert isinstance(worker, Worker)
+            yield worker
+
+    @contextmanager
+    def use_sequences(self, name: str | None = None) -> Iterator[SequenceWorker]:
+        """Select the worker for a request about symbols or vectors, as `use` does for text."""
+        found = self._choose(SequenceWorker, TRANSDUCE, name, UNKNOWN, UNKNOWN)
+        with self._using(found) as worker:
+            assert isinstance(worker, SequenceWorker)
+            yield worker
+
+    @contextmanager
+    def _using(self, served: ServedModel) -> Iterator[AnyWorker]:
         served.uses += 1
         try:
             yield served.worker
@@ -141,13 +161,21 @@ class ModelRegistry:
             if served.retired and not served.uses:
                 served.retired.set()
 
-    def _choose(self, task: str | None, name: str | None, source: str, target: str) -> ServedModel:
+    def _choose(
+        self,
+        kind: type[AnyWorker],
+        task: str | None,
+        name: str | None,
+        source: str,
+        target: str,
+    ) -> ServedModel:
         if self.draining:
             raise ShuttingDown
         found = [
             served
             for served in self._served.values()
-            if task in (None, served.worker.profile.task)
+            if isinstance(served.worker, kind)
+            and task in (None, served.worker.profile.task)
             and name in (None, served.entry.name)
             and languages_agree(source, served.worker.profile.source_language)
             and languages_agree(target, served.worker.profile.target_language)
@@ -164,7 +192,7 @@ class ModelRegistry:
                     sum(a != b for a, b in zip(_pair(served), (source, target), strict=True)),
                 ),
             )
-        if len({(served.worker.profile.task, *_pair(served)) for served in found}) > 1:
+        if len({(served.worker.profile.describe(), *_pair(served)) for served in found}) > 1:
             raise _ambiguous(task)
         return found[0]
 
@@ -173,7 +201,9 @@ class ModelRegistry:
         names = [served.entry.name for served in self.served]
         if name is not None and name not in names:
             return f"No model has this name. There are: {_few(names)}. GET /v1/models tells more."
-        what = f"can {task} between these languages" if task else "has these languages"
+        what = f"can {task} between these languages" if task else "is for text"
+        if task == TRANSDUCE:
+            what = "reads symbols or vectors"
         return (
             f"No model that fits {what}. There are: {self._offered()}. GET /v1/models tells more."
         )
@@ -220,7 +250,7 @@ class ModelRegistry:
             self._served = {n: self._served[n] for n in names if n in self._served}
 
     async def _replace(self, entry: ModelEntry) -> None:
-        def warm() -> Worker:
+        def warm() -> AnyWorker:
             worker = self._build(entry, self.metrics)
             worker.start()
             return worker
@@ -299,13 +329,18 @@ def _ambiguous(task: str | None) -> AmbiguousModel:
             "Several models, of different tasks or languages, could answer. Say which with "
             "`model`, or with `task`; GET /v1/models lists them."
         )
+    if task == TRANSDUCE:
+        return AmbiguousModel(
+            "Several models read or write different things. Say which with `model`; GET /v1/models "
+            "lists them."
+        )
     return AmbiguousModel(
         f"Several models {task}, between different languages. Say which with `model`, or with "
         "`source` and `target`; GET /v1/models lists them."
     )
 
 
-def _served(entry: ModelEntry, worker: Worker) -> ServedModel:
+def _served(entry: ModelEntry, worker: AnyWorker) -> ServedModel:
     return ServedModel(entry, worker, datetime.datetime.now(datetime.UTC))
 
 

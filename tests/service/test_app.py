@@ -34,7 +34,7 @@ TEXTS = [
 ]
 LONG = {"beam_size": 2, "min_length": 50, "max_length_a": 0, "max_length_b": 50}
 TRANSLATE = "/v1/translate"
-WORK = [TRANSLATE, "/v1/summarize", "/v1/score", "/v1/trace"]
+WORK = [TRANSLATE, "/v1/summarize", "/v1/score", "/v1/trace", "/v1/transduce"]
 ALL = ["scores", "tokens", "alignment", "attention"]
 SETTINGS = Settings(max_body_bytes=100_000)
 

@@ -7,17 +7,17 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.responses import Alive, ErrorBody, ErrorDetail
-from service.engine.worker import Worker
 from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from service.observability.request_record import record_of
+from service.registry.model_registry import AnyWorker
 
 STUCK, NOT_READY = "stuck", "not_ready"
 """Error types."""
 
 
 def health_router(
-    workers: Callable[[], Sequence[Worker]],
+    workers: Callable[[], Sequence[AnyWorker]],
     draining: Callable[[], bool],
     admission: Admission,
     metrics: Metrics,
@@ -74,7 +74,7 @@ def health_router(
     return router
 
 
-def _measure_levels(workers: Sequence[Worker], admission: Admission, metrics: Metrics) -> None:
+def _measure_levels(workers: Sequence[AnyWorker], admission: Admission, metrics: Metrics) -> None:
     """Set the gauges of queues and slots for the models that are served now."""
     metrics.queue_requests.set(admission.requests)
     metrics.queue_pieces.set(admission.pieces)

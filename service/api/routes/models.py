@@ -8,6 +8,7 @@ from model.config import to_dict
 from service.api.intake import Intake
 from service.api.openapi import ADMINISTRATION, READ, responses
 from service.api.responses import ModelResult, ModelsResponse, ReloadResponse, json_response
+from service.engine.sequence_worker import SequenceProfile
 from service.registry.model_registry import ModelRegistry, ServedModel
 
 
@@ -42,11 +43,15 @@ def models_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
 
 def _describe(model: ServedModel) -> ModelResult:
     profile = model.worker.profile
+    sequences = profile if isinstance(profile, SequenceProfile) else None
     return {
         "name": model.entry.name,
         "task": profile.task,
         "source": profile.source_language or None,
         "target": profile.target_language or None,
+        "source_kind": sequences.source_kind if sequences else "pieces",
+        "target_kind": sequences.target_kind if sequences else "pieces",
+        "width": sequences.width or None if sequences else None,
         "digest": model.worker.digest,
         "card": model.worker.card,
         "options": to_dict(model.worker.options),

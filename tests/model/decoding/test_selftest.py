@@ -1,12 +1,14 @@
 """The self-test must see every dependence on company that the engine's fixed shapes cannot undo."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.selftest import rows_are_independent
 from model.decoding.torch.inference_network import InferenceNetwork
 from model.network.seq2seq import Seq2Seq
@@ -17,6 +19,21 @@ MakeNetwork = Callable[..., Seq2Seq]
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
 def test_this_machine_passes(make_network: MakeNetwork, dtype: torch.dtype) -> None:
     assert rows_are_independent(make_network(), dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_this_machine_passes_with_vectors(vector_checkpoint: Path, dtype: torch.dtype) -> None:
+    assert rows_are_independent(load_checkpoint(vector_checkpoint).network, dtype)
+
+
+def test_vectors_that_grow_with_the_number_of_sentences(
+    vector_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = load_checkpoint(vector_checkpoint).network
+    honest = network.log_scores
+    monkeypatch.setattr(network, "log_scores", lambda *args: honest(*args) * (1 + len(args[0])))
+    monkeypatch.setattr("model.decoding.selftest.runnable", lambda given, dtype: given)
+    assert not rows_are_independent(network, torch.float32)
 
 
 def test_scores_that_grow_with_the_number_of_sentences(

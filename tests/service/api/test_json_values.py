@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from model.errors import RequestError
-from service.api.json_values import MAX_VALUES, SLICE, check_values
+from service.api.json_values import SLICE, check_values
 from service.api.request_bodies import (
+    MAX_VALUES,
     MAX_PHRASES,
     MAX_TEXTS,
     MAX_WORD,
@@ -21,7 +22,7 @@ from service.engine.request_params import DETAILS
 def values(body: bytes) -> bool:
     """Whether a body is let through to the parser."""
     try:
-        asyncio.run(check_values(body))
+        asyncio.run(check_values(body, MAX_VALUES))
     except RequestError as error:
         assert "more than" in str(error)
         return False

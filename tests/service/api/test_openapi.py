@@ -50,6 +50,7 @@ def test_every_route_names_its_statuses(openapi: dict[str, Any]) -> None:
         "/v1/summarize": work,
         "/v1/score": work,
         "/v1/trace": work,
+        "/v1/transduce": work,
         "/v1/models": {"200", "401", "429", "500", "503"},
         "/v1/models/{name}/reload": {"200", "401", "403", "404", "422", "429", "500", "503"},
     }

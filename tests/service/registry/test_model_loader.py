@@ -174,9 +174,13 @@ def test_no_hostile_checkpoint_replaces_the_model_that_serves(tmp_path: Path) ->
         client.portal.call(registry.reload, "tiny")
 
 
-def test_a_model_of_symbols_is_not_served(symbol_checkpoint: Path) -> None:
-    with (
-        pytest.raises(CheckpointError, match="reads and writes symbols, not text"),
-        serving(entries_of_runs([symbol_checkpoint])),
-    ):
-        pass
+def test_models_of_text_and_of_symbols_are_served_side_by_side(
+    tiny_checkpoint: Path, symbol_checkpoint: Path, tmp_path: Path
+) -> None:
+    named = tmp_path / "symbols"
+    named.symlink_to(symbol_checkpoint)
+    with serving(entries_of_runs([tiny_checkpoint, named])) as client:
+        models = client.get("/v1/models").json()["models"]
+        assert [model["task"] for model in models] == ["translate", "transduce"]
+        assert client.post("/v1/transduce", json={"symbols": "abc"}).status_code == 200
+        assert client.post("/v1/translate", json={"text": "ein Hund"}).status_code == 200

@@ -221,6 +221,7 @@ def test_a_bad_model_leaves_the_old_one(checkpoint: Checkpoint) -> None:
                 await registry.reload("b")
             assert [served.worker.digest for served in registry.served] == digests
             for served in registry.served:
+                assert isinstance(served.worker, Worker)
                 assert await ask(served.worker)
 
     run(test())

@@ -1,0 +1,37 @@
+"""SymbolTarget: the output of a model that writes symbols, from what a search finds."""
+
+from collections.abc import Sequence
+
+from model.decoding.beam_search import Hypothesis
+from model.text.symbols import Symbols
+from model.translation.alignment import hard
+from model.translation.assemble import TextHypothesis, Translation
+
+
+class SymbolTarget:
+    """Makes results of hypotheses; `VectorTarget` does the same with vectors."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+
+    def result(self, found: Sequence[Hypothesis], source_pieces: tuple[str, ...]) -> Translation:
+        """The result in the form of a `Translation`: each symbol is a piece, and a word."""
+        return Translation(
+            hypotheses=tuple(map(self._hypothesis, found)), source_pieces=source_pieces
+        )
+
+    def _hypothesis(self, found: Hypothesis) -> TextHypothesis:
+        links = hard(found.weights[:-1, :-1])  # without EOS on either side
+        return TextHypothesis(
+            translation=self._symbols.target.decode(found.pieces),
+            score=found.score,
+            log_prob=found.log_prob,
+            mean_log_prob=found.log_prob / len(found.token_log_probs),
+            pieces=tuple(map(self._symbols.piece, found.pieces)),
+            alignment=links,
+            token_log_probs=found.token_log_probs[:-1],
+            word_alignment=links,
+            word_sources=(),
+            truncated=found.truncated,
+            weights=found.weights,
+        )

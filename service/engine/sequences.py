@@ -1,0 +1,120 @@
+"""Sequences: what stands between the sequences of a request and the engine, by kind of output."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.checkpoint.checkpoint import Checkpoint
+from model.config import MOST
+from model.decoding.beam_search import Hypothesis
+from model.decoding.engine import check_room, room_for
+from model.decoding.options import SearchOptions
+from model.decoding.request import Request
+from model.decoding.symbol_options import check_symbol_options
+from model.errors import RequestError
+from model.transducer import make_source
+from model.translation.assemble import Translation
+from model.translation.symbol_target import SymbolTarget
+from model.vectors.vector_source import VectorSource
+from model.vectors.vector_target import VectorTarget
+
+MAX_NUMBERS = 65_536
+"""The most numbers in the vectors of one request: parsing them must not hold up other requests."""
+
+Answer = Translation | NDArray[np.float64]
+"""What comes out for a sequence: symbols with their scores, or vectors (T, W)."""
+Prepared = tuple[Request, Callable[[Sequence[Hypothesis]], Answer]] | Answer
+"""A request for the engine and what makes the answer of its hypotheses; or the answer itself."""
+
+
+class SymbolOutput:
+    """Of a model that writes symbols, and reads symbols or vectors."""
+
+    target_kind: ClassVar[Literal["symbols"]] = "symbols"
+
+    def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
+        """
+        Args:
+            options: the defaults. They determine how much room there is for other options.
+
+        Raises:
+            RequestError: see `check`.
+        """
+        self.options, self.width = options, checkpoint.config.source_width
+        self.longest = checkpoint.config.max_length
+        self.room = room_for(options, self.longest)
+        self._source = make_source(checkpoint.network, checkpoint.symbols)
+        self._target = SymbolTarget(checkpoint.symbols)
+        self.check(options)
+
+    def check(self, options: SearchOptions) -> None:
+        """Check that sources of any length can be searched with `options`.
+
+        Raises:
+            RequestError: they allow more symbols than there is room for, or are for text only.
+        """
+        check_symbol_options(options)
+        check_room(options, self.longest, self.room)
+
+    def prepare(self, sequence: object, options: SearchOptions) -> Prepared:
+        """Make the request for a line or a sequence of vectors.
+
+        Raises:
+            RequestError: it cannot be read; see `LineSource` and `VectorSource`.
+        """
+        ready = self._source.prepared(sequence, options)
+        if isinstance(ready, Translation):
+            return ready
+        pieces = self._source.shown(ready)
+        return ready, lambda found: self._target.result(found, pieces)
+
+
+class VectorOutput:
+    """Of a model from vectors to vectors, which has no search and so no options."""
+
+    target_kind: ClassVar[Literal["vectors"]] = "vectors"
+
+    def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
+        """`options` are taken from the network instead: as many steps as it has to make."""
+        form, self.width = checkpoint.vectors, checkpoint.config.source_width
+        self.options = form.search
+        self.longest = max(1, min(MOST["max_length"], MAX_NUMBERS // self.width))
+        self.room = form.steps or self.longest
+        self._source = VectorSource(checkpoint.network, self.longest)
+        self._target = VectorTarget(checkpoint.network, form)
+
+    def check(self, options: SearchOptions) -> None:
+        """Check that no options are given.
+
+        Raises:
+            RequestError: some are.
+        """
+        if options != self.options:
+            raise RequestError(
+                "this model writes vectors, without a search. Leave the options out.",
+                field="options",
+            )
+
+    def prepare(self, sequence: object, options: SearchOptions) -> Prepared:
+        """Make the request for a sequence of vectors.
+
+        Raises:
+            RequestError: it cannot be read; see `VectorSource`.
+        """
+        array = self._source.read(sequence)
+        request = self._source.request(self._target.scaled(array), options)
+
+        def finished(found: Sequence[Hypothesis]) -> Answer:
+            (best,) = found
+            assert best.vectors is not None, "a network that writes vectors"
+            restored = self._target.restored(best.vectors, array)
+            if not np.isfinite(restored).all():
+                raise RequestError(
+                    "the output is not finite. Give numbers nearer to those of the training.",
+                    field="vectors",
+                )
+            return restored
+
+        return request, finished
