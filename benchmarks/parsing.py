@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from model.errors import RequestError
 from service.api.error_responses import mistake_in
 from service.api.json_values import check_values
-from service.api.request_bodies import TranslateRequest
+from service.api.request_bodies import MAX_VALUES, TranslateRequest
 
 LIMIT = 4 * 1024**2
 
@@ -82,7 +82,7 @@ async def parse(body: bytes, *, checked: bool) -> None:
     """Parse a body as a request's is."""
     try:
         if checked:
-            await check_values(body)
+            await check_values(body, MAX_VALUES)
         TranslateRequest.model_validate_json(body)
     except ValidationError as error:
         mistake_in(error, TranslateRequest, body)

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from model.errors import RequestError
 from service.api.json_values import SLICE, check_values
 from service.api.request_bodies import (
-    MAX_VALUES,
     MAX_PHRASES,
     MAX_TEXTS,
+    MAX_VALUES,
     MAX_WORD,
     Options,
     TranslateRequest,
