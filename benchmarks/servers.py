@@ -111,13 +111,16 @@ def ctranslate2(peers: Path, python: Path, *, mode: str, beam_size: int) -> Reci
 
 
 @contextmanager
-def running(recipe: Recipe, core: int) -> Iterator[Server]:
+def running(recipe: Recipe, core: int, port: int = 0) -> Iterator[Server]:
     """The server, which is ended with the block.
+
+    Args:
+        port: where it listens; 0 for any that is free.
 
     Raises:
         ServerError: it does not answer; the message has the end of its output.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.1", port)) as free:
         port = free.getsockname()[1]
     command = [part.format(port=port, core=core) for part in recipe.command]
     with tempfile.TemporaryFile() as output:
