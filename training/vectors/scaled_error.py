@@ -71,7 +71,8 @@ def scaled_errors(
             for one, other in zip(forecasts, targets, strict=True)
         ]
     )
-    return np.divide(errors, scales, out=np.full_like(errors, np.nan), where=scales > 0)
+    scaled: Floats = np.full_like(errors, np.nan)
+    return np.divide(errors, scales, out=scaled, where=scales > 0)
 
 
 def mase(errors: Floats, season: int, *, bootstrap: int) -> Score:
