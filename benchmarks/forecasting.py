@@ -37,6 +37,9 @@ from training.vectors.vector_scores import draws, middle
 
 PENALTIES = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Of the squares of the weights, beside the squared errors of all windows."""
+ROUNDING = 1e-6
+"""Singular values below this share of the largest are rounding alone: a scaled window has mean 0,
+so that its numbers depend on one another."""
 DRAWS = 1000
 
 
@@ -73,6 +76,7 @@ def fitted(pairs: WindowPairs, penalty: float, *, scaled: bool) -> Linear:
     weights = np.linalg.lstsq(
         np.concatenate([inputs, held]),
         np.concatenate([outputs, np.zeros((len(held), outputs.shape[1]))]),
+        rcond=ROUNDING,
     )[0]
     return Linear(weights, pairs.columns, scaled)
 
