@@ -48,7 +48,9 @@ source, and measures them as compressions of it: token F1, ratio, and how many a
 With --calibrate, keep in the checkpoint how good outputs of which probability are.
 
 A model of symbols is scored by the symbol error rate (edits to the nearest accepted sequence; of
-phones: PER) and the sequence error rate (lines that are not accepted; of pronunciations: WER)."""
+phones: PER) and the sequence error rate (lines that are not accepted; of pronunciations: WER).
+
+A model of vectors is scored by its errors, one that forecasts windows of series also by MASE."""
 
 EXAMPLE = """\
 examples:
@@ -58,11 +60,13 @@ examples:
   dragoman-evaluate --hypotheses out.en --reference test.en.0 test.en.1 test.en.2
   dragoman-evaluate --lead 10 --source test.abstract --reference test.title
   dragoman-evaluate runs/g2p --source test.graph --alternatives test.tsv --ignore-pattern '[0-9]'
-  dragoman-evaluate --hypotheses out.phon --unit spaced --reference test.phon"""
+  dragoman-evaluate --hypotheses out.phon --unit spaced --reference test.phon
+  dragoman-evaluate runs/traffic --windows test.csv --season 168"""
 
 DRAWS = 1000
 TEXT_FLAGS = ("rouge", "tokenize", "calibrate", "lead", "show", "shortlist")
 SYMBOL_FLAGS = ("alternatives", "ignore_pattern")
+SERIES_FLAGS = ("windows", "season")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,6 +82,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.run is not None and holds_vectors(arguments.run):
             _check_vectors(arguments)
             return evaluate_vectors(arguments)
+        _refuse_series(arguments)
         with nullcontext() if written_run is None else lock_run(written_run):
             cut = _symbol_cut(arguments)
             return evaluate_text(arguments) if cut is None else evaluate_symbols(arguments, cut)
@@ -111,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_comparison(parser, files)
     _add_symbols(parser, files)
+    _add_series(parser)
     parser.add_argument(
         "--bootstrap",
         metavar="N",
@@ -188,6 +194,26 @@ def _add_symbols(parser: argparse.ArgumentParser, files: str) -> None:
     )
 
 
+def _add_series(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "series", "For models trained with data.windows; see docs/vectors.md."
+    )
+    group.add_argument(
+        "--windows",
+        metavar="TABLE",
+        type=Path,
+        help="forecast all windows of this .csv or .parquet file, cut as RUN was trained, in place "
+        "of --source and --reference",
+    )
+    group.add_argument(
+        "--season",
+        metavar="N",
+        type=positive,
+        help="steps of a season, such as 24 of hours: adds MASE, and that of the forecast that "
+        "repeats the last season",
+    )
+
+
 def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of lines, use 0 or more")
@@ -235,9 +261,23 @@ def _symbol_cut(arguments: argparse.Namespace) -> Cut | None:
     return cuts[0] if cuts else None
 
 
+def _refuse_series(arguments: argparse.Namespace) -> None:
+    """Refuse the flags of series.
+
+    Raises:
+        ConfigError: one is given.
+    """
+    for name in SERIES_FLAGS:
+        if getattr(arguments, name) is not None:
+            raise ConfigError(
+                f"--{name}: is for a model of vectors that was trained on windows of series. "
+                "Leave it out."
+            )
+
+
 def _refuse_overwriting(arguments: argparse.Namespace) -> None:
     reads: list[Place] = [
-        (f"--{name}", getattr(arguments, name)) for name in ("source", "hypotheses")
+        (f"--{name}", getattr(arguments, name)) for name in ("source", "hypotheses", "windows")
     ]
     reads += [("--reference", path) for path in arguments.reference]
     reads.append(("--alternatives", arguments.alternatives))
@@ -272,7 +312,7 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ConfigError("RUN: --lead scores words of the source. Leave out one of the two.")
         if arguments.source is None:
             raise ConfigError("--lead: of what? Give --source.")
-    elif arguments.run is None or arguments.source is None:
+    elif arguments.run is None or (arguments.source is None and arguments.windows is None):
         raise ConfigError(
             "nothing to score. Give RUN and --source, or translations with --hypotheses."
         )
@@ -324,7 +364,17 @@ def _check_vectors(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name) not in (None, False, "auto"):
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag}: it is not for a model of vectors. Leave it out.")
+    if arguments.windows is not None:
+        if arguments.source is not None or arguments.reference:
+            raise ConfigError(
+                "--windows: has both what is read and what comes after it. Leave out --source and "
+                "--reference."
+            )
+        return
+    if arguments.season is not None:
+        raise ConfigError("--season: of which series? Give --windows TABLE.")
     if arguments.source is None or len(arguments.reference) != 1:
         raise ConfigError(
-            "a model of vectors is scored on one --source and one --reference. Give both."
+            "a model of vectors is scored on one --source and one --reference. Give both, or "
+            "--windows TABLE for windows of series."
         )

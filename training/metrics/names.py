@@ -30,6 +30,8 @@ LABELS: dict[str, str] = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
     "last_step_percent": "error of the last vector in %",
+    "mase": "MASE",
+    "seasonal_naive_mase": "MASE of the seasonal naive",
 }
 """Labels for people."""
 

@@ -1,4 +1,4 @@
-"""Scoring a model of vectors on files: dragoman-evaluate for vectors."""
+"""Scoring a model of vectors on files, or on windows of series: dragoman-evaluate for vectors."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from model.errors import DataError
 from model.vector_transducer import VectorTransducer
 from model.vectors.frame_files import check_width, read_sequences
 from training.validation.corpus_scores import Score
+from training.vectors.run_windows import WindowPairs
+from training.vectors.scaled_error import mase, scaled_errors, seasonal_naive
 from training.vectors.vector_scores import vector_scores
 
 
@@ -37,10 +39,7 @@ def score_files(
     if not sources:
         raise DataError(f"{source}: has no sequences. Give some to score.")
     transducer = VectorTransducer(
-        checkpoint.network,
-        checkpoint.vectors,
-        device=device,
-        dtype=dtype,
+        checkpoint.network, checkpoint.vectors, device=device, dtype=dtype
     )
     places = [f"{source}, sequence {number}" for number in range(1, len(sources) + 1)]
     for one, place in zip(sources, places, strict=True):
@@ -53,6 +52,39 @@ def score_files(
                 f"{_shape(output.shape)}. Make them agree."
             )
     return len(sources), vector_scores(outputs, references, bootstrap=bootstrap)
+
+
+def score_windows(
+    checkpoint: Checkpoint,
+    pairs: WindowPairs,
+    *,
+    season: int | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    bootstrap: int,
+) -> dict[str, Score]:
+    """The scores of the forecasts of a model; see `vector_scores`.
+
+    Args:
+        season: steps of a season, for MASE of the forecasts and of the seasonal naive ones;
+            `check_season` has been asked.
+
+    Raises:
+        RequestError: a window cannot be read by the model.
+    """
+    transducer = VectorTransducer(
+        checkpoint.network, checkpoint.vectors, device=device, dtype=dtype
+    )
+    forecasts = transducer.transduce(pairs.windows, pairs.places)
+    scores = vector_scores(forecasts, pairs.targets, bootstrap=bootstrap)
+    if season is None:
+        return scores
+    known, steps = pairs.known, len(pairs.targets[0])
+    naive = [seasonal_naive(window, steps, season) for window in known]
+    for name, found in (("mase", forecasts), ("seasonal_naive_mase", naive)):
+        errors = scaled_errors(found, pairs.targets, known, season)
+        scores[name] = mase(errors, season, bootstrap=bootstrap)
+    return scores
 
 
 def _shape(shape: tuple[int, ...]) -> str:

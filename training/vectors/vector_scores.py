@@ -2,7 +2,7 @@
 
 # Shapes: T length, W numbers in a vector.
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,20 +47,26 @@ def vector_scores(
         ]
 
     values = scores(np.arange(len(pairs)))
-    generator = np.random.default_rng(SEED)
-    drawn = [scores(generator.integers(len(pairs), size=len(pairs))) for _ in range(bootstrap)]
+    drawn = [scores(rows) for rows in draws(len(pairs), bootstrap)]
     named = zip(("mae", "rmse", "last_step_percent"), values, strict=True)
     return {
         name: Score(
             value=value,
-            interval=_interval([draw[number] for draw in drawn]) if drawn else None,
+            interval=middle([draw[number] for draw in drawn]) if drawn else None,
             signature=LAST_SIGNATURE if name == "last_step_percent" else SIGNATURE,
         )
         for number, (name, value) in enumerate(named)
     }
 
 
-def _interval(draws: list[float]) -> Interval:
+def draws(count: int, number: int) -> Iterator[NDArray[np.int64]]:
+    """The rows of each of `number` draws of `count` sequences, with replacement; they are fixed."""
+    generator = np.random.default_rng(SEED)
+    for _ in range(number):
+        yield generator.integers(count, size=count)
+
+
+def middle(drawn: list[float]) -> Interval:
     """The middle 95 % of the draws."""
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return Interval(mean=float(np.nanmean(draws)), half_width=float(high - low) / 2)
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Interval(mean=float(np.nanmean(drawn)), half_width=float(high - low) / 2)

@@ -176,6 +176,7 @@ def flatten(values: dict[str, object], prefix: str = "") -> set[str]:
         "rewrites",
         "sentence_compression",
         "tatoeba_de_en",
+        "traffic",
     ],
 )
 def test_shipped_configs_load_and_comment_every_key(name: str) -> None:

@@ -9,7 +9,7 @@ from training.corpora.catalogue import CATALOGUE, PublicSet, describe
 from training.data.readers import input_files
 
 GENERATED = ("demo", "frames_to_distance", "rewrites")
-BY_HAND = ("cmudict_g2p", "de_en", "en_de", "sentence_compression")
+BY_HAND = ("cmudict_g2p", "de_en", "en_de", "sentence_compression", "traffic")
 """Some or all of their data is prepared by hand, as they say."""
 OTHERS = {Path(f"configs/{name}.yaml") for name in (*GENERATED, *BY_HAND)}
 CONFIGS = sorted(set(Path("configs").glob("*.yaml")) - OTHERS)
