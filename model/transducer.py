@@ -1,6 +1,7 @@
-"""Transducer: the Python API for models of symbols, from lines to lines through the decode loop.
+"""Transducer: the Python API for models that write symbols, from lines of symbols or from vectors.
 
 Transducer.load("runs/g2p").transduce(["dragoman"])[0].text
+Transducer.load("runs/speech").transduce([frames])[0].text
 """
 
 from collections.abc import Callable, Sequence
@@ -18,22 +19,38 @@ from model.decoding.precision.precision import resolve_device, resolve_precision
 from model.decoding.request import Finished, Request
 from model.decoding.shared_engine import SharedEngine
 from model.decoding.symbol_options import check_symbol_options
-from model.errors import InputTooLong, RequestError
+from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.symbols import Symbols
 from model.translation.alignment import hard
-from model.translation.assemble import TextHypothesis, Translation, list_of_texts
+from model.translation.assemble import TextHypothesis, Translation
 from model.translation.ensemble import network_of
+from model.translation.line_source import LineSource
 from model.translator import WINDOW, windows
+from model.vectors.vector_source import VectorSource
+
+ROWS = 160
+"""Hypotheses in flight, if sources are not very long."""
+SLOT_STEPS = 2**18
+"""Steps of sources, symbols or vectors, for which all of them have room together."""
+
+
+def make_source(network: Seq2Seq, symbols: Symbols) -> LineSource | VectorSource:
+    """What reads sources for `network`: lines of `symbols`, or sequences of vectors."""
+    most = network.config.max_length
+    if network.config.source_width:
+        return VectorSource(network, most)
+    return LineSource(symbols, most)
 
 
 class Transducer:
     """A network, its symbols and its search options, ready to transduce.
 
-    A line is cut into symbols, and read whole. What comes out has the form of a `Translation`: each
-    symbol is a piece, and is a word of its own where links of words are told. A blank line comes
-    back unchanged. Safe to use from several threads, whose lines are then searched together; what
-    is found for a line does not depend on the others.
+    A source is a line, cut into symbols, or a sequence of vectors, as the model was trained; it is
+    read whole. What comes out has the form of a `Translation`: each symbol is a piece, and is a
+    word of its own where links of words are told. A blank line comes back unchanged. Safe to use
+    from several threads, whose sources are then searched together; what is found for a source does
+    not depend on the others.
     """
 
     def __init__(
@@ -48,8 +65,8 @@ class Transducer:
         """
         Args:
             network: in eval mode. It is not changed.
-            search: options for lines without their own. They also determine how much room there
-                is for lines with their own.
+            search: options for sources without their own. They also determine how much room there
+                is for those with their own.
 
         Raises:
             RequestError: see `check`.
@@ -58,8 +75,14 @@ class Transducer:
         self.options = search
         self._limit = network.config.max_length
         self._room = room_for(search, self._limit)
+        self._source = make_source(network, symbols)
         self._engine = SharedEngine(
-            Engine(runnable(network, dtype, device), max_source=self._limit, max_length=self._room)
+            Engine(
+                runnable(network, dtype, device),
+                max_rows=max(1, min(ROWS, SLOT_STEPS // self._limit)),
+                max_source=self._limit,
+                max_length=self._room,
+            )
         )
         self.check(search)
 
@@ -94,28 +117,31 @@ class Transducer:
         return cls(network, symbols, checkpoints[0].search, device=place, dtype=dtype)
 
     def transduce(
-        self, lines: Sequence[str], options: SearchOptions | None = None
+        self, sources: Sequence[object], options: SearchOptions | None = None
     ) -> list[Translation]:
-        """All that the search found for each line, in their order.
+        """All that the search found for each source, in their order.
+
+        Args:
+            sources: lines; or, if the model reads vectors, sequences (S, W) of them, each an array
+                or lists of numbers.
 
         Raises:
-            RequestError: see `check` and `list_of_texts`; a line has an unknown symbol, which is
-                named, or too many symbols.
+            RequestError: see `check`, and `LineSource` or `VectorSource`.
         """
         chosen = self.options if options is None else options
-        given = list_of_texts(lines, "lines")
+        given = self._source.listed(sources)
         self.check(chosen)
         found: list[Translation] = []
         for window in windows(given, WINDOW):
-            for each in self.search_each([(line, chosen) for line in window]):
+            for each in self.search_each([(source, chosen) for source in window]):
                 if isinstance(each, RequestError):
-                    each.field = each.field or f"lines[{len(found)}]"
+                    each.field = each.field or f"{self._source.name}[{len(found)}]"
                     raise each
                 found.append(each)
         return found
 
     def check(self, options: SearchOptions) -> None:
-        """Check that lines of any length can be searched with `options`.
+        """Check that sources of any length can be searched with `options`.
 
         Raises:
             RequestError: they allow more target symbols than the engine has room for, or ask for
@@ -126,26 +152,28 @@ class Transducer:
 
     def search_each(
         self,
-        items: Sequence[tuple[str, SearchOptions]],
+        items: Sequence[tuple[object, SearchOptions]],
         advance: Callable[[int], None] = lambda count: None,
     ) -> list[Translation | RequestError]:
-        """Search for lines, each with its own options, that are searched together.
+        """Search for sources, each with its own options, that are searched together.
 
-        An error takes the place of a line with an unknown symbol, or too many.
+        An error takes the place of a source that cannot be read.
 
         Args:
-            advance: called with the number of lines just finished.
+            advance: called with the number of sources just finished.
         """
         results: dict[int, Translation | RequestError] = {}
         requests: dict[int, Request] = {}
-        for number, (line, options) in enumerate(items):
-            if not line.strip():
-                results[number] = _unchanged(line)
-                continue
+        for number, (source, options) in enumerate(items):
             try:
-                requests[number] = Request(src=self._ids(line), options=options)
+                prepared = self._source.prepared(source, options)
             except RequestError as error:
                 results[number] = error
+                continue
+            if isinstance(prepared, Request):
+                requests[number] = prepared
+            else:
+                results[number] = prepared
         advance(len(results))
         # Longest first, so that the last ones in flight are short.
         order = sorted(requests, key=lambda number: len(requests[number].src), reverse=True)
@@ -157,19 +185,10 @@ class Transducer:
                 advance(1)
         return [results[number] for number in range(len(items))]
 
-    def _ids(self, line: str) -> tuple[int, ...]:
-        ids = self.symbols.source.encode_known(line)
-        if len(ids) > self._limit:
-            raise InputTooLong(
-                f"{len(ids):,} symbols, but the model reads at most {self._limit:,} "
-                "(model.max_length). Shorten the line, or divide it."
-            )
-        return tuple(ids)
-
     def _transduced(self, request: Request, found: Sequence[Hypothesis]) -> Translation:
         return Translation(
             hypotheses=tuple(map(self._hypothesis, found)),
-            source_pieces=tuple(map(self.symbols.piece, request.src)),
+            source_pieces=self._source.shown(request),
         )
 
     def _hypothesis(self, found: Hypothesis) -> TextHypothesis:
@@ -187,21 +206,3 @@ class Transducer:
             truncated=found.truncated,
             weights=found.weights,
         )
-
-
-def _unchanged(line: str) -> Translation:
-    """The result for a blank line."""
-    blank = TextHypothesis(
-        translation=line,
-        score=0.0,
-        log_prob=0.0,
-        mean_log_prob=0.0,
-        pieces=(),
-        alignment=(),
-        token_log_probs=(),
-        word_alignment=(),
-        word_sources=(),
-        truncated=False,
-        weights=None,
-    )
-    return Translation(hypotheses=(blank,), source_pieces=())

@@ -21,11 +21,11 @@ from model.decoding.engine import Engine
 from model.decoding.precision.precision import resolve_device, resolve_precision, runnable
 from model.decoding.request import Finished, Request
 from model.decoding.shared_engine import SharedEngine
-from model.errors import DataError, InputTooLong, RequestError
+from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
-from model.text.tokenizer import PAD_ID
-from model.vectors.frame_files import Frames, check_width, frames
+from model.vectors.frame_files import Frames
 from model.vectors.vector_form import VectorForm
+from model.vectors.vector_source import VectorSource
 from model.vectors.window_scale import WindowScale
 
 SLOT_VECTORS = 2**18
@@ -54,7 +54,7 @@ class VectorTransducer:
             most: vectors of the longest source that can be read.
         """
         self.form, self.most = form, most
-        self._network, self._width = network, network.config.source_width
+        self._source, self._statistics = VectorSource(network, most), network.target_statistics
         engine = Engine(
             runnable(network, dtype, device),
             max_rows=max(1, min(64, SLOT_VECTORS // most)),
@@ -125,31 +125,19 @@ class VectorTransducer:
 
     def _read(self, values: object, where: str) -> Frames:
         try:
-            array = frames(values, where)
-            check_width(array, self._width, where, "the width that this model reads")
-        except DataError as error:
-            raise RequestError(str(error)) from None
-        if len(array) > self.most:
-            raise InputTooLong(
-                f"{where}: {len(array):,} vectors, but at most {self.most:,} are read. Divide it."
-            )
-        return array
+            return self._source.read(values)
+        except RequestError as error:
+            error.field = where
+            raise
 
     def _request(self, array: Frames) -> Request:
-        statistics = self._network.source_statistics
-        assert statistics is not None, "a model of vectors"
         if self.form.scaled_by:
-            array = WindowScale.of(array).scaled(array, range(self._width))
-        return Request(
-            src=(PAD_ID,) * len(array),
-            frames=statistics.normalised(torch.from_numpy(array)),
-            options=self.form.search,
-        )
+            array = WindowScale.of(array).scaled(array, range(self._source.width))
+        return self._source.request(array, self.form.search)
 
     def _restored(self, vectors: Tensor, source: Frames) -> NDArray[np.float64]:
-        statistics = self._network.target_statistics
-        assert statistics is not None, "a model of vectors"
-        restored: NDArray[np.float64] = statistics.restored(vectors).numpy()
+        assert self._statistics is not None, "a model of vectors"
+        restored: NDArray[np.float64] = self._statistics.restored(vectors).numpy()
         if self.form.differences:
             restored = restored.cumsum(axis=0)
         if self.form.scaled_by:

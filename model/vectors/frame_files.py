@@ -62,22 +62,34 @@ def frames(values: object, where: str) -> Frames:
         where: its place, with which messages begin.
 
     Raises:
+        DataError: see `checked`.
+    """
+    try:
+        return checked(values)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def checked(values: object) -> Frames:
+    """The sequence (S, W) that nested lists or an array hold, whose place the caller knows.
+
+    Raises:
         DataError: it is empty, its vectors have different widths, or a number is none.
     """
     try:
         given = np.asarray(values)
     except (ValueError, TypeError, OverflowError):
-        raise DataError(f"{where}: {_not_frames(values)}") from None
+        raise DataError(_not_frames(values)) from None
     if given.size and given.dtype.kind not in "biuf":  # such as text that spells a number
-        raise DataError(f"{where}: {_not_frames(values)}")
+        raise DataError(_not_frames(values))
     array = given.astype(np.float64)
     if array.ndim == 1:
         array = array[:, None]
     if array.size == 0:
-        raise DataError(f"{where}: an empty sequence. Leave it out.")
+        raise DataError("an empty sequence. Leave it out.")
     if array.ndim != 2:
         raise DataError(
-            f"{where}: {array.ndim} dimensions, but a sequence of vectors has 2: steps and numbers."
+            f"{array.ndim} dimensions, but a sequence of vectors has 2: steps and numbers."
         )
     with np.errstate(over="ignore"):
         result = array.astype(np.float32)
@@ -85,8 +97,8 @@ def frames(values: object, where: str) -> Frames:
     if len(wrong):
         step, column = wrong[0].tolist()
         raise DataError(
-            f"{where}: vector {step + 1}, column {column + 1} is {array[step, column]:g}. Give "
-            "finite numbers that fit into 32 bits, or leave the sequence out."
+            f"vector {step + 1}, column {column + 1} is {array[step, column]:g}. Give finite "
+            "numbers that fit into 32 bits, or leave the sequence out."
         )
     return result
 

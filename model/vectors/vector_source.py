@@ -1,0 +1,73 @@
+"""VectorSource: the input of a network that reads vectors, checked and normalised."""
+
+# Shapes: S source vectors, W numbers in a vector.
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+
+from model.decoding.options import SearchOptions
+from model.decoding.request import Request
+from model.errors import DataError, InputTooLong, RequestError
+from model.network.seq2seq import Seq2Seq
+from model.text.tokenizer import PAD_ID
+from model.vectors.frame_files import Frames, checked
+
+
+class VectorSource:
+    """Makes requests of sequences. Messages tell no place: the caller knows it."""
+
+    name: ClassVar[str] = "sequences"
+
+    def __init__(self, network: Seq2Seq, most: int) -> None:
+        """`most`: vectors of the longest source that can be read."""
+        assert network.source_statistics is not None, "a network that reads vectors"
+        self.width, self._most = network.config.source_width, most
+        self._statistics = network.source_statistics
+
+    def listed(self, sources: Sequence[object]) -> list[object]:
+        """All sources of a call, as a list."""
+        return list(sources)
+
+    def prepared(self, values: object, options: SearchOptions) -> Request:
+        """The request for what `read` takes.
+
+        Raises:
+            RequestError: see `read`.
+        """
+        return self.request(self.read(values), options)
+
+    def shown(self, request: Request) -> tuple[str, ...]:
+        """Nothing: vectors have no names."""
+        return ()
+
+    def read(self, values: object) -> Frames:
+        """The sequence (S, W) that an array or lists of numbers hold.
+
+        Raises:
+            RequestError: it is empty or too long, its vectors have another width, or a number is
+                not finite.
+        """
+        try:
+            array = checked(values)
+        except DataError as error:
+            raise RequestError(str(error)) from None
+        if array.shape[1] != self.width:
+            raise RequestError(
+                f"vectors of {array.shape[1]} numbers, but the width that this model reads is "
+                f"{self.width}. Make them agree."
+            )
+        if len(array) > self._most:
+            raise InputTooLong(
+                f"{len(array):,} vectors, but at most {self._most:,} are read. Divide it."
+            )
+        return array
+
+    def request(self, array: Frames, options: SearchOptions) -> Request:
+        """The request for a sequence (S, W) that was read."""
+        return Request(
+            src=(PAD_ID,) * len(array),
+            frames=self._statistics.normalised(torch.from_numpy(array)),
+            options=options,
+        )
