@@ -44,7 +44,7 @@ def greedy(network: Seq2Seq, film: Vectors) -> tuple[list[int], list[int]]:
     assert source
     read = (torch.from_numpy(film.astype(np.float32)).double() - source.mean) / source.std
     memory = network.encode(read.float().unsqueeze(0), torch.tensor([len(film)]))
-    found, frames = [BOS_ID], []
+    found, frames = [BOS_ID], list[int]()
     while len(found) <= len(film):
         features, weights = network.unroll(torch.tensor([found]), network.start(memory), memory)
         logits = network.output(features[0, -1])
