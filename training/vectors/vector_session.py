@@ -74,7 +74,7 @@ class VectorSession(AnySession):
         """Parameters, and what goes in and comes out, for people."""
         parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
         model = self.config.model
-        outputs = f"{model.vocab_size:,} symbols"
+        outputs = f"{model.vocab_size:,} pieces"
         if model.target_width:
             outputs = f"vectors of {model.target_width:,}"
         return f"{parameters:,} parameters, vectors of {model.source_width:,} numbers to {outputs}"

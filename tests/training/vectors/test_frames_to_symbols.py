@@ -41,7 +41,7 @@ CPU = ["--device", "cpu"]
 
 
 def spoken(count: int, seed: int) -> tuple[list[Floats], list[str]]:
-    """Words of up to five phones, no two alike in a row, each heard for two to four noisy frames."""
+    """Words of up to five phones, each of which is heard for two to four noisy frames."""
     generator = np.random.default_rng(seed)
     films, lines = [], []
     for _ in range(count):
