@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 
 from model.checkpoint.checkpoint import load_checkpoint
-from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import resolve_device, resolve_precision, runnable
@@ -22,10 +21,10 @@ from model.decoding.symbol_options import check_symbol_options
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.symbols import Symbols
-from model.translation.alignment import hard
-from model.translation.assemble import TextHypothesis, Translation
+from model.translation.assemble import Translation
 from model.translation.ensemble import network_of
 from model.translation.line_source import LineSource
+from model.translation.symbol_target import SymbolTarget
 from model.translator import WINDOW, windows
 from model.vectors.vector_source import VectorSource
 
@@ -75,7 +74,7 @@ class Transducer:
         self.options = search
         self._limit = network.config.max_length
         self._room = room_for(search, self._limit)
-        self._source = make_source(network, symbols)
+        self._source, self._target = make_source(network, symbols), SymbolTarget(symbols)
         self._engine = SharedEngine(
             Engine(
                 runnable(network, dtype, device),
@@ -181,28 +180,7 @@ class Transducer:
             for place, event in events:
                 assert isinstance(event, Finished)
                 number = order[place]
-                results[number] = self._transduced(requests[number], event.hypotheses)
+                request = requests[number]
+                results[number] = self._target.result(event.hypotheses, self._source.shown(request))
                 advance(1)
         return [results[number] for number in range(len(items))]
-
-    def _transduced(self, request: Request, found: Sequence[Hypothesis]) -> Translation:
-        return Translation(
-            hypotheses=tuple(map(self._hypothesis, found)),
-            source_pieces=self._source.shown(request),
-        )
-
-    def _hypothesis(self, found: Hypothesis) -> TextHypothesis:
-        links = hard(found.weights[:-1, :-1])  # without EOS on either side
-        return TextHypothesis(
-            translation=self.symbols.target.decode(found.pieces),
-            score=found.score,
-            log_prob=found.log_prob,
-            mean_log_prob=found.log_prob / len(found.token_log_probs),
-            pieces=tuple(map(self.symbols.piece, found.pieces)),
-            alignment=links,
-            token_log_probs=found.token_log_probs[:-1],
-            word_alignment=links,
-            word_sources=(),
-            truncated=found.truncated,
-            weights=found.weights,
-        )

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import torch
 
-from model.checkpoint.checkpoint import holds_vectors
+from model.checkpoint.checkpoint import holds_vectors, reads_vectors
 from model.cli.command import (
     OK,
     STREAM,
@@ -32,12 +32,13 @@ from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.searcher import searcher
 from model.cli.translate_parser import NAME, translate_parser
 from model.cli.translate_vectors import translate_vectors
+from model.cli.vectors_to_symbols import vectors_to_symbols
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
 from model.io.compression import open_binary
 from model.io.lines import atomic_output, decode_line
 from model.io.progress import line_progress
-from model.jobs.columns import parse_columns, with_columns
+from model.jobs.columns import check_columns, parse_columns, with_columns
 from model.jobs.corpus_job import Files, translate_corpus
 from model.jobs.formats import FormatName, RecordFormat, field_named, form_named, format_named
 from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, part_size
@@ -58,13 +59,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _translate(arguments: argparse.Namespace) -> int:
     inputs = _inputs(arguments)
-    if holds_vectors(arguments.run):
+    if reads_vectors(arguments.run):
         _refuse_overwriting(arguments, inputs)
-        return translate_vectors(NAME, arguments, inputs)
+        to_vectors = holds_vectors(arguments.run)
+        return (translate_vectors if to_vectors else vectors_to_symbols)(NAME, arguments, inputs)
     arguments.print = parse_columns(arguments.print) if arguments.print is not None else ()
     form = _format(arguments, inputs)
     arguments.field = field_named(form, arguments.field)
-    _check_columns(arguments, form)
+    check_columns(arguments.print, form, arguments.n_best)
     if arguments.line_buffered and not is_stream(arguments.output):
         raise ConfigError(
             f"--line-buffered: {arguments.output} appears when it is complete. "
@@ -112,24 +114,6 @@ def _format(arguments: argparse.Namespace, inputs: Sequence[str]) -> FormatName:
             "one by one, or give the number of the column if they have none."
         )
     return form
-
-
-def _check_columns(arguments: argparse.Namespace, form: FormatName) -> None:
-    """Check that the output has room for what is asked for.
-
-    Raises:
-        ConfigError: it has not.
-    """
-    if arguments.print and form != "text":
-        raise ConfigError(
-            f"--print: is for text, but the input is read as {form}. Leave it out, or add --format "
-            "text; jsonl has all of it anyway."
-        )
-    if form != "jsonl" and "nbest" not in arguments.print and (arguments.n_best or 1) > 1:
-        raise ConfigError(
-            f"--n-best {arguments.n_best}: {form} has one translation for each line. "
-            "Use 1, or add --format jsonl, or for text --print nbest."
-        )
 
 
 def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:

@@ -13,20 +13,19 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from model.checkpoint.checkpoint import load_checkpoint
 from model.config import MOST
 from model.decoding.engine import Engine
 from model.decoding.precision.precision import resolve_device, resolve_precision, runnable
-from model.decoding.request import Finished, Request
+from model.decoding.request import Finished
 from model.decoding.shared_engine import SharedEngine
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
 from model.vectors.frame_files import Frames
 from model.vectors.vector_form import VectorForm
 from model.vectors.vector_source import VectorSource
-from model.vectors.window_scale import WindowScale
+from model.vectors.vector_target import VectorTarget
 
 SLOT_VECTORS = 2**18
 """Source vectors for which all slots of an engine have room together."""
@@ -54,7 +53,7 @@ class VectorTransducer:
             most: vectors of the longest source that can be read.
         """
         self.form, self.most = form, most
-        self._source, self._statistics = VectorSource(network, most), network.target_statistics
+        self._source, self._target = VectorSource(network, most), VectorTarget(network, form)
         engine = Engine(
             runnable(network, dtype, device),
             max_rows=max(1, min(64, SLOT_VECTORS // most)),
@@ -104,7 +103,8 @@ class VectorTransducer:
         if places is None:
             places = [f"sequences[{number}]" for number in range(len(sequences))]
         arrays = list(map(self._read, sequences, places))
-        requests = list(map(self._request, arrays))
+        scaled = map(self._target.scaled, arrays)
+        requests = [self._source.request(array, self.form.search) for array in scaled]
         # Longest first, so that the last ones in flight are short.
         order = sorted(range(len(requests)), key=lambda n: len(requests[n].src), reverse=True)
         results: dict[int, NDArray[np.float64]] = {}
@@ -114,7 +114,7 @@ class VectorTransducer:
                 (found,) = event.hypotheses
                 assert found.vectors is not None
                 number = order[place_in_order]
-                results[number] = self._restored(found.vectors, arrays[number])
+                results[number] = self._target.restored(found.vectors, arrays[number])
         for number, place in enumerate(places):
             if not np.isfinite(results[number]).all():
                 raise RequestError(
@@ -129,17 +129,3 @@ class VectorTransducer:
         except RequestError as error:
             error.field = where
             raise
-
-    def _request(self, array: Frames) -> Request:
-        if self.form.scaled_by:
-            array = WindowScale.of(array).scaled(array, range(self._source.width))
-        return self._source.request(array, self.form.search)
-
-    def _restored(self, vectors: Tensor, source: Frames) -> NDArray[np.float64]:
-        assert self._statistics is not None, "a model of vectors"
-        restored: NDArray[np.float64] = self._statistics.restored(vectors).numpy()
-        if self.form.differences:
-            restored = restored.cumsum(axis=0)
-        if self.form.scaled_by:
-            restored = WindowScale.of(source).restored(restored, self.form.scaled_by)
-        return restored

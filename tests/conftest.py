@@ -125,6 +125,39 @@ def symbol_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def mixed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads vectors of 3 numbers and writes phones A, B to H."""
+    symbols = Symbols(Alphabet(source=None, target=Cut(unit="spaced"), symbols=tuple("ABCDEFGH")))
+    config = ModelConfig(
+        vocab_size=symbols.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        tie_embeddings=False,
+        source_width=3,
+        max_length=40,
+    )
+    network = random_network(config, seed=2)
+    assert network.source_statistics
+    network.source_statistics.mean.data.fill_(1000.0)
+    network.source_statistics.std.data.fill_(4.0)
+    run = tmp_path_factory.mktemp("mixed") / "run"
+    directory = save_checkpoint(
+        run,
+        1,
+        config=config,
+        weights=dict(network.named_parameters()),
+        tokenizer=symbols,
+        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0),
+        card="Random weights.",
+        training_state=None,
+        training_meta=None,
+    )
+    point(run, "best", directory)
+    return run
+
+
+@pytest.fixture(scope="session")
 def vector_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that reads vectors of 3 numbers and gives one of 2 for each, by their differences."""
     config = ModelConfig(

@@ -13,6 +13,7 @@ from typing import get_args
 from model.checkpoint.checkpoint import (
     holds_vectors,
     load_vocabulary,
+    reads_vectors,
 )
 from model.checkpoint.run_directory import lock_run, run_to_write
 from model.cli.command import (
@@ -84,8 +85,10 @@ def main(argv: list[str] | None = None) -> int:
             return evaluate_vectors(arguments)
         _refuse_series(arguments)
         with nullcontext() if written_run is None else lock_run(written_run):
-            cut = _symbol_cut(arguments)
-            return evaluate_text(arguments) if cut is None else evaluate_symbols(arguments, cut)
+            cut, of_vectors = _symbol_cut(arguments), _reads_vectors(arguments)
+            if cut is None:
+                return evaluate_text(arguments)
+            return evaluate_symbols(arguments, cut, of_vectors=of_vectors)
 
     return run_command(NAME, command)
 
@@ -173,7 +176,7 @@ def _add_comparison(parser: argparse.ArgumentParser, files: str) -> None:
 
 
 def _add_symbols(parser: argparse.ArgumentParser, files: str) -> None:
-    group = parser.add_argument_group("symbols", "For models of symbols; see docs/symbols.md.")
+    group = parser.add_argument_group("symbols", "For outputs of symbols; see docs/symbols.md.")
     group.add_argument(
         "--alternatives",
         metavar="FILE",
@@ -273,6 +276,26 @@ def _refuse_series(arguments: argparse.Namespace) -> None:
                 f"--{name}: is for a model of vectors that was trained on windows of series. "
                 "Leave it out."
             )
+
+
+def _reads_vectors(arguments: argparse.Namespace) -> bool:
+    """Whether the models that are scored read vectors.
+
+    Raises:
+        ConfigError: one of two does not, or sources are to be found by their text.
+    """
+    against = arguments.against if is_run(arguments.against) else None
+    found = {reads_vectors(run) for run in (arguments.run, against) if run is not None}
+    if len(found) > 1:
+        raise ConfigError(
+            "--against: one of the two models reads vectors, the other lines. Compare alike ones."
+        )
+    if True in found and arguments.alternatives is not None:
+        raise ConfigError(
+            "--alternatives: it names sources by their text, but the model reads vectors. Give "
+            "--reference."
+        )
+    return True in found
 
 
 def _refuse_overwriting(arguments: argparse.Namespace) -> None:

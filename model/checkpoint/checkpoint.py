@@ -115,17 +115,19 @@ class Checkpoint:
         """
         if isinstance(self.vocabulary, Tokenizer):
             return self.vocabulary
-        kind, loader = "symbols", "Transducer"
+        kind, loader = "reads and writes symbols", "Transducer"
         if isinstance(self.vocabulary, VectorForm):
-            kind, loader = "vectors", "VectorTransducer"
+            kind, loader = "reads and writes vectors", "VectorTransducer"
+        elif self.vocabulary.alphabet.source is None:
+            kind = "reads vectors and writes symbols"
         raise CheckpointError(
-            f"{self.path}: this model reads and writes {kind}, not text. Use {loader}.load, "
+            f"{self.path}: this model {kind}, not text. Use {loader}.load, "
             "dragoman-translate or dragoman-evaluate, or name a model of text."
         )
 
     @property
     def symbols(self) -> Symbols:
-        """The symbols of a model of symbols.
+        """The symbols of a model that writes symbols.
 
         Raises:
             CheckpointError: it is a model of text, or of vectors.
@@ -141,14 +143,14 @@ class Checkpoint:
 
     @property
     def vectors(self) -> VectorForm:
-        """The form of a model of vectors.
+        """The form of a model that writes vectors.
 
         Raises:
             CheckpointError: it is another model.
         """
         if not isinstance(self.vocabulary, VectorForm):
             raise CheckpointError(
-                f"{self.path}: this model does not read vectors. Use Translator.load or "
+                f"{self.path}: this model does not write vectors. Use Translator.load or "
                 "Transducer.load, or name a model that was trained with kind: vectors."
             )
         return self.vocabulary
@@ -367,8 +369,17 @@ def load_vocabulary(path: Path) -> Vocabulary:
     return found
 
 
+def reads_vectors(path: Path) -> bool:
+    """Tell whether the checkpoint that `load_checkpoint` would load reads vectors.
+
+    Raises:
+        CheckpointError: as `load_checkpoint`.
+    """
+    return CheckpointFiles(resolve(path)).model.source_width > 0
+
+
 def holds_vectors(path: Path) -> bool:
-    """Tell whether the checkpoint that `load_checkpoint` would load is a model of vectors.
+    """Tell whether the checkpoint that `load_checkpoint` would load writes vectors.
 
     Raises:
         CheckpointError: as `load_checkpoint`.
@@ -404,8 +415,7 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
             f"{files.model.vocab_size:,}. Use files of one training."
         )
     weights, stored = files.weights()
-    if isinstance(vocabulary, VectorForm):
-        _check_form(vocabulary, files, weights)
+    _check_sides(vocabulary, files, weights)
     search = files.config(DECODING, SearchOptions)
     if isinstance(vocabulary, Symbols):
         try:
@@ -429,8 +439,33 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
     )
 
 
-def _check_form(form: VectorForm, files: CheckpointFiles, weights: Mapping[str, Tensor]) -> None:
-    """Check that a model of vectors fits together, and can be divided by its deviations."""
+def _check_sides(
+    vocabulary: Vocabulary | VectorForm, files: CheckpointFiles, weights: Mapping[str, Tensor]
+) -> None:
+    """Check that the network has vectors where the model has, and can divide by deviations."""
+    config = files.model
+    wanted = False, False
+    if isinstance(vocabulary, VectorForm):
+        wanted = True, True
+    elif isinstance(vocabulary, Symbols):
+        wanted = vocabulary.alphabet.source is None, False
+    if (config.source_width > 0, config.target_width > 0) != wanted:
+        raise CheckpointError(
+            f"{files.path}: {vocabulary.file_name} does not fit a network of vectors of "
+            f"{config.source_width} and {config.target_width} numbers (0 is none). Use files of "
+            "one training."
+        )
+    if isinstance(vocabulary, VectorForm):
+        _check_form(vocabulary, files)
+    for name in ("source_statistics.std", "target_statistics.std"):
+        if name in weights and not (weights[name] > 0).all():
+            raise CheckpointError(
+                f"{files.path / WEIGHTS}: {name} is not above 0. Use another checkpoint of the run."
+            )
+
+
+def _check_form(form: VectorForm, files: CheckpointFiles) -> None:
+    """Check that the form of the outputs fits the network."""
     config, places = files.model, form.scaled_by
     fits = not places or len(places) == config.target_width
     if not fits or not all(0 <= place < config.source_width for place in places):
@@ -438,20 +473,11 @@ def _check_form(form: VectorForm, files: CheckpointFiles, weights: Mapping[str, 
             f"{files.path / VectorForm.file_name}: scaled_by does not fit vectors of "
             f"{config.source_width} and {config.target_width} numbers. Use files of one training."
         )
-    if not (config.source_width and config.target_width):
-        raise CheckpointError(
-            f"{files.path}: vectors.json, but no network of vectors. Use files of one training."
-        )
     if config.attention == "aligned" and form.steps:
         raise CheckpointError(
             f"{files.path / VectorForm.file_name}: {form.steps} steps, but the network gives one "
             "for each vector of the source. Use files of one training."
         )
-    for name in ("source_statistics.std", "target_statistics.std"):
-        if name in weights and not (weights[name] > 0).all():
-            raise CheckpointError(
-                f"{files.path / WEIGHTS}: {name} is not above 0. Use another checkpoint of the run."
-            )
 
 
 def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:

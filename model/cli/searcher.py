@@ -1,4 +1,4 @@
-"""What searches with a loaded model: a Translator, or a Transducer if it reads symbols."""
+"""What searches with a loaded model: a Translator, or a Transducer if it writes symbols."""
 
 from model.cli.command import LoadedModel
 from model.decoding.options import SearchOptions

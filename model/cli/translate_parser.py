@@ -20,8 +20,9 @@ Translate text with a trained model: one line out for each line in, in the same 
 Blank lines come back unchanged. Sentences of a line are translated one by one and joined,
 unless the model has learned from lines of several (--split-sentences); a sentence that is too
 long for the model is cut, and joined again. Bullets, emoji and white space stay in their place.
-See docs/text.md. A model of symbols reads each line whole (docs/symbols.md). Outputs that hit
-their length limit are counted on standard error.
+See docs/text.md. A model of symbols reads each line whole (docs/symbols.md), one of vectors reads
+sequences of numbers (docs/vectors.md). Outputs that hit their length limit are counted on standard
+error.
 
 A line ends at LF; a CR before it is dropped. A line break that the model itself produces is
 written as a space. Up to 4,096 piped lines are translated together, fewer if the pipe is slow:

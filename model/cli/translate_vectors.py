@@ -1,8 +1,7 @@
-"""dragoman-translate for models of vectors: sequences in, a sequence out for each of them."""
+"""dragoman-translate for models from vectors to vectors: a sequence out for each sequence in."""
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -11,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.cli.command import OK, STREAM, load_model, open_output
+from model.cli.vector_input import AT_ONCE, input_sequences
 from model.decoding.options import DESCRIPTIONS
 from model.errors import ConfigError
-from model.io.lines import iter_raw_lines
 from model.io.progress import line_progress
 from model.translator import windows
 from model.vector_transducer import VectorTransducer
-from model.vectors.frame_files import Frames, check_width, frames, parsed, read_sequences
+from model.vectors.frame_files import Frames
 
-AT_ONCE = 256
-"""Sequences that are read before any of them is transduced."""
 TEXT_FLAGS = (
     "ensemble",
     "format",
@@ -59,7 +56,7 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
         model.network, checkpoint.vectors, device=model.device, dtype=model.dtype
     )
     width = model.network.config.source_width
-    given = _sequences(inputs, arguments.field or "source", width)
+    given = input_sequences(inputs, arguments.field or "source", width)
     to_file = arguments.output != STREAM
     with (
         open_output(arguments.output) as output,
@@ -71,26 +68,6 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
         else:
             _write_json(outputs, output)
     return OK
-
-
-def _sequences(inputs: Sequence[str], field: str, width: int) -> Iterator[tuple[Frames, str]]:
-    """The sequences of all inputs, of which - is standard input, with JSON in its lines, and where
-    each stands.
-    """
-    for name in inputs:
-        found = _of_stream(field) if name == STREAM else read_sequences(Path(name), field)
-        told = "standard input" if name == STREAM else name
-        for number, one in enumerate(found, 1):
-            place = f"{told}, sequence {number}"
-            check_width(one, width, place, "the width that the model reads")
-            yield one, place
-
-
-def _of_stream(field: str) -> Iterator[Frames]:
-    name = "standard input"
-    for number, line in enumerate(iter_raw_lines(sys.stdin.buffer, name), 1):
-        where = f"{name}, line {number}"
-        yield frames(parsed(line, field, where), where)
 
 
 def _transduced(

@@ -84,17 +84,23 @@ def _finite(digits: str) -> float:
 
 
 def _line(fields: dict[str, object], options: SearchOptions, translation: Translation) -> str:
+    result = fields | fields_of(translation, several=options.n_best > 1)
+    return json.dumps(result, ensure_ascii=False)
+
+
+def fields_of(translation: Translation, *, several: bool) -> dict[str, object]:
+    """What a line of JSON tells of a translation; its `alternatives` only if there are several."""
     first, *others = (hypothesis.to_json() for hypothesis in translation.hypotheses)
-    result = fields | first | {"source_pieces": translation.source_pieces}
+    result: dict[str, object] = first | {"source_pieces": translation.source_pieces}
     if translation.truncated_source is not None:
         result["truncated_source"] = translation.truncated_source
     if translation.whole_source is not None:
         result["whole_source"] = asdict(translation.whole_source)
     if translation.windows:
         result["windows"] = [window.to_json() for window in translation.windows]
-    if options.n_best > 1:
+    if several:
         result["alternatives"] = others
-    return json.dumps(result, ensure_ascii=False)
+    return result
 
 
 FormatName = Literal["text", "tsv", "jsonl", "parquet"]

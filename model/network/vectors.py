@@ -24,11 +24,21 @@ class Statistics(nn.Module):
 
     def normalised(self, x: Tensor) -> Tensor:
         """(x - mean) / std, computed in fp64, for x (..., W); the result is fp32."""
-        return ((x.double() - self.mean.double()) / self.std.double()).float()
+        mean, std = self._on(x)
+        return ((x.double() - mean) / std).float()
 
     def restored(self, x: Tensor) -> Tensor:
         """The inverse, fp64."""
-        return x.double() * self.std.double() + self.mean.double()
+        mean, std = self._on(x)
+        return x.double() * std + mean
+
+    def named(self, side: str) -> dict[str, Tensor]:
+        """Both by the names that they have in a network, of whose `side` they are."""
+        return {f"{side}_statistics.{name}": value for name, value in self.named_parameters()}
+
+    def _on(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, fp64, on the device of `x`, which is read before it goes to that of the network."""
+        return self.mean.to(x.device, torch.float64), self.std.to(x.device, torch.float64)
 
 
 class VectorInput(nn.Linear):

@@ -53,7 +53,8 @@ class Cut:
 class Alphabet:
     """The symbols of both sides in one list, which gives them their ids, and how lines are cut."""
 
-    source: Cut
+    source: Cut | None
+    """None if the model reads vectors in place of lines."""
     target: Cut
     symbols: tuple[str, ...]
     """Ascending by their code points."""
@@ -80,7 +81,8 @@ class Alphabet:
 
     def describe(self) -> str:
         """How lines are cut and how many symbols there are, for people."""
-        cuts = f"{self.source.unit} to {self.target.unit}"
+        source = self.source.unit if self.source else "vectors"
+        cuts = f"{source} to {self.target.unit}"
         return f"{cuts}, {len(self.symbols):,} symbols"
 
 

@@ -66,9 +66,15 @@ class Symbols:
         self.alphabet = alphabet
         self.model = json.dumps(asdict(alphabet), ensure_ascii=False).encode()
         self.vocab_size = len(names)
-        self.source = SymbolCodec(alphabet.source, names)
         self.target = SymbolCodec(alphabet.target, names)
+        self._source = SymbolCodec(alphabet.source, names) if alphabet.source else None
         self._names = names
+
+    @property
+    def source(self) -> SymbolCodec:
+        """That of the sources, which are lines: see `Alphabet.source`."""
+        assert self._source is not None
+        return self._source
 
     def loader(self) -> Callable[[], "Symbols"]:
         """A function that makes these symbols again, in another process."""

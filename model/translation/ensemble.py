@@ -34,9 +34,12 @@ class Ensemble(Seq2Seq):
             members: in eval mode. A piece must have the same id in all of them: see `network_of`.
 
         Raises:
-            ConfigError: their vocabularies are of different sizes.
+            ConfigError: their vocabularies are of different sizes, or they read vectors, which
+                each would have normalised by its own statistics.
         """
         nn.Module.__init__(self)
+        if any(member.config.has_vectors for member in members):
+            raise ConfigError("an ensemble of models of vectors is not there. Use one model.")
         sizes = sorted({member.config.vocab_size for member in members})
         if len(sizes) > 1:
             raise ConfigError(

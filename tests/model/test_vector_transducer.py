@@ -117,7 +117,7 @@ def test_each_kind_of_model_names_the_class_that_loads_it(
     with pytest.raises(CheckpointError, match=r"writes vectors\. Use VectorTransducer"):
         Transducer.load(vector_checkpoint, device="cpu")
     for path in (tiny_checkpoint, symbol_checkpoint):
-        with pytest.raises(CheckpointError, match="does not read vectors"):
+        with pytest.raises(CheckpointError, match="does not write vectors"):
             VectorTransducer.load(path, device="cpu")
 
 

@@ -1,10 +1,25 @@
 """SequenceConfig: what a model reads or writes, for each of its two sides."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from model.errors import ConfigError
 from model.text.alphabet import Cut, Unit
+
+KINDS = (
+    ("pieces", "pieces"),
+    ("symbols", "symbols"),
+    ("vectors", "vectors"),
+    ("vectors", "symbols"),
+)
+"""The kinds of source and target that go together."""
+
+
+def kind_of(values: Mapping[str, object], side: str) -> object:
+    """The kind of `side`, source or target, in a config as it is written."""
+    section = values.get(side)
+    return section.get("kind", "pieces") if isinstance(section, dict) else "pieces"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,17 +5,11 @@ from typing import TYPE_CHECKING
 
 from model.decoding.symbol_options import check_symbol_options
 from model.errors import ConfigError, RequestError
-from training.config.sequence_config import SequenceConfig
+from training.config.sequence_config import KINDS, SequenceConfig
 from training.metrics.names import SYMBOLS, VECTORS
 
 if TYPE_CHECKING:
     from training.config.train_config import TrainConfig
-
-
-def asks_for_symbols(values: Mapping[str, object]) -> bool:
-    """Whether a config, as it is written, has symbols on a side."""
-    sides = (values.get(name) for name in ("source", "target"))
-    return any(isinstance(side, dict) and side.get("kind") == "symbols" for side in sides)
 
 
 def with_symbol_metrics(validation: Mapping[str, object]) -> dict[str, object]:
@@ -23,24 +17,23 @@ def with_symbol_metrics(validation: Mapping[str, object]) -> dict[str, object]:
     return {"metrics": SYMBOLS, "best": SYMBOLS[0], **validation}
 
 
-def check_kinds(source: SequenceConfig, target: SequenceConfig) -> bool:
-    """Check that the kinds of both sides go together; return whether they are symbols.
+def check_kinds(source: SequenceConfig, target: SequenceConfig) -> None:
+    """Check that the kinds of both sides go together.
 
     How a target of vectors is learned stands with the target.
 
     Raises:
         ConfigError: they do not.
     """
-    if source.kind != target.kind:
+    if (source.kind, target.kind) not in KINDS:
         raise ConfigError(
             f"target.kind: {target.kind} does not go with source.kind {source.kind}. Use one kind "
-            "for both."
+            "for both, or source.kind vectors and target.kind symbols."
         )
     if source.loss or source.length or source.differences:
         raise ConfigError(
             "source: loss, length and differences are for the target. Move them there."
         )
-    return source.kind == "symbols"
 
 
 def check_text_keys(config: "TrainConfig") -> None:
@@ -83,6 +76,6 @@ def check_metrics(config: "TrainConfig") -> None:
         kind = "symbols" if name in SYMBOLS else "vectors" if name in VECTORS else "pieces"
         if kind != config.target.kind:
             raise ConfigError(
-                f"validation.metrics: {name} is for {kind}, but source and target are "
+                f"validation.metrics: {name} is for {kind}, but the target is "
                 f"{config.target.kind}. Leave it out."
             )

@@ -23,9 +23,8 @@ from training.config.data_config import SOME_CORPUS, DataConfig, as_corpora, mis
 from training.config.key_hints import key_hint
 from training.config.objective_config import FinetuneConfig, ObjectiveConfig
 from training.config.search_of_task import with_search_of
-from training.config.sequence_config import SequenceConfig
+from training.config.sequence_config import KINDS, SequenceConfig, kind_of
 from training.config.symbols_config import (
-    asks_for_symbols,
     check_kinds,
     check_metrics,
     check_text_keys,
@@ -33,8 +32,9 @@ from training.config.symbols_config import (
 )
 from training.config.validation_config import ValidationConfig, with_metrics_of
 from training.config.vectors_config import (
-    asks_for_vectors,
+    VECTORS_ON_BOTH,
     check_vector_keys,
+    with_search_over_vectors,
     with_vector_metrics,
     with_vector_sizes,
 )
@@ -196,13 +196,13 @@ class TrainConfig:
     shortlist: ShortlistConfig = field(default_factory=ShortlistConfig)
 
     def __post_init__(self) -> None:
-        symbols = check_kinds(self.source, self.target)
-        if symbols:
+        check_kinds(self.source, self.target)
+        if self.target.kind == "symbols":
             check_text_keys(self)
         if self.source.kind == "vectors":
             check_vector_keys(self)
         elif self.data.windows is not None:
-            raise ConfigError("data.windows: they are vectors. Set kind: vectors on both sides.")
+            raise ConfigError(VECTORS_ON_BOTH)
         check_metrics(self)
         self.objective.check_copying(self.model.copy)
         self.objective.check_dropout(self.model.dropout, self.model.embedding_dropout)
@@ -298,9 +298,9 @@ def _complete(values: dict[str, Any]) -> list[str]:
         values["model"] = {**values["model"], "vocab_size": size if fits else VOCAB_SIZE}
     task = data.get("task")
     task = task if task in list(OF_TASK) else "translate"
-    _complete_by_kind(values, task)
     if isinstance(sections["search"], dict):
         values["search"] = with_search_of(task, sections["search"])
+    _complete_by_kind(values, task)
     steps = run.get("max_steps")
     if (
         "warmup_steps" not in optimizer
@@ -314,19 +314,23 @@ def _complete(values: dict[str, Any]) -> list[str]:
 
 def _complete_by_kind(values: dict[str, Any], task: str) -> None:
     """Add the defaults that depend on what the model reads and gives."""
-    symbols, vectors = asks_for_symbols(values), asks_for_vectors(values)
-    if vectors and isinstance(values["model"], dict):
+    kinds = source, target = kind_of(values, "source"), kind_of(values, "target")
+    if source == "vectors" and kinds in KINDS and isinstance(values["model"], dict):
         values["model"] = with_vector_sizes(values["model"], values)
-    validation, shortlist = (values.get(name, {}) for name in ("validation", "shortlist"))
+    validation, shortlist, search = (
+        values.get(name, {}) for name in ("validation", "shortlist", "search")
+    )
     if isinstance(validation, dict):
-        if vectors:
+        if target == "vectors":
             values["validation"] = with_vector_metrics(validation)
-        elif symbols:
+        elif target == "symbols":
             values["validation"] = with_symbol_metrics(validation)
         else:
             values["validation"] = with_metrics_of(task, validation)
-    if (symbols or vectors) and isinstance(shortlist, dict):
+    if kinds != ("pieces", "pieces") and isinstance(shortlist, dict):
         values["shortlist"] = {"candidates": 0, **shortlist}
+    if kinds == ("vectors", "symbols") and isinstance(search, dict):
+        values["search"] = with_search_over_vectors(search)
 
 
 def _place(values: object, line: str) -> tuple[int, ...]:

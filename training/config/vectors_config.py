@@ -6,20 +6,16 @@ from typing import TYPE_CHECKING
 
 from model.errors import ConfigError
 from model.vectors.vector_form import VectorForm
+from training.config.sequence_config import kind_of
 from training.metrics.names import VECTORS
 
 if TYPE_CHECKING:
     from training.config.train_config import TrainConfig
     from training.config.windows_config import WindowsConfig
 
+VECTORS_ON_BOTH = "data.windows: they are vectors. Set kind: vectors on both sides."
 WIDTHS = {"source": "source_width", "target": "target_width"}
 """The key of `model` that follows `width` of each side."""
-
-
-def asks_for_vectors(values: Mapping[str, object]) -> bool:
-    """Whether a config, as it is written, has vectors on both sides; on one they are refused."""
-    sides = (values.get(name) for name in WIDTHS)
-    return all(isinstance(side, dict) and side.get("kind") == "vectors" for side in sides)
 
 
 def with_vector_sizes(
@@ -37,9 +33,10 @@ def with_vector_sizes(
         if isinstance(side := sides[name], dict) and isinstance(side.get("width"), int)
     }
     target = sides["target"]
-    aligned = not isinstance(target, dict) or target.get("length") in (None, "source")
     defaults: dict[str, object] = {"tie_embeddings": False}
-    if aligned:
+    if kind_of(values, "target") != "vectors":  # symbols, whose number is learned
+        return {**defaults, **model, **widths}
+    if not isinstance(target, dict) or target.get("length") in (None, "source"):
         defaults |= {
             "attention": "aligned",
             "input_feeding": False,
@@ -49,18 +46,23 @@ def with_vector_sizes(
     return {**defaults, **model, **widths, "vocab_size": VectorForm.vocab_size}
 
 
+def with_search_over_vectors(search: Mapping[str, object]) -> dict[str, object]:
+    """Fill the section `search` for outputs that are symbols: there are fewer than vectors."""
+    return {"max_length_a": 1.0, **search}
+
+
 def with_vector_metrics(validation: Mapping[str, object]) -> dict[str, object]:
     """Fill the section `validation` with the default metrics of vectors."""
     return {"metrics": VECTORS, "best": VECTORS[0], **validation}
 
 
 def check_vector_keys(config: "TrainConfig") -> None:
-    """Check that a config with vectors sets nothing that only pieces and symbols have.
+    """Check that a config with a source of vectors sets nothing that only others have.
 
     Raises:
         ConfigError: naming the first key that does, or that does not suit `target.length`.
     """
-    data, model = config.data, config.model
+    data, model, to_vectors = config.data, config.model, config.target.kind == "vectors"
     corpora = (*data.train, data.dev)
     set_keys = {
         "tokenizer": config.tokenizer != type(config.tokenizer)(),
@@ -80,7 +82,7 @@ def check_vector_keys(config: "TrainConfig") -> None:
         "objective": config.objective != type(config.objective)(),
         "finetune": config.finetune != type(config.finetune)(),
         "model.word_dropout": model.word_dropout,
-        "search": config.search != type(config.search)(),
+        "search": to_vectors and config.search != type(config.search)(),
         "run.truncated_bptt": config.run.truncated_bptt,
         "validation.tokenize": config.validation.tokenize != "auto",
         "shortlist.candidates": config.shortlist.candidates,
@@ -89,6 +91,8 @@ def check_vector_keys(config: "TrainConfig") -> None:
         if is_set:
             raise ConfigError(f"{key}: it is not for vectors. Leave it out.")
     if data.windows is not None:
+        if not to_vectors:
+            raise ConfigError(VECTORS_ON_BOTH)
         _check_windows(config, data.windows)
     if config.run.batch_tokens == "auto":
         raise ConfigError("run.batch_tokens: auto is not for vectors. Give a number of vectors.")

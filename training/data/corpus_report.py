@@ -25,6 +25,8 @@ class CorpusReport:
     target_pieces: float
     unit: str = "pieces"
     """What a line has so many of."""
+    source_unit: str = ""
+    """The same of sources, if it is another."""
     several: int = 0
     """Number of kept lines whose source has several sentences; for training corpora only."""
 
@@ -37,8 +39,8 @@ class CorpusReport:
         """Describe the corpus in one line of the log."""
         return (
             f"{name}: {self.lines:,} lines, {self.reasons() or 'all kept'}; "
-            f"{self.source_pieces:.1f} source and {self.target_pieces:.1f} target {self.unit} "
-            "a line"
+            f"{self.source_pieces:.1f} source {self.source_unit + ' ' * bool(self.source_unit)}and "
+            f"{self.target_pieces:.1f} target {self.unit} a line"
         )
 
     def reasons(self) -> str:

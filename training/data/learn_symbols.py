@@ -1,10 +1,11 @@
 """Learning the symbols of a run: all that occur in the pairs that it trains on."""
 
+from collections.abc import Iterable
 from itertools import chain
 
 from model.errors import ConfigError, DataError
 from model.io.progress import line_progress
-from model.text.alphabet import MAX_SYMBOLS, Alphabet, is_symbol
+from model.text.alphabet import MAX_SYMBOLS, Alphabet, Cut, is_symbol
 from model.text.symbols import Symbols
 from training.config.train_config import TrainConfig
 from training.data.readers import count_pairs
@@ -33,6 +34,18 @@ def learn_symbols(config: TrainConfig) -> Symbols:
             advance(1)
             if len(found) > 2 * MAX_SYMBOLS:
                 break  # this is no alphabet, and may not fit into memory
+    return symbols_of(found, source, target, most)
+
+
+def symbols_of(found: Iterable[str], source: Cut | None, target: Cut, most: int) -> Symbols:
+    """Make the alphabet of what was found in pairs of up to `most` steps.
+
+    Args:
+        source: how sources are cut; None if they are vectors.
+
+    Raises:
+        ConfigError, DataError: see `learn_symbols`.
+    """
     symbols = tuple(sorted(filter(is_symbol, found)))
     if not symbols:
         raise DataError(

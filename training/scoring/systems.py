@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from model.jobs.formats import one_line
 from model.jobs.truncation import Truncations
 from model.text.languages import UNKNOWN
 from model.transducer import Transducer
+from model.translation.assemble import Translation
 from model.translation.ensemble import check_same_task
 from model.translator import WINDOW, Translator, windows
+from model.vectors.frame_files import Frames, read_sequences
 
 NAME = "dragoman-evaluate"
 
@@ -40,11 +43,22 @@ class System:
 
 
 def systems_of(
-    arguments: argparse.Namespace, sources: list[str] | None, reference: Path, count: int
+    arguments: argparse.Namespace,
+    sources: Sequence[object] | None,
+    reference: Path,
+    count: int,
+    *,
+    unit: str = "line",
+    at_once: int = WINDOW,
 ) -> list[System]:
     """Get the outputs of what is scored, and then of what it is compared with, if anything.
 
     Files are read, and both models loaded and checked, before one of them translates.
+
+    Args:
+        sources: lines, or sequences of vectors.
+        unit: what messages call one of them.
+        at_once: how many are searched together.
     """
     against = arguments.against
     runs = {"RUN": arguments.run, "--against": against if is_run(against) else None}
@@ -65,12 +79,14 @@ def systems_of(
         for flag, model in models.items()
     }
     translated = {
-        flag: _translated(models[flag].checkpoint, one, arguments.source, sources or [])
+        flag: _translated(
+            models[flag].checkpoint, one, arguments.source, sources or [], unit, at_once
+        )
         for flag, one in translators.items()
     }
     lead = []
     if arguments.lead is not None:
-        words = [" ".join(text.split()[: arguments.lead]) for text in sources or []]
+        words = [" ".join(str(text).split()[: arguments.lead]) for text in sources or []]
         lead = [System(outputs=words, figures={"lead": arguments.lead}, task="summarize")]
     first = [translated.get("RUN"), read.get("hypotheses"), *lead]
     second = [translated.get("--against"), read.get("file")]
@@ -101,23 +117,29 @@ def _check_comparable(models: list[LoadedModel], is_lead: bool) -> None:
 
 
 def _translated(
-    checkpoint: Checkpoint, translator: Translator | Transducer, path: Path, sources: list[str]
+    checkpoint: Checkpoint,
+    translator: Translator | Transducer,
+    path: Path,
+    sources: Sequence[object],
+    unit: str,
+    at_once: int,
 ) -> System:
-    """Translate `sources`, the lines of `path`, as dragoman-translate would."""
+    """Translate `sources`, which are those of `path`, as dragoman-translate would."""
+    search: Callable[..., list[Translation | RequestError]] = translator.search_each
     outputs: list[str] = []
     mean_log_probs: list[float] = []
     truncations = Truncations()
     with line_progress(NAME, len(sources)) as advance:
-        for window in windows(sources, WINDOW):
-            texts = [(text, translator.options) for text in window]
-            for translation in translator.search_each(texts, advance):
+        for window in windows(sources, at_once):
+            items = [(source, translator.options) for source in window]
+            for translation in search(items, advance):
                 if isinstance(translation, RequestError):
-                    where = f"{path}, line {len(outputs) + 1}"
+                    where = f"{path}, {unit} {len(outputs) + 1}"
                     raise DataError(f"{where}: {translation}") from translation
                 outputs.append(one_line(translation.text))
                 mean_log_probs.append(translation.hypotheses[0].mean_log_prob)
                 truncations.look_at(len(outputs), translation)
-    for line in truncations.describe("line"):
+    for line in truncations.describe(unit):
         print(f"{NAME}: {checkpoint.path}: {line}", file=sys.stderr)
     return System(
         outputs=outputs,
@@ -134,6 +156,21 @@ def read_some_lines(path: Path) -> list[str]:
     if not lines:
         raise DataError(f"{path}: has no lines. Give text to score.")
     return lines
+
+
+def sequences_beside(path: Path, reference: Path, count: int) -> list[Frames]:
+    """Read a file of vectors that must have as many sequences as the reference has lines.
+
+    Raises:
+        DataError: it has more or fewer, or cannot be read.
+    """
+    sequences = list(read_sequences(path, "source"))
+    if len(sequences) != count:
+        raise DataError(
+            f"{path} has {len(sequences):,} sequences, but {reference} has {count:,} lines. Give "
+            "files that belong together."
+        )
+    return sequences
 
 
 def lines_beside(path: Path, reference: Path, count: int) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from model.config import to_dict
 from model.text.languages import language_name
+from training.config.sequence_config import SequenceConfig
 from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.lexical.learn_shortlist import Coverage
@@ -15,10 +16,8 @@ from training.validation.evaluation import Evaluation
 
 def _heading(config: TrainConfig) -> str:
     data = config.data
-    if config.source.kind == "symbols":
-        return "Symbols to symbols"
-    if config.source.kind == "vectors":
-        return "Vectors to vectors"
+    if config.source.kind != "pieces":
+        return f"{config.source.kind.capitalize()} to {config.target.kind}"
     if not data.source_language and not data.target_language:
         return "Summarization" if data.task == "summarize" else "Translation"
     return f"{language_name(data.source_language)} to {language_name(data.target_language)}"
@@ -27,13 +26,11 @@ def _heading(config: TrainConfig) -> str:
 def _form(config: TrainConfig, several: float) -> list[str]:
     """Describe what the model reads and writes."""
     data = config.data
-    if config.source.kind == "symbols":
-        return [f"- Source: {config.source.unit}", f"- Target: {config.target.unit}"]
-    if config.source.kind == "vectors":
+    if config.source.kind != "pieces":
         many = config.target.steps or "one for each of the source"
         return [
-            f"- Source: vectors of {config.source.width} numbers",
-            f"- Target: vectors of {config.target.width} numbers, {many}",
+            f"- Source: {_side(config.source)}",
+            f"- Target: {_side(config.target)}{f', {many}' if config.target.width else ''}",
         ]
     return [
         f"- Task: {data.task}",
@@ -41,6 +38,11 @@ def _form(config: TrainConfig, several: float) -> list[str]:
         f"- Target language: {data.target_language or 'unknown'}",
         f"- Training lines of several sentences: {100 * several:.1f} %",
     ]
+
+
+def _side(side: SequenceConfig) -> str:
+    """What a side that is no text consists of."""
+    return f"vectors of {side.width} numbers" if side.width else f"{side.unit}"
 
 
 def model_card(

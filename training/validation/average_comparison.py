@@ -9,7 +9,6 @@ import torch
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
 from model.checkpoint.run_directory import resolve
 from model.errors import CheckpointError, ConfigError
-from model.vectors.vector_form import VectorForm
 from training.metrics.names import LABELS
 from training.validation.best import rank
 from training.validation.dev_set import DevSet, load_dev_set, run_of
@@ -59,7 +58,7 @@ def compare_with_best(
         CheckpointError: the last one is in no run, or a run has lost its best checkpoint.
         ConfigError, DataError: the config or its dev set is not there, or damaged.
     """
-    if isinstance(average.vocabulary, VectorForm):
+    if average.config.has_vectors:
         raise ConfigError("vectors are not measured here. Use dragoman-evaluate.")
     run = run_of(directories[-1])
     if run is None:

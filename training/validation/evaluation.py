@@ -1,7 +1,7 @@
 """Evaluation of a network on the dev set: loss by teacher forcing, metrics of its translations."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from model.text.tokenizer import Tokenizer
 from model.translation.assemble import Translation
 from model.translator import WINDOW, Translator, windows
 from training.config.validation_config import ValidationConfig
-from training.data.batching import Rows, collate
+from training.data.batching import Batch, Rows, collate
 from training.data.text_corpus import Corpus
 from training.losses.likelihood import likelihood
 from training.metrics.names import LABELS
@@ -129,16 +129,24 @@ def _translated(translator: Translator, sources: list[str]) -> tuple[list[str], 
     return translations, mean_log_probs
 
 
-@torch.inference_mode()
 def corpus_loss(network: Seq2Seq, corpus: Corpus) -> float:
     """Compute the unsmoothed negative log-likelihood in nats per target piece, in fp32."""
-    device = next(network.parameters()).device
     order = sorted(range(len(corpus.sources)), key=lambda row: len(corpus.targets[row]))
+    chunks = (order[start : start + ROWS] for start in range(0, len(order), ROWS))
+    pairs = (
+        ([corpus.sources[row] for row in rows], [corpus.targets[row] for row in rows])
+        for rows in chunks
+    )
+    return mean_nll(network, (collate(Rows.unweighted(*pair)) for pair in pairs))
+
+
+@torch.inference_mode()
+def mean_nll(network: Seq2Seq, batches: Iterable[Batch]) -> float:
+    """Compute the same for the pairs of `batches`."""
+    device = next(network.parameters()).device
     total, pieces = 0.0, 0
-    for start in range(0, len(order), ROWS):
-        rows = order[start : start + ROWS]
-        pairs = [corpus.sources[r] for r in rows], [corpus.targets[r] for r in rows]
-        batch = collate(Rows.unweighted(*pairs)).to(device)
+    for batch in batches:
+        batch = batch.to(device)
         memory = network.encode(batch.src, batch.src_lengths)
         features, attention = network.unroll(batch.tgt_in, network.start(memory), memory)
         real = features.flatten(0, 1).index_select(0, batch.real)

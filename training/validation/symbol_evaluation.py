@@ -1,14 +1,17 @@
 """Evaluation of a network of symbols on the dev set: loss by teacher forcing, error rates."""
 
 import math
+from collections.abc import Sequence, Sized
 
 import torch
 
 from model.decoding.options import SearchOptions
 from model.errors import DataError
 from model.network.seq2seq import Seq2Seq
+from model.text.alphabet import Cut
 from model.text.symbols import Symbols
 from model.transducer import Transducer
+from model.translation.assemble import Translation
 from training.data.text_corpus import Corpus
 from training.validation.evaluation import Evaluation, Sample, corpus_loss
 from training.validation.symbol_scores import symbol_scores
@@ -24,28 +27,42 @@ def evaluate_symbols(
     dtype: torch.dtype,
 ) -> Evaluation:
     """Score `network` (in eval mode, fp32) on `corpus`; decoding runs in `dtype`."""
-    loss = corpus_loss(network, corpus)
     sources, references = corpus.pairs.sources, corpus.pairs.targets
-    outputs, found = [""] * len(sources), []
+    loss = corpus_loss(network, corpus)
+    found: list[Translation] = []
     if math.isfinite(loss):  # else the network has diverged; the training may recover
         device = next(network.parameters()).device
         transducer = Transducer(network, symbols, search, device=device, dtype=dtype)
-        results = transducer.transduce(sources)
-        outputs, found = [result.text for result in results], results[:samples]
-    cut = symbols.target.cut.cut
+        found = transducer.transduce(sources)
+    return symbol_evaluation(loss, found, references, symbols.target.cut, sources[:samples])
+
+
+def symbol_evaluation(
+    loss: float,
+    found: Sequence[Translation],
+    references: Sequence[str],
+    cut: Cut,
+    samples: Sequence[str],
+) -> Evaluation:
+    """The scores of what was found, or of nothing if `found` is empty.
+
+    Args:
+        samples: what is shown to people of the first sources.
+    """
+    outputs = [result.text for result in found] or [""] * len(references)
     scores = symbol_scores(
-        list(map(cut, outputs)), [[cut(reference)] for reference in references], bootstrap=0
+        list(map(cut.cut, outputs)), [[cut.cut(line)] for line in references], bootstrap=0
     )
     return Evaluation(
         loss=loss,
         scores=scores,
         translations=outputs,
-        samples=[Sample(*row) for row in zip(sources, references, found, strict=False)],
+        samples=[Sample(*row) for row in zip(samples, references, found, strict=False)],
         calibration=None,
     )
 
 
-def check_lengths(name: str, corpus: Corpus, max_length: int) -> None:
+def check_lengths(name: str, sources: Sequence[Sized], most: int, unit: str = "symbols") -> None:
     """Check that all sources of a dev set can be read, before any training.
 
     Args:
@@ -54,9 +71,9 @@ def check_lengths(name: str, corpus: Corpus, max_length: int) -> None:
     Raises:
         DataError: some are longer than the model reads.
     """
-    long = sum(len(source) > max_length for source in corpus.sources)
+    long = sum(len(source) > most for source in sources)
     if long:
         raise DataError(
-            f"{name}: {long:,} of {len(corpus.sources):,} sources have more symbols than the model "
-            f"reads (model.max_length {max_length}). Raise it, or leave them out."
+            f"{name}: {long:,} of {len(sources):,} sources have more {unit} than the model reads "
+            f"(model.max_length {most}). Raise it, or leave them out."
         )

@@ -55,6 +55,6 @@ def check_dev_set(
         DataError: see `check_readable` and `check_lengths`.
     """
     if isinstance(vocabulary, Symbols):
-        check_lengths(name, corpus, config.max_length)
+        check_lengths(name, corpus.sources, config.max_length)
     else:
         check_readable(name, corpus.pairs, vocabulary, config, search, profile)

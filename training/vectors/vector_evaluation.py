@@ -6,6 +6,7 @@ import torch
 
 from model.network.seq2seq import Seq2Seq
 from model.vector_transducer import VectorTransducer
+from model.vectors.frame_files import Frames
 from model.vectors.vector_form import VectorForm
 from training.validation.corpus_scores import Score
 from training.validation.evaluation import ROWS, Evaluation
@@ -17,7 +18,7 @@ from training.vectors.vector_scores import vector_scores
 
 def evaluate_vectors(
     network: Seq2Seq,
-    corpus: VectorCorpus,
+    corpus: VectorCorpus[Frames],
     rows: VectorRows,
     form: VectorForm,
     *,

@@ -1,24 +1,27 @@
-"""VectorLoader: endless, reproducible batches of vectors, from any position."""
+"""VectorLoader: endless, reproducible batches of pairs with vectors, from any position."""
 
 from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from training.data.batching import plan_epoch
 from training.data.position import Position
-from training.vectors.vector_batch import VectorRows
+from training.vectors.frame_rows import FrameRows
+
+AnyFrameRows = TypeVar("AnyFrameRows", bound=FrameRows[Any])
 
 
-class VectorLoader:
+class VectorLoader(Generic[AnyFrameRows]):
     """Draws batches from `position` on, and moves it. All pairs are in memory: one window each."""
 
-    def __init__(self, rows: VectorRows, *, batch_tokens: int, seed: int) -> None:
-        """`batch_tokens`: source and target vectors of a batch, padding included."""
+    def __init__(self, rows: AnyFrameRows, *, batch_tokens: int, seed: int) -> None:
+        """`batch_tokens`: source and target steps of a batch, padding included."""
         self.position = Position()
         self.rows = rows
         self._batch_tokens, self._seed = batch_tokens, seed
 
-    def batches(self) -> Iterator[VectorRows]:
+    def batches(self) -> Iterator[AnyFrameRows]:
         """Yield global batches without end; `position` is already after the batch yielded."""
         epoch, _, done = self.position
         sources, targets = self.rows.lengths()

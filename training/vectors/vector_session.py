@@ -1,7 +1,7 @@
 """VectorSession: the parts of a run on vectors; it evaluates and saves them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from model.checkpoint.checkpoint import load_origin, load_training_state, save_checkpoint
+from model.checkpoint.files import CheckpointFiles
+from model.checkpoint.run_directory import resolve
 from model.decoding.precision.precision import resolve_precision
 from model.errors import ConfigError
-from model.network.vectors import Statistics
-from model.vectors.vector_form import VectorForm
+from model.text.symbols import Symbols
 from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.loop.any_session import AnySession
@@ -30,40 +31,30 @@ from training.tracking.model_card import model_card
 from training.tracking.run_record import SpikeRow
 from training.validation.best import Best
 from training.validation.evaluation import Evaluation
-from training.vectors.vector_batch import VectorRows
-from training.vectors.vector_corpus import (
-    VectorCorpus,
-    learned,
-    normalised,
-    read_corpora,
-    statistics_of,
-)
-from training.vectors.vector_evaluation import evaluate_vectors
+from training.vectors.frame_rows import FrameRows
+from training.vectors.ready_data import ReadyData
+from training.vectors.symbol_data import symbol_data
+from training.vectors.vector_data import vector_data
 from training.vectors.vector_loader import VectorLoader
-from training.vectors.vector_loss import VectorLossKind, VectorObjective
 
-VectorTrainer = AnyTrainer[VectorLoader, VectorRows]
+VectorTrainer = AnyTrainer[VectorLoader[FrameRows[Any]], FrameRows[Any]]
 
 
 @dataclass(kw_only=True)
 class VectorSession(AnySession):
-    """The parts of one run on vectors, as `build_vector_session` makes them."""
+    """The parts of one run that reads vectors, as `build_vector_session` makes them."""
 
-    form: VectorForm
-    train_report: CorpusReport
-    dev: VectorCorpus
-    dev_rows: VectorRows
-    """The dev set, normalised."""
+    data: ReadyData
 
     @property
-    def reports(self) -> dict[str, CorpusReport]:
+    def reports(self) -> Mapping[str, CorpusReport]:
         """Report on the training data, and on "dev"."""
-        return {"train": self.train_report, "dev": self.dev.report}
+        return self.data.reports
 
     @property
     def kept(self) -> int:
         """Number of training pairs."""
-        return self.train_report.kept
+        return self.reports["train"].kept
 
     @property
     def pairs_a_line(self) -> float:
@@ -73,20 +64,20 @@ class VectorSession(AnySession):
     @property
     def dev_size(self) -> int:
         """Number of pairs of the dev set."""
-        return len(self.dev.sources)
+        return self.data.dev_size
 
     def describe_data(self) -> Sequence[str]:
         """Describe the training data in a line of the log."""
-        return [self.train_report.describe("train")]
+        return [self.reports["train"].describe("train")]
 
     def describe_size(self) -> str:
-        """Parameters and widths, for people."""
+        """Parameters, and what goes in and comes out, for people."""
         parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
         model = self.config.model
-        return (
-            f"{parameters:,} parameters, vectors of {model.source_width:,} numbers to vectors of "
-            f"{model.target_width:,}"
-        )
+        outputs = f"{model.vocab_size:,} pieces"
+        if model.target_width:
+            outputs = f"vectors of {model.target_width:,}"
+        return f"{parameters:,} parameters, vectors of {model.source_width:,} numbers to {outputs}"
 
     def prepare(self) -> list[str]:
         """Nothing is learned beforehand."""
@@ -94,17 +85,9 @@ class VectorSession(AnySession):
 
     def evaluate_dev(self, first: int | None = None) -> Evaluation:
         """Score the averaged weights on the dev set, or on its `first` pairs."""
-        count = self.dev_size if first is None else first
-        sources, targets = self.dev_rows
-        return evaluate_vectors(
-            self.trainer.averaged(),
-            self.dev.first(count),
-            VectorRows(sources[:count], targets[:count]),
-            self.form,
-            loss=loss_kind(self.config),
-            device=self.trainer.device,
-            dtype=self.trainer.dtype,
-        )
+        trainer = self.trainer
+        count = self.dev_size if first is None else min(first, self.dev_size)
+        return self.data.evaluate(trainer.averaged(), count, trainer.device, trainer.dtype)
 
     def evaluate_old_dev(self) -> None:
         """There is no fine-tuning of vectors, so no old dev set."""
@@ -127,28 +110,27 @@ class VectorSession(AnySession):
             steps,
             config=self.config.model,
             weights=self.trainer.weights(),
-            tokenizer=self.form,
-            search=self.form.search,
-            card=model_card(self.config, steps, self.train_report, evaluation, several=0.0),
+            tokenizer=self.data.vocabulary,
+            search=self.data.search,
+            card=model_card(self.config, steps, self.reports["train"], evaluation, several=0.0),
             origin=self.origin,
             training_state=tensors,
             training_meta={"trainer": values, **training_meta},
         )
 
 
-def loss_kind(config: TrainConfig) -> VectorLossKind:
-    """The loss of `target.loss`."""
-    return config.target.loss or "mse"
+def ready_data(config: TrainConfig, known: Symbols | None = None) -> ReadyData:
+    """Read the data of `config`: here alone targets of symbols part from those of vectors.
 
+    Args:
+        known: the symbols of a run that is resumed.
 
-def vector_form(config: TrainConfig) -> VectorForm:
-    """The form of the outputs that `config` asks for."""
-    windows = config.data.windows
-    return VectorForm(
-        steps=config.target.steps,
-        differences=config.target.differences,
-        scaled_by=windows.places if windows and windows.scale == "window" else (),
-    )
+    Raises:
+        ConfigError, DataError, RequestError: see `symbol_data` and `vector_data`.
+    """
+    if config.target.kind == "symbols":
+        return symbol_data(config, known)
+    return vector_data(config)
 
 
 def build_vector_session(
@@ -168,39 +150,25 @@ def build_vector_session(
     tensors, values = _saved(run) if resume else ({}, {})
     config = as_begun(given, run, values or None, world) if resume else given
     config, dtype = _with_precision(config, device)
-    train = read_corpora(config.data.train, config, "train", most=config.model.max_length)
-    dev = read_corpora([config.data.dev], config, "dev", most=None)
-    digests = {
-        "data_digest": train.digest(),
-        "dev_digest": dev.digest(),
-        "old_dev_digest": "",
-        "teacher_digest": "",
-    }
+    data = ready_data(config, _known_symbols(run) if values else None)
     if values:
-        check_same_data(digests, values)
-    form = vector_form(config)
-    lesson = learned(train, form)
-    statistics = (
-        statistics_of(lesson.sources, "source"),
-        statistics_of(lesson.targets, "target"),
-    )
-    trainer = _trainer(config, normalised(lesson, *statistics), statistics, device, dtype, world)
-    new = new_origin(config.finetune, trainer.network, digests["data_digest"])
+        check_same_data(data.digests, values)
+    size = data.vocabulary.vocab_size
+    config = replace(config, model=replace(config.model, vocab_size=size))
+    trainer = _trainer(config, data, device, dtype, world)
+    new = new_origin(config.finetune, trainer.network, data.digests["data_digest"])
     session = VectorSession(
         run=run,
         resume=resume,
         world=world,
         config=config,
-        digests=digests,
+        digests=data.digests,
         origin=load_origin(run / "last") if values else new,
         trainer=trainer,
         best=Best(config.validation.best),
         rollback=Rollback(trainer, run, world),
         planner=Planner(config.run, world, started=started),
-        form=form,
-        train_report=train.report,
-        dev=dev,
-        dev_rows=normalised(learned(dev, form), *statistics),
+        data=data,
     )
     if values:
         session.restore(tensors, values)
@@ -211,11 +179,10 @@ def describe_vectors(config: TrainConfig) -> str:
     """Read the data of `config` and describe them, for --check-data.
 
     Raises:
-        DataError: see `read_corpora`.
+        ConfigError, DataError, RequestError: see `ready_data`.
     """
-    train = read_corpora(config.data.train, config, "train", most=config.model.max_length)
-    dev = read_corpora([config.data.dev], config, "dev", most=None)
-    return "\n".join([train.report.details("train"), dev.report.details("dev")])
+    reports = ready_data(config).reports
+    return "\n".join(report.details(name) for name, report in reports.items())
 
 
 def _saved(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -234,26 +201,24 @@ def _with_precision(config: TrainConfig, device: torch.device) -> tuple[TrainCon
     return config, resolve_precision(precision, device)
 
 
+def _known_symbols(run: Path) -> Symbols | None:
+    """The symbols of the last checkpoint of `run`; None if it writes vectors."""
+    found = CheckpointFiles(resolve(run, links=("last",))).vocabulary()
+    return found if isinstance(found, Symbols) else None
+
+
 def _trainer(
-    config: TrainConfig,
-    rows: VectorRows,
-    statistics: tuple[Statistics, Statistics],
-    device: torch.device,
-    dtype: torch.dtype,
-    world: World,
+    config: TrainConfig, data: ReadyData, device: torch.device, dtype: torch.dtype, world: World
 ) -> VectorTrainer:
     """The trainer at step 0; its network has the statistics of the data."""
     torch.manual_seed(config.run.seed)
     weights = {name: p.detach() for name, p in build_network(config).named_parameters()}
-    for side, found in zip(("source", "target"), statistics, strict=True):
-        for name, value in found.named_parameters():
-            weights[f"{side}_statistics.{name}"] = value
     return VectorTrainer(
         config,
-        VectorLoader(rows, batch_tokens=config.run.tokens, seed=config.run.seed),
+        VectorLoader(data.rows, batch_tokens=config.run.tokens, seed=config.run.seed),
         device=device,
         dtype=dtype,
         world=world,
-        objective=VectorObjective(kind=loss_kind(config)),
-        weights=weights,
+        objective=data.objective,
+        weights=weights | data.statistics,
     )

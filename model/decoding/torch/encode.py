@@ -53,6 +53,8 @@ def encode(
     rows = sources + sources[-1:] * (ENCODE_ROWS - len(sources))
     src, lengths = _padded(rows, padded_length(rows[0]), network)
     memory = network.encode(sent(src, device), sent(torch.tensor(lengths), device))
+    if network.config.source_width:  # ids are kept for networks that copy; nothing reads vectors
+        memory = memory._replace(src=memory.mask)
     state = network.start(memory)
 
     def row(fields: tuple[Tensor, ...], number: int) -> list[Tensor]:

@@ -60,7 +60,7 @@ class VectorSearch:
         width = network.config.target_width
         self.slots = VectorSlots(count, steps, width, network)
         self._network = network
-        (shown,) = _encode(network, [blank_source(network.config)])
+        (shown,) = encode(network, [blank_source(network.config)])
 
         def zeros(*shape: int, like: Tensor) -> Tensor:
             return torch.zeros(count, *shape, dtype=like.dtype, device=like.device)
@@ -77,7 +77,7 @@ class VectorSearch:
 
     def encode(self, requests: list[Request]) -> list[Encoded]:
         """Encode the sources of one group."""
-        return _encode(self._network, [request.source for request in requests])
+        return encode(self._network, [request.source for request in requests])
 
     def admit(self, slot: int, sentence: Sentence, encoded: Encoded) -> None:
         """Begin a sentence in `slot`, with the mean of all outputs as its previous one."""
@@ -111,11 +111,3 @@ class VectorSearch:
         steps = [sentence.length for sentence in active]
         self.slots.outputs[range(count), steps] = predicted[:, 0].float()
         return [sentence.length + 1 == sentence.limit for sentence in active]
-
-
-def _encode(network: Seq2Seq, sources: list[tuple[int, ...] | Tensor]) -> list[Encoded]:
-    """`encode`, without the sources themselves in the memory: nothing reads them there."""
-    return [
-        one._replace(memory=one.memory._replace(src=one.memory.mask))
-        for one in encode(network, sources)
-    ]

@@ -1,0 +1,73 @@
+"""FrameRows: the pairs of a batch before padding, whose sources are vectors."""
+
+# Shapes: N pairs, S source length, W numbers in a source vector.
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Generic, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.vectors.frame_files import Frames
+from training.data.batching import LENGTH_MULTIPLE, Ids, round_up
+from training.loop.gradient_accumulation import TrainingBatch
+
+Target = TypeVar("Target", Frames, Ids)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRows(ABC, Generic[Target]):
+    """Normalised sources, and what is learned of each."""
+
+    sources: list[Frames]  # N of (S, W)
+    targets: list[Target]
+
+    @property
+    def source_tokens(self) -> int:
+        """Number of source vectors."""
+        return sum(map(len, self.sources))
+
+    @property
+    @abstractmethod
+    def target_tokens(self) -> int:
+        """Number of steps that are predicted."""
+
+    @property
+    def target_weight(self) -> float:
+        """The same: each counts alike in the loss."""
+        return float(self.target_tokens)
+
+    def only(self, places: NDArray[np.int64]) -> Self:
+        """Select the pairs at `places`, in that order."""
+        sources, targets = [self.sources[p] for p in places], [self.targets[p] for p in places]
+        return replace(self, sources=sources, targets=targets)
+
+    def part(self, number: int, count: int) -> Self:
+        """Return slice `number` of `count` consecutive slices of nearly equal size."""
+        total = len(self.sources)
+        cut = slice(number * total // count, (number + 1) * total // count)
+        return replace(self, sources=self.sources[cut], targets=self.targets[cut])
+
+    def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Steps of each source and of each target."""
+        sources, targets = ([len(one) for one in side] for side in (self.sources, self.targets))
+        return np.array(sources, np.int64), np.array(targets, np.int64)
+
+    @abstractmethod
+    def padded(self) -> TrainingBatch:
+        """Pad them to a batch."""
+
+
+def stacked(sequences: list[Frames], rows: int) -> tuple[Tensor, Tensor]:
+    """The sequences, padded, in `rows` rows (N, S, W); and their lengths (N,)."""
+    size = round_up(max(map(len, sequences), default=1), LENGTH_MULTIPLE)
+    width = sequences[0].shape[1] if sequences else 1
+    padded = np.zeros((rows, size, width), np.float32)
+    lengths = np.zeros(rows, np.int64)
+    for number, one in enumerate(sequences):
+        padded[number, : len(one)] = one
+        lengths[number] = len(one)
+    return torch.from_numpy(padded), torch.from_numpy(lengths)

@@ -1,0 +1,67 @@
+"""The data of a training from vectors to vectors."""
+
+import numpy as np
+import torch
+
+from model.network.seq2seq import Seq2Seq
+from model.vectors.vector_form import VectorForm
+from training.config.train_config import TrainConfig
+from training.validation.evaluation import Evaluation
+from training.vectors.ready_data import ReadyData, digests_of
+from training.vectors.vector_batch import VectorRows
+from training.vectors.vector_corpus import learned, normalised, read_corpora, statistics_of
+from training.vectors.vector_evaluation import evaluate_vectors
+from training.vectors.vector_loss import VectorObjective
+
+
+def vector_data(config: TrainConfig) -> ReadyData:
+    """Read the pairs of `config`.
+
+    Raises:
+        DataError: see `read_corpora` and `statistics_of`.
+    """
+    train = read_corpora(config.data.train, config, "train", most=config.model.max_length)
+    dev = read_corpora([config.data.dev], config, "dev", most=None)
+    form, kind = vector_form(config), config.target.loss or "mse"
+    lesson, examination = learned(train, form), learned(dev, form)
+    source = statistics_of(lesson.sources, "source")
+    target = statistics_of(lesson.targets, "target")
+    rows, dev_rows = (
+        VectorRows(normalised(one.sources, source), normalised(one.targets, target))
+        for one in (lesson, examination)
+    )
+
+    def evaluate(
+        network: Seq2Seq, first: int, device: torch.device, dtype: torch.dtype
+    ) -> Evaluation:
+        return evaluate_vectors(
+            network,
+            dev.first(first),
+            dev_rows.only(np.arange(first)),
+            form,
+            loss=kind,
+            device=device,
+            dtype=dtype,
+        )
+
+    return ReadyData(
+        rows=rows,
+        reports={"train": train.report, "dev": dev.report},
+        digests=digests_of(train.digest(), dev.digest()),
+        statistics=source.named("source") | target.named("target"),
+        vocabulary=form,
+        search=form.search,
+        objective=VectorObjective(kind=kind),
+        dev_size=len(dev.sources),
+        evaluate=evaluate,
+    )
+
+
+def vector_form(config: TrainConfig) -> VectorForm:
+    """The form of the outputs that `config` asks for."""
+    windows = config.data.windows
+    return VectorForm(
+        steps=config.target.steps,
+        differences=config.target.differences,
+        scaled_by=windows.places if windows and windows.scale == "window" else (),
+    )
