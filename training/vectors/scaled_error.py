@@ -72,7 +72,8 @@ def scaled_errors(
         ]
     )
     scaled: Floats = np.full_like(errors, np.nan)
-    return np.divide(errors, scales, out=scaled, where=scales > 0)
+    np.divide(errors, scales, out=scaled, where=scales > 0)
+    return scaled
 
 
 def mase(errors: Floats, season: int, *, bootstrap: int) -> Score:

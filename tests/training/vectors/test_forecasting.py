@@ -37,7 +37,8 @@ def series() -> NDArray[np.float64]:
     step = np.arange(ROWS + TEST)
     season = 10 * np.sin(2 * np.pi * step / SEASON) + 5 * np.sin(4 * np.pi * step / SEASON + 1)
     level = 500 + generator.normal(0, 0.3, len(step)).cumsum()
-    return level + season + generator.normal(0, 4, len(step))
+    load: NDArray[np.float64] = level + season + generator.normal(0, 4, len(step))
+    return load
 
 
 def write(path: Path, rows: range) -> None:

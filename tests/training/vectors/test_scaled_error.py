@@ -43,9 +43,11 @@ def test_unit_and_level_of_a_series_do_not_count() -> None:
         [generator.normal(0, 1, (steps, 2)) for _ in range(5)] for steps in (9, 4, 4)
     )
     plain = scaled_errors(forecasts, targets, windows, 3)
-    changed = [[1000 * one - 77 for one in side] for side in (forecasts, targets, windows)]
-    np.testing.assert_allclose(scaled_errors(*changed, 3), plain, rtol=1e-9)
-    wrong = scaled_errors(changed[0], changed[1], windows, 3)
+    found, wanted, known = (
+        [1000 * one - 77 for one in side] for side in (forecasts, targets, windows)
+    )
+    np.testing.assert_allclose(scaled_errors(found, wanted, known, 3), plain, rtol=1e-9)
+    wrong = scaled_errors(found, wanted, windows, 3)
     assert not np.allclose(wrong, plain)
 
 
