@@ -600,7 +600,8 @@ function adoptTask(model) {
   $("alternatives-name").textContent = sequences.on ? "Best answers" : "Ways to say it";
   $("alternatives-chosen").textContent = sequences.on ? "is shown with its links" : "goes into the answer";
   $("skip").href = sequences.on ? "#sequence" : "#source";
-  if (held) (sequences.on ? $("sequence") : source).focus();
+  const field = sequences.on ? $("sequence") : source;
+  if (held && document.activeElement !== field) field.focus();
 }
 
 /** Offer what this server can do with long texts; if it does not say, what all can. */

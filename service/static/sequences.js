@@ -62,6 +62,7 @@ export class Sequences {
   async answer(signal) {
     const body = { model: this.model.name, ...this.view.request(this.field.value, this.model) };
     const { results } = await this.ask(body, signal);
+    signal.throwIfAborted(); // it may be the answer of another model by now
     this.stale(false);
     this.spoken.textContent = this.view.show(results[0], body);
     this.copy.hidden = false;
