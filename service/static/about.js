@@ -9,13 +9,23 @@ export function describe(model, { facts, defaults, card }) {
   show(facts, {
     Name: model.name,
     Task: model.task,
-    Languages: model.source && model.target ? direction(model) : "not given",
+    ...reading(model),
     Digest: model.digest,
     Loaded: loaded.toLocaleString(),
   });
   show(defaults, model.options);
   card.replaceChildren(...rendered(model.card));
   card.hidden = !model.card;
+}
+
+/** What a model reads and writes, as facts. */
+function reading(model) {
+  if (model.task !== "transduce") {
+    return { Languages: model.source && model.target ? direction(model) : "not given" };
+  }
+  const { source_kind: reads, target_kind: writes, width } = model;
+  const numbers = width === 1 ? "1 number" : `${width} numbers`;
+  return { Reads: width ? `${reads} of ${numbers}` : reads, Writes: writes };
 }
 
 function show(list, facts) {

@@ -10,6 +10,13 @@ export class Refused extends Error {
   }
 }
 
+/** What was typed cannot be sent: a refusal of this page, which needs no server to see it. */
+export class Unsendable extends Refused {
+  constructor(message) {
+    super(422, "invalid_request", message);
+  }
+}
+
 /** There was no answer, or only part of one. */
 export class Unreachable extends Error {}
 
@@ -57,8 +64,17 @@ export async function generate(path, body, { key, signal, onText }) {
 }
 
 /** What happens inside the model while it translates a sentence. */
-export async function trace(body, { key, signal }) {
-  const response = await request("v1/trace", {
+export async function trace(body, options) {
+  return post("v1/trace", body, options);
+}
+
+/** What a model of symbols or of vectors answers. */
+export async function transduce(body, options) {
+  return post("v1/transduce", body, options);
+}
+
+async function post(path, body, { key, signal }) {
+  const response = await request(path, {
     method: "POST",
     headers: { ...headers(key), "Content-Type": "application/json" },
     body: JSON.stringify(body),

@@ -2,7 +2,8 @@
 
 import { describe } from "./about.js";
 import { Alternatives } from "./alternatives.js";
-import { generate, listModels, Refused, trace, Unreachable, waysWithLongTexts } from "./api.js";
+import { generate, listModels, Refused, trace, transduce, Unreachable, waysWithLongTexts } from "./api.js";
+import { copies } from "./copy.js";
 import { HeatMap } from "./heatmap.js";
 import { Inside } from "./inside.js";
 import { language } from "./languages.js";
@@ -11,14 +12,20 @@ import { Links, Thread } from "./links.js";
 import { LongInput } from "./long_input.js";
 import { Models } from "./models.js";
 import { Notice, words } from "./notice.js";
+import { NumberTable } from "./number_table.js";
 import { Options } from "./options.js";
 import { Partial } from "./partial.js";
 import { inUnits } from "./places.js";
+import { Plot } from "./plot.js";
 import { INCOMPLETE, Remarks, remarksOn } from "./remarks.js";
 import { Together } from "./scrolling.js";
 import { SentenceAlternatives } from "./sentence_alternatives.js";
 import { paired, part, replaced, sentencesOf } from "./sentences.js";
+import { Sequences } from "./sequences.js";
 import { keep, recall } from "./session.js";
+import { SymbolLinks } from "./symbol_links.js";
+import { Symbols } from "./symbols.js";
+import { Vectors } from "./vectors.js";
 import { split } from "./words.js";
 
 const PAUSE_MS = 280; // pause in typing after which a text is sent
@@ -82,6 +89,7 @@ const alternatives = new Alternatives({
   error: $("alternatives-error"),
   again: $("alternatives-again"),
   onChoose: (place) => {
+    if (sequences.on) return symbols.choose(place);
     if (shown.text !== source.value) return; // another translation is on its way
     if (current < 0) look(place);
     else exchange(place);
@@ -145,9 +153,54 @@ const longInput = new LongInput({
   select: $("long"),
   onChange: () => later(0),
 });
+const symbols = new Symbols({
+  output: $("symbols"),
+  links: new SymbolLinks({
+    figure: $("links-figure"),
+    source: $("source-symbols"),
+    target: $("target-symbols"),
+    all: new Thread($("links-all"), [$("links-figure")], () => true),
+    lit: new Thread($("links-lit"), [$("links-figure")], () => true),
+    caption: $("links-caption"),
+  }),
+  alternatives,
+  heat,
+  attention: $("attention"),
+  remarks: new Remarks($("answer-remarks")),
+  options,
+});
+const vectors = new Vectors({
+  region: $("numbers"),
+  table: new NumberTable($("numbers-table")),
+  figure: $("plot-figure"),
+  plot: new Plot({ box: $("plot"), readout: $("plot-readout") }),
+  remarks: new Remarks($("answer-remarks")),
+});
+const sequences = new Sequences({
+  spread: $("sequences"),
+  field: $("sequence"),
+  name: $("sequence-name"),
+  count: $("sequence-count"),
+  clear: $("sequence-clear"),
+  copy: $("answer-copy"),
+  output: ["symbols", "numbers", "answer-remarks", "links-figure", "plot-figure", "alternatives", "attention-body"].map($),
+  spoken: $("answer-spoken"),
+  timing: $("answer-timing"),
+  views: { symbols, vectors },
+  ask: (body, signal) => transduce(body, { key, signal }),
+  onInput: (text) => {
+    notice.clear();
+    later(text.length > LONG ? LONG_PAUSE_MS : PAUSE_MS);
+  },
+});
 const notice = new Notice({
   box: $("notice"),
-  places: { source: $("source-notice"), target: $("target-notice"), options: $("options-notice") },
+  places: {
+    source: $("source-notice"),
+    target: $("target-notice"),
+    sequence: $("sequence-notice"),
+    options: $("options-notice"),
+  },
   text: $("notice-text"),
   wait: $("notice-wait"),
   button: $("notice-button"),
@@ -200,7 +253,7 @@ function resizeAnswer(answer, text) {
   resize($("target-sheet"), models.chosen?.task === "summarize" ? answer : text);
 }
 
-/** Translate after `pause` ms without another call, and cancel the request in flight. */
+/** Answer after `pause` ms without another call, and cancel the request in flight. */
 function later(pause) {
   clearTimeout(timer);
   running?.abort();
@@ -210,33 +263,29 @@ function later(pause) {
   notice.pause();
   busy(false);
   stale(true);
-  timer = setTimeout(translate, pause);
+  timer = setTimeout(answer, pause);
 }
 
-// Translating
+// Answering
 
-async function translate() {
+async function answer() {
   if (measuring) measure();
-  const text = source.value;
-  const model = models.chosen;
-  if (!text.trim() || !model) {
+  if (blank() || !models.chosen) {
     nothing();
-    if (text.trim() && !connecting) await connect(); // else it is translated when they are there
+    if (!blank() && !connecting) await connect(); // else it is answered when they are there
     return;
   }
+  const partial = new Partial(partly);
   const controller = new AbortController();
   running = controller;
   const began = performance.now();
-  const partial = new Partial(partly);
   busy(true);
   try {
-    const sentences = model.task === "summarize" ? [] : sentencesOf(text, model.source);
-    const { path, body } = asked(model, text, sentences.length > 1);
-    const onText = (found) => partial.add(found);
-    const answer = await generate(path, body, { key, signal: controller.signal, onText });
-    partial.end();
-    done(text, answer, sentences);
-    $("timing").textContent = `${((performance.now() - began) / 1000).toFixed(2)} s`;
+    if (sequences.on) await sequences.answer(controller.signal);
+    else await translate(controller.signal, partial);
+    notice.clear();
+    const timing = sequences.on ? $("answer-timing") : $("timing");
+    timing.textContent = `${((performance.now() - began) / 1000).toFixed(2)} s`;
   } catch (error) {
     if (controller.signal.aborted) return;
     failed(error, partial.end());
@@ -247,6 +296,22 @@ async function translate() {
       busy(false);
     }
   }
+}
+
+/** Whether there is nothing to answer. */
+function blank() {
+  return sequences.on ? sequences.blank : !source.value.trim();
+}
+
+async function translate(signal, partial) {
+  const text = source.value;
+  const model = models.chosen;
+  const sentences = model.task === "summarize" ? [] : sentencesOf(text, model.source);
+  const { path, body } = asked(model, text, sentences.length > 1);
+  const onText = (found) => partial.add(found);
+  const found = await generate(path, body, { key, signal, onText });
+  partial.end();
+  done(text, found, sentences);
 }
 
 /** The request for a text. Of several sentences, each has its alternatives asked for by itself. */
@@ -303,7 +368,6 @@ function partly(text) {
 }
 
 function done(text, answer, sentences) {
-  notice.clear();
   hypotheses = all(answer);
   current = -1;
   const [best] = hypotheses;
@@ -331,7 +395,9 @@ function failed(error, partial) {
   const ofLength = /^(?:options\.)?(?:ratio|(?:min|max)_words):/.test(known.message);
   const ofOptions = !ofLength && known.message.startsWith("options");
   if (ofOptions) $("options").open = true;
-  notice.show(known, partial !== null || ofLength ? "target" : ofOptions ? "options" : "source");
+  const given = sequences.on ? "sequence" : "source";
+  const place = partial !== null || ofLength ? "target" : ofOptions ? "options" : given;
+  notice.show(known, place, sequences.on ? "sequence" : "text");
 }
 
 /** Show the beginning of an answer whose end did not come. */
@@ -437,6 +503,7 @@ function showAttention(found) {
 }
 
 function nothing() {
+  if (sequences.on) return sequences.forget();
   hypotheses = [];
   current = -1;
   shown = empty("");
@@ -454,6 +521,7 @@ function nothing() {
 
 /** Mark the shown result as outdated, or as current again. */
 function stale(is) {
+  if (sequences.on) return sequences.stale(is);
   for (const id of ["output", "remarks", "alternatives", "attention-body"]) {
     $(id).classList.toggle("stale", is);
   }
@@ -467,20 +535,21 @@ function fresh() {
 }
 
 function busy(is) {
-  $("spread").classList.toggle("busy", is);
+  for (const id of ["spread", "sequences"]) $(id).classList.toggle("busy", is);
+  $("symbols").setAttribute("aria-busy", String(is));
   output.setAttribute("aria-busy", String(is));
 }
 
 // The server
 
-/** List the models and translate what is there. Returns the error, or null. */
+/** List the models and answer what is there. Returns the error, or null. */
 async function connect() {
   notice.pause();
   connecting++;
   try {
     const before = models.chosen;
     models.show(await listModels(key), before?.name ?? recall("model"));
-    const same = ["name", "digest", "task", "source", "target"];
+    const same = ["name", "digest", "task", "source", "target", "source_kind", "width"];
     if (same.some((name) => models.chosen?.[name] !== before?.[name])) adoptModel();
   } catch (error) {
     failed(error, null);
@@ -489,19 +558,20 @@ async function connect() {
     connecting--;
   }
   notice.clear();
-  if (source.value.trim() && models.chosen) later(0);
+  if (!blank() && models.chosen) later(0);
   return null;
 }
 
 function adoptModel() {
   const model = models.chosen;
   if (!model) return;
+  adoptTask(model);
   const summary = model.task === "summarize";
   const answer = summary ? "Summary" : "Translation";
   $("source-name").textContent = language(model.source) ?? "Text";
   $("target-name").textContent = summary ? answer : (language(model.target) ?? answer);
-  $("n-best-name").textContent = summary ? "Summaries" : "Translations";
-  $("route").textContent = `POST /${summary ? "v1/summarize" : "v1/translate"}`;
+  $("n-best-name").textContent = sequences.on ? "Answers" : summary ? "Summaries" : "Translations";
+  $("route").textContent = `POST /v1/${model.task}`;
   output.dataset.empty = `The ${answer.toLowerCase()} appears here`;
   output.ariaLabel = `${answer}, word by word: arrow keys move, Enter holds the link`;
   source.lang = model.source ?? "";
@@ -513,6 +583,25 @@ function adoptModel() {
   together.off = summary;
   if (summary) learnWays();
   describe(model, { facts: $("about-facts"), defaults: $("about-defaults"), card: $("about-card") });
+}
+
+/** Show the parts of the page that mean something for `model`. */
+function adoptTask(model) {
+  const held = [source, $("sequence")].includes(document.activeElement);
+  if (sequences.on !== (model.task === "transduce")) {
+    running?.abort();
+    nothing();
+  }
+  sequences.adopt(model);
+  const searches = !sequences.on || model.target_kind === "symbols";
+  $("spread").hidden = $("inside").hidden = sequences.on;
+  $("options").hidden = $("attention").hidden = $("about-search").hidden = !searches;
+  $("heat-joined").hidden = sequences.on;
+  $("alternatives-name").textContent = sequences.on ? "Best answers" : "Ways to say it";
+  $("alternatives-chosen").textContent = sequences.on ? "is shown with its links" : "goes into the answer";
+  $("skip").href = sequences.on ? "#sequence" : "#source";
+  const field = sequences.on ? $("sequence") : source;
+  if (held && document.activeElement !== field) field.focus();
 }
 
 /** Offer what this server can do with long texts; if it does not say, what all can. */
@@ -542,17 +631,8 @@ $("clear").addEventListener("click", () => {
   source.focus();
 });
 
-$("copy").addEventListener("click", async () => {
-  const button = $("copy");
-  try {
-    await navigator.clipboard.writeText(output.textContent);
-    button.textContent = "Copied";
-  } catch {
-    getSelection().selectAllChildren(output); // not allowed, or no https: Ctrl-C does it
-    button.textContent = "Selected";
-  }
-  setTimeout(() => (button.textContent = "Copy"), 1500);
-});
+copies($("copy"), () => output.textContent, output);
+copies($("answer-copy"), () => sequences.copied, $("symbols").parentElement);
 
 $("key-panel").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -566,6 +646,10 @@ $("key-panel").addEventListener("submit", async (event) => {
 });
 
 $("attention").addEventListener("toggle", () => {
+  if (sequences.on) {
+    if (!blank() && symbols.lacksAttention) later(0);
+    return;
+  }
   if (!$("attention").open || !source.value.trim() || hypotheses[0]?.attention) return;
   if (current < 0) later(0);
   else {

@@ -20,11 +20,14 @@ export class HeatMap {
     this.list.replaceChildren();
   }
 
-  /** Show weights of shape (pieces, source pieces); an extra row and column are the EOS. */
-  show(attention, pieces, sourcePieces) {
+  /**
+   * Show weights of shape (pieces, source pieces); an extra row and column are the EOS. Symbols are not
+   * `joined` to words.
+   */
+  show(attention, pieces, sourcePieces, joined = true) {
     this.attention = attention;
-    this.rows = labels(pieces, attention.length);
-    this.columns = labels(sourcePieces, attention[0]?.length ?? 0);
+    this.rows = labels(pieces, attention.length, joined);
+    this.columns = labels(sourcePieces, attention[0]?.length ?? 0, joined);
     this.table.classList.toggle("dense", this.columns.length > 28);
     this.table.replaceChildren(this.#head(), this.#cells());
     this.list.replaceChildren(...attention.map((row, i) => this.#sentence(row, i)));
@@ -84,10 +87,10 @@ export class HeatMap {
 }
 
 /** The names of pieces; beyond them, up to `count`, is the end of the sentence. */
-export function labels(pieces, count) {
+export function labels(pieces, count, joined = true) {
   const names = pieces.map((piece) => ({
     text: piece.replaceAll(SPACE, " ").trim() || "space",
-    joined: !piece.startsWith(SPACE),
+    joined: joined && !piece.startsWith(SPACE),
   }));
   while (names.length < count) names.push({ text: "end", joined: false, end: true });
   return names.slice(0, count);

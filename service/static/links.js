@@ -240,11 +240,15 @@ function joined(parts) {
     .join("");
 }
 
-/** The curve that hangs between two linked words, while both are in view in their panes. */
+/**
+ * The curve that hangs between two linked words, while both are in view in their panes. Those that lie
+ * one above the other, as `stacked()` says, are linked from below the first to above the second.
+ */
 export class Thread {
-  constructor(svg, panes) {
+  constructor(svg, panes, stacked = onNarrowScreen) {
     this.svg = svg;
     this.panes = panes;
+    this.stacked = stacked;
     this.pairs = [];
   }
 
@@ -260,7 +264,7 @@ export class Thread {
   /** Redraw it, since the words may have moved. */
   redraw() {
     const origin = this.svg.getBoundingClientRect();
-    const stacked = matchMedia("(max-width: 46rem)").matches; // as in style.css
+    const stacked = this.stacked();
     this.svg.replaceChildren(
       ...this.pairs.filter((pair) => pair.every((word) => this.#inView(word))).map(([from, to]) => {
         const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
@@ -275,6 +279,10 @@ export class Thread {
     const { top, bottom } = word.getBoundingClientRect();
     return top < pane.bottom && bottom > pane.top;
   }
+}
+
+function onNarrowScreen() {
+  return matchMedia("(max-width: 46rem)").matches; // as in style.css
 }
 
 function anchor(element, origin) {

@@ -46,6 +46,8 @@ export class Models {
     const alike = this.#fitting().map(({ name }) => [name, name]);
     fill(this.model, alike, model.name);
     this.model.parentElement.hidden = alike.length < 2;
+    // A model that reads no text is chosen by its name in the first list, which leaves nothing open.
+    for (const each of [this.swap, this.to.parentElement]) each.hidden = transduces(model);
     this.#describeSwap();
   }
 
@@ -92,9 +94,10 @@ export class Models {
   }
 }
 
-/** The languages of a model in words, or without them the title of its card. */
+/** The languages of a model in words, or without them the title of its card or its name. */
 export function direction(model) {
   const { source, target, task, name, card } = model;
+  if (transduces(model)) return name; // the title of its card says what it reads, like that of others
   if (task === "summarize") {
     return source ? `${answerName(model)}, ${language(source)}` : `Summary (${name})`;
   }
@@ -102,9 +105,14 @@ export function direction(model) {
   return `${language(source)} \u2192 ${language(target)}`;
 }
 
-const source = (model) => model.source ?? "";
+const transduces = ({ task }) => task === "transduce";
+/** What a model is chosen by in the first list: a language, or the name of one that reads no text. */
+const source = (model) => (transduces(model) ? `named ${model.name}` : (model.source ?? ""));
 const answer = ({ task, target }) => `${task} ${target ?? ""}`;
-const fromOption = (model) => [source(model), language(model.source) ?? "Any language"];
+const fromOption = (model) => [
+  source(model),
+  transduces(model) ? model.name : (language(model.source) ?? "Any language"),
+];
 const toOption = (model) => [answer(model), answerName(model)];
 
 function answerName({ task, source, target, name }) {

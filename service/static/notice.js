@@ -36,15 +36,15 @@ export class Notice {
     this.text.textContent = "";
   }
 
-  /** Say what `error` means in `place`, and scroll there if it is out of view. */
-  show(error, place) {
+  /** Say what `error` means for a `thing` in `place`, and scroll there if it is out of view. */
+  show(error, place, thing = "text") {
     this.pause();
     this.places[place].append(this.box);
     this.unreachable = !(error instanceof Refused);
     this.#goOn(error);
     this.wait.hidden = true;
     this.box.hidden = false;
-    this.text.textContent = words(error);
+    this.text.textContent = words(error, thing);
     this.repeats += 1;
     if (passes(error) && this.repeats <= MOST_REPEATS) this.#countDown(error.retryAfter ?? WAIT_S);
     this.box.scrollIntoView({ block: "nearest" });
@@ -110,8 +110,8 @@ function passes({ status, type }) {
   return status === 429 || status === 503 || BUSY.includes(type) || type === "shutting_down";
 }
 
-/** What `error` means, in a sentence or two. */
-export function words(error) {
+/** What `error` means, in a sentence or two; `thing` is what was sent. */
+export function words(error, thing = "text") {
   const { status, type, message } = error;
   if (!(error instanceof Refused)) {
     return navigator.onLine ? message : "You are offline. This resumes when the connection is back.";
@@ -123,9 +123,9 @@ export function words(error) {
   if (status === 401) return "This server asks for an API key.";
   if (status === 403) return "This API key does not allow that.";
   if (status === 404) return "This model is no longer there.";
-  if (status === 413) return "This text is larger than the server takes at once. Shorten it.";
-  if (status === 504) return "The server did not come to this text in time.";
-  if (type === "internal") return "The server failed at this text.";
+  if (status === 413) return `This ${thing} is larger than the server takes at once. Shorten it.`;
+  if (status === 504) return `The server did not come to this ${thing} in time.`;
+  if (type === "internal") return `The server failed at this ${thing}.`;
   return refused(message);
 }
 
@@ -133,7 +133,8 @@ export function words(error) {
 function refused(message) {
   const [, field, reason] = /^(?:options\.)?([a-z_]+)(?:\.\d+)?: (.+)$/.exec(message) ?? [];
   if (!field) return message;
-  return `The server refused ${field === "text" ? "the text" : `“${field}”`}: ${reason}`;
+  const given = ["text", "symbols", "vectors"].includes(field) ? `the ${field}` : `“${field}”`;
+  return `The server refused ${given}: ${reason}`;
 }
 
 function tooLong(message) {

@@ -23,12 +23,12 @@ export class Options {
 
   /**
    * Adopt the defaults of a model, and over them what was `kept` of this model's options. A
-   * summarizer reads texts whole and cuts no sentences.
+   * summarizer reads texts whole and cuts no sentences, and sequences have none.
    */
   adopt({ name, options, task }, kept) {
     this.name = name;
     this.defaults = options;
-    this.sentencesField.hidden = task === "summarize";
+    this.sentencesField.hidden = task !== "translate";
     this.#reset();
     if (kept?.name !== name) return;
     for (const key of ["beam", "nBest", "alpha", "sentences"]) this[key].value = kept[key];

@@ -3,6 +3,8 @@
 /** What is said of an answer whose connection broke. */
 export const INCOMPLETE = "This answer is incomplete: it broke off here.";
 
+const ANSWERS = { translate: "translation", summarize: "summary", transduce: "answer" };
+
 /** The remarks on `found`, an answer of a model for `task`; none if nothing was cut. */
 export function remarksOn(found, task) {
   const remarks = [];
@@ -22,8 +24,7 @@ export function remarksOn(found, task) {
     remarks.push(`All ${pieces.toLocaleString("en")} pieces of the text were read at once${looked}.`);
   }
   if (found.truncated) {
-    const answer = task === "summarize" ? "summary" : "translation";
-    remarks.push(`This ${answer} is cut short: it reached its length limit before its end.`);
+    remarks.push(`This ${ANSWERS[task] ?? ANSWERS.translate} is cut short: it reached its length limit before its end.`);
   }
   return remarks;
 }
