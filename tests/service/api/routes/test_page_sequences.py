@@ -396,6 +396,9 @@ def test_an_answer_of_another_length_is_drawn_by_itself(frames: Page) -> None:
 def test_a_long_answer_is_cut_in_the_table_alone(frames: Page) -> None:
     page = frames
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    vectors = [[float(step), 0.5] for step in range(5000)]
+    answer = {"results": [{"vectors": vectors}], "model": "frames", "digest": ""}
+    page.route("**/v1/transduce", lambda route: route.fulfill(json=answer), times=1)
     enter(page, "1000,1001,1002\n" * 5000)
     expect(page.locator("#answer-remarks")).to_have_text(
         "The table has the first 4,000 of 5,000 steps; Copy copies all."
