@@ -44,7 +44,7 @@ def test_the_digest_is_of_names_and_bytes(table: pyarrow.Table, tmp_path: Path) 
 
 
 def bad_folders() -> dict[str, tuple[dict[str, dict[str, list[Any]]], str]]:
-    good = {"id": [1, 2], "text": ["a", "b"]}
+    good: dict[str, list[Any]] = {"id": [1, 2], "text": ["a", "b"]}
     return {
         "twins": (
             {"a.parquet": good, "b.parquet": {"id": [3, 2], "text": ["c", "d"]}},
