@@ -19,6 +19,7 @@ from model.errors import (
     InputTooLong,
     RequestError,
 )
+from model.jobs.batch import BatchTranslator
 from model.network.trace import LayerTrace, Trace
 from model.text.segmentation import WholeSource
 from model.text.text_windows import TextWindow
@@ -32,6 +33,7 @@ from model.vector_transducer import VectorTransducer
 __version__ = importlib.metadata.version("dragoman")
 
 __all__ = [
+    "BatchTranslator",
     "Checkpoint",
     "CheckpointError",
     "ConfigError",

@@ -80,3 +80,9 @@ class RequestError(DragomanError):
 
 class InputTooLong(RequestError):
     """A text that is read whole is longer than the model reads."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception of another library says, in one line that a message can go on after."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import torch
 
 from model.checkpoint.checkpoint import holds_vectors, reads_vectors
+from model.cli.cluster import refuse_cluster_flags, translate_on_cluster
 from model.cli.command import (
     OK,
     STREAM,
@@ -59,6 +60,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _translate(arguments: argparse.Namespace) -> int:
     inputs = _inputs(arguments)
+    if arguments.engine is not None:
+        return _translate_on_cluster(arguments, inputs)
+    refuse_cluster_flags(arguments)
     if reads_vectors(arguments.run):
         _refuse_overwriting(arguments, inputs)
         to_vectors = holds_vectors(arguments.run)
@@ -77,6 +81,29 @@ def _translate(arguments: argparse.Namespace) -> int:
         return _translate_stream(arguments, inputs, form)
     arguments.input = inputs[0]
     return _translate_file(arguments, form)
+
+
+def _translate_on_cluster(arguments: argparse.Namespace, inputs: Sequence[str]) -> int:
+    """Translate a folder by --engine.
+
+    Raises:
+        ConfigError: the flags do not go with it.
+    """
+    if arguments.files or is_stream(inputs[0]) or is_stream(arguments.output):
+        raise ConfigError(
+            f"--engine {arguments.engine}: it reads and writes folders. Give --input and --output."
+        )
+    if arguments.format not in (None, "parquet"):
+        raise ConfigError(f"--format {arguments.format}: an engine reads Parquet. Leave it out.")
+    field = field_named("parquet", arguments.field)
+    assert field
+    return translate_on_cluster(
+        NAME,
+        arguments,
+        field,
+        refused=("line_buffered", "n_best", "print", "quarantine", "shard"),
+        mbr=arguments.mbr,
+    )
 
 
 def _inputs(arguments: argparse.Namespace) -> list[str]:

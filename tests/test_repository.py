@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 with (ROOT / "pyproject.toml").open("rb") as file:
     PROJECT: dict[str, Any] = tomllib.load(file)["project"]
 SCRIPTS: dict[str, str] = PROJECT["scripts"]
-REQUIREMENTS: list[str] = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+REQUIREMENTS = PROJECT["dependencies"] + EXTRAS["dev"] + EXTRAS["ray"] + EXTRAS["spark"]
 
 
 def normalized(name: str) -> str:

@@ -14,6 +14,11 @@ from pathlib import Path
 
 import torch
 
+from model.cli.cluster import (
+    add_cluster_arguments,
+    refuse_cluster_flags,
+    translate_on_cluster,
+)
 from model.cli.command import (
     OK,
     LoadedModel,
@@ -57,6 +62,9 @@ like it is written: a translation that the teacher finds probable and that is ne
 (sequence-level interpolation, section 3.3).
 
 What is done is kept in OUTPUT.parts until all is done: after a kill, --resume goes on with it.
+
+With --engine, input and output are folders of Parquet, and the output has all columns of the input
+and further ones, of which `translation` is the target: see docs/scale-out.md.
 """
 
 EXAMPLE = """\
@@ -64,6 +72,7 @@ examples:
   dragoman-distill runs/teacher --input train.de.gz --output distilled.tsv.gz
   dragoman-distill runs/a --ensemble runs/b --input train.tsv --nearest bleu --output distilled.tsv
   dragoman-distill runs/teacher --input talks.tsv --source-column de --output distilled.tsv
+  dragoman-distill runs/teacher --engine ray --input crawl/ --output distilled/
 """
 
 
@@ -74,11 +83,18 @@ def parser() -> argparse.ArgumentParser:
     add_ensemble_argument(command)
     add_shortlist_argument(command)
     for name, text in (
-        ("input", "text or TSV with the sources; decompressed if it ends in .gz or .zst"),
+        (
+            "input",
+            "text or TSV with the sources; decompressed if it ends in .gz or .zst (with --engine "
+            "a folder)",
+        ),
         ("output", "TSV of sources and translations; compressed if it ends in .gz or .zst"),
     ):
         command.add_argument(f"--{name}", metavar="FILE", type=Path, required=True, help=text)
-    for side, text in (("source", "left out: 1"), ("target", "with --nearest; left out: 2")):
+    for side, text in (
+        ("source", "left out: 1, with --engine text"),
+        ("target", "with --nearest; left out: 2"),
+    ):
         command.add_argument(
             f"--{side}-column",
             metavar="COLUMN",
@@ -97,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
     )
+    add_cluster_arguments(command)
     add_search_arguments(command)
     return command
 
@@ -258,7 +275,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
 
     def command() -> int:
-        distill(parser().parse_args(argv))
+        arguments = parser().parse_args(argv)
+        if arguments.engine is not None:
+            return translate_on_cluster(
+                NAME,
+                arguments,
+                arguments.source_column or "text",
+                refused=("nearest", "target_column", "tokenize", "n_best"),
+                mbr=False,
+            )
+        refuse_cluster_flags(arguments)
+        distill(arguments)
         return OK
 
     return run_command(NAME, command)

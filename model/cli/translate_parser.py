@@ -2,6 +2,7 @@
 
 import argparse
 
+from model.cli.cluster import add_cluster_arguments
 from model.cli.command import (
     STREAM,
     add_ensemble_argument,
@@ -39,6 +40,7 @@ example:
   dragoman-translate runs/demo chapter1.txt chapter2.txt > book.txt
   dragoman-translate runs/demo --input in.txt --output out.txt
   dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
+  dragoman-translate runs/demo --engine ray --input in/ --output out/
 
 --print: the columns are INDEX ||| TRANSLATION ||| SCORE ||| LINKS, of which those are left out that
 were not asked for. nbest gives a line for each of the --n-best translations, with the index of the
@@ -105,6 +107,7 @@ def translate_parser() -> argparse.ArgumentParser:
     job.add_argument(
         "--resume", action="store_true", help="go on with what an earlier run has done, if anything"
     )
+    add_cluster_arguments(parser)
     add_search_arguments(parser)
     parser.add_argument(
         "--mbr",

@@ -79,7 +79,7 @@ def translate_corpus(
         return
     with (
         claim(folder_of(files.output), manifest, shard, resume=resume) as parts,
-        _resume_hint(parts, say),
+        resume_hint(parts.folder, say),
     ):
         own = [part for part in range(len(parts)) if shard.owns(part)]
         missing = [part for part in own if not parts.is_done(part)]
@@ -166,11 +166,11 @@ def _join(form: RecordFormat, files: Files, parts: Parts, say: Callable[[str], N
 
 
 @contextmanager
-def _resume_hint(parts: Parts, say: Callable[[str], None]) -> Iterator[None]:
+def resume_hint(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Say how to resume if the block is interrupted."""
     try:
         yield
     except BaseException:
-        if has_parts(parts.folder):
-            say(f"what is done is in {parts.folder}: the same command with --resume goes on")
+        if has_parts(folder):
+            say(f"what is done is in {folder}: the same command with --resume goes on")
         raise

@@ -23,12 +23,15 @@ def count_rows(path: Path) -> int:
     Raises:
         DataError: it is missing or not Parquet.
     """
-    with _open(path) as file:
+    with open_parquet(path) as file:
         return int(file.metadata.num_rows)
 
 
-def column_values(path: Path, column: str) -> Iterator[bytes | None]:
+def column_values(path: Path, column: str, *, of_text: bool = True) -> Iterator[bytes | None]:
     """The values of a column as bytes, meant to be UTF-8; None where there is none.
+
+    Args:
+        of_text: whether it must hold strings; others are written as strings here.
 
     Raises:
         DataError: the file is missing, damaged or not Parquet, has no such column of strings, or
@@ -36,8 +39,9 @@ def column_values(path: Path, column: str) -> Iterator[bytes | None]:
     """
     import pyarrow
 
-    with _open(path) as file:
-        _check_column(path, file.schema_arrow, column)
+    with open_parquet(path) as file:
+        if of_text:
+            check_text_column(str(path), file.schema_arrow, column)
         for batch in file.iter_batches(_ROWS, columns=[column]):
             # Not as strings: values that are not UTF-8 are up to the caller.
             yield from batch.column(0).cast(pyarrow.string()).cast(pyarrow.binary()).to_pylist()
@@ -52,7 +56,7 @@ def write_translated(source: Path, translations: Iterator[str | None], output: B
     import pyarrow
     import pyarrow.parquet
 
-    with _open(source) as file:
+    with open_parquet(source) as file:
         kept = [name for name in file.schema_arrow.names if name != TRANSLATION]
         schema = pyarrow.schema(
             [*map(file.schema_arrow.field, kept), pyarrow.field(TRANSLATION, pyarrow.string())],
@@ -66,7 +70,12 @@ def write_translated(source: Path, translations: Iterator[str | None], output: B
                 )
 
 
-def _check_column(path: Path, schema: "Schema", column: str) -> None:
+def check_text_column(path: str, schema: "Schema", column: str) -> None:
+    """Check that a table has one column of this name, of strings; `path` names it in messages.
+
+    Raises:
+        DataError: it has not, or two columns of any name.
+    """
     from pyarrow import types
 
     if column not in schema.names:
@@ -88,7 +97,12 @@ def _check_column(path: Path, schema: "Schema", column: str) -> None:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator["ParquetFile"]:
+def open_parquet(path: Path) -> Iterator["ParquetFile"]:
+    """Open a file.
+
+    Raises:
+        DataError: it is missing or not Parquet, or the block finds it damaged.
+    """
     import pyarrow
     import pyarrow.parquet
 

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,6 +67,7 @@ def parse_shard(text: str) -> Shard:
 
 
 _LOCK = "lock"
+_ENDINGS = ("", ".parquet")  # of a part; with the second, see `model.jobs.folder_job`
 _TRIES, _BETWEEN_S = 5, 0.02
 
 
@@ -207,7 +209,7 @@ def claim(folder: Path, manifest: Manifest, shard: Shard, *, resume: bool) -> It
 
 def has_parts(folder: Path) -> bool:
     """Whether the folder has any part, even of another job."""
-    return any(folder.glob("[0-9]*-????????"))
+    return any(chain.from_iterable(folder.glob(f"[0-9]*-????????{end}") for end in _ENDINGS))
 
 
 def refuse_existing(folder: Path) -> None:
@@ -220,6 +222,11 @@ def refuse_existing(folder: Path) -> None:
         raise DataError(_used(folder))
     if folder.exists():
         raise DataError(_left(folder))
+
+
+def remove_lock(folder: Path) -> None:
+    """Remove the lock, which this process holds alone, from a folder that becomes an output."""
+    (folder / _LOCK).unlink()
 
 
 def remove(folder: Path) -> None:

@@ -95,9 +95,19 @@ def translate_window(
 
 def _parse(form: RecordFormat, number: int, raw: bytes, quarantine: bool) -> CorpusRecord:
     record = form.parse(number, decode_line(raw))
-    if quarantine and max(map(len, _WORD_BREAK.split(record.text))) > LONGEST_WORD:
-        raise DataError(f"a word of more than {LONGEST_WORD:,} characters. Part it with spaces.")
+    if quarantine:
+        refuse_long_words(record.text)
     return record
+
+
+def refuse_long_words(text: str) -> None:
+    """Check a text that can be set aside.
+
+    Raises:
+        DataError: it has a word of more than `LONGEST_WORD` characters.
+    """
+    if max(map(len, _WORD_BREAK.split(text))) > LONGEST_WORD:
+        raise DataError(f"a word of more than {LONGEST_WORD:,} characters. Part it with spaces.")
 
 
 def _reason(form: RecordFormat, number: int, raw: bytes, error: DragomanError) -> bytes:

@@ -1,0 +1,31 @@
+"""A folder of Parquet files, and what dragoman-translate makes of its rows on one machine."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+
+
+def write_folder(folder: Path, texts: list[str], files: int) -> pyarrow.Table:
+    """Write the texts in files of unequal sizes, with ids in no order, and return the table."""
+    ids = [(number * 7919) % len(texts) for number in range(len(texts))]
+    assert len(set(ids)) == len(texts)
+    table = pyarrow.table({"id": ids, "text": texts, "tag": [f"t{one % 5}" for one in ids]})
+    folder.mkdir()
+    cuts = [len(texts) * (i * i) // (files * files) for i in range(files + 1)]
+    for number, (start, end) in enumerate(pairwise(cuts)):
+        part = table.slice(start, end - start)
+        pyarrow.parquet.write_table(part, folder / f"{number}.parquet", row_group_size=700)
+    return table
+
+
+def sorted_rows(folder: Path) -> list[dict[str, Any]]:
+    """All rows of a folder by their ids; it must have nothing else in it."""
+    names = sorted(path.name for path in folder.iterdir())
+    assert names.pop() == "_manifest.json"
+    assert all(name.endswith(".parquet") for name in names), names
+    tables = [pyarrow.parquet.read_table(folder / name) for name in names]
+    rows: list[dict[str, Any]] = pyarrow.concat_tables(tables).sort_by("id").to_pylist()
+    return rows
