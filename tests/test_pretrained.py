@@ -7,13 +7,15 @@ import pytest
 
 from model.checkpoint.checkpoint import load_checkpoint
 from model.checkpoint.pretrained import FOLDER, names
+from model.text.tokenizer import Tokenizer
+from model.transducer import Transducer
 from model.translator import Translator
 
 MOST_BYTES = 13_000_000
 
 
 def test_there_are_some() -> None:
-    assert {"de-en", "titles"} <= set(names())
+    assert {"de-en", "g2p", "titles"} <= set(names())
 
 
 @pytest.mark.parametrize("name", names())
@@ -26,7 +28,14 @@ def test_a_model_is_small_and_has_a_card_and_a_confidence(name: str) -> None:
         assert needed in card
     assert "none stated" not in card
     assert not re.search(r"[ `(]/\w+/", card), "the card names a path of the machine"
-    assert checkpoint.calibration is not None
+    assert checkpoint.calibration is not None or not isinstance(checkpoint.vocabulary, Tokenizer)
+
+
+def test_g2p_spells_words_as_they_are_spoken() -> None:
+    found = Transducer.load("g2p", device="cpu").transduce(["abbreviate", "physics"])
+    assert [each.text for each in found] == ["AH0 B R IY1 V IY0 EY2 T", "F IH1 Z IH0 K S"]
+    card = load_checkpoint(Path("g2p")).card
+    assert "Copyright (C) 1993-2015 Carnegie Mellon University." in card  # its licence demands it
 
 
 def test_titles_copies_a_name_from_the_abstract() -> None:
