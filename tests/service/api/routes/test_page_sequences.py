@@ -26,6 +26,8 @@ KEY = "wer-reitet-so-spaet"
 LINE = "gfedcba"
 STEPS = [[1000.0, 1004.0, 996.5], [1001.0, 1002.0, 1003.0], [-1e3, 1000.0, 999.0]]
 
+MANY = json.dumps(STEPS[:1] * 5000)  # in one line: many would take `fill` minutes
+
 
 class Server(Protocol):
     url: str
@@ -373,7 +375,7 @@ def test_numbers_are_copied_with_all_their_digits(frames: Page, mixed: str) -> N
 def test_what_is_typed_ends_the_request_in_flight(frames: Page) -> None:
     page = frames
     with page.expect_request("**/v1/transduce"):
-        page.locator("#sequence").fill("1000,1001,1002\n" * 5000)  # which takes a while
+        page.locator("#sequence").fill(MANY)  # which takes a while
     expect(page.locator("#sequences")).to_have_class(re.compile("busy"))
     with page.expect_event("requestfailed"):
         page.locator("#sequence").fill(PASTED["commas"])
@@ -398,7 +400,7 @@ def test_a_long_answer_is_cut_in_the_table_alone(frames: Page) -> None:
     vectors = [[float(step), 0.5] for step in range(5000)]
     answer = {"results": [{"vectors": vectors}], "model": "frames", "digest": ""}
     page.route("**/v1/transduce", lambda route: route.fulfill(json=answer), times=1)
-    enter(page, "1000,1001,1002\n" * 5000)
+    enter(page, MANY)
     expect(page.locator("#answer-remarks")).to_have_text(
         "The table has the first 4,000 of 5,000 steps; Copy copies all."
     )
