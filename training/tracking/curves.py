@@ -6,9 +6,9 @@ Colours are the classes c1 to c5 of the page that holds the drawing, so that the
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from training.metrics.names import LABELS
+from training.metrics.names import LABELS, Metric
 from training.tracking.elapsed import Elapsed, rough
 from training.tracking.metrics_log import Line, series
 from training.tracking.svg_text import SIZE, text_width
@@ -52,7 +52,7 @@ class Mark(NamedTuple):
 
 Points = list[tuple[int, float]]
 
-_METRICS = [name for name in LABELS if name not in ("loss", "length_ratio")]
+_METRICS: tuple[str, ...] = get_args(Metric)
 PANELS = (
     Panel(
         "Loss, nats per target piece",
