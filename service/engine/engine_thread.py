@@ -12,7 +12,6 @@ from threading import Lock, Thread
 
 from service.engine.engine_loop import EngineLoop
 from service.engine.reply import LoopNotifier
-from service.engine.sequence_loop import SequenceLoop
 from service.errors import EngineFailed, ShuttingDown
 
 log = logging.getLogger(__name__)
@@ -24,9 +23,7 @@ JOIN_S = 5.0
 class EngineThread:
     """Runs an engine loop and reports whether it is alive and ready."""
 
-    def __init__(
-        self, engine_loop: EngineLoop | SequenceLoop, notifier: LoopNotifier, stuck_s: float
-    ) -> None:
+    def __init__(self, engine_loop: EngineLoop, notifier: LoopNotifier, stuck_s: float) -> None:
         """`stuck_s`: how long a pass may take before `alive` returns False."""
         self._engine_loop, self._notifier, self._stuck_s = engine_loop, notifier, stuck_s
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -113,10 +110,10 @@ class EngineThread:
 
         While it has not recovered, each call makes the engine loop probe it again.
         """
-        if self._open and self._engine_loop.engines.faulty and not self._probing:
+        if self._open and self._engine_loop.faulty and not self._probing:
             self._probing = True
             self.send(self._probe)
-        return self._open and not self._engine_loop.engines.faulty and self.alive(now)
+        return self._open and not self._engine_loop.faulty and self.alive(now)
 
     def _run(self, warm_up: Callable[[], None], warm: "SimpleQueue[Exception | None]") -> None:
         try:
@@ -154,5 +151,5 @@ class EngineThread:
         self._stop_at = at
 
     def _probe(self) -> None:
-        self._engine_loop.engines.probe()
+        self._engine_loop.probe()
         self._probing = False

@@ -1,14 +1,19 @@
 """Job: one request for translations, while the engine thread works on it."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.decoding.beam_search import Hypothesis
+from model.decoding.options import SearchOptions
 from model.decoding.request import Request
+from model.errors import InputTooLong
+from model.text.segmentation import Segmenter
 from model.text.tokenizer import Tokenizer
-from model.translation.assemble import Translation, assemble
+from model.translation.assemble import Translation, assemble, prepare
 from model.translation.incremental_detokenizer import IncrementalDetokenizer
+from model.translation.phrases import Phrases
 from model.translation.rounds import Prepared
 from service.engine.reply import PendingReply
 
@@ -28,6 +33,31 @@ class Unassembled:
     """The hypotheses of each sentence."""
 
 
+def text_field(number: int, count: int) -> str:
+    """What messages call the text with this number, of `count` texts of a request."""
+    return f"text.{number}" if count > 1 else "text"
+
+
+class TextPreparer:
+    """Cuts texts into sentences, and makes requests of them. Safe to use from any thread."""
+
+    def __init__(self, tokenizer: Tokenizer, phrases: Phrases, segmenter: Segmenter) -> None:
+        self.tokenizer = tokenizer
+        self._phrases, self._segmenter = phrases, segmenter
+
+    def prepare(self, texts: Sequence[str], number: int, options: SearchOptions) -> Prepared:
+        """Split one of the `texts` of a request into sentences.
+
+        Raises:
+            RequestError: the text cannot be translated with these options.
+        """
+        try:
+            return prepare(texts[number], options, self._segmenter, self._phrases)
+        except InputTooLong as error:
+            error.field = text_field(number, len(texts))
+            raise
+
+
 class Job:
     """Texts to translate. Once created, it is used only by the engine thread."""
 
@@ -35,7 +65,7 @@ class Job:
         self,
         reply: PendingReply[list[Translation | Unassembled]],
         texts: Sequence[str],
-        tokenizer: Tokenizer,
+        preparer: TextPreparer,
         *,
         stream: bool,
         prepared: dict[int, Prepared],
@@ -43,7 +73,7 @@ class Job:
         """`prepared` holds the texts, by index, that are already split into sentences; those of a
         later round all are, and `texts` are then empty, as their bytes were counted before."""
         self.reply = reply
-        self._tokenizer = tokenizer
+        self._preparer = preparer
         self.options = reply.params.options
         self.aligned = "alignment" in reply.params.details
         self.texts, self.stream = texts, stream
@@ -62,6 +92,33 @@ class Job:
     def pieces(self) -> int:
         """Number of source pieces of the texts planned so far."""
         return sum(len(request.src) for request in self.requests)
+
+    @property
+    def count(self) -> int:
+        """Number of texts."""
+        return len(self.texts)
+
+    @property
+    def planned(self) -> bool:
+        """Whether the requests for all texts are there."""
+        return len(self.plans) == len(self.texts)
+
+    def plan_next(self) -> None:
+        """Plan the next text.
+
+        Raises:
+            RequestError: it cannot be translated with the options of the request.
+        """
+        number = len(self.plans)
+        ready = self.prepared.pop(number, None)
+        if ready is None:
+            ready = self._preparer.prepare(self.texts, number, self.options)
+        if self.stream and ready.reading is None:  # of several rounds only the last is streamed
+            self.detokenizer = IncrementalDetokenizer(ready.plan, self._preparer.tokenizer)
+            if len(ready.requests) <= MAX_INTERACTIVE:  # a longer text is streamed by sentences
+                streamed = [dataclasses.replace(one, stream=True) for one in ready.requests]
+                ready = ready._replace(requests=streamed)
+        self.plan(ready)
 
     def plan(self, ready: Prepared) -> None:
         """Add the next text and the requests for its sentences."""
@@ -119,12 +176,11 @@ class Job:
     def _finish_text(self, text: int) -> None:
         """Assemble a text whose sentences are all finished."""
         ready, found = self.plans[text], self.found[text]
+        n_best, tokenizer = self.options.n_best, self._preparer.tokenizer
         self.translations[text] = (
             Unassembled(ready, found)
             if ready.reading is not None or len(found) > MAX_INTERACTIVE
-            else assemble(
-                ready.plan, found, self.options.n_best, self._tokenizer, aligned=self.aligned
-            )
+            else assemble(ready.plan, found, n_best, tokenizer, aligned=self.aligned)
         )
         self.found[text] = []
         self.open -= 1

@@ -81,10 +81,14 @@ class ScoreJob:
     """Pairs to score. Once created, it is used only by the engine thread."""
 
     def __init__(
-        self, reply: PendingReply[list[Scored]], texts: Sequence[str], pairs: list[EncodedPair]
+        self,
+        reply: PendingReply[list[Scored]],
+        texts: Sequence[str],
+        pairs: list[EncodedPair],
+        tokenizer: Tokenizer,
     ) -> None:
         """`texts` are all sources and targets, in any order."""
-        self.reply = reply
+        self.reply, self.tokenizer = reply, tokenizer
         self.size = sum(len(text.encode()) for text in texts)
         self.pairs = pairs
         self.batches: list[list[int]] = []
@@ -99,10 +103,9 @@ class ScoreJob:
 class Scorer:
     """Scores queued pairs. Used only by the engine thread."""
 
-    def __init__(self, network: Seq2Seq, device: torch.device, tokenizer: Tokenizer) -> None:
+    def __init__(self, network: Seq2Seq, device: torch.device) -> None:
         self._given, self._device = network, device
         self._network: Seq2Seq | None = None  # on the device; made when first needed
-        self._tokenizer = tokenizer
         self.queue: Scheduler[ScoreJob] = Scheduler()
 
     def enqueue(self, pairs: ScoreJob, now: float) -> None:
@@ -143,7 +146,7 @@ class Scorer:
             pairs.scored[i] = Scored(
                 log_prob=total,
                 token_log_probs=tuple(log_probs[:-1]),
-                pieces=tuple(map(self._tokenizer.piece, target)),
+                pieces=tuple(map(pairs.tokenizer.piece, target)),
                 score=total / penalty,
             )
 

@@ -29,6 +29,19 @@ class SequenceJob:
         """Number of symbols or vectors of the sources."""
         return sum(len(request.src) for request in self.requests)
 
+    @property
+    def count(self) -> int:
+        """Number of sequences."""
+        return len(self.requests)
+
+    @property
+    def planned(self) -> bool:
+        """True: the requests are there from the beginning."""
+        return True
+
+    def plan_next(self) -> None:
+        """Do nothing: there is nothing to plan."""
+
     def begin(self) -> None:
         """Answer at once if there is no sequence."""
         self._answer_if_done()

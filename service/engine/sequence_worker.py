@@ -24,12 +24,12 @@ from model.decoding.selftest import rows_are_independent
 from model.errors import RequestError
 from model.text.tokenizer import EOS_ID, PAD_ID
 from model.vectors.vector_form import VectorForm
-from service.engine.engine_pair import EnginePair
+from service.engine.engine_loop import EngineLoop
 from service.engine.engine_thread import EngineThread
 from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
+from service.engine.scorer import Scorer
 from service.engine.sequence_job import Found, SequenceJob
-from service.engine.sequence_loop import SequenceLoop
 from service.engine.sequences import Answer, Prepared, SymbolOutput, VectorOutput
 from service.engine.worker import ROWS, STUCK_S, Stats
 from service.observability.metrics import Metrics
@@ -96,8 +96,9 @@ class SequenceWorker:
         rows = max_rows or ROWS.get(device.type, ROWS["cpu"])
         rows = max(1, min(rows, SLOT_STEPS // self._output.longest))
         make = _maker(self._network, self._output.longest, self._output.room)
-        engines = EnginePair(make, _sampler(width), rows, (metrics or Metrics()).engine(name))
-        self._loop = SequenceLoop(engines)
+        scorer = Scorer(checkpoint.network, device)  # nobody asks it yet
+        metrics = metrics or Metrics()
+        self._loop = EngineLoop(make, _sampler(width), scorer, rows, metrics.engine(name))
         self._notifier = LoopNotifier()
         self._thread = EngineThread(self._loop, self._notifier, stuck_s)
 
@@ -193,7 +194,7 @@ class SequenceWorker:
 
     def stats(self) -> Stats:
         """Return the current queue lengths and slots."""
-        runners = [self._loop.engines.interactive, self._loop.engines.bulk]
+        runners = [self._loop.interactive, self._loop.bulk]
         return Stats(
             waiting=sum(runner.queue.items for runner in runners),
             waiting_pieces=sum(runner.queue.pieces for runner in runners),

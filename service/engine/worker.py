@@ -43,11 +43,9 @@ from model.translation.rounds import Prepared, following
 from model.translation.text_trace import TextTrace
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
-from service.engine.engine_pair import EnginePair
 from service.engine.engine_thread import EngineThread
-from service.engine.job import Job, Unassembled
+from service.engine.job import Job, TextPreparer, Unassembled, text_field
 from service.engine.long_texts import LongTexts, Started
-from service.engine.preprocess import Preprocessor, text_field
 from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scored, ScoreJob, Scorer, encode_pairs
@@ -148,15 +146,14 @@ class Worker:
         self._segmenter = Segmenter(checkpoint.tokenizer, self.limit, self.profile)
         self._max_length = room_for(self.options, self.limit)
         self._check_defaults()
-        self._preprocessor = Preprocessor(checkpoint.tokenizer, self._phrases, self._segmenter)
-        engines = EnginePair(
+        self._preparer = TextPreparer(checkpoint.tokenizer, self._phrases, self._segmenter)
+        self._engine_loop = EngineLoop(
             self._engine_maker(shortlist),
             sample,
+            Scorer(checkpoint.network, device),
             max_rows or ROWS.get(device.type, ROWS["cpu"]),
             metrics.engine(name),
         )
-        scorer = Scorer(checkpoint.network, device, checkpoint.tokenizer)
-        self._engine_loop = EngineLoop(engines, self._preprocessor, scorer)
         self._tracer = Tracer(
             checkpoint.network, checkpoint.tokenizer, self._segmenter, self._phrases
         )
@@ -297,7 +294,7 @@ class Worker:
             encode_pairs, self._segmenter.encode, self.tokenizer, sources, targets
         )
         reply: PendingReply[list[Scored]] = PendingReply(params, self._notifier)
-        pairs = ScoreJob(reply, [*sources, *targets], as_pieces)
+        pairs = ScoreJob(reply, [*sources, *targets], as_pieces, self.tokenizer)
         self._thread.submit(partial(self._engine_loop.add_pairs, pairs))
         try:
             return await pairs.reply.answer
@@ -334,10 +331,9 @@ class Worker:
 
     def stats(self) -> Stats:
         """Return the current queue lengths and slots."""
-        engines = self._engine_loop.engines
-        runners = [engines.interactive, engines.bulk]
+        runners = [self._engine_loop.interactive, self._engine_loop.bulk]
         if self._long.started is not None:
-            runners.append(self._long.started.engine_loop.engines.interactive)
+            runners.append(self._long.started.engine_loop.interactive)
         return Stats(
             waiting=sum(runner.queue.items for runner in runners),
             waiting_pieces=sum(runner.queue.pieces for runner in runners),
@@ -361,7 +357,7 @@ class Worker:
         for number, text in enumerate(texts):
             if len(text) > LARGE or any_length:
                 prepared[number] = await asyncio.to_thread(
-                    self._preprocessor.prepare, texts, number, options
+                    self._preparer.prepare, texts, number, options
                 )
         long_texts = [number for number, ready in prepared.items() if ready.any_length]
         others = [number for number in range(len(texts)) if number not in long_texts]
@@ -370,13 +366,13 @@ class Worker:
             ready = {i: prepared[n] for i, n in enumerate(others) if n in prepared}
             reply: _Reply = PendingReply(params, self._notifier)
             job = Job(
-                reply, [texts[n] for n in others], self.tokenizer, stream=stream, prepared=ready
+                reply, [texts[n] for n in others], self._preparer, stream=stream, prepared=ready
             )
             parts.append(Part(job, others, self._engine_loop, self._thread))
         for n in long_texts:
             engine_loop, notifier, thread = await self._start_long()
             reply = PendingReply(params, notifier)
-            job = Job(reply, [texts[n]], self.tokenizer, stream=stream, prepared={0: prepared[n]})
+            job = Job(reply, [texts[n]], self._preparer, stream=stream, prepared={0: prepared[n]})
             name = text_field(n, len(texts))
             parts.append(Part(job, [n], engine_loop, thread, name))
         return parts
@@ -392,7 +388,7 @@ class Worker:
         """Make the job for a further round of the texts with these numbers."""
         reply: _Reply = PendingReply(params, self._notifier)
         ready = dict(enumerate(rounds.values()))
-        job = Job(reply, [""] * len(rounds), self.tokenizer, stream=stream, prepared=ready)
+        job = Job(reply, [""] * len(rounds), self._preparer, stream=stream, prepared=ready)
         return Part(job, list(rounds), self._engine_loop, self._thread)
 
     async def _assembled(
@@ -494,11 +490,7 @@ def _long_loop_maker(
         )
 
     def make() -> EngineLoop:
-        return EngineLoop(
-            EnginePair(make_engine, sample, 1, metrics(), lookahead=0),
-            Preprocessor(tokenizer, phrases, segmenter),
-            Scorer(network, device, tokenizer),
-        )
+        return EngineLoop(make_engine, sample, Scorer(network, device), 1, metrics(), lookahead=0)
 
     return make
 

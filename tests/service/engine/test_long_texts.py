@@ -22,13 +22,14 @@ from model.decoding.request import Request
 from model.decoding.torch.inference_network import InferenceNetwork
 from model.errors import RequestError
 from model.text.profile import TextProfile
-from model.text.segmentation import Plan
+from model.text.segmentation import Plan, Segmenter
 from model.text.tokenizer import EOS_ID
 from model.translation.assemble import Translation
+from model.translation.phrases import Phrases
 from model.translation.rounds import Prepared
 from model.translator import Translator
 from service.engine.engine_runner import EngineRunner, JobFailed
-from service.engine.job import Job, Unassembled
+from service.engine.job import Job, TextPreparer, Unassembled
 from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.worker import Worker
@@ -90,11 +91,10 @@ async def summarize(
 async def long_steps(worker: Worker, count: int) -> None:
     """Wait until the thread for long texts has a text and has gone on with it."""
     while (
-        worker._long.started is None
-        or not worker._long.started.engine_loop.engines.interactive.sentences
+        worker._long.started is None or not worker._long.started.engine_loop.interactive.sentences
     ):
         await asyncio.sleep(0.001)
-    steps = worker._long.started.engine_loop.engines._metrics.step_rows
+    steps = worker._long.started.engine_loop._metrics.step_rows
     before = steps._value.get()
     while steps._value.get() < before + count:
         await asyncio.sleep(0.001)
@@ -236,6 +236,11 @@ def test_demands_that_cannot_be_met_are_refused(checkpoint: Checkpoint) -> None:
     run(test())
 
 
+def preparer(checkpoint: Checkpoint) -> TextPreparer:
+    tokenizer, profile = checkpoint.tokenizer, checkpoint.profile
+    return TextPreparer(tokenizer, Phrases(tokenizer, ()), Segmenter(tokenizer, 24, profile))
+
+
 def test_what_memory_does_not_hold_fails_its_request_and_no_other(checkpoint: Checkpoint) -> None:
     network = InferenceNetwork(checkpoint.network, torch.float32)
     options = SearchOptions(beam_size=64, coverage_beta=0.1, max_length_a=0, max_length_b=5)
@@ -250,7 +255,7 @@ def test_what_memory_does_not_hold_fails_its_request_and_no_other(checkpoint: Ch
                 reply: PendingReply[list[Translation | Unassembled]] = PendingReply(
                     params, LoopNotifier()
                 )
-                job = Job(reply, ["a text"], checkpoint.tokenizer, stream=False, prepared={})
+                job = Job(reply, ["a text"], preparer(checkpoint), stream=False, prepared={})
                 job.plan(Prepared(Plan((src,)), [Request(src=src, options=options)]))
                 runner.enqueue(job, params, 0.0)
                 jobs.append(job)
@@ -310,7 +315,7 @@ def test_nothing_is_left_of_it(checkpoint: Checkpoint) -> None:
         held: list[weakref.ref[Any]] = [
             weakref.ref(worker),
             weakref.ref(worker._network),
-            weakref.ref(worker._long.started.engine_loop.engines.interactive._engine or worker),
+            weakref.ref(worker._long.started.engine_loop.interactive._engine or worker),
         ]
         worker.stop()
         assert [work for work in gc.get_objects() if type(work) is Job] == []

@@ -48,7 +48,7 @@ def made(checkpoint: Path, dtype: torch.dtype = torch.float32) -> Worker:
 def parts_of(worker: Worker) -> dict[str, "weakref.ref[Any]"]:
     """References that keep nothing alive, to what is large."""
     network = worker._network
-    runner = worker._engine_loop.engines.interactive
+    runner = worker._engine_loop.interactive
     return {
         "worker": weakref.ref(worker),
         "network": weakref.ref(network),
