@@ -15,6 +15,7 @@ import torch
 import uvicorn
 from starlette.testclient import TestClient
 
+from model.checkpoint.pretrained import FOLDER
 from service.api.error_responses import ROUTING, TABLE
 from service.api.http_protocol import KINDS
 from service.app import create_app
@@ -32,8 +33,10 @@ COMMANDS = [
 SHOWN = "http://127.0.0.1:8000"
 
 
-def make_registry(run: Path) -> ModelRegistry:
+def make_registry(run: Path, vectors: Path) -> ModelRegistry:
     entries = [
+        ModelEntry(name="g2p", path=FOLDER / "g2p.dragoman"),
+        ModelEntry(name="distance", path=vectors),
         ModelEntry(name="NAME", path=run, source="de", target="en"),
         ModelEntry(name="titles", path=run, source="en", target="en", task="summarize"),
     ]
@@ -43,8 +46,8 @@ def make_registry(run: Path) -> ModelRegistry:
 
 
 @pytest.fixture(scope="module")
-def url(tiny_checkpoint: Path) -> Iterator[str]:
-    app = create_app(make_registry(tiny_checkpoint), Settings())
+def url(tiny_checkpoint: Path, vector_checkpoint: Path) -> Iterator[str]:
+    app = create_app(make_registry(tiny_checkpoint, vector_checkpoint), Settings())
     config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     listener = config.bind_socket()
@@ -78,8 +81,8 @@ def test_a_command_does_what_it_says(url: str, command: str) -> None:
         assert "error" not in json.loads(output)
 
 
-def test_every_route_has_a_command(tiny_checkpoint: Path) -> None:
-    app = create_app(make_registry(tiny_checkpoint), Settings())
+def test_every_route_has_a_command(tiny_checkpoint: Path, vector_checkpoint: Path) -> None:
+    app = create_app(make_registry(tiny_checkpoint, vector_checkpoint), Settings())
     paths = TestClient(app).get("/openapi.json").json()["paths"]
     for path, operations in paths.items():
         for method in operations:
