@@ -188,6 +188,12 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
+def _task(checkpoint: Checkpoint) -> str:
+    """What a model of text does, with its languages; or what all models of sequences do."""
+    is_text = isinstance(checkpoint.vocabulary, Tokenizer)
+    return checkpoint.profile.describe() if is_text else "transduce"
+
+
 def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
     """The figures as text for people."""
     config, files, parameters = checkpoint.config, figures["file_bytes"], figures["parameters"]
@@ -202,7 +208,7 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         f"format      {figures['format']}, of dragoman {figures['dragoman']}, "
         f"step {figures['step']:,}\n"
         f"weights     {checkpoint.stored}\n"
-        f"task        {checkpoint.profile.describe()}\n"
+        f"task        {_task(checkpoint)}\n"
         f"{vocabulary_line(checkpoint.vocabulary)}"
         f"confidence  {calibration.describe() if calibration else 'not calibrated'}\n"
         f"max length  {config.max_length:,} pieces of a sentence\n",

@@ -76,7 +76,7 @@ def requests() -> Iterator[tuple[str, Example]]:
     for place, text in SOURCES.items():
         for found in BODY.finditer(text):
             in_box = json.loads(found[2]).get("model") == IN_BOX
-            if found[1] != "/v1/summarize" and not in_box:
+            if found[1] not in ("/v1/summarize", "/v1/transduce") and not in_box:
                 shown = (found[3] or found[4] or "").strip()
                 yield found[1], Example(f"{place}: {found[2][:30]}", found[2], shown or None)
 

@@ -17,6 +17,7 @@ MAX_COVERAGE_BETA = 10.0
 MAX_LENGTH_A = 100.0
 MAX_LENGTH_B = 100_000
 MAX_NGRAM = 100
+MIN_TEMPERATURE = 1e-6
 MAX_TEMPERATURE = 100.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**63 - 1
@@ -272,6 +273,11 @@ class SearchOptions:
             )
 
     def _check_sampling(self) -> None:
+        if 0 < self.temperature < MIN_TEMPERATURE:  # log-probabilities divided by it would overflow
+            raise ConfigError(
+                f"temperature: {self.temperature:g} is too small. Use 0, or {MIN_TEMPERATURE:g} or "
+                "more."
+            )
         if self.temperature == 0:
             for name, off in (("top_k", 0), ("top_p", 1.0), ("seed", 0)):
                 if getattr(self, name) != off:

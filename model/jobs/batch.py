@@ -176,6 +176,11 @@ def _loaded(settings: _Settings) -> tuple[Search, SearchOptions]:
         SearchOptions, to_dict(first.search) | json.loads(settings.options), "options."
     )
     if isinstance(first.vocabulary, Symbols):
+        if network.config.source_width:
+            raise ConfigError(
+                f"{settings.runs[0]}: this model reads vectors, and tables of text are for models "
+                "that read text or symbols. Use dragoman-translate without --engine."
+            )
         if settings.mbr:
             raise ConfigError("mbr: it compares words, but the model has symbols. Leave it out.")
         transducer = Transducer(network, first.symbols, options, device=device, dtype=dtype)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from model.decoding.beam_search import Hypothesis
+from model.errors import RequestError
 from model.text.symbols import Symbols
 from model.translation.alignment import hard
 from model.translation.assemble import TextHypothesis, Translation
@@ -15,7 +16,15 @@ class SymbolTarget:
         self._symbols = symbols
 
     def result(self, found: Sequence[Hypothesis], source_pieces: tuple[str, ...]) -> Translation:
-        """The result in the form of a `Translation`: each symbol is a piece, and a word."""
+        """The result in the form of a `Translation`: each symbol is a piece, and a word.
+
+        Raises:
+            RequestError: nothing was found, which numbers do that the network cannot compute with.
+        """
+        if not found:
+            raise RequestError(
+                "the output is not finite. Give numbers nearer to those of the training."
+            )
         return Translation(
             hypotheses=tuple(map(self._hypothesis, found)), source_pieces=source_pieces
         )

@@ -120,6 +120,10 @@ class SequenceWorker:
         """
         self._thread.stop(drain_s)
 
+    def answer_bytes(self, steps: Sequence[int], params: RequestParams) -> int:
+        """A rough estimate of the size of an answer, from the lengths of the sources."""
+        return self._output.answer_bytes(steps, params)
+
     async def transduce(
         self, sequences: Sequence[object], size: int, params: RequestParams
     ) -> list[Answer]:

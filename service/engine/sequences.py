@@ -10,7 +10,7 @@ from model.checkpoint.checkpoint import Checkpoint
 from model.config import MOST
 from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import check_room, room_for
-from model.decoding.options import SearchOptions
+from model.decoding.options import SearchOptions, length_limit
 from model.decoding.request import Request
 from model.decoding.symbol_options import check_symbol_options
 from model.errors import RequestError
@@ -19,9 +19,13 @@ from model.translation.assemble import Translation
 from model.translation.symbol_target import SymbolTarget
 from model.vectors.vector_source import VectorSource
 from model.vectors.vector_target import VectorTarget
+from service.engine.request_params import RequestParams
 
 MAX_NUMBERS = 65_536
-"""The most numbers in the vectors of one request: parsing them must not hold up other requests."""
+"""The most numbers in the vectors of one request: parsing them holds up others for some 20 ms."""
+
+BYTES_PER_NUMBER = 20
+"""Rough size of a number in an answer."""
 
 Answer = Translation | NDArray[np.float64]
 """What comes out for a sequence: symbols with their scores, or vectors (T, W)."""
@@ -58,6 +62,16 @@ class SymbolOutput:
         check_symbol_options(options)
         check_room(options, self.longest, self.room)
 
+    def answer_bytes(self, steps: Sequence[int], params: RequestParams) -> int:
+        """A rough estimate of the size of an answer, from the lengths of the sources."""
+        details = params.details
+        each = 4 + 30 * ("tokens" in details) + 8 * ("alignment" in details)
+        size = 0
+        for source in steps:
+            target = min(length_limit(params.options, source), 2 * source + 10)
+            size += target * each + 20 * ("attention" in details) * target * source
+        return params.options.n_best * size
+
     def prepare(self, sequence: object, options: SearchOptions) -> Prepared:
         """Make the request for a line or a sequence of vectors.
 
@@ -82,6 +96,7 @@ class VectorOutput:
         self.options = form.search
         self.longest = max(1, min(MOST["max_length"], MAX_NUMBERS // self.width))
         self.room = form.steps or self.longest
+        self._steps, self._target_width = form.steps, checkpoint.config.target_width
         self._source = VectorSource(checkpoint.network, self.longest)
         self._target = VectorTarget(checkpoint.network, form)
 
@@ -96,6 +111,11 @@ class VectorOutput:
                 "this model writes vectors, without a search. Leave the options out.",
                 field="options",
             )
+
+    def answer_bytes(self, steps: Sequence[int], params: RequestParams) -> int:
+        """A rough estimate of the size of an answer, from the lengths of the sources."""
+        outputs = sum(self._steps or source for source in steps)
+        return BYTES_PER_NUMBER * self._target_width * outputs
 
     def prepare(self, sequence: object, options: SearchOptions) -> Prepared:
         """Make the request for a sequence of vectors.

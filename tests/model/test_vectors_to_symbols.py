@@ -15,6 +15,7 @@ from model.config import ModelConfig
 from model.decoding.options import SearchOptions
 from model.errors import CheckpointError, ConfigError, InputTooLong, RequestError
 from model.inspect import main as inspect
+from model.jobs.batch import BatchTranslator
 from model.network.seq2seq import Seq2Seq
 from model.pack import main as pack
 from model.score import main as score
@@ -252,3 +253,23 @@ def test_deviations_of_zero_are_refused(mixed_checkpoint: Path, tmp_path: Path) 
     )
     with pytest.raises(CheckpointError, match=r"source_statistics\.std is not above 0"):
         load_checkpoint(directory)
+
+
+def test_numbers_that_the_network_cannot_compute_with_are_refused(mixed_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(mixed_checkpoint)
+    assert checkpoint.network.source_statistics
+    checkpoint.network.source_statistics.std.fill_(1e-3)
+    transducer = Transducer(
+        checkpoint.network,
+        checkpoint.symbols,
+        checkpoint.search,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+    )
+    with pytest.raises(RequestError, match="the output is not finite"):
+        transducer.transduce([[[3e38, -3e38, 3e38]] * 5])
+
+
+def test_tables_of_text_are_not_for_a_model_that_reads_vectors(mixed_checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="this model reads vectors"):
+        BatchTranslator(mixed_checkpoint).outcomes([])

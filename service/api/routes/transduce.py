@@ -15,7 +15,6 @@ from service.api.request_bodies import TransduceRequest
 from service.api.responses import (
     RoomHoldingResponse,
     TransduceResponse,
-    expected_bytes,
     text_answers,
 )
 from service.api.routes.texts import check_attention
@@ -24,9 +23,6 @@ from service.engine.sequence_worker import SequenceWorker
 from service.engine.sequences import Answer
 from service.observability.request_record import RequestRecord, record_of
 from service.registry.model_registry import ModelRegistry
-
-BYTES_PER_NUMBER = 20
-"""Rough size of a number in an answer."""
 
 
 def transduce_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
@@ -57,9 +53,7 @@ def transduce_router(registry: ModelRegistry, intake: Intake) -> APIRouter:
                 details=body.return_,
             )
             check_attention(params, len(body.sequences))
-            reservation.expect(
-                expected_bytes(_texts(body), params) + BYTES_PER_NUMBER * body.numbers
-            )
+            reservation.expect(worker.answer_bytes(list(map(len, body.sequences)), params))
             work = _answer(body, params, worker, record)
             answer = await while_connected(request, work, params.deadline)
             reservation.weigh(len(answer))
@@ -77,14 +71,20 @@ def _texts(body: TransduceRequest) -> list[str]:
 
 
 def _check_kind(body: TransduceRequest, worker: SequenceWorker) -> None:
-    """Check that the model reads what was sent.
+    """Check that the model reads what was sent, and writes what was asked for.
 
     Raises:
-        RequestError: it reads the other kind.
+        RequestError: it reads the other kind; or it writes vectors, and there are options.
     """
     given, kind = "symbols" if body.symbols is not None else "vectors", worker.profile.source_kind
     if given != kind:
         raise RequestError(f"this model reads {kind}. Give {kind}.", field=given)
+    if worker.profile.target_kind == "vectors":
+        for name, there in (("options", body.options.model_fields_set), ("return", body.return_)):
+            if there:
+                raise RequestError(
+                    f"this model writes vectors, without a search. Leave {name} out.", field=name
+                )
 
 
 async def _answer(

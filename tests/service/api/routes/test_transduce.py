@@ -18,12 +18,16 @@ from model.transducer import Transducer
 from model.vector_transducer import VectorTransducer
 from service.api.responses import ModelsResponse, TransduceResponse
 from service.app import create_app
+from service.engine.request_params import DETAILS, RequestParams
+from service.engine.sequence_worker import SequenceWorker
 from service.engine.sequences import MAX_NUMBERS
+from service.limits.admission import Admission
 from service.observability.metrics import Metrics
 from service.registry.model_loader import ModelLoader
 from service.registry.model_registry import ModelRegistry
 from service.registry.models_file import ModelEntry
 from service.settings import Settings
+from tests.service.admitted import admitted
 
 TRANSDUCE = "/v1/transduce"
 LINES = ["abc", "h", "gfedcba", "a b c", "aaaaaaaaaaaa"]
@@ -136,6 +140,9 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
         ({"vectors": [[[1, 2, 3], [1]]], "model": "films"}, 422, "vectors: "),
         ({"vectors": [FRAMES], "model": "films", "options": {"beam_size": 2}}, 422, "options: "),
         ({"vectors": [[[1e300, 2, 3]]], "model": "films"}, 422, "vector 1, column 1 is 1e+300"),
+        ({"vectors": [FRAMES], "model": "films", "options": {"beam_size": 1}}, 422, "options: "),
+        ({"vectors": [FRAMES], "model": "films", "return": ["scores"]}, 422, "return: this model"),
+        ({"symbols": "a", "model": "g2p", "options": {"temperature": 1e-40}}, 422, "temperature: "),
         ({"symbols": "a", "stream": True}, 422, "stream: unknown key."),
     ],
 )
@@ -228,3 +235,25 @@ def test_an_entry_may_not_ask_for_what_only_text_has(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         LOADER.load(ModelEntry(name="x", path=symbol_checkpoint, **keys), Metrics())
+
+
+@pytest.mark.parametrize("kind", ["films", "g2p"])
+def test_an_answer_takes_no_more_room_than_is_expected(
+    symbol_checkpoint: Path, vector_checkpoint: Path, kind: str
+) -> None:
+    """So that the limits of the server hold before an answer is made, and not only after."""
+    run = {"films": vector_checkpoint, "g2p": symbol_checkpoint}[kind]
+    worker = LOADER.load(ModelEntry(name=kind, path=run), Metrics())
+    assert isinstance(worker, SequenceWorker)
+    body: dict[str, Any] = (
+        {"vectors": [FRAMES * 200]} if kind == "films" else {"symbols": LINES * 3}
+    )
+    details = () if kind == "films" else DETAILS
+    with TestClient(create_app(registry_of(ModelEntry(name=kind, path=run)), Settings())) as client:
+        answer = client.post(TRANSDUCE, json=body | {"return": list(details)}).content
+    (sequences,) = body.values()
+    with admitted(Admission(10**6, 10**9), 100) as reservation:
+        params = RequestParams(options=worker.options, reservation=reservation, details=details)
+        expected = worker.answer_bytes(list(map(len, sequences)), params)
+    assert len(answer) < 2 * expected
+    assert expected < 10 * len(answer)  # outputs may end early
