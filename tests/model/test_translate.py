@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
@@ -89,6 +89,7 @@ def test_as_many_lines_out_as_in(
 ) -> None:
     data = (ending.join(found) + (ending if ended and found else "")).encode()
     data = data.removeprefix(b"\xef\xbb\xbf")
+    assume(b"\0" not in data)  # with many of them it is taken for UTF-16, and refused
     result = translate(tiny_checkpoint, data)
     assert result.status == 0
     count = data.count(b"\n") + (data != b"" and not data.endswith(b"\n"))
