@@ -97,6 +97,8 @@ def test_words_that_fit_are_whole_in_some_window(
         if len(cutter.encode(found[0])) > limit or not re.fullmatch(r"\w+\W?", found[0]):
             continue
         start, end = found.span()
+        if "\xa0" in text[max(start - 1, 0) : end + 1]:  # bound to what may be too long with it
+            continue
         assert any(first <= start and end <= last for first, last in plan.spans), found[0]
 
 
