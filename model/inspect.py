@@ -26,6 +26,7 @@ from model.drawing.trace_view import TraceView
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.printable import printable
+from model.text.profile import TRANSDUCE
 from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
 from model.text.vocabulary import Vocabulary
@@ -191,7 +192,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 def _task(checkpoint: Checkpoint) -> str:
     """What a model of text does, with its languages; or what all models of sequences do."""
     is_text = isinstance(checkpoint.vocabulary, Tokenizer)
-    return checkpoint.profile.describe() if is_text else "transduce"
+    return checkpoint.profile.describe() if is_text else TRANSDUCE
 
 
 def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:

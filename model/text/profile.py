@@ -14,6 +14,9 @@ READS_WHOLE = {"translate": False, "summarize": True}
 """The known tasks, and for each whether it reads a text whole, rather than line by line and
 sentence by sentence."""
 
+TRANSDUCE = "transduce"
+"""What models of symbols and of vectors do, in the place of a task."""
+
 SEVERAL = 0.1
 """A model is taken to know lines of several sentences if at least this share of its training lines
 were such lines."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -384,7 +385,7 @@ class TransduceRequest(WorkRequest):
             )
         return self
 
-    @property
+    @cached_property
     def numbers(self) -> int:
         """How many numbers there are in all vectors."""
         return sum(
@@ -405,5 +406,4 @@ class TransduceRequest(WorkRequest):
         """The fewest bytes that the sequences take in the body: a number has a comma or bracket."""
         if self.symbols is None:
             return 2 * self.numbers
-        texts = [self.symbols] if isinstance(self.symbols, str) else self.symbols
-        return sum(len(text.encode()) for text in texts)
+        return sum(len(text.encode()) for text in self.sequences if isinstance(text, str))

@@ -10,7 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 
-from service.engine.engine_loop import EngineLoop
+from service.engine.engine_loop import AnyJob, EngineLoop
 from service.engine.reply import LoopNotifier
 from service.errors import EngineFailed, ShuttingDown
 
@@ -95,6 +95,20 @@ class EngineThread:
         if self._idle and self._calls.empty():
             self._last_pass = time.monotonic()
         self._calls.put(call)
+
+    def release(self, work: AnyJob) -> None:
+        """Clean up after a request that was answered, or cancel its work if its client has left.
+
+        Called on the event loop. The caller then forgets `work`: an error in its answer holds the
+        frames that it has passed through, and a frame that held the work would close a cycle, which
+        keeps the texts alive.
+        """
+        answer = work.reply.answer
+        if answer.done() and not answer.cancelled():
+            answer.exception()  # retrieved, since asyncio warns of an exception that never was
+        else:
+            answer.cancel()
+            self.send(partial(self._engine_loop.cancel, work))
 
     def alive(self, now: float) -> bool:
         """Return False if the thread has died, or has work but no pass ended for `stuck_s`."""

@@ -8,7 +8,8 @@ and after that is done in threads of the pool: neither torch nor NumPy runs on t
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -22,16 +23,17 @@ from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Request
 from model.decoding.selftest import rows_are_independent
 from model.errors import RequestError
-from model.text.tokenizer import EOS_ID, PAD_ID
+from model.text.profile import TRANSDUCE
+from model.text.tokenizer import PAD_ID
 from model.vectors.vector_form import VectorForm
-from service.engine.engine_loop import EngineLoop
+from service.engine.engine_loop import EngineLoop, Sample
 from service.engine.engine_thread import EngineThread
 from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scorer
 from service.engine.sequence_job import Found, SequenceJob
 from service.engine.sequences import Answer, Prepared, SymbolOutput, VectorOutput
-from service.engine.worker import ROWS, STUCK_S, Stats
+from service.engine.worker import ROWS, STUCK_S, Stats, record_phases, sample
 from service.observability.metrics import Metrics
 from service.observability.request_record import Phase, reached
 
@@ -51,7 +53,7 @@ class SequenceProfile:
     target_kind: Kind
     width: int
     """How many numbers a source vector has; 0 if it reads symbols."""
-    task: str = "transduce"
+    task: str = TRANSDUCE
     source_language: str = ""
     target_language: str = ""
 
@@ -98,7 +100,7 @@ class SequenceWorker:
         make = _maker(self._network, self._output.longest, self._output.room)
         scorer = Scorer(checkpoint.network, device)  # nobody asks it yet
         metrics = metrics or Metrics()
-        self._loop = EngineLoop(make, _sampler(width), scorer, rows, metrics.engine(name))
+        self._loop = EngineLoop(make, _sample_of(width), scorer, rows, metrics.engine(name))
         self._notifier = LoopNotifier()
         self._thread = EngineThread(self._loop, self._notifier, stuck_s)
 
@@ -140,16 +142,10 @@ class SequenceWorker:
         """
         self._output.check(params.options)
         self._thread.check_open()
-        ready = await asyncio.to_thread(self._prepare, sequences, params.options)
+        ready = await asyncio.to_thread(self._prepared, sequences, params.options)
         requests = [each[0] for each in ready if isinstance(each, tuple)]
-        found = iter(await self._searched(requests, size, params))
-        hypotheses = [next(found) if isinstance(each, tuple) else () for each in ready]
-        answers = await asyncio.to_thread(
-            lambda: [
-                each[1](those) if isinstance(each, tuple) else each
-                for each, those in zip(ready, hypotheses, strict=True)
-            ]
-        )
+        found = await self._searched(requests, size, params)
+        answers = await asyncio.to_thread(self._answers, ready, found)
         reached(Phase.ASSEMBLED)
         return answers
 
@@ -162,28 +158,35 @@ class SequenceWorker:
             self._thread.submit(partial(self._loop.add_job, job))
             reached(Phase.SUBMITTED)
             found = await reply.answer
-            for phase, at in ((Phase.JOINED, reply.joined_at), (Phase.DECODED, reply.decoded_at)):
-                if at is not None:
-                    reached(phase, at)
+            record_phases(reply)
             return found
         finally:
-            if reply.answer.done() and not reply.answer.cancelled():
-                reply.answer.exception()  # retrieved, since asyncio warns of one that never was
-            else:
-                reply.answer.cancel()
-                self._thread.send(partial(self._loop.cancel, job))
-            del job  # an error holds the frames that it passed through, and would hold the job
+            self._thread.release(job)
+            del job  # see `EngineThread.release`
 
-    def _prepare(self, sequences: Sequence[object], options: SearchOptions) -> list[Prepared]:
+    def _prepared(self, sequences: Sequence[object], options: SearchOptions) -> list[Prepared]:
         ready = []
-        kind = "vectors" if self.profile.width else "symbols"
         for number, sequence in enumerate(sequences):
-            try:
+            with self._naming(number, len(sequences)):
                 ready.append(self._output.prepare(sequence, options))
-            except RequestError as error:
-                error.field = kind if len(sequences) == 1 else f"{kind}.{number}"
-                raise
         return ready
+
+    def _answers(self, ready: Sequence[Prepared], found: Found) -> list[Answer]:
+        rest, answers = iter(found), []
+        for number, each in enumerate(ready):
+            with self._naming(number, len(ready)):
+                answers.append(each[1](next(rest)) if isinstance(each, tuple) else each)
+        return answers
+
+    @contextmanager
+    def _naming(self, number: int, count: int) -> Iterator[None]:
+        """Have an error name the sequence that it is about, of `count`."""
+        kind = self.profile.source_kind
+        try:
+            yield
+        except RequestError as error:
+            error.field = kind if count == 1 else f"{kind}.{number}"
+            raise
 
     def alive(self, now: float) -> bool:
         """Return False if it has work but made no step for `stuck_s`; `now` is time.monotonic."""
@@ -198,13 +201,7 @@ class SequenceWorker:
 
     def stats(self) -> Stats:
         """Return the current queue lengths and slots."""
-        runners = [self._loop.interactive, self._loop.bulk]
-        return Stats(
-            waiting=sum(runner.queue.items for runner in runners),
-            waiting_pieces=sum(runner.queue.pieces for runner in runners),
-            in_use=sum(runner.sentences for runner in runners),
-            slots=sum(max(1, runner.max_rows // self.options.beam_size) for runner in runners),
-        )
+        return Stats.of([self._loop.interactive, self._loop.bulk], self.options.beam_size)
 
 
 def _maker(network: Runnable, longest: int, room: int) -> Callable[[int], Engine]:
@@ -212,10 +209,10 @@ def _maker(network: Runnable, longest: int, room: int) -> Callable[[int], Engine
     return lambda rows: Engine(network, max_rows=rows, max_source=longest, max_length=room)
 
 
-def _sampler(width: int) -> Callable[[int], Request]:
-    """A function that makes a request with a source of so many symbols, or vectors of a width."""
+def _sample_of(width: int) -> Sample:
+    """What makes a request to try an engine with: of symbols, or of vectors of a width."""
     if not width:
-        return lambda length: Request(src=(EOS_ID + 1,) * length, options=SearchOptions())
+        return sample
     return lambda length: Request(
         src=(PAD_ID,) * length, options=SearchOptions(), frames=torch.zeros(length, width)
     )

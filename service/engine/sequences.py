@@ -101,16 +101,7 @@ class VectorOutput:
         self._target = VectorTarget(checkpoint.network, form)
 
     def check(self, options: SearchOptions) -> None:
-        """Check that no options are given.
-
-        Raises:
-            RequestError: some are.
-        """
-        if options != self.options:
-            raise RequestError(
-                "this model writes vectors, without a search. Leave the options out.",
-                field="options",
-            )
+        """Do nothing: there is no search."""
 
     def answer_bytes(self, steps: Sequence[int], params: RequestParams) -> int:
         """A rough estimate of the size of an answer, from the lengths of the sources."""
@@ -132,8 +123,7 @@ class VectorOutput:
             restored = self._target.restored(best.vectors, array)
             if not np.isfinite(restored).all():
                 raise RequestError(
-                    "the output is not finite. Give numbers nearer to those of the training.",
-                    field="vectors",
+                    "the output is not finite. Give numbers nearer to those of the training."
                 )
             return restored
 

@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,6 +43,7 @@ from model.translation.rounds import Prepared, following
 from model.translation.text_trace import TextTrace
 from model.translator import SHORTEST_LIMIT
 from service.engine.engine_loop import EngineLoop
+from service.engine.engine_runner import EngineRunner
 from service.engine.engine_thread import EngineThread
 from service.engine.job import Job, TextPreparer, Unassembled, text_field
 from service.engine.long_texts import LongTexts, Started
@@ -74,6 +75,16 @@ class Stats:
     """Number of sentences in the engines."""
     slots: int
     """Number of sentences that fit into the engines with the default options."""
+
+    @classmethod
+    def of(cls, runners: Sequence[EngineRunner], beam_size: int) -> "Stats":
+        """Those of engines, by the beam of the default options."""
+        return cls(
+            waiting=sum(runner.queue.items for runner in runners),
+            waiting_pieces=sum(runner.queue.pieces for runner in runners),
+            in_use=sum(runner.sentences for runner in runners),
+            slots=sum(max(1, runner.max_rows // beam_size) for runner in runners),
+        )
 
 
 class Part(NamedTuple):
@@ -238,15 +249,15 @@ class Worker:
             for part in parts:
                 for number, each in zip(part.numbers, await part.job.reply.answer, strict=True):
                     found[number] = await self._assembled(each, part.job)
-            _record_phases(parts[-1].job.reply)
+            record_phases(parts[-1].job.reply)
             return found
         except RequestError as error:
             part.name_text(error)
             raise
         finally:
             for part in parts:
-                self._release(part.job, part.engine_loop, part.thread)
-            del part, parts  # see `_release`
+                part.thread.release(part.job)
+            del part, parts  # see `EngineThread.release`
 
     async def stream(
         self, text: str, params: RequestParams
@@ -268,13 +279,13 @@ class Worker:
                     yield prefix
                 (answer,) = await part.job.reply.answer
                 step = await self._assembled(answer, part.job)
-                _record_phases(part.job.reply)
+                record_phases(part.job.reply)
             except RequestError as error:
                 part.name_text(error)
                 raise
             finally:
-                self._release(part.job, part.engine_loop, part.thread)
-                del part  # see `_release`
+                part.thread.release(part.job)
+                del part  # see `EngineThread.release`
             if isinstance(step, Translation):
                 break
             part = self._later_part({0: step}, params, stream=True)
@@ -299,8 +310,8 @@ class Worker:
         try:
             return await pairs.reply.answer
         finally:
-            self._release(pairs, self._engine_loop, self._thread)
-            del pairs  # see `_release`
+            self._thread.release(pairs)
+            del pairs  # see `EngineThread.release`
 
     async def trace(self, text: str, params: RequestParams) -> TextTrace:
         """Translate one sentence, and tell what happens inside the network meanwhile.
@@ -334,12 +345,7 @@ class Worker:
         runners = [self._engine_loop.interactive, self._engine_loop.bulk]
         if self._long.started is not None:
             runners.append(self._long.started.engine_loop.interactive)
-        return Stats(
-            waiting=sum(runner.queue.items for runner in runners),
-            waiting_pieces=sum(runner.queue.pieces for runner in runners),
-            in_use=sum(runner.sentences for runner in runners),
-            slots=sum(max(1, runner.max_rows // self.options.beam_size) for runner in runners),
-        )
+        return Stats.of(runners, self.options.beam_size)
 
     async def _parts(
         self, texts: Sequence[str], params: RequestParams, *, stream: bool
@@ -417,19 +423,6 @@ class Worker:
             return step
         return assemble(step.plan, step.found, n_best, self.tokenizer, aligned=aligned)
 
-    def _release(self, work: Job | ScoreJob, engine_loop: EngineLoop, thread: EngineThread) -> None:
-        """Clean up after a request that was answered, or cancel its work if its client has left.
-
-        The caller then forgets `work`: an error in its answer holds the frames that it has passed
-        through, and a frame that held the work would close a cycle, which keeps the texts alive.
-        """
-        answer = work.reply.answer
-        if answer.done() and not answer.cancelled():
-            answer.exception()  # retrieved, since asyncio warns of an exception that never was
-        else:
-            answer.cancel()
-            thread.send(partial(engine_loop.cancel, work))
-
 
 def sample(length: int) -> Request:
     """A request with so many source pieces, to try an engine with."""
@@ -495,7 +488,7 @@ def _long_loop_maker(
     return make
 
 
-def _record_phases(reply: PendingReply[list[Translation | Unassembled]]) -> None:
+def record_phases(reply: PendingReply[Any]) -> None:
     """Record in the request's record when it entered and left the engine."""
     if reply.joined_at is not None:
         reached(Phase.JOINED, reply.joined_at)

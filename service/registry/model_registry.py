@@ -17,6 +17,7 @@ from typing import TypeVar
 from model.decoding.freed_memory import release_unused
 from model.errors import DragomanError
 from model.text.languages import UNKNOWN, languages_agree
+from model.text.profile import TRANSDUCE
 from service.engine.sequence_worker import SequenceWorker
 from service.engine.worker import Worker
 from service.errors import AmbiguousModel, NoSuchModel, ShuttingDown
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-TRANSDUCE = "transduce"
-"""What models of symbols or vectors do, in the place of a task."""
 
 AnyWorker = Worker | SequenceWorker
 Builder = Callable[[ModelEntry, Metrics], AnyWorker]
