@@ -17,6 +17,7 @@ from model.network.seq2seq import Seq2Seq
 from model.text.alphabet import Alphabet, Cut
 from model.text.symbols import Symbols
 from model.text.tokenizer import EOS_ID, Tokenizer
+from model.text.vocabulary import Vocabulary
 from model.vectors.vector_form import VectorForm
 from training.data.learn_tokenizer import learn_tokenizer
 
@@ -62,6 +63,29 @@ def random_network(config: ModelConfig, *, seed: int = 0, end: float = 0) -> Seq
     return network
 
 
+def saved_run(
+    folder: Path,
+    network: Seq2Seq,
+    vocabulary: Vocabulary | VectorForm,
+    search: SearchOptions,
+) -> Path:
+    """A run in `folder` whose best checkpoint is `network`."""
+    run = folder / "run"
+    directory = save_checkpoint(
+        run,
+        1,
+        config=network.config,
+        weights=dict(network.named_parameters()),
+        tokenizer=vocabulary,
+        search=search,
+        card="Random weights.",
+        training_state=None,
+        training_meta=None,
+    )
+    point(run, "best", directory)
+    return run
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose best checkpoint is a random network: it translates at once, into nonsense."""
@@ -74,20 +98,8 @@ def tiny_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPath
         max_length=24,
     )
     network = random_network(config, end=2)
-    run = tmp_path_factory.mktemp("tiny") / "run"
-    directory = save_checkpoint(
-        run,
-        1,
-        config=config,
-        weights=dict(network.named_parameters()),
-        tokenizer=tiny_tokenizer,
-        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3),
-        card="Random weights.",
-        training_state=None,
-        training_meta=None,
-    )
-    point(run, "best", directory)
-    return run
+    search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3)
+    return saved_run(tmp_path_factory.mktemp("tiny"), network, tiny_tokenizer, search)
 
 
 @pytest.fixture(scope="session")
@@ -108,20 +120,10 @@ def symbol_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         input_feeding=False,
         max_length=12,
     )
-    run = tmp_path_factory.mktemp("symbols") / "run"
-    directory = save_checkpoint(
-        run,
-        1,
-        config=config,
-        weights=dict(random_network(config, end=2).named_parameters()),
-        tokenizer=symbols,
-        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3),
-        card="Random weights.",
-        training_state=None,
-        training_meta=None,
+    search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=3)
+    return saved_run(
+        tmp_path_factory.mktemp("symbols"), random_network(config, end=2), symbols, search
     )
-    point(run, "best", directory)
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -141,20 +143,8 @@ def mixed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert network.source_statistics
     network.source_statistics.mean.data.fill_(1000.0)
     network.source_statistics.std.data.fill_(4.0)
-    run = tmp_path_factory.mktemp("mixed") / "run"
-    directory = save_checkpoint(
-        run,
-        1,
-        config=config,
-        weights=dict(network.named_parameters()),
-        tokenizer=symbols,
-        search=SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0),
-        card="Random weights.",
-        training_state=None,
-        training_meta=None,
-    )
-    point(run, "best", directory)
-    return run
+    search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0)
+    return saved_run(tmp_path_factory.mktemp("mixed"), network, symbols, search)
 
 
 @pytest.fixture(scope="session")
@@ -181,17 +171,4 @@ def vector_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.target_statistics.mean.copy_(torch.tensor([-3.0, 0.5]))
     network.target_statistics.std.copy_(torch.tensor([2.0, 0.25]))
     form = VectorForm(differences=True)
-    run = tmp_path_factory.mktemp("vectors") / "run"
-    directory = save_checkpoint(
-        run,
-        1,
-        config=config,
-        weights=dict(network.named_parameters()),
-        tokenizer=form,
-        search=form.search,
-        card="Random weights.",
-        training_state=None,
-        training_meta=None,
-    )
-    point(run, "best", directory)
-    return run
+    return saved_run(tmp_path_factory.mktemp("vectors"), network, form, form.search)
