@@ -12,6 +12,7 @@ import torch
 
 from model.translate import main
 from model.translator import Translator
+from tests.model.jobs.folders import write_folder
 
 FLAGS = ["--device", "cpu", "--precision", "fp32"]
 
@@ -81,3 +82,10 @@ def source(tmp_path: Path, texts: list[str]) -> Path:
 def expected(translations: list[str]) -> bytes:
     """What becomes of `source`."""
     return ("\n".join(translations) + "\n").encode()
+
+
+@pytest.fixture
+def rows(tmp_path: Path, texts: list[str], translations: list[str]) -> list[tuple[int, str]]:
+    """Ids and translations of the folder `in`, which is written here, by the ids."""
+    table = write_folder(tmp_path / "in", texts, files=3)
+    return sorted(zip(table["id"].to_pylist(), translations, strict=True))

@@ -29,3 +29,10 @@ def sorted_rows(folder: Path) -> list[dict[str, Any]]:
     tables = [pyarrow.parquet.read_table(folder / name) for name in names]
     rows: list[dict[str, Any]] = pyarrow.concat_tables(tables).sort_by("id").to_pylist()
     return rows
+
+
+def translated(folder: Path) -> list[tuple[int, str]]:
+    """Ids and translations of its rows, by the ids; their other columns must be untouched."""
+    rows = sorted_rows(folder)
+    assert all(row["tag"] == f"t{row['id'] % 5}" for row in rows)
+    return [(row["id"], row["translation"].replace("\n", " ")) for row in rows]

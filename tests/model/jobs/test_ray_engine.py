@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from model.translate import main
-from tests.model.jobs.folders import sorted_rows, write_folder
+from tests.model.jobs.folders import translated, write_folder
 from tests.patience import PATIENCE_S
 
 ray = pytest.importorskip("ray")
@@ -39,19 +39,6 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
-def expected(tmp_path: Path, texts: list[str], translations: list[str]) -> list[tuple[int, str]]:
-    """Ids and translations of the folder `in`, which is written here, by the ids."""
-    table = write_folder(tmp_path / "in", texts, files=3)
-    return sorted(zip(table["id"].to_pylist(), translations, strict=True))
-
-
-def found(output: Path) -> list[tuple[int, str]]:
-    rows = sorted_rows(output)
-    assert all(row["tag"] == f"t{row['id'] % 5}" for row in rows)
-    return [(row["id"], row["translation"].replace("\n", " ")) for row in rows]
-
-
 def arguments(run: Path, folder: Path, *more: str) -> list[str]:
     places = ["--input", str(folder / "in"), "--output", str(folder / "out")]
     return [str(run), *FLAGS, *places, *more]
@@ -65,7 +52,7 @@ def command(run: Path, folder: Path, *more: str) -> tuple[int, list[str]]:
 
 
 def test_the_driver_is_killed_and_another_goes_on(
-    tiny_checkpoint: Path, tmp_path: Path, expected: list[tuple[int, str]]
+    tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[int, str]]
 ) -> None:
     """Its own cluster goes with it. A mistake of the model's path is told by a worker."""
     given = arguments(tiny_checkpoint, tmp_path, "--workers", "1")
@@ -87,11 +74,11 @@ def test_the_driver_is_killed_and_another_goes_on(
     status, said = command(tiny_checkpoint, tmp_path, "--resume")
     assert status == 0, said
     assert any("of 3 parts are done" in line for line in said)
-    assert found(tmp_path / "out") == expected
+    assert translated(tmp_path / "out") == rows
 
 
 def test_an_actor_is_killed(
-    tiny_checkpoint: Path, tmp_path: Path, expected: list[tuple[int, str]]
+    tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[int, str]]
 ) -> None:
     """The process that has begun a part is killed in it: another does the part again."""
     given = arguments(tiny_checkpoint, tmp_path)
@@ -112,7 +99,7 @@ def test_an_actor_is_killed(
         finally:
             driver.kill()
     assert begun
-    assert found(tmp_path / "out") == expected
+    assert translated(tmp_path / "out") == rows
 
 
 def workers_of(driver: int) -> list[int]:
@@ -120,13 +107,13 @@ def workers_of(driver: int) -> list[int]:
     listed = subprocess.run(
         ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
     ).stdout.splitlines()[1:]
-    rows = [line.split(None, 2) for line in listed]
+    processes = [line.split(None, 2) for line in listed]
     family, grown = {str(driver)}, True
     while grown:
-        children = {pid for pid, parent, _ in rows if parent in family}
+        children = {pid for pid, parent, _ in processes if parent in family}
         grown = not children <= family
         family |= children
-    return [int(pid) for pid, _, name in rows if pid in family and "MapWorker" in name]
+    return [int(pid) for pid, _, name in processes if pid in family and "MapWorker" in name]
 
 
 def test_a_model_that_workers_cannot_see(tmp_path: Path, texts: list[str]) -> None:
@@ -145,7 +132,7 @@ def test_a_model_that_workers_cannot_see(tmp_path: Path, texts: list[str]) -> No
 
 
 def test_the_lines_of_the_documentation(
-    tiny_checkpoint: Path, tmp_path: Path, expected: list[tuple[int, str]]
+    tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[int, str]]
 ) -> None:
     page = (Path(__file__).parents[3] / "docs" / "scale-out.md").read_text(encoding="utf-8")
     (program,) = [block for block in page.split("```python\n") if block.startswith("import ray")]
@@ -162,13 +149,13 @@ def test_the_lines_of_the_documentation(
     )
     subprocess.run([sys.executable, "-c", start + program], check=True, timeout=PATIENCE_S)
     tables = [pyarrow.parquet.read_table(file) for file in (tmp_path / "out").glob("*.parquet")]
-    rows = pyarrow.concat_tables(tables).sort_by("id")
-    got = [text.replace("\n", " ") for text in rows["translation"].to_pylist()]
-    assert list(zip(rows["id"].to_pylist(), got, strict=True)) == expected
+    table = pyarrow.concat_tables(tables).sort_by("id")
+    got = [text.replace("\n", " ") for text in table["translation"].to_pylist()]
+    assert list(zip(table["id"].to_pylist(), got, strict=True)) == rows
 
 
 def test_an_address_where_nothing_answers(
-    tiny_checkpoint: Path, tmp_path: Path, expected: list[tuple[int, str]]
+    tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[int, str]]
 ) -> None:
     status, said = command(tiny_checkpoint, tmp_path, "--address", "127.0.0.1:1")
     assert status == 2

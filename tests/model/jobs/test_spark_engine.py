@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tests.model.jobs.folders import sorted_rows, write_folder
+from tests.model.jobs.folders import translated
 from tests.patience import PATIENCE_S
 
 pytest.importorskip("pyspark")
@@ -22,19 +22,6 @@ pytestmark = [
 ]
 
 FLAGS = ["--precision", "fp32", "--engine", "spark", "--workers", "2"]
-
-
-@pytest.fixture
-def expected(tmp_path: Path, texts: list[str], translations: list[str]) -> list[tuple[int, str]]:
-    """Ids and translations of the folder `in`, which is written here, by the ids."""
-    table = write_folder(tmp_path / "in", texts, files=3)
-    return sorted(zip(table["id"].to_pylist(), translations, strict=True))
-
-
-def found(output: Path) -> list[tuple[int, str]]:
-    rows = sorted_rows(output)
-    assert all(row["tag"] == f"t{row['id'] % 5}" for row in rows)
-    return [(row["id"], row["translation"].replace("\n", " ")) for row in rows]
 
 
 def start(run: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
@@ -66,7 +53,7 @@ def workers_of(group: int) -> list[int]:
 
 
 def test_python_is_killed_then_the_driver_and_another_goes_on(
-    tiny_checkpoint: Path, tmp_path: Path, expected: list[tuple[int, str]]
+    tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[int, str]]
 ) -> None:
     parts = tmp_path / "out.parts"
     driver = start(tiny_checkpoint, tmp_path)
@@ -86,11 +73,11 @@ def test_python_is_killed_then_the_driver_and_another_goes_on(
             another.kill()
         assert another.returncode == 0, said
         assert "of 3 parts are done" in said
-    assert found(tmp_path / "out") == expected
+    assert translated(tmp_path / "out") == rows
 
 
 def test_the_lines_of_the_documentation(
-    tiny_checkpoint: Path, tmp_path: Path, expected: list[tuple[int, str]]
+    tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[int, str]]
 ) -> None:
     page = (Path(__file__).parents[3] / "docs" / "scale-out.md").read_text(encoding="utf-8")
     (program,) = [
@@ -113,13 +100,13 @@ def test_the_lines_of_the_documentation(
         env={**os.environ, "PYSPARK_PYTHON": sys.executable},
     )
     tables = [pyarrow.parquet.read_table(file) for file in (tmp_path / "out").glob("*.parquet")]
-    rows = pyarrow.concat_tables(tables).sort_by("id")
-    got = [text.replace("\n", " ") for text in rows["translation"].to_pylist()]
-    assert list(zip(rows["id"].to_pylist(), got, strict=True)) == expected
+    table = pyarrow.concat_tables(tables).sort_by("id")
+    got = [text.replace("\n", " ") for text in table["translation"].to_pylist()]
+    assert list(zip(table["id"].to_pylist(), got, strict=True)) == rows
 
 
 def test_a_master_where_nothing_answers(
-    tiny_checkpoint: Path, tmp_path: Path, expected: list[tuple[int, str]]
+    tiny_checkpoint: Path, tmp_path: Path, rows: list[tuple[int, str]]
 ) -> None:
     driver = start(tiny_checkpoint, tmp_path, "--address", "nonsense:1")
     said = driver.communicate(timeout=PATIENCE_S)[1].splitlines()
