@@ -127,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
         default=DRAWS,
         help="draws for the intervals; 0 is none (default: %(default)s)",
     )
+    _add_text(parser)
+    add_report_argument(parser)
+    add_search_arguments(parser)
+    return parser
+
+
+def _add_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rouge",
         action="store_true",
@@ -151,9 +158,6 @@ def _parser() -> argparse.ArgumentParser:
         type=positive,
         help="score the first N words of each source line, in place of the outputs of a RUN",
     )
-    add_report_argument(parser)
-    add_search_arguments(parser)
-    return parser
 
 
 def _add_comparison(parser: argparse.ArgumentParser, files: str) -> None:

@@ -34,7 +34,7 @@ from training.from_files.given_files import GivenFiles
 from training.from_files.machine_speed import measure_speed
 from training.from_files.measure_lengths import measure_lengths
 from training.system.distributed import usable_cores
-from training.validation.dev_set import run_of
+from training.validation.dev_set import run_named
 
 SLOWER = 0.2
 """Share of the learning rate of the first training: enough to learn, little to forget."""
@@ -72,7 +72,7 @@ def find_config(path: Path) -> TrainConfig | None:
     Raises:
         ConfigError: it is damaged.
     """
-    run = path if (path / "config.yaml").is_file() else run_of(path.resolve())
+    run = run_named(path)
     return load_config(run / "config.yaml") if run else None
 
 

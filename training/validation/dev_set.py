@@ -55,6 +55,11 @@ def load_dev_set(run: Path) -> DevSet:
     return DevSet(run=run, pairs=pairs, validation=validation)
 
 
+def run_named(path: Path) -> Path | None:
+    """The run that `path` is, or is a checkpoint of, if it has a config."""
+    return path if (path / "config.yaml").is_file() else run_of(path.resolve())
+
+
 def run_of(checkpoint: Path) -> Path | None:
     """The run that a checkpoint directory is of, if it lies in one.
 

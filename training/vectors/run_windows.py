@@ -8,7 +8,7 @@ from model.errors import ConfigError
 from model.vectors.frame_files import Frames
 from training.config.train_config import TrainConfig, load_config
 from training.config.windows_config import WindowsConfig
-from training.validation.dev_set import run_of
+from training.validation.dev_set import run_named
 from training.vectors.series_windows import window_pairs
 
 
@@ -32,7 +32,7 @@ def config_of_run(path: Path) -> tuple[TrainConfig, WindowsConfig]:
     Raises:
         ConfigError: there is none, it is damaged, or it has no windows.
     """
-    run = path if (path / "config.yaml").is_file() else run_of(path.resolve())
+    run = run_named(path)
     if run is None:
         raise ConfigError(
             f"--windows: {path} does not tell how windows are cut, as the config.yaml of its run "
