@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from model.text.alphabet import Cut
 from model.transducer import Transducer
 from training.validation.accepted_sequences import (
     Comparison,
@@ -59,12 +60,13 @@ def main() -> int:
             systems[f"{precision}, beam {beam}"] = [each.text for each in found]
             if beam == 1:
                 speeds[precision] = transducer, options
+    cut = transducer.symbols.alphabet.target
     if arguments.python is None:
-        report(systems, words, alternatives)
+        report(systems, words, alternatives, cut)
         return 0
     with peer(arguments.python, words) as process:
         systems["g2p-en"] = [read(process) for _ in words]
-        report(systems, words, alternatives)
+        report(systems, words, alternatives, cut)
         rounds: dict[str, list[float]] = {name: [] for name in (*speeds, "one by one", "g2p-en")}
         for _ in range(ROUNDS):
             for name, (transducer, options) in speeds.items():
@@ -90,10 +92,9 @@ def main() -> int:
 
 
 def report(
-    systems: dict[str, list[str]], words: list[str], alternatives: dict[str, list[str]]
+    systems: dict[str, list[str]], words: list[str], alternatives: dict[str, list[str]], cut: Cut
 ) -> None:
     """Print a row of error rates for each system, without stress and with it."""
-    cut = Transducer.load(sys.argv[1], device="cpu").symbols.alphabet.target
     for title, pattern in (("without stress", STRESS), ("with stress", None)):
         comparison = Comparison(cut=cut, ignored=compiled_pattern(pattern))
         accepted = accepted_sequences([], alternatives, words, comparison)
