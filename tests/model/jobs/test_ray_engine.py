@@ -141,6 +141,7 @@ def test_the_lines_of_the_documentation(
         ("/shared/corpus", tmp_path / "in"),
         ("/shared/models/demo.dragoman", tiny_checkpoint),
         ("/shared/translated", tmp_path / "out"),
+        ("batch_size=", "fn_constructor_kwargs={'precision': 'fp32'}, batch_size="),
     ):
         assert name in program
         program = program.replace(name, str(path))

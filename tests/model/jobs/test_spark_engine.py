@@ -86,7 +86,7 @@ def test_the_lines_of_the_documentation(
     columns = "id long, text string, "
     for name, value in (
         ("/shared/corpus", str(tmp_path / "in")),
-        ("/shared/models/demo.dragoman", str(tiny_checkpoint)),
+        ('"/shared/models/demo.dragoman"', f'"{tiny_checkpoint}", precision="fp32"'),
         ("/shared/translated", str(tmp_path / "out")),
         (columns, columns + "tag string, "),
         ("SparkSession.builder", "SparkSession.builder.master('local[2]')"),
