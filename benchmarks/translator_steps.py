@@ -53,6 +53,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "12,000 pieces": ("tokenizer.vocab_size=12000",),
     "2 encoder layers": ("model.encoder_layers=2",),
     "embeddings of 192": ("model.embedding_size=192",),
+    "no average of the weights": ("optimizer.ema=0.0",),
+    "BPE-dropout 0.1": ("tokenizer.sampling=0.1",),
 }
 
 
