@@ -200,13 +200,13 @@ def killed(job: Job, nodes: Nodes) -> list[str]:
         print(f"killed: one of {len(workers)} workers", flush=True)
         _wait(driver, lambda: _done(job) >= 2)
         if nodes.kill_second():
-            print(f"killed: a node, after {_done(job)} of {FILES} parts", flush=True)
+            print(f"killed: a node, after {_done(job)} parts", flush=True)
         before = _done(job)
         _wait(driver, lambda: _done(job) >= before + 2)
     finally:
         driver.kill()
         driver.wait()
-    print(f"killed: the driver, after {_done(job)} of {FILES} parts", flush=True)
+    print(f"killed: the driver, after {_done(job)} parts", flush=True)
     return finished(job, nodes, "--resume")
 
 

@@ -553,3 +553,6 @@ def test_it_fits_a_narrow_phone(three: Page) -> None:
         choose(page, model)
         enter(page, text)
         assert page.evaluate("document.documentElement.scrollWidth") == 320
+    title, tools = (page.locator(each).bounding_box() for each in ("h1", ".tools"))
+    assert title and tools
+    assert title["x"] + title["width"] <= tools["x"]
