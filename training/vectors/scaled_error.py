@@ -51,6 +51,19 @@ def naive_error(window: Vectors, season: int) -> Floats:
     return error
 
 
+def check_scale(windows: Sequence[Vectors], season: int) -> None:
+    """Check that there is a window (w, W) that gives errors a scale.
+
+    Raises:
+        ConfigError: in all of them `naive_error` is 0.
+    """
+    if not any(naive_error(window, season).any() for window in windows):
+        raise ConfigError(
+            f"--season {season}: every window repeats itself exactly, so that MASE would divide by "
+            "zero. Leave --season out, or give another one."
+        )
+
+
 def scaled_errors(
     forecasts: Sequence[Vectors],
     targets: Sequence[Vectors],
@@ -77,21 +90,19 @@ def scaled_errors(
 
 
 def mase(errors: Floats, season: int, *, bootstrap: int) -> Score:
-    """The mean of `scaled_errors` (N, W); NaN if none is left.
+    """The mean of `scaled_errors` (N, W), some of which are no NaN; see `check_scale`.
 
     Args:
-        bootstrap: draws of the windows, for a 95 % interval; 0 for none.
+        bootstrap: draws of the windows with a scale, for a 95 % interval; 0 for none.
     """
     signature = f"mean of |y - y*| / mean of |y_t - y_(t-{season})| in the window"
     left_out = int(np.isnan(errors).sum())
     if left_out:
         signature += f", without {left_out:,} of {errors.size:,} series of windows, where that is 0"
-    drawn = [_mean(errors[rows]) for rows in draws(len(errors), bootstrap)]
+    scaled = errors[~np.isnan(errors).all(axis=1)]
+    drawn = [float(np.nanmean(scaled[rows])) for rows in draws(len(scaled), bootstrap)]
     return Score(
-        value=_mean(errors), interval=middle(drawn) if drawn else None, signature=signature
+        value=float(np.nanmean(scaled)),
+        interval=middle(drawn) if drawn else None,
+        signature=signature,
     )
-
-
-def _mean(errors: Floats) -> float:
-    counted = errors[~np.isnan(errors)]
-    return float(counted.mean()) if len(counted) else float("nan")

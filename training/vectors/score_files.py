@@ -10,7 +10,7 @@ from model.vector_transducer import VectorTransducer
 from model.vectors.frame_files import check_width, read_sequences
 from training.validation.corpus_scores import Score
 from training.vectors.run_windows import WindowPairs
-from training.vectors.scaled_error import mase, scaled_errors, seasonal_naive
+from training.vectors.scaled_error import check_scale, mase, scaled_errors, seasonal_naive
 from training.vectors.vector_scores import vector_scores
 
 
@@ -71,7 +71,10 @@ def score_windows(
 
     Raises:
         RequestError: a window cannot be read by the model.
+        ConfigError: every window repeats itself after a season.
     """
+    if season is not None:
+        check_scale(pairs.known, season)
     transducer = VectorTransducer(
         checkpoint.network, checkpoint.vectors, device=device, dtype=dtype
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model.errors import ConfigError
 from training.vectors.scaled_error import (
+    check_scale,
     check_season,
     mase,
     naive_error,
@@ -78,7 +79,6 @@ def test_what_has_no_scale_is_left_out_and_told() -> None:
     score = mase(errors, 1, bootstrap=50)
     assert score.value == 1.5
     assert score.signature.endswith("without 2 of 4 series of windows, where that is 0")
-    assert math.isnan(mase(errors[:1, :1], 1, bootstrap=0).value)
 
 
 @pytest.mark.parametrize("season", [0, 4, 5])
@@ -86,3 +86,17 @@ def test_a_season_must_fit_into_a_window(season: int) -> None:
     with pytest.raises(ConfigError, match=rf"--season {season}: the windows have 4 steps.*1 to 3"):
         check_season(season, 4)
     check_season(3, 4)
+
+
+def test_a_window_without_a_scale_does_not_spoil_the_interval() -> None:
+    score = mase(np.array([[math.nan], [2.0], [math.nan], [math.nan]]), 1, bootstrap=50)
+    assert score.value == 2
+    assert score.interval is not None
+    assert (score.interval.mean, score.interval.half_width) == (2, 0)
+
+
+def test_windows_that_all_repeat_themselves_are_refused() -> None:
+    windows = [column(1, 2, 1, 2), column(5, 7, 5, 7)]
+    check_scale(windows, 1)
+    with pytest.raises(ConfigError, match="--season 2: every window repeats itself exactly"):
+        check_scale(windows, 2)
