@@ -43,7 +43,7 @@ class SymbolCodec:
         if UNK_ID in ids:
             place = ids.index(UNK_ID)
             raise RequestError(
-                f"symbol {place + 1}, {{}}, is none of the {len(self._ids):,} that this model "
+                f"symbol {place + 1}, {{}}, is not among the {len(self._ids):,} that this model "
                 "knows. Write it with symbols of the training, which dragoman-inspect lists.",
                 quoted=(self.cut.cut(line)[place],),
             )

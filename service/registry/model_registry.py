@@ -203,9 +203,8 @@ class ModelRegistry:
         what = f"can {task} between these languages" if task else "is for text"
         if task == TRANSDUCE:
             what = "reads symbols or vectors"
-        return (
-            f"No model that fits {what}. There are: {self._offered()}. GET /v1/models tells more."
-        )
+        which = "here" if name is None else "of this name"
+        return f"No model {which} {what}. There are: {self._offered()}. GET /v1/models tells more."
 
     def _offered(self) -> str:
         """Describe the tasks and languages that are served, for an error message."""

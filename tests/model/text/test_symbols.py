@@ -32,7 +32,7 @@ def test_a_control_name_is_no_symbol() -> None:
 
 
 def test_an_unknown_symbol_is_named_with_its_place() -> None:
-    with pytest.raises(RequestError, match=r"^symbol 3, 'x', is none of the 4"):
+    with pytest.raises(RequestError, match=r"^symbol 3, 'x', is not among the 4"):
         SYMBOLS.source.encode_known("a bxb")
     with pytest.raises(RequestError) as caught:
         SYMBOLS.source.encode_known("a{}b")

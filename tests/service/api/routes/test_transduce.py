@@ -126,7 +126,7 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
         ({"symbols": "abc"}, 422, "Several models read or write different things"),
         ({"symbols": "abc", "model": "films"}, 422, "symbols: this model reads vectors."),
         ({"vectors": [FRAMES], "model": "g2p"}, 422, "vectors: this model reads symbols."),
-        ({"symbols": "abc", "model": "text"}, 404, "No model that fits reads symbols or vectors"),
+        ({"symbols": "abc", "model": "text"}, 404, "No model of this name reads symbols or vectors"),
         ({"symbols": "abc", "model": "none"}, 404, "No model has this name."),
         ({"symbols": "abz", "model": "g2p"}, 422, "symbols: symbol 3, "),
         ({"symbols": ["a", "z"], "model": "g2p"}, 422, "symbols.1: symbol 1, "),
