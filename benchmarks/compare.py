@@ -3,6 +3,7 @@
 python -m benchmarks.compare BASE decoding RUN [--input FILE] [--precision P ...]
 python -m benchmarks.compare BASE service RUN [--clients N] [--seconds S]
 python -m benchmarks.compare BASE training [--updates N] [section.key=value ...]
+python -m benchmarks.compare BASE start
 python -m benchmarks.compare BASE bits RUN [--input FILE] [--precision P ...]
 python -m benchmarks.compare BASE bits-training [--updates N] [section.key=value ...]
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.tree_bits import Equality, translations, weights
-from benchmarks.tree_speed import Decoding, Rates, Service, Training
+from benchmarks.tree_speed import Decoding, Rates, Service, Start, Training
 from benchmarks.tree_training import write_pairs
 from benchmarks.trees import Tree, Trees, commit_of, is_changed, trees
 from benchmarks.turns import Comparison, alternate
@@ -47,6 +48,7 @@ this Python and its packages.
   decoding       sentences/s of Translator.translate, all at once and one at a time
   service        requests/s of dragoman-serve over HTTP
   training       updates/s of dragoman-train with the config of the demo, in fp32
+  start          processes begun in a minute of processor time: the library, a command
   bits           whether dragoman-translate writes the same translations, pieces and scores
   bits-training  whether dragoman-train gives the same weights
 
@@ -76,13 +78,13 @@ def command_line() -> argparse.ArgumentParser:
     parser = command_parser(NAME, DESCRIPTION, EXAMPLE)
     parser.add_argument("base", metavar="BASE", help="a commit, a branch, a tag")
     measures = parser.add_subparsers(dest="measure", metavar="MEASURE", required=True)
-    for name in ("decoding", "service", "training", "bits", "bits-training"):
+    for name in ("decoding", "service", "training", "start", "bits", "bits-training"):
         measure = measures.add_parser(name, allow_abbrev=False)
         add = measure.add_argument
         if "training" in name:
             add("--updates", type=positive, default=100, help="that count (default: 100)")
             add("overrides", nargs="*", metavar="section.key=value", help="of the config")
-        else:
+        elif name != "start":
             add("run", type=Path, metavar="RUN", help="a run or a checkpoint that both can load")
             add("--input", metavar="FILE", help="lines of text (default: sentences of the demo)")
             listed = list(PRECISIONS) if name == "bits" else ["int8"]
@@ -121,7 +123,7 @@ def _compare(arguments: argparse.Namespace, root: Path) -> int:
         "here": commit_of(root, "HEAD") + (" with changes" if is_changed(root) else ""),
         "torch": torch.__version__,
     }
-    texts = [] if "training" in arguments.measure else _texts(arguments.input)
+    texts = _texts(arguments.input) if hasattr(arguments, "input") else []
     core, threads = arguments.core, arguments.threads
     with (
         tempfile.TemporaryDirectory(prefix="dragoman-compare-") as name,
@@ -197,6 +199,8 @@ def _measure(
             threads=arguments.threads,
             overrides=tuple(arguments.overrides),
         ).measure
+    if arguments.measure == "start":
+        return Start().measure
     run = arguments.run.resolve()
     if arguments.measure == "service":
         return Service(

@@ -1,10 +1,11 @@
-"""Speed of a tree: one round of decoding, of the service or of training, in processes of their own.
+"""Speed of a tree: a round of decoding, service, training or starts, in processes of their own.
 
 Each round starts processes anew, so that what one of them owes to chance, such as where its memory
 lies, is part of the spread.
 """
 
 import json
+import resource
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,6 +91,28 @@ def _insist_on_right_answers(tree: Tree, figures: Figures) -> None:
         raise TreeError(
             f"{tree.name}: under load {figures.right:,} answers were those given alone, {bad:,} not"
         )
+
+
+STARTS = {
+    "imports of the library": ("-c", "import model.translator"),
+    "starts of dragoman-translate": ("-m", "model.translate", "--help"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """How many processes begin in a minute of processor time."""
+
+    def measure(self, tree: Tree) -> Rates:
+        """One round."""
+        return {f"{name}/CPU minute": 60 / _cpu_s(tree, begun) for name, begun in STARTS.items()}
+
+
+def _cpu_s(tree: Tree, arguments: Sequence[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    tree.run(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -92,7 +92,7 @@ def test_a_mistake_is_one_line(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("measure", ["decoding", "service", "training"])
+@pytest.mark.parametrize("measure", ["decoding", "service", "training", "start"])
 def test_a_speed_is_told_of_every_round_of_both_sides(
     repository: Path,
     tiny_checkpoint: Path,
@@ -105,12 +105,13 @@ def test_a_speed_is_told_of_every_round_of_both_sides(
         "decoding": [str(tiny_checkpoint), "--input", texts, "--seconds", "0.2"],
         "service": [str(tiny_checkpoint), "--input", texts, "--seconds", "0.5"],
         "training": ["--updates", "20", "model.encoder_size=16", "model.decoder_size=16"],
+        "start": [],
     }
     report = tmp_path / "report.json"
     flags = ["--rounds", "2", "--json", str(report)]
     assert main(["HEAD", measure, *given[measure], *flags], root=repository) == 0
     rows = json.loads(report.read_text())["speed"]
-    assert len(rows) == {"decoding": 2}.get(measure, 1)
+    assert len(rows) == {"decoding": 2, "start": 2}.get(measure, 1)
     for row in rows:
         assert len(row["base"]) == len(row["here"]) == 2
         assert min(*row["base"], *row["here"]) > 0
