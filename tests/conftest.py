@@ -148,6 +148,26 @@ def mixed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def heard_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads vectors of 3 numbers and writes the pieces of `tiny_checkpoint`."""
+    config = ModelConfig(
+        vocab_size=tiny_tokenizer.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        tie_embeddings=False,
+        source_width=3,
+        max_length=40,
+    )
+    network = random_network(config, seed=3)
+    assert network.source_statistics
+    network.source_statistics.mean.data.fill_(1000.0)
+    network.source_statistics.std.data.fill_(4.0)
+    search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0)
+    return saved_run(tmp_path_factory.mktemp("heard"), network, tiny_tokenizer, search)
+
+
+@pytest.fixture(scope="session")
 def vector_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that reads vectors of 3 numbers and gives one of 2 for each, by their differences."""
     config = ModelConfig(

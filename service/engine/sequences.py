@@ -1,7 +1,7 @@
 """Sequences: what stands between the sequences of a request and the engine, by kind of output."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import check_room, room_for
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.request import Request
-from model.decoding.symbol_options import check_symbol_options
 from model.errors import RequestError
-from model.transducer import make_source
 from model.translation.assemble import Translation
-from model.translation.symbol_target import SymbolTarget
+from model.translation.sides import make_source, make_target
 from model.vectors.vector_source import VectorSource
 from model.vectors.vector_target import VectorTarget
 from service.engine.request_params import RequestParams
@@ -28,15 +26,13 @@ BYTES_PER_NUMBER = 20
 """Rough size of a number in an answer."""
 
 Answer = Translation | NDArray[np.float64]
-"""What comes out for a sequence: symbols with their scores, or vectors (T, W)."""
+"""What comes out for a sequence: a line with its scores, or vectors (T, W)."""
 Prepared = tuple[Request, Callable[[Sequence[Hypothesis]], Answer]] | Answer
 """A request for the engine and what makes the answer of its hypotheses; or the answer itself."""
 
 
-class SymbolOutput:
-    """Of a model that writes symbols, and reads symbols or vectors."""
-
-    target_kind: ClassVar[Literal["symbols"]] = "symbols"
+class LineOutput:
+    """Of a model that writes symbols, or text from vectors."""
 
     def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
         """
@@ -49,8 +45,9 @@ class SymbolOutput:
         self.options, self.width = options, checkpoint.config.source_width
         self.longest = checkpoint.config.max_length
         self.room = room_for(options, self.longest)
-        self._source = make_source(checkpoint.network, checkpoint.symbols)
-        self._target = SymbolTarget(checkpoint.symbols)
+        self._source = make_source(checkpoint.network, checkpoint.reads, self.longest)
+        self._target = make_target(checkpoint.lines)
+        self.name = self._target.name
         self.check(options)
 
     def check(self, options: SearchOptions) -> None:
@@ -59,7 +56,7 @@ class SymbolOutput:
         Raises:
             RequestError: they allow more symbols than there is room for, or are for text only.
         """
-        check_symbol_options(options)
+        self._target.check(options)
         check_room(options, self.longest, self.room)
 
     def answer_bytes(self, steps: Sequence[int], params: RequestParams) -> int:
@@ -88,7 +85,8 @@ class SymbolOutput:
 class VectorOutput:
     """Of a model from vectors to vectors, which has no search and so no options."""
 
-    target_kind: ClassVar[Literal["vectors"]] = "vectors"
+    name: ClassVar[str] = "vectors"
+    """What an answer calls it."""
 
     def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
         """`options` are taken from the network instead: as many steps as it has to make."""

@@ -11,7 +11,6 @@ from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError
-from model.text.tokenizer import Tokenizer
 from service.engine.sequence_worker import SequenceWorker
 from service.engine.worker import Worker
 from service.observability.metrics import Metrics
@@ -64,7 +63,7 @@ class ModelLoader:
             precision_of(dtype),
             torch.get_num_threads(),
         )
-        if not isinstance(checkpoint.vocabulary, Tokenizer):
+        if not checkpoint.is_text:
             _check_for_sequences(entry)
             return SequenceWorker(
                 entry.name,

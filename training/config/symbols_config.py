@@ -28,7 +28,9 @@ def check_kinds(source: SequenceConfig, target: SequenceConfig) -> None:
     if (source.kind, target.kind) not in KINDS:
         raise ConfigError(
             f"target.kind: {target.kind} does not go with source.kind {source.kind}. Use one kind "
-            "for both, or source.kind vectors and target.kind symbols."
+            "for both, or one of: "
+            + ", ".join(f"{one} to {other}" for one, other in KINDS if one != other)
+            + "."
         )
     if source.loss or source.length or source.differences:
         raise ConfigError(

@@ -329,7 +329,7 @@ def _complete_by_kind(values: dict[str, Any], task: str) -> None:
             values["validation"] = with_metrics_of(task, validation)
     if kinds != ("pieces", "pieces") and isinstance(shortlist, dict):
         values["shortlist"] = {"candidates": 0, **shortlist}
-    if kinds == ("vectors", "symbols") and isinstance(search, dict):
+    if source == "vectors" != target and isinstance(search, dict):
         values["search"] = with_search_over_vectors(search)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.errors import ConfigError
+from model.decoding.symbol_options import check_symbol_options
+from model.errors import ConfigError, RequestError
 from model.vectors.vector_form import VectorForm
 from training.config.sequence_config import kind_of
 from training.metrics.names import VECTORS
@@ -34,7 +35,7 @@ def with_vector_sizes(
     }
     target = sides["target"]
     defaults: dict[str, object] = {"tie_embeddings": False}
-    if kind_of(values, "target") != "vectors":  # symbols, whose number is learned
+    if kind_of(values, "target") != "vectors":  # lines, whose vocabulary is learned
         return {**defaults, **model, **widths}
     if not isinstance(target, dict) or target.get("length") in (None, "source"):
         defaults |= {
@@ -47,7 +48,7 @@ def with_vector_sizes(
 
 
 def with_search_over_vectors(search: Mapping[str, object]) -> dict[str, object]:
-    """Fill the section `search` for outputs that are symbols: there are fewer than vectors."""
+    """Fill the section `search` for outputs that are lines: they have fewer steps than vectors."""
     return {"max_length_a": 1.0, **search}
 
 
@@ -63,16 +64,17 @@ def check_vector_keys(config: "TrainConfig") -> None:
         ConfigError: naming the first key that does, or that does not suit `target.length`.
     """
     data, model, to_vectors = config.data, config.model, config.target.kind == "vectors"
-    corpora = (*data.train, data.dev)
+    corpora, to_text = (*data.train, data.dev), config.target.kind == "pieces"
     set_keys = {
-        "tokenizer": config.tokenizer != type(config.tokenizer)(),
+        "tokenizer": not to_text and config.tokenizer != type(config.tokenizer)(),
+        "tokenizer.sampling": config.tokenizer.sampling,
         "data.task": data.task != "translate",
         "data.joined": data.joined,
         "data.noise": data.noise,
         "data.temperature": data.temperature != 1,
         "data.length_buckets": data.length_buckets,
         "data.source_language": data.source_language,
-        "data.target_language": data.target_language,
+        "data.target_language": not to_text and data.target_language,
         "data.filters": data.filters != type(data.filters)(),
         "data.train, data.dev: tag": any(one.tag for one in corpora),
         "data.train, data.dev: dataset": any(one.dataset for one in corpora),
@@ -84,7 +86,7 @@ def check_vector_keys(config: "TrainConfig") -> None:
         "model.word_dropout": model.word_dropout,
         "search": to_vectors and config.search != type(config.search)(),
         "run.truncated_bptt": config.run.truncated_bptt,
-        "validation.tokenize": config.validation.tokenize != "auto",
+        "validation.tokenize": not to_text and config.validation.tokenize != "auto",
         "shortlist.candidates": config.shortlist.candidates,
     }
     for key, is_set in set_keys.items():
@@ -94,6 +96,8 @@ def check_vector_keys(config: "TrainConfig") -> None:
         if not to_vectors:
             raise ConfigError(VECTORS_ON_BOTH)
         _check_windows(config, data.windows)
+    if to_text:
+        _check_search(config)
     if config.run.batch_tokens == "auto":
         raise ConfigError("run.batch_tokens: auto is not for vectors. Give a number of vectors.")
     if model.attention == "aligned" and config.target.steps:
@@ -101,6 +105,18 @@ def check_vector_keys(config: "TrainConfig") -> None:
             f"model.attention: aligned needs target.length: source, not {config.target.steps}. Use "
             "general, dot or additive."
         )
+
+
+def _check_search(config: "TrainConfig") -> None:
+    """Check that the search options of outputs of text ask for nothing that reads text.
+
+    Raises:
+        ConfigError: they do.
+    """
+    try:
+        check_symbol_options(config.search, "vectors")
+    except RequestError as error:
+        raise ConfigError(f"search.{error}") from None
 
 
 def _check_windows(config: "TrainConfig", windows: "WindowsConfig") -> None:

@@ -42,7 +42,7 @@ def _form(config: TrainConfig, several: float) -> list[str]:
 
 def _side(side: SequenceConfig) -> str:
     """What a side that is no text consists of."""
-    return f"vectors of {side.width} numbers" if side.width else f"{side.unit}"
+    return f"vectors of {side.width} numbers" if side.width else side.unit or "pieces of text"
 
 
 def model_card(

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
-from model.text.symbols import Symbols
+from model.text.profile import TextProfile
+from model.text.vocabulary import Vocabulary
 from model.vectors.vector_form import VectorForm
 from training.data.corpus_report import CorpusReport
 from training.loop.trainer import LossOf
@@ -22,7 +23,7 @@ Evaluate = Callable[[Seq2Seq, int, torch.device, torch.dtype], Evaluation]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadyData:
-    """The pairs of a run as its network learns them. `vector_data` and `symbol_data` make it."""
+    """The pairs of a run as its network learns them. `vector_data` and `line_data` make it."""
 
     rows: FrameRows[Any]
     """The training pairs."""
@@ -32,13 +33,15 @@ class ReadyData:
     """SHA-256 of both, by their names in a checkpoint."""
     statistics: dict[str, Tensor]
     """By the names of the parameters that hold them."""
-    vocabulary: Symbols | VectorForm
+    vocabulary: Vocabulary | VectorForm
     """What a checkpoint is saved with, beside the network."""
     search: SearchOptions
     objective: LossOf
     dev_size: int
     """Pairs of the dev set."""
     evaluate: Evaluate
+    profile: TextProfile | None = None
+    """Of a target of text."""
 
 
 def digests_of(train: str, dev: str) -> dict[str, str]:

@@ -101,11 +101,12 @@ def _json(
     results: list[dict[str, object]] = []
     for each in found:
         if isinstance(each, Translation):
-            results += text_answers([each], "symbols", params.details, params.options.n_best)
+            word, best = worker.answer_name, params.options.n_best
+            results += text_answers([each], word, params.details, best)
             record.source_pieces += len(each.source_pieces)
             record.target_pieces += len(each.hypotheses[0].pieces)
         else:
             results.append({"vectors": each.tolist()})
             record.target_pieces += len(each)
-    record.answers = [str(one.get("symbols", "vectors")) for one in results]
+    record.answers = [each.text if isinstance(each, Translation) else "vectors" for each in found]
     return to_json({"results": results, "model": worker.name, "digest": worker.digest})

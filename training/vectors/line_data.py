@@ -1,4 +1,4 @@
-"""The data of a training from vectors to symbols."""
+"""The data of a training from vectors to lines, of symbols or of text."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,22 +11,24 @@ from model.errors import DataError
 from model.io.lines import decode_line, read_raw_lines
 from model.jobs.parquet import column_values
 from model.network.seq2seq import Seq2Seq
-from model.text.symbols import Symbols
 from model.text.tokenizer import UNK_ID
+from model.text.vocabulary import Vocabulary
 from model.vectors.frame_files import Frames, parsed
 from training.config.data_config import CorpusConfig
 from training.config.train_config import TrainConfig
 from training.data.batching import Ids
 from training.data.corpus_report import UNKNOWN_SYMBOLS
-from training.data.learn_symbols import symbols_of
 from training.data.readers import file_kind
 from training.losses.batch_loss import Objective
 from training.validation.evaluation import Evaluation
 from training.validation.symbol_evaluation import check_lengths
-from training.vectors.evaluate_symbols import evaluate_frames
+from training.vectors.line_evaluation import evaluate_lines
+from training.vectors.line_rows import LineRows
+from training.vectors.line_targets import Pairs
+from training.vectors.piece_targets import PieceTargets
 from training.vectors.ready_data import ReadyData, digests_of
 from training.vectors.series_windows import Part
-from training.vectors.symbol_rows import SymbolRows
+from training.vectors.symbol_targets import SymbolTargets
 from training.vectors.vector_corpus import (
     TOO_LONG,
     VectorCorpus,
@@ -36,43 +38,44 @@ from training.vectors.vector_corpus import (
     statistics_of,
 )
 
-Pairs = list[tuple[Frames, str, str]]
-"""Sources, their lines, and where each pair stands."""
 
-
-def symbol_data(config: TrainConfig, known: Symbols | None) -> ReadyData:
+def line_data(config: TrainConfig, known: Vocabulary | None) -> ReadyData:
     """Read the pairs of `config`.
 
     Args:
-        known: the symbols of a run that is resumed; learned from the training pairs if None.
+        known: the vocabulary of a run that is resumed; learned from the training pairs if None.
 
     Raises:
-        ConfigError: there are too many symbols for a closed alphabet.
+        ConfigError: the vocabulary that is asked for cannot be learned, or not be scored.
         DataError: the data cannot be read, no pair is left, or a dev source is too long.
         RequestError: the search options allow longer outputs than there is room for.
     """
     most = config.model.max_length
     check_room(config.search, most, room_for(config.search, most))
+    targets = SymbolTargets(config) if config.target.kind == "symbols" else PieceTargets(config)
     pairs = _read(config.data.train, config)
-    symbols = known or _learned(pairs, config)
-    train = _corpus(pairs, symbols, config, "train", most=most)
-    dev = _corpus(_read([config.data.dev], config), symbols, config, "dev", most=None)
+    vocabulary = known or targets.learned(pairs)
+    train = _corpus(pairs, vocabulary, config, "train", unit=targets.unit, most=most)
+    held_out = _read([config.data.dev], config)
+    dev = _corpus(held_out, vocabulary, config, "dev", unit=targets.unit, most=None)
     check_lengths("data.dev", dev.sources, most, "vectors")
     source = statistics_of(train.sources, "source")
     rows, dev_rows = (
-        SymbolRows(normalised(one.sources, source), _ids(one.targets, symbols))
+        LineRows(normalised(one.sources, source), _ids(one.targets, vocabulary))
         for one in (train, dev)
     )
+    scoring = targets.scoring(vocabulary, dev.targets)
 
     def evaluate(
         network: Seq2Seq, first: int, device: torch.device, dtype: torch.dtype
     ) -> Evaluation:
-        return evaluate_frames(
+        return evaluate_lines(
             network,
             dev.first(first),
             dev_rows.only(np.arange(first)),
-            symbols,
+            vocabulary,
             config.search,
+            scoring,
             samples=config.run.sample_lines,
             device=device,
             dtype=dtype,
@@ -83,11 +86,12 @@ def symbol_data(config: TrainConfig, known: Symbols | None) -> ReadyData:
         reports={"train": train.report, "dev": dev.report},
         digests=digests_of(train.digest(), dev.digest()),
         statistics=source.named("source"),
-        vocabulary=symbols,
+        vocabulary=vocabulary,
         search=config.search,
         objective=Objective(smoothing=config.optimizer.label_smoothing),
         dev_size=len(dev.sources),
         evaluate=evaluate,
+        profile=targets.profile,
     )
 
 
@@ -99,21 +103,17 @@ def _read(corpora: Sequence[CorpusConfig], config: TrainConfig) -> Pairs:
     ]
 
 
-def _learned(pairs: Pairs, config: TrainConfig) -> Symbols:
-    """The alphabet of all pairs that may be trained on."""
-    cut, most = config.target.cut(), config.model.max_length
-    found: set[str] = set()
-    for source, line, _ in pairs:
-        if len(source) <= most and len(symbols := cut.cut(line)) <= most:
-            found.update(symbols)
-    return symbols_of(found, None, cut, most)
-
-
 def _corpus(
-    pairs: Pairs, symbols: Symbols, config: TrainConfig, part: Part, *, most: int | None
+    pairs: Pairs,
+    vocabulary: Vocabulary,
+    config: TrainConfig,
+    part: Part,
+    *,
+    unit: str,
+    most: int | None,
 ) -> VectorCorpus[str]:
-    """The pairs that are kept: of a dev set, without `most`, all that the alphabet can spell."""
-    encode = symbols.target.encode
+    """The pairs that are kept: of a dev set, without `most`, all that the vocabulary can spell."""
+    encode = vocabulary.target.encode
 
     def misfit(source: Frames, line: str) -> str:
         if most and not line.strip():
@@ -121,16 +121,16 @@ def _corpus(
         ids = encode(line)
         if most and max(len(source), len(ids)) > most:
             return TOO_LONG
-        return UNKNOWN_SYMBOLS if UNK_ID in ids else ""
+        return UNKNOWN_SYMBOLS if vocabulary.closed and UNK_ID in ids else ""
 
     def length(line: str) -> int:
         return len(encode(line))
 
-    return corpus_of(pairs, config, part, misfit=misfit, length=length, unit="symbols")
+    return corpus_of(pairs, config, part, misfit=misfit, length=length, unit=unit)
 
 
-def _ids(lines: Sequence[str], symbols: Symbols) -> list[Ids]:
-    return [np.array(ids, np.int32) for ids in symbols.target.encode_lines(lines)]
+def _ids(lines: Sequence[str], vocabulary: Vocabulary) -> list[Ids]:
+    return [np.array(ids, np.int32) for ids in vocabulary.target.encode_lines(lines)]
 
 
 def target_lines(path: Path, field: str) -> Iterator[str]:
