@@ -186,7 +186,7 @@ const sequences = new Sequences({
   output: ["symbols", "numbers", "answer-remarks", "links-figure", "plot-figure", "alternatives", "attention-body"].map($),
   spoken: $("answer-spoken"),
   timing: $("answer-timing"),
-  views: { symbols, vectors },
+  views: { symbols, vectors, pieces: symbols },
   ask: (body, signal) => transduce(body, { key, signal }),
   onInput: (text) => {
     notice.clear();
@@ -549,7 +549,7 @@ async function connect() {
   try {
     const before = models.chosen;
     models.show(await listModels(key), before?.name ?? recall("model"));
-    const same = ["name", "digest", "task", "source", "target", "source_kind", "width"];
+    const same = ["name", "digest", "task", "source", "target", "source_kind", "target_kind", "width"];
     if (same.some((name) => models.chosen?.[name] !== before?.[name])) adoptModel();
   } catch (error) {
     failed(error, null);
@@ -593,7 +593,7 @@ function adoptTask(model) {
     nothing();
   }
   sequences.adopt(model);
-  const searches = !sequences.on || model.target_kind === "symbols";
+  const searches = !sequences.on || model.target_kind !== "vectors";
   $("spread").hidden = $("inside").hidden = sequences.on;
   $("options").hidden = $("attention").hidden = $("about-search").hidden = !searches;
   $("heat-joined").hidden = sequences.on;

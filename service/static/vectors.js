@@ -31,7 +31,12 @@ export class Vectors {
     return { vectors: [vectorsOf(text, width)] };
   }
 
-  /** Show the answer to `given`, a request; returns what a screen reader is told of it. */
+  /** What is asked for beside the sequence: nothing, there is no search. */
+  get wanted() {
+    return {};
+  }
+
+  /** Show the answer to a request; returns what a screen reader is told of it. */
   show({ vectors }, { vectors: [given] }) {
     this.answer = vectors;
     const groups = [{ name: "Output", columns: columnsOf(vectors, "Output") }];

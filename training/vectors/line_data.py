@@ -64,7 +64,8 @@ def line_data(config: TrainConfig, known: Vocabulary | None) -> ReadyData:
         LineRows(normalised(one.sources, source), _ids(one.targets, vocabulary))
         for one in (train, dev)
     )
-    scoring = targets.scoring(vocabulary, dev.targets)
+    validation = config.validation.resolved(config.data.target_language, dev.targets)
+    scoring = targets.scoring(validation)
 
     def evaluate(
         network: Seq2Seq, first: int, device: torch.device, dtype: torch.dtype
@@ -91,6 +92,7 @@ def line_data(config: TrainConfig, known: Vocabulary | None) -> ReadyData:
         objective=Objective(smoothing=config.optimizer.label_smoothing),
         dev_size=len(dev.sources),
         evaluate=evaluate,
+        validation=validation,
         profile=targets.profile,
     )
 

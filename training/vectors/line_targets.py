@@ -9,6 +9,7 @@ from model.text.vocabulary import Vocabulary
 from model.translation.assemble import Translation
 from model.vectors.frame_files import Frames
 from training.config.train_config import TrainConfig
+from training.config.validation_config import ValidationConfig
 from training.validation.evaluation import Evaluation
 
 Pairs = list[tuple[Frames, str, str]]
@@ -42,9 +43,9 @@ class LineTargets(ABC):
         """
 
     @abstractmethod
-    def scoring(self, vocabulary: Vocabulary, references: Sequence[str]) -> Scoring:
-        """How outputs for the dev set, whose lines these are, are scored.
+    def scoring(self, validation: ValidationConfig) -> Scoring:
+        """How outputs for the dev set are scored.
 
-        Raises:
-            ConfigError: BLEU cannot be computed as the config says.
+        Args:
+            validation: resolved.
         """

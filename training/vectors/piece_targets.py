@@ -7,6 +7,7 @@ from model.errors import DataError
 from model.text.profile import TextProfile
 from model.text.vocabulary import Vocabulary
 from model.translation.assemble import Translation
+from training.config.validation_config import ValidationConfig
 from training.data.learn_tokenizer import LEARNED_FROM, given_tokenizer, learned_tokenizer
 from training.validation.evaluation import Evaluation, Sample, text_evaluation
 from training.vectors.line_targets import LineTargets, Pairs, Scoring
@@ -37,10 +38,8 @@ class PieceTargets(LineTargets):
         every = -(-len(lines) // LEARNED_FROM)
         return learned_tokenizer(config.tokenizer, lines[::every])
 
-    def scoring(self, vocabulary: Vocabulary, references: Sequence[str]) -> Scoring:
+    def scoring(self, validation: ValidationConfig) -> Scoring:
         """By the metrics of `validation`, and with a calibration of the confidence."""
-        language = self.config.data.target_language
-        validation = self.config.validation.resolved(language, references)
 
         def scored(
             loss: float,

@@ -12,6 +12,7 @@ from model.network.seq2seq import Seq2Seq
 from model.text.profile import TextProfile
 from model.text.vocabulary import Vocabulary
 from model.vectors.vector_form import VectorForm
+from training.config.validation_config import ValidationConfig
 from training.data.corpus_report import CorpusReport
 from training.loop.trainer import LossOf
 from training.validation.evaluation import Evaluation
@@ -39,6 +40,8 @@ class ReadyData:
     objective: LossOf
     dev_size: int
     """Pairs of the dev set."""
+    validation: ValidationConfig
+    """Resolved."""
     evaluate: Evaluate
     profile: TextProfile | None = None
     """Of a target of text."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from model.text.vocabulary import Vocabulary
 from model.translation.assemble import Translation
+from training.config.validation_config import ValidationConfig
 from training.data.learn_symbols import symbols_of
 from training.validation.evaluation import Evaluation
 from training.validation.symbol_evaluation import symbol_evaluation
@@ -29,7 +30,7 @@ class SymbolTargets(LineTargets):
                 found.update(symbols)
         return symbols_of(found, None, cut, most)
 
-    def scoring(self, vocabulary: Vocabulary, references: Sequence[str]) -> Scoring:
+    def scoring(self, validation: ValidationConfig) -> Scoring:
         """By the rates of symbols and of lines that are wrong."""
         cut = self.config.target.cut()
 

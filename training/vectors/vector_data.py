@@ -53,6 +53,7 @@ def vector_data(config: TrainConfig) -> ReadyData:
         search=form.search,
         objective=VectorObjective(kind=kind),
         dev_size=len(dev.sources),
+        validation=config.validation,
         evaluate=evaluate,
     )
 

@@ -154,7 +154,8 @@ def build_vector_session(
     if values:
         check_same_data(data.digests, values)
     size = data.vocabulary.vocab_size
-    config = replace(config, model=replace(config.model, vocab_size=size))
+    model = replace(config.model, vocab_size=size)
+    config = replace(config, model=model, validation=data.validation)
     trainer = _trainer(config, data, device, dtype, world)
     new = new_origin(config.finetune, trainer.network, data.digests["data_digest"])
     session = VectorSession(

@@ -87,7 +87,7 @@ def test_it_learns_what_is_said(run: Path) -> None:
     films, lines = spoken(60, seed=3)
     found = Transducer.load(run, device="cpu").transduce(films)
     right = sum(one.text == line for one, line in zip(found, lines, strict=True))
-    assert right > 0.85 * len(lines)
+    assert right > 0.75 * len(lines)
     logged = [line for line in read_metrics(run / "metrics.jsonl") if "dev_loss" in line]
     scores = [float(str(line["dev_bleu"])) for line in logged]
     assert scores[1] > 80
@@ -98,6 +98,7 @@ def test_it_learns_what_is_said(run: Path) -> None:
     assert checkpoint.profile.target_language == "fr"
     assert checkpoint.search.max_length_a == 1.0
     assert "# Vectors to pieces" in checkpoint.card
+    assert load_config(run / "config.yaml").validation.tokenize == "13a"
 
 
 def test_the_tokenizer_is_learned_from_the_targets(run: Path) -> None:

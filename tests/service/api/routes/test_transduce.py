@@ -41,12 +41,13 @@ def registry_of(*entries: ModelEntry) -> ModelRegistry:
 
 @pytest.fixture(scope="module")
 def client(
-    tiny_checkpoint: Path, symbol_checkpoint: Path, vector_checkpoint: Path
+    tiny_checkpoint: Path, symbol_checkpoint: Path, vector_checkpoint: Path, heard_checkpoint: Path
 ) -> Iterator[TestClient]:
     registry = registry_of(
         ModelEntry(name="text", path=tiny_checkpoint),
         ModelEntry(name="g2p", path=symbol_checkpoint),
         ModelEntry(name="films", path=vector_checkpoint),
+        ModelEntry(name="speech", path=heard_checkpoint),
     )
     with TestClient(create_app(registry, Settings())) as client:
         yield client
@@ -100,6 +101,27 @@ def test_vectors_are_those_of_the_library(client: TestClient, vector_checkpoint:
         np.testing.assert_array_equal(one["vectors"], known)
 
 
+def test_text_of_vectors_is_that_of_the_library(client: TestClient, heard_checkpoint: Path) -> None:
+    library = Transducer.load(heard_checkpoint, device="cpu", precision="fp32")
+    options = dataclasses.replace(library.options, beam_size=4, n_best=3)
+    given = [FRAMES, FRAMES * 15, FRAMES[:1]]
+    found = results(
+        client,
+        model="speech",
+        vectors=given,
+        options={"beam_size": 4, "n_best": 3},
+        **{"return": ["scores", "tokens", "alignment", "attention"]},
+    )
+    for one, known in zip(found, library.transduce(given, options), strict=True):
+        assert one["source_pieces"] == []
+        for each, hypothesis in zip([one, *one["alternatives"]], known.hypotheses, strict=True):
+            assert each["text"] == hypothesis.translation
+            assert each["score"] == hypothesis.score
+            assert each["pieces"] == list(hypothesis.pieces)
+            assert each["alignment"] == list(hypothesis.alignment)
+            assert each["word_alignment"] == list(hypothesis.word_alignment)
+
+
 def test_alone_and_in_company_to_the_bit(client: TestClient) -> None:
     alone = [results(client, model="g2p", symbols=line, **{"return": ["scores"]}) for line in LINES]
     films = results(client, model="films", vectors=[FRAMES])
@@ -126,6 +148,12 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
         ({"symbols": "abc"}, 422, "Several models read or write different things"),
         ({"symbols": "abc", "model": "films"}, 422, "symbols: this model reads vectors."),
         ({"vectors": [FRAMES], "model": "g2p"}, 422, "vectors: this model reads symbols."),
+        ({"symbols": "abc", "model": "speech"}, 422, "symbols: this model reads vectors."),
+        (
+            {"vectors": [FRAMES], "model": "speech", "options": {"alpha": -1}},
+            422,
+            "options.alpha: Input should be greater than or equal to 0",
+        ),
         ({"symbols": "abc", "model": "text"}, 404, "No model that fits reads symbols or vectors"),
         ({"symbols": "abc", "model": "none"}, 404, "No model has this name."),
         ({"symbols": "abz", "model": "g2p"}, 422, "symbols: symbol 3, "),
@@ -201,6 +229,7 @@ def test_models_tell_what_they_read_and_write(client: TestClient) -> None:
         ("translate", "pieces", "pieces", None),
         ("transduce", "symbols", "symbols", None),
         ("transduce", "vectors", "vectors", 3),
+        ("transduce", "vectors", "pieces", 3),
     ]
 
 
