@@ -62,7 +62,7 @@ def _translate(arguments: argparse.Namespace) -> int:
     if arguments.engine is not None:
         return _translate_on_cluster(arguments, inputs)
     refuse_cluster_flags(arguments)
-    if reads_vectors(arguments.run):
+    if holds_vectors(arguments.run) or reads_vectors(arguments.run):
         _refuse_overwriting(arguments, inputs)
         to_vectors = holds_vectors(arguments.run)
         return (translate_vectors if to_vectors else vectors_to_lines)(NAME, arguments, inputs)

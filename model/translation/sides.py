@@ -17,8 +17,9 @@ def make_source(network: Seq2Seq, lines: Vocabulary | None, most: int) -> LineSo
     """What reads sources of up to `most` steps: lines of this vocabulary, or vectors if None."""
     if network.config.source_width:
         return VectorSource(network, most)
-    assert isinstance(lines, Symbols), "pieces are read by a Translator"
-    return LineSource(lines, most)
+    assert lines is not None
+    encode = lines.source.encode_known if isinstance(lines, Symbols) else lines.encode
+    return LineSource(lines, encode, most)
 
 
 def make_target(lines: Vocabulary) -> SymbolTarget | PieceTarget:

@@ -84,7 +84,8 @@ class SequenceWorker:
         self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
         output = VectorOutput if isinstance(checkpoint.vocabulary, VectorForm) else LineOutput
         self._output = output(checkpoint, checkpoint.search if defaults is None else defaults)
-        self.options, self.answer_name = self._output.options, self._output.name
+        self.options = self._output.options
+        self.field, self.answer_name = self._output.field, self._output.name
         width = self._output.width
         source_kind, target_kind = checkpoint.kinds
         self.profile = SequenceProfile(
@@ -181,11 +182,11 @@ class SequenceWorker:
     @contextmanager
     def _naming(self, number: int, count: int) -> Iterator[None]:
         """Have an error name the sequence that it is about, of `count`."""
-        kind = self.profile.source_kind
+        field = self.field
         try:
             yield
         except RequestError as error:
-            error.field = kind if count == 1 else f"{kind}.{number}"
+            error.field = field if count == 1 else f"{field}.{number}"
             raise
 
     def alive(self, now: float) -> bool:

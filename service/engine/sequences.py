@@ -15,7 +15,6 @@ from model.decoding.request import Request
 from model.errors import RequestError
 from model.translation.assemble import Translation
 from model.translation.sides import make_source, make_target
-from model.vectors.vector_source import VectorSource
 from model.vectors.vector_target import VectorTarget
 from service.engine.request_params import RequestParams
 
@@ -47,7 +46,7 @@ class LineOutput:
         self.room = room_for(options, self.longest)
         self._source = make_source(checkpoint.network, checkpoint.reads, self.longest)
         self._target = make_target(checkpoint.lines)
-        self.name = self._target.name
+        self.name, self.field = self._target.name, self._source.field
         self.check(options)
 
     def check(self, options: SearchOptions) -> None:
@@ -83,7 +82,7 @@ class LineOutput:
 
 
 class VectorOutput:
-    """Of a model from vectors to vectors, which has no search and so no options."""
+    """Of a model that writes vectors, which has no search and so no options."""
 
     name: ClassVar[str] = "vectors"
     """What an answer calls it."""
@@ -92,10 +91,11 @@ class VectorOutput:
         """`options` are taken from the network instead: as many steps as it has to make."""
         form, self.width = checkpoint.vectors, checkpoint.config.source_width
         self.options = form.search
-        self.longest = max(1, min(MOST["max_length"], MAX_NUMBERS // self.width))
+        self.longest = max(1, min(MOST["max_length"], MAX_NUMBERS // (self.width or 1)))
         self.room = form.steps or self.longest
         self._steps, self._target_width = form.steps, checkpoint.config.target_width
-        self._source = VectorSource(checkpoint.network, self.longest)
+        self._source = make_source(checkpoint.network, checkpoint.reads, self.longest)
+        self.field = self._source.field
         self._target = VectorTarget(checkpoint.network, form)
 
     def check(self, options: SearchOptions) -> None:
@@ -107,18 +107,18 @@ class VectorOutput:
         return BYTES_PER_NUMBER * self._target_width * outputs
 
     def prepare(self, sequence: object, options: SearchOptions) -> Prepared:
-        """Make the request for a sequence of vectors.
+        """Make the request for a sequence of vectors, or for a line.
 
         Raises:
-            RequestError: it cannot be read; see `VectorSource`.
+            RequestError: it cannot be read; see `VectorSource` and `LineSource`.
         """
-        array = self._source.read(sequence)
-        request = self._source.request(self._target.scaled(array), options)
+        read = self._source.read(sequence)
+        request = self._source.request(self._target.scaled(read), options)
 
         def finished(found: Sequence[Hypothesis]) -> Answer:
             (best,) = found
             assert best.vectors is not None, "a network that writes vectors"
-            restored = self._target.restored(best.vectors, array)
+            restored = self._target.restored(best.vectors, read)
             if not np.isfinite(restored).all():
                 raise RequestError(
                     "the output is not finite. Give numbers nearer to those of the training."

@@ -3,7 +3,7 @@
 import { keep, recall } from "./session.js";
 
 /**
- * `views` has for each kind of sequence, as /v1/models calls it, how it is sent and shown (`Symbols`,
+ * `views` has for each kind of sequence, as /v1/models calls it, how it is sent and shown (`Lines`,
  * `Vectors`): what a model reads and what it writes may differ. `ask(body, signal)` fetches an answer; `onInput` is called when something else is typed.
  */
 export class Sequences {

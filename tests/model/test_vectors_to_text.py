@@ -86,6 +86,7 @@ def test_a_word_is_aligned_with_the_frame_that_its_pieces_attend_to(
         (best,) = found.hypotheses[:1]
         assert best.weights is not None
         sums: list[torch.Tensor] = []
+        seen = ""
         for piece, row in zip(best.pieces, best.weights[:-1, :-1], strict=True):
             if not sums or (piece.startswith("\u2581") and seen.strip("\u2581")):
                 sums.append(torch.zeros_like(row))
@@ -98,7 +99,7 @@ def test_a_word_is_aligned_with_the_frame_that_its_pieces_attend_to(
 def test_mistakes_are_named(transducer: Transducer) -> None:
     with pytest.raises(RequestError, match=r"^sequences\[1\]: vectors of 2 numbers, but the width"):
         transducer.transduce([[[1, 2, 3]], [[1, 2]]])
-    with pytest.raises(RequestError, match="^max_words: 3 is for text, not for vectors"):
+    with pytest.raises(RequestError, match=r"^max_words: 3 is for text, not for vectors"):
         transducer.transduce([[[1, 2, 3]]], SearchOptions(max_words=3))
 
 
@@ -126,7 +127,7 @@ def test_weights_of_text_are_not_begun_with_it(
     heard_checkpoint: Path, tiny_checkpoint: Path, tiny_tokenizer: Tokenizer
 ) -> None:
     config = load_checkpoint(tiny_checkpoint).config
-    with pytest.raises(ConfigError, match="another architecture: .*source_width is 0, not 3"):
+    with pytest.raises(ConfigError, match=r"another architecture: .*source_width is 0, not 3"):
         initial_weights(load_checkpoint(heard_checkpoint), config, tiny_tokenizer)
 
 

@@ -14,8 +14,10 @@ KINDS = (
     ("vectors", "vectors"),
     ("vectors", "symbols"),
     ("vectors", "pieces"),
+    ("symbols", "vectors"),
+    ("pieces", "vectors"),
 )
-"""The kinds of source and target that go together."""
+"""The kinds of source and target that go together: all but pieces with symbols."""
 
 
 def kind_of(values: Mapping[str, object], side: str) -> object:

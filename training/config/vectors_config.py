@@ -34,17 +34,15 @@ def with_vector_sizes(
         if isinstance(side := sides[name], dict) and isinstance(side.get("width"), int)
     }
     target = sides["target"]
+    reads = kind_of(values, "source")
     defaults: dict[str, object] = {"tie_embeddings": False}
     if kind_of(values, "target") != "vectors":  # lines, whose vocabulary is learned
         return {**defaults, **model, **widths}
     if not isinstance(target, dict) or target.get("length") in (None, "source"):
-        defaults |= {
-            "attention": "aligned",
-            "input_feeding": False,
-            "bidirectional": False,
-            "first_state": "zeros",
-        }
-    return {**defaults, **model, **widths, "vocab_size": VectorForm.vocab_size}
+        defaults |= {"attention": "aligned", "input_feeding": False, "first_state": "zeros"}
+        defaults["bidirectional"] = reads != "vectors"  # a line has no later vector
+    size = {"vocab_size": VectorForm.vocab_size} if reads == "vectors" else {}
+    return {**defaults, **model, **widths, **size}
 
 
 def with_search_over_vectors(search: Mapping[str, object]) -> dict[str, object]:
@@ -58,15 +56,16 @@ def with_vector_metrics(validation: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_vector_keys(config: "TrainConfig") -> None:
-    """Check that a config with a source of vectors sets nothing that only others have.
+    """Check that a config with vectors on a side sets nothing that only others have.
 
     Raises:
         ConfigError: naming the first key that does, or that does not suit `target.length`.
     """
     data, model, to_vectors = config.data, config.model, config.target.kind == "vectors"
     corpora, to_text = (*data.train, data.dev), config.target.kind == "pieces"
+    of_text = to_text or config.source.kind == "pieces"
     set_keys = {
-        "tokenizer": not to_text and config.tokenizer != type(config.tokenizer)(),
+        "tokenizer": not of_text and config.tokenizer != type(config.tokenizer)(),
         "tokenizer.sampling": config.tokenizer.sampling,
         "data.task": data.task != "translate",
         "data.joined": data.joined,
@@ -93,11 +92,16 @@ def check_vector_keys(config: "TrainConfig") -> None:
         if is_set:
             raise ConfigError(f"{key}: it is not for vectors. Leave it out.")
     if data.windows is not None:
-        if not to_vectors:
+        if not (config.source.width and to_vectors):
             raise ConfigError(VECTORS_ON_BOTH)
         _check_windows(config, data.windows)
     if to_text:
         _check_search(config)
+    if to_vectors and config.source.kind == "pieces" and not config.target.steps:
+        raise ConfigError(
+            "target.length: it must be a number where pieces are read, since how many pieces a "
+            "text has is only found out in the training. Give one, such as 24."
+        )
     if config.run.batch_tokens == "auto":
         raise ConfigError("run.batch_tokens: auto is not for vectors. Give a number of vectors.")
     if model.attention == "aligned" and config.target.steps:

@@ -1,24 +1,20 @@
 """The data of a training from vectors to lines, of symbols or of text."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from model.decoding.engine import check_room, room_for
-from model.errors import DataError
-from model.io.lines import decode_line, read_raw_lines
-from model.jobs.parquet import column_values
+from model.jobs.line_files import file_lines
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import UNK_ID
 from model.text.vocabulary import Vocabulary
-from model.vectors.frame_files import Frames, parsed
+from model.vectors.frame_files import Frames
 from training.config.data_config import CorpusConfig
 from training.config.train_config import TrainConfig
 from training.data.batching import Ids
 from training.data.corpus_report import UNKNOWN_SYMBOLS
-from training.data.readers import file_kind
 from training.losses.batch_loss import Objective
 from training.validation.evaluation import Evaluation
 from training.validation.symbol_evaluation import check_lengths
@@ -33,6 +29,7 @@ from training.vectors.vector_corpus import (
     TOO_LONG,
     VectorCorpus,
     corpus_of,
+    frames_of,
     normalised,
     paired,
     statistics_of,
@@ -101,7 +98,9 @@ def _read(corpora: Sequence[CorpusConfig], config: TrainConfig) -> Pairs:
     return [
         (source, line, where)
         for corpus in corpora
-        for source, line, where, _ in paired(corpus, config, target_lines)
+        for source, line, where, _ in paired(
+            corpus, config, frames_of(config, "source"), file_lines
+        )
     ]
 
 
@@ -113,7 +112,7 @@ def _corpus(
     *,
     unit: str,
     most: int | None,
-) -> VectorCorpus[str]:
+) -> VectorCorpus[Frames, str]:
     """The pairs that are kept: of a dev set, without `most`, all that the vocabulary can spell."""
     encode = vocabulary.target.encode
 
@@ -128,37 +127,9 @@ def _corpus(
     def length(line: str) -> int:
         return len(encode(line))
 
-    return corpus_of(pairs, config, part, misfit=misfit, length=length, unit=unit)
+    lengths, units = (len, length), ("vectors", unit)
+    return corpus_of(pairs, config, part, misfit=misfit, lengths=lengths, units=units)
 
 
 def _ids(lines: Sequence[str], vocabulary: Vocabulary) -> list[Ids]:
     return [np.array(ids, np.int32) for ids in vocabulary.target.encode_lines(lines)]
-
-
-def target_lines(path: Path, field: str) -> Iterator[str]:
-    """The lines of a file; of .jsonl and .parquet the texts in `field`.
-
-    Raises:
-        DataError: the file cannot be read, or a text is none.
-    """
-    kind = file_kind(path)
-    if kind == "parquet":
-        for number, value in enumerate(column_values(path, field), 1):
-            yield _decoded(value or b"", f"{path}, row {number}")
-        return
-    for number, line in enumerate(read_raw_lines(path), 1):
-        where = f"{path}, line {number}"
-        if kind != "jsonl":
-            yield _decoded(line, where)
-            continue
-        text = parsed(line, field, where)
-        if not isinstance(text, str):
-            raise DataError(f"{where}: {field!r} holds no text. Name another with target_column.")
-        yield text
-
-
-def _decoded(line: bytes, where: str) -> str:
-    try:
-        return decode_line(line)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from error

@@ -11,6 +11,7 @@ from model.text.vocabulary import Vocabulary
 from model.transducer import Transducer
 from model.translation.assemble import Translation
 from model.translator import windows
+from model.vectors.frame_files import Frames
 from training.validation.evaluation import ROWS, Evaluation, mean_nll
 from training.vectors.line_rows import LineRows
 from training.vectors.line_targets import Scoring
@@ -22,7 +23,7 @@ AT_ONCE = 256
 
 def evaluate_lines(
     network: Seq2Seq,
-    corpus: VectorCorpus[str],
+    corpus: VectorCorpus[Frames, str],
     rows: LineRows,
     vocabulary: Vocabulary,
     search: SearchOptions,

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from model.errors import DataError
 from model.text.profile import TextProfile
 from model.text.vocabulary import Vocabulary
 from model.translation.assemble import Translation
 from training.config.validation_config import ValidationConfig
-from training.data.learn_tokenizer import LEARNED_FROM, given_tokenizer, learned_tokenizer
 from training.validation.evaluation import Evaluation, Sample, text_evaluation
 from training.vectors.line_targets import LineTargets, Pairs, Scoring
+from training.vectors.line_vocabulary import learned_pieces, usable
 
 
 class PieceTargets(LineTargets):
@@ -25,18 +24,9 @@ class PieceTargets(LineTargets):
 
     def learned(self, pairs: Pairs) -> Vocabulary:
         """The tokenizer of the config, or one of the lines whose sources may be trained on."""
-        config = self.config
-        if config.tokenizer.model is not None:
-            return given_tokenizer(config.data.path(config.tokenizer.model))
-        most = config.model.max_length
-        lines = [line for source, line, _ in pairs if line.strip() and len(source) <= most]
-        if not lines:
-            raise DataError(
-                "data.train: no text in any pair whose source has at most model.max_length "
-                f"{most} vectors. Check the files, or raise it."
-            )
-        every = -(-len(lines) // LEARNED_FROM)
-        return learned_tokenizer(config.tokenizer, lines[::every])
+        most = self.config.model.max_length
+        lines = usable(((len(source), line) for source, line, _ in pairs), most)
+        return learned_pieces(lines, self.config)
 
     def scoring(self, validation: ValidationConfig) -> Scoring:
         """By the metrics of `validation`, and with a calibration of the confidence."""

@@ -43,6 +43,8 @@ class ReadyData:
     validation: ValidationConfig
     """Resolved."""
     evaluate: Evaluate
+    reads: Vocabulary | None = None
+    """What makes ids of sources that are lines."""
     profile: TextProfile | None = None
     """Of a target of text."""
 

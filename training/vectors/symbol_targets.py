@@ -6,10 +6,10 @@ from typing import ClassVar
 from model.text.vocabulary import Vocabulary
 from model.translation.assemble import Translation
 from training.config.validation_config import ValidationConfig
-from training.data.learn_symbols import symbols_of
 from training.validation.evaluation import Evaluation
 from training.validation.symbol_evaluation import symbol_evaluation
 from training.vectors.line_targets import LineTargets, Pairs, Scoring
+from training.vectors.line_vocabulary import learned_symbols, usable
 
 
 class SymbolTargets(LineTargets):
@@ -22,13 +22,10 @@ class SymbolTargets(LineTargets):
         """None: they are no text."""
 
     def learned(self, pairs: Pairs) -> Vocabulary:
-        """The alphabet of the pairs; see `symbols_of`."""
+        """The alphabet of the pairs; see `learned_symbols`."""
         cut, most = self.config.target.cut(), self.config.model.max_length
-        found: set[str] = set()
-        for source, line, _ in pairs:
-            if len(source) <= most and len(symbols := cut.cut(line)) <= most:
-                found.update(symbols)
-        return symbols_of(found, None, cut, most)
+        lines = usable(((len(source), line) for source, line, _ in pairs), most)
+        return learned_symbols(lines, source=None, target=cut, most=most)
 
     def scoring(self, validation: ValidationConfig) -> Scoring:
         """By the rates of symbols and of lines that are wrong."""

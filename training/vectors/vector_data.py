@@ -39,7 +39,9 @@ def vector_data(config: TrainConfig) -> ReadyData:
             dev.first(first),
             dev_rows.only(np.arange(first)),
             form,
+            None,
             loss=kind,
+            most=max(map(len, dev.sources)),
             device=device,
             dtype=dtype,
         )

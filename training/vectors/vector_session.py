@@ -33,6 +33,7 @@ from training.validation.best import Best
 from training.validation.evaluation import Evaluation
 from training.vectors.frame_rows import FrameRows
 from training.vectors.line_data import line_data
+from training.vectors.lines_to_vectors import lines_to_vectors
 from training.vectors.ready_data import ReadyData
 from training.vectors.vector_data import vector_data
 from training.vectors.vector_loader import VectorLoader
@@ -42,7 +43,7 @@ VectorTrainer = AnyTrainer[VectorLoader[FrameRows[Any]], FrameRows[Any]]
 
 @dataclass(kw_only=True)
 class VectorSession(AnySession):
-    """The parts of one run that reads vectors, as `build_vector_session` makes them."""
+    """The parts of one run that reads or writes vectors, as `build_vector_session` makes them."""
 
     data: ReadyData
 
@@ -74,10 +75,11 @@ class VectorSession(AnySession):
         """Parameters, and what goes in and comes out, for people."""
         parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
         model = self.config.model
-        outputs = f"{model.vocab_size:,} pieces"
-        if model.target_width:
-            outputs = f"vectors of {model.target_width:,}"
-        return f"{parameters:,} parameters, vectors of {model.source_width:,} numbers to {outputs}"
+        inputs, outputs = (
+            f"vectors of {width:,}" if width else f"{model.vocab_size:,} pieces"
+            for width in (model.source_width, model.target_width)
+        )
+        return f"{parameters:,} parameters, {inputs} to {outputs}"
 
     def prepare(self) -> list[str]:
         """Nothing is learned beforehand."""
@@ -111,6 +113,7 @@ class VectorSession(AnySession):
             config=self.config.model,
             weights=self.trainer.weights(),
             tokenizer=self.data.vocabulary,
+            reads=self.data.reads,
             search=self.data.search,
             profile=self.data.profile,
             calibration=evaluation.calibration if evaluation else None,
@@ -122,15 +125,20 @@ class VectorSession(AnySession):
 
 
 def ready_data(config: TrainConfig, known: Vocabulary | None = None) -> ReadyData:
-    """Read the data of `config`: here alone targets of lines part from those of vectors.
+    """Read the data of `config`: here alone the kinds of both sides part.
 
     Args:
         known: the vocabulary of a run that is resumed.
 
     Raises:
-        CheckpointError, ConfigError, DataError, RequestError: see `line_data` and `vector_data`.
+        CheckpointError, ConfigError, DataError, RequestError: see `line_data`, `vector_data` and
+            `lines_to_vectors`.
     """
-    return vector_data(config) if config.target.kind == "vectors" else line_data(config, known)
+    if config.target.kind != "vectors":
+        return line_data(config, known)
+    if config.source.kind != "vectors":
+        return lines_to_vectors(config, known)
+    return vector_data(config)
 
 
 def build_vector_session(
@@ -153,7 +161,7 @@ def build_vector_session(
     data = ready_data(config, _known_vocabulary(run) if values else None)
     if values:
         check_same_data(data.digests, values)
-    size = data.vocabulary.vocab_size
+    size = (data.reads or data.vocabulary).vocab_size
     model = replace(config.model, vocab_size=size)
     config = replace(config, model=model, validation=data.validation)
     trainer = _trainer(config, data, device, dtype, world)

@@ -76,9 +76,9 @@ def _check_kind(body: TransduceRequest, worker: SequenceWorker) -> None:
     Raises:
         RequestError: it reads the other kind; or it writes vectors, and there are options.
     """
-    given, kind = "symbols" if body.symbols is not None else "vectors", worker.profile.source_kind
-    if given != kind:
-        raise RequestError(f"this model reads {kind}. Give {kind}.", field=given)
+    if body.given != worker.field:
+        reads = worker.field
+        raise RequestError(f"this model reads {reads}. Give {reads}.", field=body.given)
     if worker.profile.target_kind == "vectors":
         for name, there in (("options", body.options.model_fields_set), ("return", body.return_)):
             if there:

@@ -50,7 +50,9 @@ def said(line: str, generator: np.random.Generator) -> Floats:
     """Each letter is heard for one or two noisy frames."""
     letters = [LETTERS.index(letter) for letter in line]
     heard = np.repeat(letters, generator.integers(1, 3, len(letters)))
-    return (SOUNDS[heard] + generator.normal(0, 1, (len(heard), 8))).astype(np.float32)
+    noise = generator.normal(0, 1, (len(heard), 8))
+    film: Floats = (SOUNDS[heard] + noise).astype(np.float32)
+    return film
 
 
 def spoken(count: int, seed: int) -> tuple[list[Floats], list[str]]:
@@ -201,8 +203,8 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("films", "lines", "message"),
     [
-        ([np.ones((3, 8))], [" "], "data.train: no text in any pair whose source has at most"),
-        ([np.ones((41, 8))], ["on"], "data.train: no text in any pair whose source has at most"),
+        ([np.ones((3, 8))], [" "], "data.train: no text in any pair whose vectors are at most"),
+        ([np.ones((41, 8))], ["on"], "data.train: no text in any pair whose vectors are at most"),
         ([np.ones((3, 8))], ["on"], "vocab_size: 280 is too large for this text. Use at most"),
         ([np.ones((3, 2))], ["on"], "train.npz, sequence 1: vectors of 2 numbers, but"),
     ],

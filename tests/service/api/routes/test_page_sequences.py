@@ -465,9 +465,7 @@ def test_text_that_is_made_of_numbers_has_links_to_the_steps(
         enter(page, PASTED["commas"])
     wanted = ["scores", "tokens", "alignment"]
     options = json.loads(sent.value.post_data or "")["options"]
-    found = answer_of(
-        mixed, model="speech", vectors=[STEPS], options=options, **{"return": wanted}
-    )
+    found = answer_of(mixed, model="speech", vectors=[STEPS], options=options, **{"return": wanted})
     shown = page.locator("#symbols").evaluate("each => each.textContent")
     assert shown == found["text"]
     expect(page.locator("#source-symbols .symbol")).to_have_text(["0", "1", "2"])

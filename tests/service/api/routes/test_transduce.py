@@ -143,8 +143,8 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        ({}, 422, "give either symbols or vectors"),
-        ({"symbols": "a", "vectors": [FRAMES]}, 422, "give either symbols or vectors"),
+        ({}, 422, "give one of symbols, vectors and text"),
+        ({"symbols": "a", "vectors": [FRAMES]}, 422, "give one of symbols, vectors and text"),
         ({"symbols": "abc"}, 422, "Several models read or write different things"),
         ({"symbols": "abc", "model": "films"}, 422, "symbols: this model reads vectors."),
         ({"vectors": [FRAMES], "model": "g2p"}, 422, "vectors: this model reads symbols."),

@@ -1,21 +1,16 @@
-// Symbols: the line that a model of symbols reads, and the lines of symbols or text that one answers.
+// Lines: the line of symbols or text that a model reads, and those that one answers.
 
 import { Unsendable } from "./api.js";
 import { remarksOn } from "./remarks.js";
 
-/** Sends a line, and shows the hypotheses: `output` has the chosen one, and `links` its links. */
-export class Symbols {
-  constructor({ output, links, alternatives, heat, attention, remarks, options }) {
-    Object.assign(this, { output, links, alternatives, heat, attention, remarks, options });
+/**
+ * Sends a line as `field` of the request, and shows the hypotheses: `output` has the chosen one, and `links`
+ * its links.
+ */
+export class Lines {
+  constructor({ name, field, placeholder, output, links, alternatives, heat, attention, remarks, options }) {
+    Object.assign(this, { name, field, placeholder, output, links, alternatives, heat, attention, remarks, options });
     this.hypotheses = [];
-  }
-
-  get name() {
-    return "Symbols";
-  }
-
-  get placeholder() {
-    return "Type a line of symbols, written as in the training data";
   }
 
   /** What is told of `text` below it. */
@@ -31,7 +26,7 @@ export class Symbols {
         `These are ${lines.length} lines, and this page sends one at a time. Remove the line breaks, or send a list of lines to POST /v1/transduce.`,
       );
     }
-    return { symbols: lines[0] };
+    return { [this.field]: lines[0] };
   }
 
   /** What is asked for beside the sequence. */
