@@ -49,7 +49,8 @@ def contour(line: str) -> Floats:
     """Half of the numbers of a letter, and half of those of the next one."""
     own = HEIGHT[[LETTERS.index(letter) for letter in line]]
     following = np.concatenate([own[1:], own[-1:]])
-    return (own + following) / 2
+    mean: Floats = (own + following) / 2
+    return mean
 
 
 def letters(count: int, seed: int) -> list[str]:
