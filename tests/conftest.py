@@ -196,10 +196,10 @@ def _to_vectors(folder: Path, reads: Vocabulary, form: VectorForm) -> Path:
         target_width=2,
         max_length=12,
     )
-    network = random_network(config, seed=4)
+    network = Seq2Seq(config)
     assert network.target_statistics
-    network.target_statistics.mean.data.copy_(torch.tensor([-3.0, 0.5]))
-    network.target_statistics.std.data.copy_(torch.tensor([2.0, 0.25]))
+    network.target_statistics.mean.copy_(torch.tensor([-3.0, 0.5]))
+    network.target_statistics.std.copy_(torch.tensor([2.0, 0.25]))
     return saved_run(folder, network, form, form.search, reads=reads)
 
 

@@ -394,15 +394,15 @@ def load_training_meta(path: Path) -> dict[str, Any]:
 
 
 def load_vocabulary(path: Path) -> Vocabulary:
-    """Load only the tokenizer, or the symbols, of the checkpoint that `load_checkpoint` would load.
+    """Load only what makes the lines that the checkpoint writes that `load_checkpoint` would load.
 
     Raises:
-        CheckpointError: as `load_checkpoint`, or it is a model of vectors.
+        CheckpointError: as `load_checkpoint`, or it writes vectors.
     """
     files = CheckpointFiles(resolve(path))
     found = files.vocabulary()
     if isinstance(found, VectorForm):
-        raise CheckpointError(f"{files.path}: a model of vectors has no tokenizer. Name another.")
+        raise CheckpointError(f"{files.path}: this model writes vectors, not lines. Name another.")
     return found
 
 
@@ -446,8 +446,12 @@ def _load(files: CheckpointFiles) -> Checkpoint:
 
 def _load_files(files: CheckpointFiles) -> Checkpoint:
     vocabulary = files.vocabulary()
-    lines = files.lines() if files.has_lines else None
-    size = vocabulary.vocab_size if lines is None else lines.vocab_size
+    lines: Vocabulary | None
+    if isinstance(vocabulary, VectorForm):
+        lines = files.lines() if files.has_lines else None
+    else:
+        lines = vocabulary
+    size = (lines or vocabulary).vocab_size
     if size != files.model.vocab_size:
         raise CheckpointError(
             f"{files.path}: the tokenizer has {size:,} pieces, the network "

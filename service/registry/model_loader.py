@@ -104,6 +104,6 @@ def _check_for_sequences(entry: ModelEntry) -> None:
     for key in ("source", "target", "task", "shortlist"):
         if getattr(entry, key):
             raise ConfigError(
-                f"{key} of model {entry.name}: it is for text, and this model reads symbols or "
-                "vectors. Leave it out."
+                f"{key} of model {entry.name}: it is for text, and this model is not from text "
+                "to text. Leave it out."
             )

@@ -250,6 +250,23 @@ def test_a_line_that_cannot_be_read_is_named(
     assert "--beam-size: it is for text" in capsys.readouterr().err
 
 
+def test_pairs_that_cannot_be_used_are_counted(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "train", ["ab", "", "a" * 41], [contour("ab"), contour("a"), contour("a" * 41)])
+    write(tmp_path, "dev", ["ab", "ax"], [contour("ab"), contour("ab")])
+    command = [str(config), "--check-data", f"data.data_dir={tmp_path}"]
+    assert train(command) == 0
+    told = capsys.readouterr()[0]
+    assert "1 blank" in told and "1 longer than model.max_length" in told
+    assert "2.0 source symbols and 2.0 target vectors a line" in told
+    assert "dev: 2 lines, dropped 1 with unknown symbols" in told
+    write(tmp_path, "dev", ["ab" * 21], [contour("ab" * 21)])
+    capsys.readouterr()
+    assert train(command) == 2
+    assert "data.dev: 1 of 1 sources have more symbols than the model" in capsys.readouterr()[1]
+
+
 def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
     assert train(arguments) == 2
