@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -139,21 +138,6 @@ def test_a_text_is_learned(text_run: Path) -> None:
     assert checkpoint.kinds == ("pieces", "vectors")
     assert isinstance(checkpoint.reads, Tokenizer) and checkpoint.reads.vocab_size == 272
     assert checkpoint.config.bidirectional and checkpoint.config.first_state == "bridge"
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("fixture", ["run", "text_run"])
-def test_a_line_has_the_same_bits_alone_and_in_company(
-    fixture: str, precision: Any, request: pytest.FixtureRequest
-) -> None:
-    path = request.getfixturevalue(fixture)
-    lines = letters(40, seed=4) if fixture == "run" else texts(40, seed=4)
-    transducer = VectorTransducer.load(path, device="cpu", precision=precision)
-    together = transducer.transduce(lines * 3)
-    for number, line in enumerate(lines):
-        (alone,) = transducer.transduce([line])
-        np.testing.assert_array_equal(alone, together[number])
-        np.testing.assert_array_equal(alone, together[number + 2 * len(lines)])
 
 
 @torch.inference_mode()

@@ -182,7 +182,11 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
             422,
             "options.alpha: Input should be greater than or equal to 0",
         ),
-        ({"symbols": "abc", "model": "text"}, 404, "No model that fits reads symbols or vectors"),
+        (
+            {"symbols": "abc", "model": "text"},
+            404,
+            "No model that fits reads or writes symbols or vectors",
+        ),
         ({"symbols": "abc", "model": "none"}, 404, "No model has this name."),
         ({"symbols": "abz", "model": "g2p"}, 422, "symbols: symbol 3, "),
         ({"symbols": ["a", "z"], "model": "g2p"}, 422, "symbols.1: symbol 1, "),
