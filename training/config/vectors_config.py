@@ -99,7 +99,7 @@ def check_vector_keys(config: "TrainConfig") -> None:
         _check_search(config)
     if to_vectors and config.source.kind == "pieces" and not config.target.steps:
         raise ConfigError(
-            "target.length: it must be a number where pieces are read, since how many pieces a "
+            "target.length: it must be a number with source.kind pieces, since how many pieces a "
             "text has is only found out in the training. Give one, such as 24."
         )
     if config.run.batch_tokens == "auto":

@@ -76,7 +76,7 @@ class VectorSession(AnySession):
         parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
         model = self.config.model
         inputs, outputs = (
-            f"vectors of {width:,}" if width else f"{model.vocab_size:,} pieces"
+            f"vectors of {width:,} numbers" if width else f"{model.vocab_size:,} pieces"
             for width in (model.source_width, model.target_width)
         )
         return f"{parameters:,} parameters, {inputs} to {outputs}"

@@ -287,7 +287,7 @@ def test_mistakes_in_the_data_are_a_line(
         (["tokenizer.vocab_size=300"], "tokenizer: it is not for vectors"),
         (["search.beam_size=2"], "search: it is not for vectors"),
         (["validation.metrics=[symbol_error_rate]"], "validation."),
-        (["source={kind: pieces}"], "target.length: it must be a number where pieces are read"),
+        (["source={kind: pieces}"], "target.length: it must be a number with source.kind"),
         (["model.attention=aligned", "target.length=3"], "model.attention: aligned needs target."),
     ],
 )
