@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from training.config.train_config import TrainConfig
     from training.config.windows_config import WindowsConfig
 
-VECTORS_ON_BOTH = "data.windows: they are vectors. Set kind: vectors on both sides."
+VECTORS_ON_BOTH = "data.windows: they are vectors. Set kind: vectors of source and target."
 WIDTHS = {"source": "source_width", "target": "target_width"}
 """The key of `model` that follows `width` of each side."""
 
