@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model.text.alphabet import Cut
+from model.text.symbols import Symbols
 from model.transducer import Transducer
 from training.validation.accepted_sequences import (
     Comparison,
@@ -60,7 +61,9 @@ def main() -> int:
             systems[f"{precision}, beam {beam}"] = [each.text for each in found]
             if beam == 1:
                 speeds[precision] = transducer, options
-    cut = transducer.symbols.alphabet.target
+    symbols = transducer.vocabulary
+    assert isinstance(symbols, Symbols), "the model that the command is for"
+    cut = symbols.target.cut
     if arguments.python is None:
         report(systems, words, alternatives, cut)
         return 0

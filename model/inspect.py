@@ -180,6 +180,8 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "memory": {
             name: asdict(footprint(checkpoint, name)) for name in precisions_of(checkpoint.config)
         },
+        "source_kind": checkpoint.kinds[0],
+        "target_kind": checkpoint.kinds[1],
         "tokenizer": vocabulary_figures(checkpoint.vocabulary),
         "text": to_dict(checkpoint.profile),
         "config": to_dict(checkpoint.config),
@@ -191,8 +193,15 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _task(checkpoint: Checkpoint) -> str:
     """What a model of text does, with its languages; or what all models of sequences do."""
-    is_text = isinstance(checkpoint.vocabulary, Tokenizer)
-    return checkpoint.profile.describe() if is_text else TRANSDUCE
+    if checkpoint.is_text:
+        return checkpoint.profile.describe()
+    return f"{TRANSDUCE}, {' to '.join(checkpoint.kinds)}"
+
+
+def _vocabularies(checkpoint: Checkpoint) -> list[Vocabulary | VectorForm]:
+    """What makes outputs, and what makes ids of sources if that is another."""
+    reads, writes = checkpoint.reads, checkpoint.vocabulary
+    return [writes] if reads in (None, writes) else [reads, writes]
 
 
 def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
@@ -210,7 +219,7 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         f"step {figures['step']:,}\n"
         f"weights     {checkpoint.stored}\n"
         f"task        {_task(checkpoint)}\n"
-        f"{vocabulary_line(checkpoint.vocabulary)}"
+        f"{''.join(map(vocabulary_line, _vocabularies(checkpoint)))}"
         f"confidence  {calibration.describe() if calibration else 'not calibrated'}\n"
         f"max length  {config.max_length:,} pieces of a sentence\n",
         table(["file", "bytes"], _with_sum(files)),

@@ -1,4 +1,4 @@
-"""Transducer: the Python API for models that write symbols, from lines of symbols or from vectors.
+"""Transducer: the Python API for models that write lines, from lines of symbols or from vectors.
 
 Transducer.load("runs/g2p").transduce(["dragoman"])[0].text
 Transducer.load("runs/speech").transduce([frames])[0].text
@@ -17,16 +17,13 @@ from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import resolve_device, resolve_precision, runnable
 from model.decoding.request import Finished, Request
 from model.decoding.shared_engine import SharedEngine
-from model.decoding.symbol_options import check_symbol_options
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
-from model.text.symbols import Symbols
+from model.text.vocabulary import Vocabulary
 from model.translation.assemble import Translation
 from model.translation.ensemble import network_of
-from model.translation.line_source import LineSource
-from model.translation.symbol_target import SymbolTarget
+from model.translation.sides import make_source, make_target
 from model.translator import WINDOW, windows
-from model.vectors.vector_source import VectorSource
 
 ROWS = 160
 """Hypotheses in flight, if sources are not very long."""
@@ -34,28 +31,20 @@ SLOT_STEPS = 2**18
 """Steps of sources, symbols or vectors, for which all of them have room together."""
 
 
-def make_source(network: Seq2Seq, symbols: Symbols) -> LineSource | VectorSource:
-    """What reads sources for `network`: lines of `symbols`, or sequences of vectors."""
-    most = network.config.max_length
-    if network.config.source_width:
-        return VectorSource(network, most)
-    return LineSource(symbols, most)
-
-
 class Transducer:
-    """A network, its symbols and its search options, ready to transduce.
+    """A network, its vocabulary and its search options, ready to transduce.
 
     A source is a line, cut into symbols, or a sequence of vectors, as the model was trained; it is
     read whole. What comes out has the form of a `Translation`: each symbol is a piece, and is a
-    word of its own where links of words are told. A blank line comes back unchanged. Safe to use
-    from several threads, whose sources are then searched together; what is found for a source does
-    not depend on the others.
+    word of its own where links of words are told, as is each vector. A blank line comes back
+    unchanged. Safe to use from several threads, whose sources are then searched together; what is
+    found for a source does not depend on the others.
     """
 
     def __init__(
         self,
         network: Seq2Seq,
-        symbols: Symbols,
+        lines: Vocabulary,
         search: SearchOptions,
         *,
         device: torch.device,
@@ -64,17 +53,19 @@ class Transducer:
         """
         Args:
             network: in eval mode. It is not changed.
+            lines: its symbols, or, of a network from vectors to text, its tokenizer.
             search: options for sources without their own. They also determine how much room there
                 is for those with their own.
 
         Raises:
             RequestError: see `check`.
         """
-        self.symbols = symbols
+        self.vocabulary = lines
         self.options = search
         self._limit = network.config.max_length
         self._room = room_for(search, self._limit)
-        self._source, self._target = make_source(network, symbols), SymbolTarget(symbols)
+        self._source = make_source(network, lines, self._limit)
+        self._target = make_target(lines)
         self._engine = SharedEngine(
             Engine(
                 runnable(network, dtype, device),
@@ -111,9 +102,9 @@ class Transducer:
             torch.set_num_threads(threads)
         paths = [path] if isinstance(path, str | Path) else path
         checkpoints = [load_checkpoint(Path(one)) for one in paths]
-        symbols, network = checkpoints[0].symbols, network_of(checkpoints)
+        lines, network = checkpoints[0].lines, network_of(checkpoints)
         dtype = resolve_precision(precision, place, network)
-        return cls(network, symbols, checkpoints[0].search, device=place, dtype=dtype)
+        return cls(network, lines, checkpoints[0].search, device=place, dtype=dtype)
 
     def transduce(
         self, sources: Sequence[object], options: SearchOptions | None = None
@@ -143,10 +134,10 @@ class Transducer:
         """Check that sources of any length can be searched with `options`.
 
         Raises:
-            RequestError: they allow more target symbols than the engine has room for, or ask for
-                what only text has.
+            RequestError: they allow more steps of an output than the engine has room for, or ask
+                for what only text has.
         """
-        check_symbol_options(options)
+        self._target.check(options)
         check_room(options, self._limit, self._room)
 
     def search_each(

@@ -33,7 +33,7 @@ from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.searcher import searcher
 from model.cli.translate_parser import NAME, translate_parser
 from model.cli.translate_vectors import translate_vectors
-from model.cli.vectors_to_symbols import vectors_to_symbols
+from model.cli.vectors_to_lines import vectors_to_lines
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
 from model.io.compression import open_binary
@@ -47,7 +47,6 @@ from model.jobs.parts import Shard, folder_of, parse_shard, refuse_existing
 from model.jobs.source import count_records, fingerprint, raw_records
 from model.jobs.truncation import Truncations
 from model.jobs.window import Search, translate_window
-from model.text.symbols import Symbols
 from model.transducer import Transducer
 from model.translation.mbr import candidate_options, chrf
 from model.translator import WINDOW, Translator
@@ -63,10 +62,10 @@ def _translate(arguments: argparse.Namespace) -> int:
     if arguments.engine is not None:
         return _translate_on_cluster(arguments, inputs)
     refuse_cluster_flags(arguments)
-    if reads_vectors(arguments.run):
+    if holds_vectors(arguments.run) or reads_vectors(arguments.run):
         _refuse_overwriting(arguments, inputs)
         to_vectors = holds_vectors(arguments.run)
-        return (translate_vectors if to_vectors else vectors_to_symbols)(NAME, arguments, inputs)
+        return (translate_vectors if to_vectors else vectors_to_lines)(NAME, arguments, inputs)
     arguments.print = parse_columns(arguments.print) if arguments.print is not None else ()
     form = _format(arguments, inputs)
     arguments.field = field_named(form, arguments.field)
@@ -162,7 +161,7 @@ def _translator(arguments: argparse.Namespace) -> tuple[LoadedModel, Translator 
         ConfigError: --mbr is given, but the model is one of symbols.
     """
     model = load_model(NAME, arguments, arguments.ensemble)
-    if arguments.mbr and isinstance(model.checkpoint.vocabulary, Symbols):
+    if arguments.mbr and not model.checkpoint.is_text:
         raise ConfigError("--mbr: it compares words, but the model has symbols. Leave it out.")
     translator = searcher(model, search_options(arguments, model.checkpoint.search))
     if model.device.type == "cpu" and not rows_are_independent(model.network, model.dtype):

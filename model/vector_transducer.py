@@ -1,6 +1,7 @@
-"""VectorTransducer: the Python API for models from vectors to vectors, through the decode loop.
+"""VectorTransducer: the Python API for models that write vectors, from vectors or from lines.
 
 VectorTransducer.load("runs/distance").transduce([frames])[0]
+VectorTransducer.load("runs/contour").transduce(["how are you"])[0]
 """
 
 # Shapes: S source vectors, T output vectors, W numbers in a vector.
@@ -22,17 +23,20 @@ from model.decoding.request import Finished
 from model.decoding.shared_engine import SharedEngine
 from model.errors import RequestError
 from model.network.seq2seq import Seq2Seq
-from model.vectors.frame_files import Frames
+from model.text.vocabulary import Vocabulary
+from model.translation.sides import make_source
 from model.vectors.vector_form import VectorForm
-from model.vectors.vector_source import VectorSource
-from model.vectors.vector_target import VectorTarget
+from model.vectors.vector_target import Read, VectorTarget
 
 SLOT_VECTORS = 2**18
-"""Source vectors for which all slots of an engine have room together."""
+"""Source steps for which all slots of an engine have room together."""
 
 
 class VectorTransducer:
-    """A network of vectors, ready to transduce; sequences may be longer than those it learned from.
+    """A network that writes vectors, ready to transduce.
+
+    Sources are sequences of vectors, or lines of symbols or text, as the model was trained; they
+    may be longer than those that it learned from.
 
     Safe to use from several threads, whose sequences are then searched together; what is found for
     a sequence does not depend on the others.
@@ -42,6 +46,7 @@ class VectorTransducer:
         self,
         network: Seq2Seq,
         form: VectorForm,
+        lines: Vocabulary | None = None,
         *,
         device: torch.device,
         dtype: torch.dtype,
@@ -50,10 +55,11 @@ class VectorTransducer:
         """
         Args:
             network: in eval mode. It is not changed.
-            most: vectors of the longest source that can be read.
+            lines: makes ids of sources that are lines; None if they are vectors.
+            most: vectors, symbols or pieces of the longest source that can be read.
         """
         self.form, self.most = form, most
-        self._source, self._target = VectorSource(network, most), VectorTarget(network, form)
+        self._source, self._target = make_source(network, lines, most), VectorTarget(network, form)
         engine = Engine(
             runnable(network, dtype, device),
             max_rows=max(1, min(64, SLOT_VECTORS // most)),
@@ -86,25 +92,28 @@ class VectorTransducer:
             torch.set_num_threads(threads)
         checkpoint = load_checkpoint(Path(path))
         form, network = checkpoint.vectors, checkpoint.network
-        return cls(network, form, device=place, dtype=resolve_precision(precision, place, network))
+        dtype = resolve_precision(precision, place, network)
+        return cls(network, form, checkpoint.reads, device=place, dtype=dtype)
 
     def transduce(
         self, sequences: Sequence[object], places: Sequence[str] | None = None
     ) -> list[NDArray[np.float64]]:
-        """The output (T, W) for each sequence (S, W): an array, or lists of numbers.
+        """The output (T, W) for each sequence (S, W), an array or lists of numbers, or each line.
 
         Args:
             places: where each is from, for messages; its number if None.
 
         Raises:
             RequestError: one is empty or too long, its vectors have another width than those that
-                the model reads, or a number is not finite, there or in the output.
+                the model reads, or a number is not finite, there or in the output; or a symbol of
+                a line is not known.
         """
+        given, name = self._source.listed(sequences), self._source.name
         if places is None:
-            places = [f"sequences[{number}]" for number in range(len(sequences))]
-        arrays = list(map(self._read, sequences, places))
-        scaled = map(self._target.scaled, arrays)
-        requests = [self._source.request(array, self.form.search) for array in scaled]
+            places = [f"{name}[{number}]" for number in range(len(given))]
+        read = list(map(self._read, given, places))
+        scaled = map(self._target.scaled, read)
+        requests = [self._source.request(one, self.form.search) for one in scaled]
         # Longest first, so that the last ones in flight are short.
         order = sorted(range(len(requests)), key=lambda n: len(requests[n].src), reverse=True)
         results: dict[int, NDArray[np.float64]] = {}
@@ -114,7 +123,7 @@ class VectorTransducer:
                 (found,) = event.hypotheses
                 assert found.vectors is not None
                 number = order[place_in_order]
-                results[number] = self._target.restored(found.vectors, arrays[number])
+                results[number] = self._target.restored(found.vectors, read[number])
         for number, place in enumerate(places):
             if not np.isfinite(results[number]).all():
                 raise RequestError(
@@ -123,7 +132,7 @@ class VectorTransducer:
                 )
         return [results[number] for number in range(len(requests))]
 
-    def _read(self, values: object, where: str) -> Frames:
+    def _read(self, values: object, where: str) -> Read:
         try:
             return self._source.read(values)
         except RequestError as error:

@@ -68,6 +68,7 @@ def saved_run(
     network: Seq2Seq,
     vocabulary: Vocabulary | VectorForm,
     search: SearchOptions,
+    reads: Vocabulary | None = None,
 ) -> Path:
     """A run in `folder` whose best checkpoint is `network`."""
     run = folder / "run"
@@ -77,6 +78,7 @@ def saved_run(
         config=network.config,
         weights=dict(network.named_parameters()),
         tokenizer=vocabulary,
+        reads=reads,
         search=search,
         card="Random weights.",
         training_state=None,
@@ -145,6 +147,60 @@ def mixed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.source_statistics.std.data.fill_(4.0)
     search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0)
     return saved_run(tmp_path_factory.mktemp("mixed"), network, symbols, search)
+
+
+@pytest.fixture(scope="session")
+def heard_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads vectors of 3 numbers and writes the pieces of `tiny_checkpoint`."""
+    config = ModelConfig(
+        vocab_size=tiny_tokenizer.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        tie_embeddings=False,
+        source_width=3,
+        max_length=40,
+    )
+    network = random_network(config, seed=3)
+    assert network.source_statistics
+    network.source_statistics.mean.data.fill_(1000.0)
+    network.source_statistics.std.data.fill_(4.0)
+    search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0)
+    return saved_run(tmp_path_factory.mktemp("heard"), network, tiny_tokenizer, search)
+
+
+@pytest.fixture(scope="session")
+def contour_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads letters a to h and gives a vector of 2 numbers for each."""
+    cut = Cut(unit="characters", ignore_spaces=True)
+    symbols = Symbols(Alphabet(source=cut, target=None, symbols=tuple("abcdefgh")))
+    return _to_vectors(tmp_path_factory.mktemp("contour"), symbols, VectorForm())
+
+
+@pytest.fixture(scope="session")
+def speaker_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads the pieces of `tiny_checkpoint` and gives 5 vectors of 2 numbers."""
+    form = VectorForm(steps=5, differences=True)
+    return _to_vectors(tmp_path_factory.mktemp("speaker"), tiny_tokenizer, form)
+
+
+def _to_vectors(folder: Path, reads: Vocabulary, form: VectorForm) -> Path:
+    config = ModelConfig(
+        vocab_size=reads.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        attention="general" if form.steps else "aligned",
+        input_feeding=False,
+        tie_embeddings=False,
+        target_width=2,
+        max_length=12,
+    )
+    network = Seq2Seq(config)
+    assert network.target_statistics
+    network.target_statistics.mean.copy_(torch.tensor([-3.0, 0.5]))
+    network.target_statistics.std.copy_(torch.tensor([2.0, 0.25]))
+    return saved_run(folder, network, form, form.search, reads=reads)
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
         with nullcontext() if written_run is None else lock_run(written_run):
             cut, of_vectors = _symbol_cut(arguments), _reads_vectors(arguments)
             if cut is None:
-                return evaluate_text(arguments)
+                return evaluate_text(arguments, of_vectors=of_vectors)
             return evaluate_symbols(arguments, cut, of_vectors=of_vectors)
 
     return run_command(NAME, command)

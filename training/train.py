@@ -87,7 +87,7 @@ def begin_session(
     from training.loop.build_session import build_session
     from training.vectors.vector_session import build_vector_session
 
-    build = build_vector_session if config.source.kind == "vectors" else build_session
+    build = build_vector_session if config.has_vectors else build_session
     return build(config, run, resume=resume, world=world, started=started)
 
 
@@ -129,7 +129,7 @@ def train(config: TrainConfig, run: Path, *, resume: bool, world: "World", start
     for line in fine_tuning_lines(config, run):
         print(line)
     print(f"{session.best.describe()} on the dev set. Translate: dragoman-translate {run}")
-    if config.source.kind == "pieces":
+    if config.source.kind == "pieces" and not config.has_vectors:
         print(f"Serve: dragoman-serve {run}")
     print(f"Report: {run / NAME}")
     return 0
@@ -162,7 +162,7 @@ def places_read(path: Path, config: TrainConfig, *, resume: bool) -> list[Place]
     from training.data.readers import input_files
     from training.vectors.vector_corpus import vector_files
 
-    files_of = vector_files if config.source.kind == "vectors" else input_files
+    files_of = vector_files if config.has_vectors else input_files
     data = config.data
     places: list[Place] = [] if resume else [("CONFIG", path)]
     if config.tokenizer.model is not None:
@@ -297,7 +297,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from training.loop.dry_run import check_data
             from training.vectors.vector_session import describe_vectors
 
-            describe = describe_vectors if config.source.kind == "vectors" else check_data
+            describe = describe_vectors if config.has_vectors else check_data
             print(describe(config))
             return 0
         if not arguments.dry_run:

@@ -51,6 +51,7 @@ from model.decoding.symbol_options import check_symbol_options
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.network.given_values import network_of_values
 from model.network.seq2seq import Seq2Seq
+from model.text.kind import Kind
 from model.text.profile import TextProfile
 from model.text.symbols import Symbols
 from model.text.tokenizer import Tokenizer
@@ -70,7 +71,9 @@ class Checkpoint:
     network: Seq2Seq
     """In eval mode, fp32, on the CPU."""
     vocabulary: Vocabulary | VectorForm
-    """What makes ids, or vectors: see `tokenizer`, `symbols` and `vectors`."""
+    """What makes outputs of ids, or of vectors: see `tokenizer`, `lines`, `symbols`, `vectors`."""
+    reads: Vocabulary | None
+    """What makes ids of sources, mostly the `vocabulary`; None if they are vectors."""
     search: SearchOptions
     """The search options chosen for this network, as defaults."""
     profile: TextProfile
@@ -93,13 +96,23 @@ class Checkpoint:
     """SHA-256 of the manifest, and thereby of every file: identifies this checkpoint."""
 
     @property
+    def kinds(self) -> tuple[Kind, Kind]:
+        """What it reads and what it writes."""
+        return self.reads.kind if self.reads else "vectors", self.vocabulary.kind
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a model from text to text."""
+        return self.kinds == ("pieces", "pieces")
+
+    @property
     def id_vocabulary(self) -> Vocabulary:
-        """The tokenizer, or the symbols.
+        """The tokenizer, or the symbols, that serves both sides.
 
         Raises:
-            CheckpointError: it is a model of vectors.
+            CheckpointError: one of them is vectors.
         """
-        if isinstance(self.vocabulary, VectorForm):
+        if self.reads is None or isinstance(self.vocabulary, VectorForm):
             raise CheckpointError(
                 f"{self.path}: this is a model of vectors, and only those of text and symbols can "
                 "do that. Name another."
@@ -108,38 +121,56 @@ class Checkpoint:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of a model of text.
+        """The tokenizer of a model from text to text.
 
         Raises:
-            CheckpointError: it is a model of symbols, or of vectors.
+            CheckpointError: it is another model.
         """
-        if isinstance(self.vocabulary, Tokenizer):
+        if self.is_text and isinstance(self.vocabulary, Tokenizer):
             return self.vocabulary
-        kind, loader = "reads and writes symbols", "Transducer"
-        if isinstance(self.vocabulary, VectorForm):
-            kind, loader = "reads and writes vectors", "VectorTransducer"
-        elif self.vocabulary.alphabet.source is None:
-            kind = "reads vectors and writes symbols"
+        loader = "VectorTransducer" if self.vocabulary.kind == "vectors" else "Transducer"
+        only = "not text from text" if self.vocabulary.kind == "pieces" else "not text"
         raise CheckpointError(
-            f"{self.path}: this model {kind}, not text. Use {loader}.load, "
+            f"{self.path}: this model {self._sides()}, {only}. Use {loader}.load, "
             "dragoman-translate or dragoman-evaluate, or name a model of text."
         )
+
+    @property
+    def lines(self) -> Vocabulary:
+        """What a `Transducer` makes lines with: symbols, or the tokenizer of a model of vectors.
+
+        Raises:
+            CheckpointError: it is a model from text to text, or writes vectors.
+        """
+        if isinstance(self.vocabulary, VectorForm):
+            raise CheckpointError(
+                f"{self.path}: this model {self._sides()}. Use VectorTransducer.load."
+            )
+        if self.is_text:
+            raise CheckpointError(
+                f"{self.path}: this model reads and writes text, not symbols. Use Translator.load, "
+                "or name a model that was trained with kind: symbols or vectors."
+            )
+        return self.vocabulary
 
     @property
     def symbols(self) -> Symbols:
         """The symbols of a model that writes symbols.
 
         Raises:
-            CheckpointError: it is a model of text, or of vectors.
+            CheckpointError: it is another model.
         """
-        if not isinstance(self.vocabulary, Symbols):
-            raise CheckpointError(
-                f"{self.path}: this model reads and writes text, not symbols. Use Translator.load, "
-                "or name a model that was trained with kind: symbols."
-                if isinstance(self.vocabulary, Tokenizer)
-                else f"{self.path}: this model reads and writes vectors. Use VectorTransducer.load."
-            )
-        return self.vocabulary
+        lines = self.lines
+        if not isinstance(lines, Symbols):
+            raise CheckpointError(f"{self.path}: this model {self._sides()}. It has no symbols.")
+        return lines
+
+    def _sides(self) -> str:
+        """`reads vectors and writes text`."""
+        source, target = ("text" if kind == "pieces" else kind for kind in self.kinds)
+        if source == target:
+            return f"reads and writes {source}"
+        return f"reads {source} and writes {target}"
 
     @property
     def vectors(self) -> VectorForm:
@@ -179,6 +210,7 @@ def save_checkpoint(
     card: str,
     training_state: Mapping[str, Tensor] | None,
     training_meta: Mapping[str, object] | None,
+    reads: Vocabulary | None = None,
     profile: TextProfile | None = None,
     shortlist: Shortlist | None = None,
     calibration: Calibration | None = None,
@@ -188,6 +220,7 @@ def save_checkpoint(
 
     Args:
         weights: by the names of `named_parameters()` of the network, so a tied matrix occurs once.
+        tokenizer, reads: what makes outputs, and what makes ids of sources if that is another.
         profile: None stands for the profile of checkpoints that were saved before there was one.
         origin: see `Checkpoint`.
         training_state: tensors needed to resume training; `training_meta` has the rest, as JSON.
@@ -204,6 +237,8 @@ def save_checkpoint(
         DECODING: to_json(to_dict(search)),
         CARD: card.encode(),
     }
+    if reads is not None:
+        files[reads.file_name] = reads.model
     if profile is not None:
         files[PROFILE] = to_json(to_dict(profile))
     if shortlist is not None:
@@ -327,6 +362,8 @@ def packed(checkpoint: Checkpoint, precision: Precision) -> bytes:
         PROFILE: to_json(to_dict(checkpoint.profile)),
         CARD: checkpoint.card.encode(),
     }
+    if checkpoint.reads is not None:
+        files[checkpoint.reads.file_name] = checkpoint.reads.model
     if checkpoint.shortlist is not None:
         files[SHORTLIST] = checkpoint.shortlist.to_compact_bytes()
     if checkpoint.calibration is not None:
@@ -357,15 +394,15 @@ def load_training_meta(path: Path) -> dict[str, Any]:
 
 
 def load_vocabulary(path: Path) -> Vocabulary:
-    """Load only the tokenizer, or the symbols, of the checkpoint that `load_checkpoint` would load.
+    """Load only what makes the lines that the checkpoint writes that `load_checkpoint` would load.
 
     Raises:
-        CheckpointError: as `load_checkpoint`, or it is a model of vectors.
+        CheckpointError: as `load_checkpoint`, or it writes vectors.
     """
     files = CheckpointFiles(resolve(path))
     found = files.vocabulary()
     if isinstance(found, VectorForm):
-        raise CheckpointError(f"{files.path}: a model of vectors has no tokenizer. Name another.")
+        raise CheckpointError(f"{files.path}: this model writes vectors, not lines. Name another.")
     return found
 
 
@@ -409,23 +446,31 @@ def _load(files: CheckpointFiles) -> Checkpoint:
 
 def _load_files(files: CheckpointFiles) -> Checkpoint:
     vocabulary = files.vocabulary()
-    if vocabulary.vocab_size != files.model.vocab_size:
+    lines: Vocabulary | None
+    if isinstance(vocabulary, VectorForm):
+        lines = files.lines() if files.has_lines else None
+    else:
+        lines = vocabulary
+    size = (lines or vocabulary).vocab_size
+    if size != files.model.vocab_size:
         raise CheckpointError(
-            f"{files.path}: the tokenizer has {vocabulary.vocab_size:,} pieces, the network "
+            f"{files.path}: the tokenizer has {size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
     weights, stored = files.weights()
-    _check_sides(vocabulary, files, weights)
+    _check_sides(vocabulary, lines, files, weights)
     search = files.config(DECODING, SearchOptions)
-    if isinstance(vocabulary, Symbols):
+    reads_vectors = files.model.source_width > 0
+    if isinstance(vocabulary, Symbols) or (reads_vectors and isinstance(vocabulary, Tokenizer)):
         try:
-            check_symbol_options(search)
+            check_symbol_options(search, "vectors" if reads_vectors else "symbols")
         except RequestError as error:
             raise CheckpointError(f"{files.path / DECODING}: {error}") from None
     return Checkpoint(
         config=files.model,
         network=_network(files, weights),
         vocabulary=vocabulary,
+        reads=None if reads_vectors else lines,
         search=search,
         profile=files.profile(),
         card=files.read(CARD).decode(errors="replace"),
@@ -440,16 +485,21 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
 
 
 def _check_sides(
-    vocabulary: Vocabulary | VectorForm, files: CheckpointFiles, weights: Mapping[str, Tensor]
+    vocabulary: Vocabulary | VectorForm,
+    lines: Vocabulary | None,
+    files: CheckpointFiles,
+    weights: Mapping[str, Tensor],
 ) -> None:
     """Check that the network has vectors where the model has, and can divide by deviations."""
     config = files.model
-    wanted = False, False
-    if isinstance(vocabulary, VectorForm):
-        wanted = True, True
-    elif isinstance(vocabulary, Symbols):
-        wanted = vocabulary.alphabet.source is None, False
-    if (config.source_width > 0, config.target_width > 0) != wanted:
+    reads_vectors, writes_vectors = config.source_width > 0, config.target_width > 0
+    fits = isinstance(vocabulary, VectorForm) == writes_vectors
+    if isinstance(lines, Symbols):
+        sides = lines.alphabet.source is None, lines.alphabet.target is None
+        fits &= sides == (reads_vectors, writes_vectors)
+    else:  # a tokenizer does not say of which side it is
+        fits &= not writes_vectors or reads_vectors == (lines is None)
+    if not fits:
         raise CheckpointError(
             f"{files.path}: {vocabulary.file_name} does not fit a network of vectors of "
             f"{config.source_width} and {config.target_width} numbers (0 is none). Use files of "

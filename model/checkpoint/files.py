@@ -162,10 +162,19 @@ class CheckpointFiles:
         except CheckpointError as error:
             raise CheckpointError(f"{self.path / WEIGHTS}: {error}") from error
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether there are symbols or a tokenizer, for lines on at least one side."""
+        return SYMBOLS in self.manifest.files or TOKENIZER in self.manifest.files
+
     def vocabulary(self) -> Vocabulary | VectorForm:
-        """What the checkpoint was saved with: symbols, the form of vectors, or a tokenizer."""
+        """What the outputs are made with: the form of vectors, symbols, or a tokenizer."""
         if VectorForm.file_name in self.manifest.files:
             return self.config(VectorForm.file_name, VectorForm)
+        return self.lines()
+
+    def lines(self) -> Vocabulary:
+        """The symbols, or the tokenizer."""
         if SYMBOLS in self.manifest.files:
             return Symbols(self.config(SYMBOLS, Alphabet))
         content = self.read(TOKENIZER)

@@ -1,8 +1,7 @@
-"""What searches with a loaded model: a Translator, or a Transducer if it writes symbols."""
+"""What searches with a loaded model: a Translator, or a Transducer if one side is no text."""
 
 from model.cli.command import LoadedModel
 from model.decoding.options import SearchOptions
-from model.text.symbols import Symbols
 from model.transducer import Transducer
 from model.translator import Translator
 
@@ -14,9 +13,9 @@ def searcher(model: LoadedModel, options: SearchOptions) -> Translator | Transdu
         RequestError: the options do not suit the model.
     """
     checkpoint = model.checkpoint
-    if isinstance(checkpoint.vocabulary, Symbols):
+    if not checkpoint.is_text:
         return Transducer(
-            model.network, checkpoint.symbols, options, device=model.device, dtype=model.dtype
+            model.network, checkpoint.lines, options, device=model.device, dtype=model.dtype
         )
     return Translator(
         model.network,

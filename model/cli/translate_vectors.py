@@ -1,4 +1,4 @@
-"""dragoman-translate for models from vectors to vectors: a sequence out for each sequence in."""
+"""dragoman-translate for models that write vectors: a sequence out for each source."""
 
 import argparse
 import json
@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.cli.command import OK, STREAM, load_model, open_output
-from model.cli.vector_input import AT_ONCE, input_sequences
+from model.cli.vector_input import AT_ONCE, input_lines, input_sequences
 from model.decoding.options import DESCRIPTIONS
 from model.errors import ConfigError
 from model.io.progress import line_progress
 from model.translator import windows
 from model.vector_transducer import VectorTransducer
-from model.vectors.frame_files import Frames
 
 TEXT_FLAGS = (
     "ensemble",
@@ -33,7 +32,7 @@ TEXT_FLAGS = (
 
 
 def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence[str]) -> int:
-    """Read all sequences of `inputs` and write their outputs, in the same order.
+    """Read all sequences or lines of `inputs` and write their outputs, in the same order.
 
     They are written as .npz if --output ends in it, else as JSON, a sequence a line.
 
@@ -52,11 +51,15 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
         raise ConfigError(f"--output: {suffix} is not written. Name a file in .npz or .jsonl.")
     model = load_model(name, arguments)
     checkpoint = model.checkpoint
+    reads, width = checkpoint.reads, model.network.config.source_width
     transducer = VectorTransducer(
-        model.network, checkpoint.vectors, device=model.device, dtype=model.dtype
+        model.network, checkpoint.vectors, reads, device=model.device, dtype=model.dtype
     )
-    width = model.network.config.source_width
-    given = input_sequences(inputs, arguments.field or "source", width)
+    given: Iterator[tuple[object, str]] = (
+        input_lines(inputs, arguments.field)
+        if reads
+        else input_sequences(inputs, arguments.field or "source", width)
+    )
     to_file = arguments.output != STREAM
     with (
         open_output(arguments.output) as output,
@@ -72,7 +75,7 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
 
 def _transduced(
     transducer: VectorTransducer,
-    given: Iterator[tuple[Frames, str]],
+    given: Iterator[tuple[object, str]],
     advance: Callable[[int], None],
 ) -> Iterator[NDArray[np.float64]]:
     for window in windows(given, AT_ONCE):

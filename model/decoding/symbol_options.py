@@ -11,8 +11,11 @@ TEXT_OPTIONS = (
 """The options about words, sentences, long texts and languages."""
 
 
-def check_symbol_options(options: SearchOptions) -> None:
-    """Check that `options` ask for nothing that only text has.
+def check_symbol_options(options: SearchOptions, kind: str = "symbols") -> None:
+    """Check that `options` ask for nothing that only a model from text to text has.
+
+    Args:
+        kind: what messages call what the model has instead.
 
     Raises:
         RequestError: naming the first option that does.
@@ -20,4 +23,4 @@ def check_symbol_options(options: SearchOptions) -> None:
     for name in TEXT_OPTIONS:
         value = getattr(options, name)
         if value != getattr(SearchOptions(), name):
-            raise RequestError(f"{name}: {value!r} is for text, not for symbols. Leave it out.")
+            raise RequestError(f"{name}: {value!r} is for text, not for {kind}. Leave it out.")

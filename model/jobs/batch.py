@@ -25,7 +25,6 @@ from model.jobs.formats import TRANSLATION
 from model.jobs.parquet import check_text_column
 from model.jobs.window import Search, refuse_long_words
 from model.text.charset import half_character
-from model.text.symbols import Symbols
 from model.transducer import Transducer
 from model.translation.assemble import Translation
 from model.translation.ensemble import network_of, shortlist_of
@@ -175,7 +174,7 @@ def _loaded(settings: _Settings) -> tuple[Search, SearchOptions]:
     options = from_dict(
         SearchOptions, to_dict(first.search) | json.loads(settings.options), "options."
     )
-    if isinstance(first.vocabulary, Symbols):
+    if not first.is_text:
         if network.config.source_width:
             raise ConfigError(
                 f"{settings.runs[0]}: this model reads vectors, and tables of text are for models "
@@ -183,7 +182,7 @@ def _loaded(settings: _Settings) -> tuple[Search, SearchOptions]:
             )
         if settings.mbr:
             raise ConfigError("mbr: it compares words, but the model has symbols. Leave it out.")
-        transducer = Transducer(network, first.symbols, options, device=device, dtype=dtype)
+        transducer = Transducer(network, first.lines, options, device=device, dtype=dtype)
         return transducer.search_each, options
     translator = Translator(
         network,

@@ -55,7 +55,8 @@ class Alphabet:
 
     source: Cut | None
     """None if the model reads vectors in place of lines."""
-    target: Cut
+    target: Cut | None
+    """None if it writes vectors."""
     symbols: tuple[str, ...]
     """Ascending by their code points."""
 
@@ -81,9 +82,8 @@ class Alphabet:
 
     def describe(self) -> str:
         """How lines are cut and how many symbols there are, for people."""
-        source = self.source.unit if self.source else "vectors"
-        cuts = f"{source} to {self.target.unit}"
-        return f"{cuts}, {len(self.symbols):,} symbols"
+        source, target = (cut.unit if cut else "vectors" for cut in (self.source, self.target))
+        return f"{source} to {target}, {len(self.symbols):,} symbols"
 
 
 def is_symbol(text: str) -> bool:

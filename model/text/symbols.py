@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from model.errors import RequestError
 from model.text.alphabet import Alphabet, Cut
+from model.text.kind import Kind
 from model.text.tokenizer import EOS_ID, UNK_ID
 
 _CONTROL_NAMES = ("<pad>", "<unk>", "<s>", "</s>")
@@ -57,6 +58,7 @@ class SymbolCodec:
 class Symbols:
     """The vocabulary of a model of symbols: ids 0 to 3 as in a `Tokenizer`, then the alphabet."""
 
+    kind: ClassVar[Kind] = "symbols"
     file_name: ClassVar[str] = "symbols.json"
     closed: ClassVar[bool] = True
     normalization: ClassVar[int] = 0
@@ -66,8 +68,9 @@ class Symbols:
         self.alphabet = alphabet
         self.model = json.dumps(asdict(alphabet), ensure_ascii=False).encode()
         self.vocab_size = len(names)
-        self.target = SymbolCodec(alphabet.target, names)
-        self._source = SymbolCodec(alphabet.source, names) if alphabet.source else None
+        self._source, self._target = (
+            SymbolCodec(cut, names) if cut else None for cut in (alphabet.source, alphabet.target)
+        )
         self._names = names
 
     @property
@@ -75,6 +78,12 @@ class Symbols:
         """That of the sources, which are lines: see `Alphabet.source`."""
         assert self._source is not None
         return self._source
+
+    @property
+    def target(self) -> SymbolCodec:
+        """That of the targets, which are lines: see `Alphabet.target`."""
+        assert self._target is not None
+        return self._target
 
     def loader(self) -> Callable[[], "Symbols"]:
         """A function that makes these symbols again, in another process."""

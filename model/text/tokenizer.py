@@ -10,6 +10,7 @@ from typing import ClassVar
 import sentencepiece
 
 from model.errors import CheckpointError
+from model.text.kind import Kind
 from model.text.normalization import NORMALIZATION
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
@@ -41,6 +42,7 @@ class Tokenizer:
     """
 
     # What `model.text.vocabulary` asks for: one tokenizer serves both sides, and spells everything.
+    kind: ClassVar[Kind] = "pieces"
     file_name: ClassVar[str] = "tokenizer.model"
     closed: ClassVar[bool] = False
     normalization: ClassVar[int] = NORMALIZATION

@@ -7,6 +7,7 @@ from typing import ClassVar
 from model.config import MOST
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError
+from model.text.kind import Kind
 from model.text.tokenizer import EOS_ID
 
 
@@ -23,6 +24,7 @@ class VectorForm:
     """For each number of an output the place of that number in a source vector, if each source is
     scaled by itself (`WindowScale`) and the output with it; empty if none is."""
 
+    kind: ClassVar[Kind] = "vectors"
     file_name: ClassVar[str] = "vectors.json"
     vocab_size: ClassVar[int] = EOS_ID + 1
     """A network needs some; no piece of them is ever read or written."""

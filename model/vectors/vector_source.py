@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from model.decoding.options import SearchOptions
@@ -13,12 +14,15 @@ from model.errors import DataError, InputTooLong, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import PAD_ID
 from model.vectors.frame_files import Frames, checked
+from model.vectors.vector_target import Read
 
 
 class VectorSource:
     """Makes requests of sequences. Messages tell no place: the caller knows it."""
 
     name: ClassVar[str] = "sequences"
+    field: ClassVar[str] = "vectors"
+    """What a request to the service calls them."""
 
     def __init__(self, network: Seq2Seq, most: int) -> None:
         """`most`: vectors of the longest source that can be read."""
@@ -64,8 +68,9 @@ class VectorSource:
             )
         return array
 
-    def request(self, array: Frames, options: SearchOptions) -> Request:
+    def request(self, array: Read, options: SearchOptions) -> Request:
         """The request for a sequence (S, W) that was read."""
+        assert isinstance(array, np.ndarray), "what `read` gives"
         return Request(
             src=(PAD_ID,) * len(array),
             frames=self._statistics.normalised(torch.from_numpy(array)),

@@ -11,6 +11,9 @@ from model.vectors.frame_files import Frames
 from model.vectors.vector_form import VectorForm
 from model.vectors.window_scale import WindowScale
 
+Read = Frames | tuple[int, ...]
+"""A source as it was read: vectors, or the ids of a line."""
+
 
 class VectorTarget:
     """Undoes what was done to the numbers that the network has learned from."""
@@ -19,17 +22,19 @@ class VectorTarget:
         assert network.target_statistics is not None, "a network that writes vectors"
         self._statistics, self._form = network.target_statistics, form
 
-    def scaled(self, source: Frames) -> Frames:
+    def scaled(self, source: Read) -> Read:
         """The source (S, W) as the network reads it: each window by itself, if it learned so."""
         if not self._form.scaled_by:
             return source
+        assert isinstance(source, np.ndarray), "a window of a series"
         return WindowScale.of(source).scaled(source, range(source.shape[1]))
 
-    def restored(self, vectors: Tensor, source: Frames) -> NDArray[np.float64]:
+    def restored(self, vectors: Tensor, source: Read) -> NDArray[np.float64]:
         """The output (T, W) in the unit of the data, from that of the network for this source."""
         restored: NDArray[np.float64] = self._statistics.restored(vectors).numpy()
         if self._form.differences:
             restored = restored.cumsum(axis=0)
         if self._form.scaled_by:
+            assert isinstance(source, np.ndarray), "a window of a series"
             restored = WindowScale.of(source).restored(restored, self._form.scaled_by)
         return restored

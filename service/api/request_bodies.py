@@ -352,7 +352,7 @@ Steps = Annotated[
 
 
 class TransduceRequest(WorkRequest):
-    """Sequences of symbols or of vectors, whichever the model reads."""
+    """Sequences of symbols, of vectors or of text, whichever the model reads."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"symbols": "abbreviate"}, {"vectors": [[[0.5, 1.0]]]}]}
@@ -367,17 +367,20 @@ class TransduceRequest(WorkRequest):
         description="Sequences of vectors: a list of the numbers of each step, or, of a model that "
         f"reads one number a step, the number. At most {MAX_NUMBERS:,} numbers in all.",
     )
+    text: TextOrTexts | None = Field(
+        default=None, description="One text or several, for a model that makes vectors of them."
+    )
     options: SymbolOptions = Field(default_factory=SymbolOptions)
     return_: Annotated[list[Detail], Field(max_length=4)] = Field(
         default_factory=list,
         alias="return",
-        description="What to return for each sequence of symbols besides the result itself.",
+        description="What to return for each sequence besides the result itself, if it is a line.",
     )
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if (self.symbols is None) == (self.vectors is None):
-            raise ValueError("give either symbols or vectors, as the model reads.")
+        if sum(one is not None for one in (self.symbols, self.vectors, self.text)) != 1:
+            raise ValueError("give one of symbols, vectors and text, as the model reads.")
         if self.numbers > MAX_NUMBERS:
             raise ValueError(
                 f"{self.numbers:,} numbers, but a request may have {MAX_NUMBERS:,}. Send several "
@@ -397,13 +400,21 @@ class TransduceRequest(WorkRequest):
     @property
     def sequences(self) -> list[str] | list[list[float] | list[list[float]]]:
         """The sequences, always as a list."""
-        if self.symbols is None:
-            return self.vectors or []
-        return [self.symbols] if isinstance(self.symbols, str) else self.symbols
+        if self.vectors is not None:
+            return self.vectors
+        lines = self.text if self.symbols is None else self.symbols
+        return [lines] if isinstance(lines, str) else lines or []
+
+    @property
+    def given(self) -> str:
+        """The name of the field that has them."""
+        if self.vectors is not None:
+            return "vectors"
+        return "text" if self.symbols is None else "symbols"
 
     @property
     def size(self) -> int:
         """The fewest bytes that the sequences take in the body: a number has a comma or bracket."""
-        if self.symbols is None:
+        if self.vectors is not None:
             return 2 * self.numbers
         return sum(len(text.encode()) for text in self.sequences if isinstance(text, str))

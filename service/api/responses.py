@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import TypedDict
 
+from model.text.kind import Kind
 from model.translation.assemble import TextHypothesis, Translation
 from service.engine.request_params import Detail, RequestParams
 from service.engine.scorer import Scored
@@ -217,6 +218,22 @@ class SymbolsResult(SymbolsAlternative):
     ]
 
 
+class TextAlternative(HypothesisResult):
+    """Another text for a sequence."""
+
+    text: str
+
+
+class TextResult(TextAlternative):
+    """The best text for a sequence, of a model that reads vectors and writes pieces of text."""
+
+    source_pieces: Annotated[NotRequired[list[str]], Field(description="None: vectors have none.")]
+    alternatives: Annotated[
+        NotRequired[list[TextAlternative]],
+        Field(description="The others, best first, with an `n_best` above 1."),
+    ]
+
+
 class VectorsResult(TypedDict):
     """The output for a sequence, of a model that writes vectors."""
 
@@ -227,13 +244,11 @@ class TransduceResponse(TypedDict):
     """The answer to a request for sequences."""
 
     results: Annotated[
-        list[SymbolsResult | VectorsResult], Field(description="In the order of the request.")
+        list[SymbolsResult | TextResult | VectorsResult],
+        Field(description="In the order of the request."),
     ]
     model: str
     digest: str
-
-
-Kind = Literal["pieces", "symbols", "vectors"]
 
 
 class ModelResult(TypedDict):
@@ -318,7 +333,7 @@ def text_answers(
     """Return the results of the texts, in order.
 
     Args:
-        word: "translation" or "summary".
+        word: what an answer calls its text, such as "translation".
         wanted: the `return` of the request.
         n_best: that of the request: alternatives are included if it is above 1.
     """

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 
@@ -23,6 +22,7 @@ from model.decoding.precision.precision import Runnable, runnable
 from model.decoding.request import Request
 from model.decoding.selftest import rows_are_independent
 from model.errors import RequestError
+from model.text.kind import Kind
 from model.text.profile import TRANSDUCE
 from model.text.tokenizer import PAD_ID
 from model.vectors.vector_form import VectorForm
@@ -32,14 +32,12 @@ from service.engine.reply import LoopNotifier, PendingReply
 from service.engine.request_params import RequestParams
 from service.engine.scorer import Scorer
 from service.engine.sequence_job import Found, SequenceJob
-from service.engine.sequences import Answer, Prepared, SymbolOutput, VectorOutput
+from service.engine.sequences import Answer, LineOutput, Prepared, VectorOutput
 from service.engine.worker import ROWS, STUCK_S, Stats, record_phases, sample
 from service.observability.metrics import Metrics
 from service.observability.request_record import Phase, reached
 
 log = logging.getLogger(__name__)
-
-Kind = Literal["symbols", "vectors"]
 
 SLOT_STEPS = 2**18
 """Symbols or vectors for which all slots of an engine have room together."""
@@ -52,7 +50,7 @@ class SequenceProfile:
     source_kind: Kind
     target_kind: Kind
     width: int
-    """How many numbers a source vector has; 0 if it reads symbols."""
+    """How many numbers a source vector has; 0 if it reads lines."""
     task: str = TRANSDUCE
     source_language: str = ""
     target_language: str = ""
@@ -84,14 +82,17 @@ class SequenceWorker:
                 text only.
         """
         self.name, self.digest, self.card = name, checkpoint.digest, checkpoint.card
-        output = VectorOutput if isinstance(checkpoint.vocabulary, VectorForm) else SymbolOutput
+        output = VectorOutput if isinstance(checkpoint.vocabulary, VectorForm) else LineOutput
         self._output = output(checkpoint, checkpoint.search if defaults is None else defaults)
         self.options = self._output.options
+        self.field, self.answer_name = self._output.field, self._output.name
         width = self._output.width
+        source_kind, target_kind = checkpoint.kinds
         self.profile = SequenceProfile(
-            source_kind="vectors" if width else "symbols",
-            target_kind=self._output.target_kind,
+            source_kind=source_kind,
+            target_kind=target_kind,
             width=width,
+            target_language=checkpoint.profile.target_language,
         )
         self._network = runnable(checkpoint.network, dtype, device)
         self._device, self._dtype = device, dtype
@@ -181,11 +182,11 @@ class SequenceWorker:
     @contextmanager
     def _naming(self, number: int, count: int) -> Iterator[None]:
         """Have an error name the sequence that it is about, of `count`."""
-        kind = self.profile.source_kind
+        field = self.field
         try:
             yield
         except RequestError as error:
-            error.field = kind if count == 1 else f"{kind}.{number}"
+            error.field = field if count == 1 else f"{field}.{number}"
             raise
 
     def alive(self, now: float) -> bool:

@@ -1,7 +1,7 @@
 """Sequences: what stands between the sequences of a request and the engine, by kind of output."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,9 @@ from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import check_room, room_for
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.request import Request
-from model.decoding.symbol_options import check_symbol_options
 from model.errors import RequestError
-from model.transducer import make_source
 from model.translation.assemble import Translation
-from model.translation.symbol_target import SymbolTarget
-from model.vectors.vector_source import VectorSource
+from model.translation.sides import make_source, make_target
 from model.vectors.vector_target import VectorTarget
 from service.engine.request_params import RequestParams
 
@@ -28,15 +25,13 @@ BYTES_PER_NUMBER = 20
 """Rough size of a number in an answer."""
 
 Answer = Translation | NDArray[np.float64]
-"""What comes out for a sequence: symbols with their scores, or vectors (T, W)."""
+"""What comes out for a sequence: a line with its scores, or vectors (T, W)."""
 Prepared = tuple[Request, Callable[[Sequence[Hypothesis]], Answer]] | Answer
 """A request for the engine and what makes the answer of its hypotheses; or the answer itself."""
 
 
-class SymbolOutput:
-    """Of a model that writes symbols, and reads symbols or vectors."""
-
-    target_kind: ClassVar[Literal["symbols"]] = "symbols"
+class LineOutput:
+    """Of a model that writes symbols, or text from vectors."""
 
     def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
         """
@@ -49,8 +44,9 @@ class SymbolOutput:
         self.options, self.width = options, checkpoint.config.source_width
         self.longest = checkpoint.config.max_length
         self.room = room_for(options, self.longest)
-        self._source = make_source(checkpoint.network, checkpoint.symbols)
-        self._target = SymbolTarget(checkpoint.symbols)
+        self._source = make_source(checkpoint.network, checkpoint.reads, self.longest)
+        self._target = make_target(checkpoint.lines)
+        self.name, self.field = self._target.name, self._source.field
         self.check(options)
 
     def check(self, options: SearchOptions) -> None:
@@ -59,7 +55,7 @@ class SymbolOutput:
         Raises:
             RequestError: they allow more symbols than there is room for, or are for text only.
         """
-        check_symbol_options(options)
+        self._target.check(options)
         check_room(options, self.longest, self.room)
 
     def answer_bytes(self, steps: Sequence[int], params: RequestParams) -> int:
@@ -86,18 +82,20 @@ class SymbolOutput:
 
 
 class VectorOutput:
-    """Of a model from vectors to vectors, which has no search and so no options."""
+    """Of a model that writes vectors, which has no search and so no options."""
 
-    target_kind: ClassVar[Literal["vectors"]] = "vectors"
+    name: ClassVar[str] = "vectors"
+    """What an answer calls it."""
 
     def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
         """`options` are taken from the network instead: as many steps as it has to make."""
         form, self.width = checkpoint.vectors, checkpoint.config.source_width
         self.options = form.search
-        self.longest = max(1, min(MOST["max_length"], MAX_NUMBERS // self.width))
+        self.longest = max(1, min(MOST["max_length"], MAX_NUMBERS // (self.width or 1)))
         self.room = form.steps or self.longest
         self._steps, self._target_width = form.steps, checkpoint.config.target_width
-        self._source = VectorSource(checkpoint.network, self.longest)
+        self._source = make_source(checkpoint.network, checkpoint.reads, self.longest)
+        self.field = self._source.field
         self._target = VectorTarget(checkpoint.network, form)
 
     def check(self, options: SearchOptions) -> None:
@@ -109,18 +107,18 @@ class VectorOutput:
         return BYTES_PER_NUMBER * self._target_width * outputs
 
     def prepare(self, sequence: object, options: SearchOptions) -> Prepared:
-        """Make the request for a sequence of vectors.
+        """Make the request for a sequence of vectors, or for a line.
 
         Raises:
-            RequestError: it cannot be read; see `VectorSource`.
+            RequestError: it cannot be read; see `VectorSource` and `LineSource`.
         """
-        array = self._source.read(sequence)
-        request = self._source.request(self._target.scaled(array), options)
+        read = self._source.read(sequence)
+        request = self._source.request(self._target.scaled(read), options)
 
         def finished(found: Sequence[Hypothesis]) -> Answer:
             (best,) = found
             assert best.vectors is not None, "a network that writes vectors"
-            restored = self._target.restored(best.vectors, array)
+            restored = self._target.restored(best.vectors, read)
             if not np.isfinite(restored).all():
                 raise RequestError(
                     "the output is not finite. Give numbers nearer to those of the training."

@@ -11,7 +11,6 @@ from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError
-from model.text.tokenizer import Tokenizer
 from service.engine.sequence_worker import SequenceWorker
 from service.engine.worker import Worker
 from service.observability.metrics import Metrics
@@ -64,7 +63,7 @@ class ModelLoader:
             precision_of(dtype),
             torch.get_num_threads(),
         )
-        if not isinstance(checkpoint.vocabulary, Tokenizer):
+        if not checkpoint.is_text:
             _check_for_sequences(entry)
             return SequenceWorker(
                 entry.name,
@@ -105,6 +104,6 @@ def _check_for_sequences(entry: ModelEntry) -> None:
     for key in ("source", "target", "task", "shortlist"):
         if getattr(entry, key):
             raise ConfigError(
-                f"{key} of model {entry.name}: it is for text, and this model reads symbols or "
-                "vectors. Leave it out."
+                f"{key} of model {entry.name}: it is for text, and this model is not from text "
+                "to text. Leave it out."
             )

@@ -202,7 +202,7 @@ class ModelRegistry:
             return f"No model has this name. There are: {_few(names)}. GET /v1/models tells more."
         what = f"can {task} between these languages" if task else "is for text"
         if task == TRANSDUCE:
-            what = "reads symbols or vectors"
+            what = "reads or writes symbols or vectors"
         which = "here" if name is None else "of this name"
         return f"No model {which} {what}. There are: {self._offered()}. GET /v1/models tells more."
 

@@ -23,7 +23,8 @@ function reading(model) {
   if (model.task !== "transduce") {
     return { Languages: model.source && model.target ? direction(model) : "not given" };
   }
-  const { source_kind: reads, target_kind: writes, width } = model;
+  const [reads, writes] = [model.source_kind, model.target_kind].map((kind) => (kind === "pieces" ? "text" : kind));
+  const { width } = model;
   const numbers = width === 1 ? "1 number" : `${width} numbers`;
   return { Reads: width ? `${reads} of ${numbers}` : reads, Writes: writes };
 }

@@ -8,6 +8,7 @@ import { HeatMap } from "./heatmap.js";
 import { Inside } from "./inside.js";
 import { language } from "./languages.js";
 import { Length } from "./length.js";
+import { Lines } from "./lines.js";
 import { Links, Thread } from "./links.js";
 import { LongInput } from "./long_input.js";
 import { Models } from "./models.js";
@@ -24,7 +25,6 @@ import { paired, part, replaced, sentencesOf } from "./sentences.js";
 import { Sequences } from "./sequences.js";
 import { keep, recall } from "./session.js";
 import { SymbolLinks } from "./symbol_links.js";
-import { Symbols } from "./symbols.js";
 import { Vectors } from "./vectors.js";
 import { split } from "./words.js";
 
@@ -89,7 +89,7 @@ const alternatives = new Alternatives({
   error: $("alternatives-error"),
   again: $("alternatives-again"),
   onChoose: (place) => {
-    if (sequences.on) return symbols.choose(place);
+    if (sequences.on) return sequences.writer.choose(place);
     if (shown.text !== source.value) return; // another translation is on its way
     if (current < 0) look(place);
     else exchange(place);
@@ -153,7 +153,7 @@ const longInput = new LongInput({
   select: $("long"),
   onChange: () => later(0),
 });
-const symbols = new Symbols({
+const line = {
   output: $("symbols"),
   links: new SymbolLinks({
     figure: $("links-figure"),
@@ -168,7 +168,14 @@ const symbols = new Symbols({
   attention: $("attention"),
   remarks: new Remarks($("answer-remarks")),
   options,
+};
+const symbols = new Lines({
+  ...line,
+  name: "Symbols",
+  field: "symbols",
+  placeholder: "Type a line of symbols, written as in the training data",
 });
+const pieces = new Lines({ ...line, name: "Text", field: "text", placeholder: "Type a line of text" });
 const vectors = new Vectors({
   region: $("numbers"),
   table: new NumberTable($("numbers-table")),
@@ -186,7 +193,7 @@ const sequences = new Sequences({
   output: ["symbols", "numbers", "answer-remarks", "links-figure", "plot-figure", "alternatives", "attention-body"].map($),
   spoken: $("answer-spoken"),
   timing: $("answer-timing"),
-  views: { symbols, vectors },
+  views: { symbols, vectors, pieces },
   ask: (body, signal) => transduce(body, { key, signal }),
   onInput: (text) => {
     notice.clear();
@@ -549,7 +556,7 @@ async function connect() {
   try {
     const before = models.chosen;
     models.show(await listModels(key), before?.name ?? recall("model"));
-    const same = ["name", "digest", "task", "source", "target", "source_kind", "width"];
+    const same = ["name", "digest", "task", "source", "target", "source_kind", "target_kind", "width"];
     if (same.some((name) => models.chosen?.[name] !== before?.[name])) adoptModel();
   } catch (error) {
     failed(error, null);
@@ -593,7 +600,7 @@ function adoptTask(model) {
     nothing();
   }
   sequences.adopt(model);
-  const searches = !sequences.on || model.target_kind === "symbols";
+  const searches = !sequences.on || model.target_kind !== "vectors";
   $("spread").hidden = $("inside").hidden = sequences.on;
   $("options").hidden = $("attention").hidden = $("about-search").hidden = !searches;
   $("heat-joined").hidden = sequences.on;
@@ -647,7 +654,7 @@ $("key-panel").addEventListener("submit", async (event) => {
 
 $("attention").addEventListener("toggle", () => {
   if (sequences.on) {
-    if (!blank() && symbols.lacksAttention) later(0);
+    if (!blank() && sequences.writer.lacksAttention) later(0);
     return;
   }
   if (!$("attention").open || !source.value.trim() || hypotheses[0]?.attention) return;

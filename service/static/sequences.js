@@ -1,10 +1,10 @@
-// Sequences: the field for a model that reads no text, and its answer, in the place of the facing pages.
+// Sequences: the field for a model of symbols or numbers, and its answer, in the place of the facing pages.
 
 import { keep, recall } from "./session.js";
 
 /**
- * `views` has for each kind of sequence, as /v1/models calls it, how it is sent and shown (`Symbols`,
- * `Vectors`). `ask(body, signal)` fetches an answer; `onInput` is called when something else is typed.
+ * `views` has for each kind of sequence, as /v1/models calls it, how it is sent and shown (`Lines`,
+ * `Vectors`): what a model reads and what it writes may differ. `ask(body, signal)` fetches an answer; `onInput` is called when something else is typed.
  */
 export class Sequences {
   constructor({ spread, field, name, count, clear, copy, output, spoken, timing, views, ask, onInput }) {
@@ -34,14 +34,19 @@ export class Sequences {
     return !this.field.value.trim();
   }
 
-  /** How what the model reads is sent and shown. */
-  get view() {
+  /** How what the model reads is sent. */
+  get reader() {
     return this.views[this.model.source_kind];
+  }
+
+  /** How what it writes is shown. */
+  get writer() {
+    return this.views[this.model.target_kind];
   }
 
   /** What Copy copies. */
   get copied() {
-    return this.view.copied;
+    return this.writer.copied;
   }
 
   /** Show the field for `model`, with what was kept for its kind, or hide it for a model of text. */
@@ -51,26 +56,27 @@ export class Sequences {
     this.spread.hidden = !this.model;
     if (!this.model) return;
     this.spread.dataset.kind = model.source_kind;
-    this.name.textContent = this.view.name;
-    this.field.placeholder = this.view.placeholder;
+    this.name.textContent = this.reader.name;
+    this.field.placeholder = this.reader.placeholder;
     this.field.value = recall(model.source_kind) ?? "";
-    this.view.clear();
+    this.writer.clear();
     this.#measure();
   }
 
   /** Ask for the answer to what is there, and show it. */
   async answer(signal) {
-    const body = { model: this.model.name, ...this.view.request(this.field.value, this.model) };
+    const sent = this.reader.request(this.field.value, this.model);
+    const body = { model: this.model.name, ...sent, ...this.writer.wanted };
     const { results } = await this.ask(body, signal);
     signal.throwIfAborted(); // it may be the answer of another model by now
     this.stale(false);
-    this.spoken.textContent = this.view.show(results[0], body);
+    this.spoken.textContent = this.writer.show(results[0], body);
     this.copy.hidden = false;
   }
 
   /** Remove the answer. */
   forget() {
-    if (this.model) this.view.clear();
+    if (this.model) this.writer.clear();
     this.stale(false);
     this.copy.hidden = true;
     for (const each of [this.spoken, this.timing]) each.textContent = "";
@@ -86,6 +92,6 @@ export class Sequences {
     const { value } = this.field;
     keep(this.model.source_kind, value || null);
     this.clear.hidden = !value;
-    this.count.textContent = value ? this.view.count(value, this.model) : "";
+    this.count.textContent = value ? this.reader.count(value, this.model) : "";
   }
 }

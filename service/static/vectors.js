@@ -31,11 +31,17 @@ export class Vectors {
     return { vectors: [vectorsOf(text, width)] };
   }
 
-  /** Show the answer to `given`, a request; returns what a screen reader is told of it. */
-  show({ vectors }, { vectors: [given] }) {
+  /** What is asked for beside the sequence: nothing, there is no search. */
+  get wanted() {
+    return {};
+  }
+
+  /** Show the answer to a request; returns what a screen reader is told of it. */
+  show({ vectors }, { vectors: read }) {
     this.answer = vectors;
+    const given = read?.[0];
     const groups = [{ name: "Output", columns: columnsOf(vectors, "Output") }];
-    if (given[0].length <= MOST_DRAWN && given.length === vectors.length) {
+    if (given?.[0].length <= MOST_DRAWN && given.length === vectors.length) {
       groups.unshift({ name: "Input", columns: columnsOf(given, "Input") });
     }
     const rows = this.table.show(groups.flatMap(({ columns }) => columns));

@@ -6,14 +6,18 @@ from typing import Literal
 
 from model.errors import ConfigError
 from model.text.alphabet import Cut, Unit
+from model.text.kind import Kind
 
 KINDS = (
     ("pieces", "pieces"),
     ("symbols", "symbols"),
     ("vectors", "vectors"),
     ("vectors", "symbols"),
+    ("vectors", "pieces"),
+    ("symbols", "vectors"),
+    ("pieces", "vectors"),
 )
-"""The kinds of source and target that go together."""
+"""The kinds of source and target that go together: all but pieces with symbols."""
 
 
 def kind_of(values: Mapping[str, object], side: str) -> object:
@@ -27,7 +31,7 @@ class SequenceConfig:
     """The kind of one side, source or target: pieces of text, symbols of a closed alphabet, or
     vectors of numbers."""
 
-    kind: Literal["pieces", "symbols", "vectors"] = "pieces"
+    kind: Kind = "pieces"
     """Pieces of text by the tokenizer, symbols (docs/symbols.md), or vectors (docs/vectors.md)."""
     unit: Unit | None = None
     """Of symbols, which need it: each character is one, or what white space separates."""

@@ -27,8 +27,8 @@ def check_kinds(source: SequenceConfig, target: SequenceConfig) -> None:
     """
     if (source.kind, target.kind) not in KINDS:
         raise ConfigError(
-            f"target.kind: {target.kind} does not go with source.kind {source.kind}. Use one kind "
-            "for both, or source.kind vectors and target.kind symbols."
+            f"target.kind: {target.kind} does not go with source.kind {source.kind}, since a model "
+            "has one vocabulary for all its lines. Use one kind for both, or vectors on one side."
         )
     if source.loss or source.length or source.differences:
         raise ConfigError(

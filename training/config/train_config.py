@@ -199,7 +199,7 @@ class TrainConfig:
         check_kinds(self.source, self.target)
         if self.target.kind == "symbols":
             check_text_keys(self)
-        if self.source.kind == "vectors":
+        if self.has_vectors:
             check_vector_keys(self)
         elif self.data.windows is not None:
             raise ConfigError(VECTORS_ON_BOTH)
@@ -224,6 +224,11 @@ class TrainConfig:
                 f"optimizer.warmup_steps: {self.optimizer.warmup_steps} is above run.max_steps "
                 f"{self.run.max_steps}, so the learning rate would never reach its peak. Lower it."
             )
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the source or the target is vectors."""
+        return "vectors" in (self.source.kind, self.target.kind)
 
 
 def parse_config(
@@ -315,7 +320,7 @@ def _complete(values: dict[str, Any]) -> list[str]:
 def _complete_by_kind(values: dict[str, Any], task: str) -> None:
     """Add the defaults that depend on what the model reads and gives."""
     kinds = source, target = kind_of(values, "source"), kind_of(values, "target")
-    if source == "vectors" and kinds in KINDS and isinstance(values["model"], dict):
+    if "vectors" in kinds and kinds in KINDS and isinstance(values["model"], dict):
         values["model"] = with_vector_sizes(values["model"], values)
     validation, shortlist, search = (
         values.get(name, {}) for name in ("validation", "shortlist", "search")
@@ -329,7 +334,7 @@ def _complete_by_kind(values: dict[str, Any], task: str) -> None:
             values["validation"] = with_metrics_of(task, validation)
     if kinds != ("pieces", "pieces") and isinstance(shortlist, dict):
         values["shortlist"] = {"candidates": 0, **shortlist}
-    if kinds == ("vectors", "symbols") and isinstance(search, dict):
+    if source == "vectors" != target and isinstance(search, dict):
         values["search"] = with_search_over_vectors(search)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.errors import ConfigError
+from model.decoding.symbol_options import check_symbol_options
+from model.errors import ConfigError, RequestError
 from model.vectors.vector_form import VectorForm
 from training.config.sequence_config import kind_of
 from training.metrics.names import VECTORS
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from training.config.train_config import TrainConfig
     from training.config.windows_config import WindowsConfig
 
-VECTORS_ON_BOTH = "data.windows: they are vectors. Set kind: vectors on both sides."
+VECTORS_ON_BOTH = "data.windows: they are vectors. Set kind: vectors of source and target."
 WIDTHS = {"source": "source_width", "target": "target_width"}
 """The key of `model` that follows `width` of each side."""
 
@@ -33,21 +34,19 @@ def with_vector_sizes(
         if isinstance(side := sides[name], dict) and isinstance(side.get("width"), int)
     }
     target = sides["target"]
+    reads = kind_of(values, "source")
     defaults: dict[str, object] = {"tie_embeddings": False}
-    if kind_of(values, "target") != "vectors":  # symbols, whose number is learned
+    if kind_of(values, "target") != "vectors":  # lines, whose vocabulary is learned
         return {**defaults, **model, **widths}
     if not isinstance(target, dict) or target.get("length") in (None, "source"):
-        defaults |= {
-            "attention": "aligned",
-            "input_feeding": False,
-            "bidirectional": False,
-            "first_state": "zeros",
-        }
-    return {**defaults, **model, **widths, "vocab_size": VectorForm.vocab_size}
+        defaults |= {"attention": "aligned", "input_feeding": False, "first_state": "zeros"}
+        defaults["bidirectional"] = reads != "vectors"  # a line has no later vector
+    size = {"vocab_size": VectorForm.vocab_size} if reads == "vectors" else {}
+    return {**defaults, **model, **widths, **size}
 
 
 def with_search_over_vectors(search: Mapping[str, object]) -> dict[str, object]:
-    """Fill the section `search` for outputs that are symbols: there are fewer than vectors."""
+    """Fill the section `search` for outputs that are lines: they have fewer steps than vectors."""
     return {"max_length_a": 1.0, **search}
 
 
@@ -57,22 +56,24 @@ def with_vector_metrics(validation: Mapping[str, object]) -> dict[str, object]:
 
 
 def check_vector_keys(config: "TrainConfig") -> None:
-    """Check that a config with a source of vectors sets nothing that only others have.
+    """Check that a config with vectors on a side sets nothing that only others have.
 
     Raises:
         ConfigError: naming the first key that does, or that does not suit `target.length`.
     """
     data, model, to_vectors = config.data, config.model, config.target.kind == "vectors"
-    corpora = (*data.train, data.dev)
+    corpora, to_text = (*data.train, data.dev), config.target.kind == "pieces"
+    of_text = to_text or config.source.kind == "pieces"
     set_keys = {
-        "tokenizer": config.tokenizer != type(config.tokenizer)(),
+        "tokenizer": not of_text and config.tokenizer != type(config.tokenizer)(),
+        "tokenizer.sampling": config.tokenizer.sampling,
         "data.task": data.task != "translate",
         "data.joined": data.joined,
         "data.noise": data.noise,
         "data.temperature": data.temperature != 1,
         "data.length_buckets": data.length_buckets,
         "data.source_language": data.source_language,
-        "data.target_language": data.target_language,
+        "data.target_language": not to_text and data.target_language,
         "data.filters": data.filters != type(data.filters)(),
         "data.train, data.dev: tag": any(one.tag for one in corpora),
         "data.train, data.dev: dataset": any(one.dataset for one in corpora),
@@ -84,16 +85,23 @@ def check_vector_keys(config: "TrainConfig") -> None:
         "model.word_dropout": model.word_dropout,
         "search": to_vectors and config.search != type(config.search)(),
         "run.truncated_bptt": config.run.truncated_bptt,
-        "validation.tokenize": config.validation.tokenize != "auto",
+        "validation.tokenize": not to_text and config.validation.tokenize != "auto",
         "shortlist.candidates": config.shortlist.candidates,
     }
     for key, is_set in set_keys.items():
         if is_set:
             raise ConfigError(f"{key}: it is not for vectors. Leave it out.")
     if data.windows is not None:
-        if not to_vectors:
+        if not (config.source.width and to_vectors):
             raise ConfigError(VECTORS_ON_BOTH)
         _check_windows(config, data.windows)
+    if to_text:
+        _check_search(config)
+    if to_vectors and config.source.kind == "pieces" and not config.target.steps:
+        raise ConfigError(
+            "target.length: it must be a number with source.kind pieces, since how many pieces a "
+            "text has is only found out in the training. Give one, such as 24."
+        )
     if config.run.batch_tokens == "auto":
         raise ConfigError("run.batch_tokens: auto is not for vectors. Give a number of vectors.")
     if model.attention == "aligned" and config.target.steps:
@@ -101,6 +109,18 @@ def check_vector_keys(config: "TrainConfig") -> None:
             f"model.attention: aligned needs target.length: source, not {config.target.steps}. Use "
             "general, dot or additive."
         )
+
+
+def _check_search(config: "TrainConfig") -> None:
+    """Check that the search options of outputs of text ask for nothing that reads text.
+
+    Raises:
+        ConfigError: they do.
+    """
+    try:
+        check_symbol_options(config.search, "vectors")
+    except RequestError as error:
+        raise ConfigError(f"search.{error}") from None
 
 
 def _check_windows(config: "TrainConfig", windows: "WindowsConfig") -> None:

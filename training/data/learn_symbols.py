@@ -37,11 +37,11 @@ def learn_symbols(config: TrainConfig) -> Symbols:
     return symbols_of(found, source, target, most)
 
 
-def symbols_of(found: Iterable[str], source: Cut | None, target: Cut, most: int) -> Symbols:
+def symbols_of(found: Iterable[str], source: Cut | None, target: Cut | None, most: int) -> Symbols:
     """Make the alphabet of what was found in pairs of up to `most` steps.
 
     Args:
-        source: how sources are cut; None if they are vectors.
+        source, target: how the lines of a side are cut; None if they are vectors.
 
     Raises:
         ConfigError, DataError: see `learn_symbols`.

@@ -4,6 +4,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import sentencepiece
@@ -12,7 +13,7 @@ from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import ConfigError, DataError
 from model.text.length_pieces import length_words
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE_MARK, UNK_ID, Tokenizer
-from training.config.train_config import VOCAB_SIZE, TrainConfig
+from training.config.train_config import VOCAB_SIZE, TokenizerConfig, TrainConfig
 from training.data.text_corpus import all_lines, sample_pairs
 
 # What is learned from: SentencePiece reads the space mark as a space and skips a line with U+2585,
@@ -157,10 +158,30 @@ def make_tokenizer(config: TrainConfig) -> Tokenizer:
         lines = all_lines(sample_pairs(corpora, config.data, most=LEARNED_FROM))
         tags = sorted({corpus.tag for corpus in (*corpora, config.data.dev) if corpus.tag})
         tags += length_words(config.data.length_buckets)
-        return Tokenizer(
-            learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size, tags=tags)
-        )
-    path = config.data.path(settings.model)
+        return learned_tokenizer(settings, lines, tags)
+    return given_tokenizer(config.data.path(settings.model))
+
+
+def learned_tokenizer(
+    settings: TokenizerConfig, lines: Iterable[str], tags: Sequence[str] = ()
+) -> Tokenizer:
+    """Learn one as the config says.
+
+    Raises:
+        ConfigError, DataError: see `learn_tokenizer`.
+    """
+    return Tokenizer(
+        learn_tokenizer(lines, kind=settings.kind, vocab_size=settings.vocab_size, tags=tags)
+    )
+
+
+def given_tokenizer(path: Path) -> Tokenizer:
+    """Load the one that the config names.
+
+    Raises:
+        DataError: the file cannot be read.
+        CheckpointError: it is no SentencePiece model.
+    """
     try:
         return Tokenizer(path.read_bytes())
     except OSError as error:

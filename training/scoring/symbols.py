@@ -7,7 +7,7 @@ from model.cli.command import OK, open_output
 from model.cli.report import write_report
 from model.text.alphabet import Cut
 from training.scoring.score_table import score_table
-from training.scoring.systems import lines_beside, read_some_lines, sequences_beside, systems_of
+from training.scoring.systems import lines_beside, read_some_lines, sources_beside, systems_of
 from training.validation.accepted_sequences import (
     Comparison,
     accepted_sequences,
@@ -15,9 +15,6 @@ from training.validation.accepted_sequences import (
     read_alternatives,
 )
 from training.validation.symbol_scores import symbol_scores
-
-AT_ONCE = 256
-"""Sequences of vectors whose outputs are held with their attention."""
 
 
 def evaluate_symbols(arguments: argparse.Namespace, cut: Cut, *, of_vectors: bool) -> int:
@@ -32,15 +29,12 @@ def evaluate_symbols(arguments: argparse.Namespace, cut: Cut, *, of_vectors: boo
     references = [read_some_lines(path) for path in paths[:1]]
     count = len(references[0]) if references else len(read_some_lines(first))
     references += [lines_beside(path, first, count) for path in paths[1:]]
-    lines = None if of_vectors or beside is None else lines_beside(beside, first, count)
+    sources = sources_beside(beside, first, count, of_vectors=of_vectors)
+    lines = None if of_vectors or sources is None else list(map(str, sources))
     named = arguments.alternatives
     alternatives = {} if named is None else read_alternatives(named)
     accepted = accepted_sequences(references, alternatives, lines, comparison)
-    if of_vectors:
-        sequences = sequences_beside(beside, first, count)
-        systems = systems_of(arguments, sequences, first, count, unit="sequence", at_once=AT_ONCE)
-    else:
-        systems = systems_of(arguments, lines, first, count)
+    systems = systems_of(arguments, sources, first, count, of_vectors=of_vectors)
     if arguments.output is not None:
         with open_output(arguments.output) as output:
             output.writelines(f"{line}\n".encode() for line in systems[0].outputs)

@@ -25,6 +25,9 @@ from model.vectors.frame_files import Frames, read_sequences
 
 NAME = "dragoman-evaluate"
 
+AT_ONCE = 256
+"""Sequences of vectors whose outputs are held with their attention."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class System:
@@ -42,23 +45,34 @@ class System:
     """Of the outputs of a checkpoint."""
 
 
+def sources_beside(
+    path: Path | None, reference: Path, count: int, *, of_vectors: bool
+) -> Sequence[object] | None:
+    """Read the sources, one for each line of the reference: lines, or sequences of vectors.
+
+    Raises:
+        DataError: see `lines_beside` and `sequences_beside`.
+    """
+    if path is None:
+        return None
+    read = sequences_beside if of_vectors else lines_beside
+    return read(path, reference, count)
+
+
 def systems_of(
     arguments: argparse.Namespace,
     sources: Sequence[object] | None,
     reference: Path,
     count: int,
     *,
-    unit: str = "line",
-    at_once: int = WINDOW,
+    of_vectors: bool,
 ) -> list[System]:
     """Get the outputs of what is scored, and then of what it is compared with, if anything.
 
     Files are read, and both models loaded and checked, before one of them translates.
 
     Args:
-        sources: lines, or sequences of vectors.
-        unit: what messages call one of them.
-        at_once: how many are searched together.
+        sources: lines, or sequences of vectors if `of_vectors`.
     """
     against = arguments.against
     runs = {"RUN": arguments.run, "--against": against if is_run(against) else None}
@@ -78,6 +92,7 @@ def systems_of(
         flag: searcher(model, search_options(arguments, model.checkpoint.search))
         for flag, model in models.items()
     }
+    unit, at_once = ("sequence", AT_ONCE) if of_vectors else ("line", WINDOW)
     translated = {
         flag: _translated(
             models[flag].checkpoint, one, arguments.source, sources or [], unit, at_once

@@ -15,7 +15,13 @@ from training.metrics.compression import Compression, compression
 from training.metrics.names import OF_TASK, SUMMARY, TRANSLATION, Metric
 from training.metrics.source_use import SourceUse, source_use
 from training.scoring.score_table import score_table
-from training.scoring.systems import System, lines_beside, read_some_lines, systems_of
+from training.scoring.systems import (
+    System,
+    lines_beside,
+    read_some_lines,
+    sources_beside,
+    systems_of,
+)
 from training.validation.calibrate import IN_BIN, calibrate, expected_calibration_error
 from training.validation.corpus_scores import Score, length_ratio, score_corpus
 from training.validation.sentence_changes import (
@@ -32,7 +38,12 @@ SOURCE_LABELS = {
 }
 
 
-def evaluate_text(arguments: argparse.Namespace) -> int:
+def evaluate_text(arguments: argparse.Namespace, *, of_vectors: bool) -> int:
+    """Score texts by the metrics of their task.
+
+    Args:
+        of_vectors: whether the sources are vectors, which are not shown.
+    """
     paths, draws = arguments.reference, arguments.bootstrap
     references = [read_some_lines(paths[0])]
     references += [lines_beside(path, paths[0], len(references[0])) for path in paths[1:]]
@@ -41,10 +52,10 @@ def evaluate_text(arguments: argparse.Namespace) -> int:
             f"{paths[0]}: {len(references[0])} lines are too few for --calibrate. Give a dev set "
             f"of {2 * IN_BIN} or more, better 1,000."
         )
-    sources = None
-    if arguments.source is not None:
-        sources = lines_beside(arguments.source, paths[0], len(references[0]))
-    systems = systems_of(arguments, sources, paths[0], len(references[0]))
+    count = len(references[0])
+    given = sources_beside(arguments.source, paths[0], count, of_vectors=of_vectors)
+    sources = None if of_vectors or given is None else list(map(str, given))
+    systems = systems_of(arguments, given, paths[0], count, of_vectors=of_vectors)
     system, other = systems[0], systems[1] if len(systems) > 1 else None
     if arguments.output is not None:
         with open_output(arguments.output) as output:

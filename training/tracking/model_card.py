@@ -16,7 +16,7 @@ from training.validation.evaluation import Evaluation
 
 def _heading(config: TrainConfig) -> str:
     data = config.data
-    if config.source.kind != "pieces":
+    if (config.source.kind, config.target.kind) != ("pieces", "pieces"):
         return f"{config.source.kind.capitalize()} to {config.target.kind}"
     if not data.source_language and not data.target_language:
         return "Summarization" if data.task == "summarize" else "Translation"
@@ -26,7 +26,7 @@ def _heading(config: TrainConfig) -> str:
 def _form(config: TrainConfig, several: float) -> list[str]:
     """Describe what the model reads and writes."""
     data = config.data
-    if config.source.kind != "pieces":
+    if (config.source.kind, config.target.kind) != ("pieces", "pieces"):
         many = config.target.steps or "one for each of the source"
         return [
             f"- Source: {_side(config.source)}",
@@ -42,7 +42,7 @@ def _form(config: TrainConfig, several: float) -> list[str]:
 
 def _side(side: SequenceConfig) -> str:
     """What a side that is no text consists of."""
-    return f"vectors of {side.width} numbers" if side.width else f"{side.unit}"
+    return f"vectors of {side.width} numbers" if side.width else side.unit or "pieces of text"
 
 
 def model_card(

@@ -1,7 +1,7 @@
 """Evaluation of a network on the dev set: loss by teacher forcing, metrics of its translations."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -93,28 +93,47 @@ def evaluate(
     loss = corpus_loss(network, corpus)
     translator = Translator(network, tokenizer, search, device=device, dtype=dtype, profile=profile)
     sources, references = corpus.pairs.sources, corpus.pairs.targets
-    calibration = None
-    if math.isfinite(loss):
+    translations: list[str] = []
+    mean_log_probs: list[float] = []
+    found: list[Translation] = []
+    if math.isfinite(loss):  # else the network has diverged; the training may recover
         translations, mean_log_probs = _translated(translator, sources)
-        metric = SENTENCE_METRIC_OF_TASK[profile.task]
-        qualities = sentence_scores(metric, translations, [references]) / 100
-        calibration = calibrate(mean_log_probs, qualities.tolist(), metric)
         found = translator.search(sources[:samples])
-    else:  # the network has diverged, so search is pointless; the training may recover
-        translations, found = [""] * len(sources), []
+    shown = [Sample(*row) for row in zip(sources, references, found, strict=False)]
+    return text_evaluation(
+        loss, translations, mean_log_probs, references, shown, validation, profile.task
+    )
+
+
+def text_evaluation(
+    loss: float,
+    outputs: list[str],
+    mean_log_probs: list[float],
+    references: Sequence[str],
+    samples: list[Sample],
+    validation: ValidationConfig,
+    task: str,
+) -> Evaluation:
+    """The scores of `outputs`, or of nothing if they are empty, as of a network that diverged.
+
+    Args:
+        validation: resolved.
+    """
+    calibration, right = None, [list(references)]
+    if outputs:
+        metric = SENTENCE_METRIC_OF_TASK[task]
+        qualities = sentence_scores(metric, outputs, right) / 100
+        calibration = calibrate(mean_log_probs, qualities.tolist(), metric)
+    texts = outputs or [""] * len(references)
     scores = score_corpus(
-        translations,
-        [references],
+        texts,
+        right,
         metrics=validation.metrics,
         tokenizer=validation.bleu_tokenizer,
         bootstrap=0,
     )
     return Evaluation(
-        loss=loss,
-        scores=scores,
-        translations=translations,
-        samples=[Sample(*row) for row in zip(sources, references, found, strict=False)],
-        calibration=calibration,
+        loss=loss, scores=scores, translations=texts, samples=samples, calibration=calibration
     )
 
 

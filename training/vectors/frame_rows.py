@@ -1,8 +1,9 @@
-"""FrameRows: the pairs of a batch before padding, whose sources are vectors."""
+"""FrameRows: the pairs of a batch before padding, with vectors on at least one side."""
 
 # Shapes: N pairs, S source length, W numbers in a source vector.
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
@@ -11,23 +12,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.text.tokenizer import PAD_ID
 from model.vectors.frame_files import Frames
 from training.data.batching import LENGTH_MULTIPLE, Ids, round_up
 from training.loop.gradient_accumulation import TrainingBatch
 
 Target = TypeVar("Target", Frames, Ids)
+SourceIds = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRows(ABC, Generic[Target]):
-    """Normalised sources, and what is learned of each."""
+    """What is read, normalised vectors or ids with EOS, and what is learned of each."""
 
-    sources: list[Frames]  # N of (S, W)
+    sources: Sequence[Frames | SourceIds]  # N of (S, W) or (S,)
     targets: list[Target]
 
     @property
     def source_tokens(self) -> int:
-        """Number of source vectors."""
+        """Number of source vectors, or of ids with EOS."""
         return sum(map(len, self.sources))
 
     @property
@@ -61,11 +64,11 @@ class FrameRows(ABC, Generic[Target]):
         """Pad them to a batch."""
 
 
-def stacked(sequences: list[Frames], rows: int) -> tuple[Tensor, Tensor]:
-    """The sequences, padded, in `rows` rows (N, S, W); and their lengths (N,)."""
+def stacked(sequences: Sequence[Frames | SourceIds], rows: int) -> tuple[Tensor, Tensor]:
+    """The sequences, padded, in `rows` rows (N, S, W), or of ids (N, S); and their lengths (N,)."""
     size = round_up(max(map(len, sequences), default=1), LENGTH_MULTIPLE)
-    width = sequences[0].shape[1] if sequences else 1
-    padded = np.zeros((rows, size, width), np.float32)
+    first = sequences[0] if sequences else np.zeros((1, 1), np.float32)
+    padded = np.full((rows, size, *first.shape[1:]), PAD_ID, first.dtype)  # of vectors the mean, 0
     lengths = np.zeros(rows, np.int64)
     for number, one in enumerate(sequences):
         padded[number, : len(one)] = one

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
-from model.text.symbols import Symbols
+from model.text.profile import TextProfile
+from model.text.vocabulary import Vocabulary
 from model.vectors.vector_form import VectorForm
+from training.config.validation_config import ValidationConfig
 from training.data.corpus_report import CorpusReport
 from training.loop.trainer import LossOf
 from training.validation.evaluation import Evaluation
@@ -22,7 +24,7 @@ Evaluate = Callable[[Seq2Seq, int, torch.device, torch.dtype], Evaluation]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadyData:
-    """The pairs of a run as its network learns them. `vector_data` and `symbol_data` make it."""
+    """The pairs of a run as its network learns them. `vector_data` and `line_data` make it."""
 
     rows: FrameRows[Any]
     """The training pairs."""
@@ -32,13 +34,19 @@ class ReadyData:
     """SHA-256 of both, by their names in a checkpoint."""
     statistics: dict[str, Tensor]
     """By the names of the parameters that hold them."""
-    vocabulary: Symbols | VectorForm
+    vocabulary: Vocabulary | VectorForm
     """What a checkpoint is saved with, beside the network."""
     search: SearchOptions
     objective: LossOf
     dev_size: int
     """Pairs of the dev set."""
+    validation: ValidationConfig
+    """Resolved."""
     evaluate: Evaluate
+    reads: Vocabulary | None = None
+    """What makes ids of sources that are lines."""
+    profile: TextProfile | None = None
+    """Of a target of text."""
 
 
 def digests_of(train: str, dev: str) -> dict[str, str]:

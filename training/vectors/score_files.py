@@ -6,8 +6,9 @@ import torch
 
 from model.checkpoint.checkpoint import Checkpoint
 from model.errors import DataError
+from model.jobs.line_files import file_lines
 from model.vector_transducer import VectorTransducer
-from model.vectors.frame_files import check_width, read_sequences
+from model.vectors.frame_files import read_sequences
 from training.validation.corpus_scores import Score
 from training.vectors.run_windows import WindowPairs
 from training.vectors.scaled_error import check_scale, mase, scaled_errors, seasonal_naive
@@ -29,7 +30,8 @@ def score_files(
         DataError: a file cannot be read, or a reference has not the shape of the output.
         RequestError: a sequence cannot be read by the model.
     """
-    sources = list(read_sequences(source, "source"))
+    reads = checkpoint.reads
+    sources: list[object] = list((file_lines if reads else read_sequences)(source, "source"))
     references = list(read_sequences(reference, "target"))
     if len(sources) != len(references):
         raise DataError(
@@ -39,11 +41,9 @@ def score_files(
     if not sources:
         raise DataError(f"{source}: has no sequences. Give some to score.")
     transducer = VectorTransducer(
-        checkpoint.network, checkpoint.vectors, device=device, dtype=dtype
+        checkpoint.network, checkpoint.vectors, reads, device=device, dtype=dtype
     )
     places = [f"{source}, sequence {number}" for number in range(1, len(sources) + 1)]
-    for one, place in zip(sources, places, strict=True):
-        check_width(one, checkpoint.config.source_width, place, "the width that the model reads")
     outputs = transducer.transduce(sources, places)
     for number, (output, wanted) in enumerate(zip(outputs, references, strict=True), 1):
         if output.shape != wanted.shape:

@@ -15,7 +15,7 @@ from training.vectors.frame_rows import FrameRows, stacked
 class VectorBatch(NamedTuple):
     """Padded vectors. Rows that only fill the shape have one source vector and no target."""
 
-    src: Tensor  # (N, S, W)
+    src: Tensor  # (N, S, W), or ids (N, S) with EOS
     src_lengths: Tensor  # (N,)
     tgt_in: Tensor  # (N, T, V) zeros, then all targets but the last
     tgt_out: Tensor  # (N, T, V)

@@ -1,4 +1,4 @@
-"""VectorCorpus: sequences of vectors and their targets, read whole, and what a network reads."""
+"""VectorCorpus: pairs with vectors on at least one side, read whole, and what a network reads."""
 
 # Shapes: S source length, T target length, W numbers in a vector.
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -28,19 +28,23 @@ from training.vectors.series_windows import Part, window_pairs
 TOO_LONG = "longer than model.max_length"
 
 
+Source = TypeVar("Source", Frames, str)
 Target = TypeVar("Target", Frames, str)
-"""What belongs to a source: a sequence of vectors, or a line of symbols."""
+"""A side of a pair: a sequence of vectors, or a line."""
+
+Reading = Callable[[Path, str], Iterator[Source]]
+"""Reads one side of the pairs of a file, in a field if it has some."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VectorCorpus(Generic[Target]):
-    """Pairs as the files have them: sequences of vectors, each with its target."""
+class VectorCorpus(Generic[Source, Target]):
+    """Pairs as the files have them."""
 
-    sources: list[Frames]
+    sources: list[Source]
     targets: list[Target]
     report: CorpusReport
 
-    def first(self, count: int) -> "VectorCorpus[Target]":
+    def first(self, count: int) -> "VectorCorpus[Source, Target]":
         """The first pairs."""
         return replace(self, sources=self.sources[:count], targets=self.targets[:count])
 
@@ -60,8 +64,8 @@ def _content(one: Frames | str) -> bytes:
 
 def read_corpora(
     corpora: Sequence[CorpusConfig], config: TrainConfig, part: Part, *, most: int | None
-) -> VectorCorpus[Frames]:
-    """Read all pairs of the corpora, whose targets are vectors.
+) -> VectorCorpus[Frames, Frames]:
+    """Read all pairs of the corpora, of which both sides are vectors.
 
     Args:
         part: which windows of series are read, if they are series.
@@ -76,28 +80,29 @@ def read_corpora(
         return TOO_LONG if most is not None and max(len(source), len(target)) > most else ""
 
     pairs = (pair for corpus in corpora for pair in _pairs(corpus, config, part))
-    return corpus_of(pairs, config, part, misfit=misfit, length=len)
+    return corpus_of(pairs, config, part, misfit=misfit, lengths=(len, len))
 
 
 def corpus_of(
-    pairs: Iterable[tuple[Frames, Target, str]],
+    pairs: Iterable[tuple[Source, Target, str]],
     config: TrainConfig,
     part: Part,
     *,
-    misfit: Callable[[Frames, Target], str],
-    length: Callable[[Target], int],
-    unit: str = "vectors",
-) -> VectorCorpus[Target]:
+    misfit: Callable[[Source, Target], str],
+    lengths: tuple[Callable[[Source], int], Callable[[Target], int]],
+    units: tuple[str, str] = ("vectors", "vectors"),
+) -> VectorCorpus[Source, Target]:
     """Collect pairs, of which the last part is where they stand.
 
     Args:
         misfit: why a pair is left out; "" if it is not.
-        length: of a target, in `unit`.
+        lengths: of a source and of a target, in `units`.
 
     Raises:
         DataError: none is left.
     """
-    sources: list[Frames] = []
+    source_length, target_length = lengths
+    sources: list[Source] = []
     targets: list[Target] = []
     dropped: Counter[str] = Counter()
     examples: dict[str, list[str]] = {}
@@ -105,7 +110,8 @@ def corpus_of(
         if reason := misfit(source, target):
             dropped[reason] += 1
             if dropped[reason] <= EXAMPLES:
-                told = f"{where}: {len(source):,} vectors and {length(target):,} {unit}"
+                one, other = source_length(source), target_length(target)
+                told = f"{where}: {one:,} {units[0]} and {other:,} {units[1]}"
                 examples.setdefault(reason, []).append(told)
             continue
         sources.append(source)
@@ -125,10 +131,10 @@ def corpus_of(
         lines=lines,
         dropped=dict(dropped),
         examples=examples,
-        source_pieces=float(np.mean([len(one) for one in sources])),
-        target_pieces=float(np.mean([length(one) for one in targets])),
-        source_unit="" if unit == "vectors" else "vectors",
-        unit=unit,
+        source_pieces=float(np.mean(list(map(source_length, sources)))),
+        target_pieces=float(np.mean(list(map(target_length, targets)))),
+        source_unit="" if units[0] == units[1] else units[0],
+        unit=units[1],
     )
     return VectorCorpus(sources=sources, targets=targets, report=report)
 
@@ -136,36 +142,60 @@ def corpus_of(
 def _pairs(
     corpus: CorpusConfig, config: TrainConfig, part: Part
 ) -> Iterator[tuple[Frames, Frames, str]]:
-    """The pairs of a corpus whose targets are vectors, and where each stands."""
+    """The pairs of a corpus of which both sides are vectors, and where each stands."""
     if config.data.windows is not None:
         for path in config.data.paths(corpus.files):
             yield from window_pairs(path, config.data.windows, part)
         return
-    for source, target, where, there in paired(corpus, config, read_sequences):
-        check_width(target, config.target.width, there, "target.width")
-        wanted = config.target.steps or len(source)
-        if len(target) != wanted:
-            raise DataError(
-                f"{there}: {len(target):,} vectors, but by target.length it must have "
-                f"{wanted:,}" + ("." if config.target.steps else ", as many as its source.")
-            )
+    sides = frames_of(config, "source"), frames_of(config, "target")
+    for source, target, where, there in paired(corpus, config, *sides):
+        check_steps(target, config.target.steps, len(source), there)
         yield source, target, where
 
 
-def paired(
-    corpus: CorpusConfig, config: TrainConfig, read_targets: Callable[[Path, str], Iterator[Target]]
-) -> Iterator[tuple[Frames, Target, str, str]]:
-    """The pairs of the files of a corpus, and where the source and the target of each stand.
+def check_steps(target: Frames, steps: int, source: int, where: str) -> None:
+    """Check that a target has as many vectors as it must have.
 
     Args:
-        read_targets: reads the targets of a file, in a field if it has some.
+        steps: how many; 0 for as many as the `source` has steps.
 
     Raises:
-        DataError: a file cannot be read, or a source is no sequence of vectors of `source.width`.
+        DataError: it has not.
+    """
+    wanted = steps or source
+    if len(target) != wanted:
+        raise DataError(
+            f"{where}: {len(target):,} vectors, but by target.length it must have "
+            f"{wanted:,}" + ("." if steps else ", as many as its source.")
+        )
+
+
+def frames_of(config: TrainConfig, side: Literal["source", "target"]) -> Reading[Frames]:
+    """What reads the sequences of a side and checks that they have its width."""
+    width = config.source.width if side == "source" else config.target.width
+
+    def read(path: Path, field: str) -> Iterator[Frames]:
+        for number, one in enumerate(read_sequences(path, field), 1):
+            check_width(one, width, f"{path}, sequence {number}", f"{side}.width")
+            yield one
+
+    return read
+
+
+def paired(
+    corpus: CorpusConfig,
+    config: TrainConfig,
+    read_sources: Reading[Source],
+    read_targets: Reading[Target],
+) -> Iterator[tuple[Source, Target, str, str]]:
+    """The pairs of the files of a corpus, and where the source and the target of each stand.
+
+    Raises:
+        DataError: a file cannot be read, or a side is not what it has to be.
     """
     for source_file, target_file in _files(corpus, config.data):
         sides = (
-            read_sequences(source_file, str(corpus.source_column or "source")),
+            read_sources(source_file, str(corpus.source_column or "source")),
             read_targets(target_file, str(corpus.target_column or "target")),
         )
         for number, (source, target) in enumerate(zip_longest(*sides), 1):
@@ -175,9 +205,8 @@ def paired(
                     f"{short} has {number - 1:,} sequences, and {long} has more. Sequence i of one "
                     "must belong to sequence i of the other."
                 )
-            where = f"{source_file}, sequence {number}"
-            check_width(source, config.source.width, where, "source.width")
-            yield source, target, where, f"{target_file}, sequence {number}"
+            place, there = (f"{file}, sequence {number}" for file in (source_file, target_file))
+            yield source, target, place, there
 
 
 def vector_files(corpus: CorpusConfig, data: DataConfig) -> list[Path]:
@@ -208,7 +237,12 @@ def differences(target: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.diff(target.astype(np.float64), axis=0, prepend=0)
 
 
-def learned(corpus: VectorCorpus[Frames], form: VectorForm) -> VectorCorpus[Frames]:
+def differences_of(targets: Sequence[Frames]) -> list[Frames]:
+    """The `differences` of each target, as a network learns them."""
+    return [differences(one).astype(np.float32) for one in targets]
+
+
+def learned(corpus: VectorCorpus[Frames, Frames], form: VectorForm) -> VectorCorpus[Frames, Frames]:
     """What a network learns from `corpus`, whose outputs have this form.
 
     Pairs are scaled by their sources, then the differences of targets are taken, as far as the form
@@ -223,7 +257,7 @@ def learned(corpus: VectorCorpus[Frames], form: VectorForm) -> VectorCorpus[Fram
             scale.scaled(y, form.scaled_by) for scale, y in zip(scales, targets, strict=True)
         ]
     if form.differences:
-        targets = [differences(one).astype(np.float32) for one in targets]
+        targets = differences_of(targets)
     return replace(corpus, sources=sources, targets=targets)
 
 

@@ -39,7 +39,9 @@ def vector_data(config: TrainConfig) -> ReadyData:
             dev.first(first),
             dev_rows.only(np.arange(first)),
             form,
+            None,
             loss=kind,
+            most=max(map(len, dev.sources)),
             device=device,
             dtype=dtype,
         )
@@ -53,6 +55,7 @@ def vector_data(config: TrainConfig) -> ReadyData:
         search=form.search,
         objective=VectorObjective(kind=kind),
         dev_size=len(dev.sources),
+        validation=config.validation,
         evaluate=evaluate,
     )
 

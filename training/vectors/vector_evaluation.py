@@ -5,6 +5,7 @@ import math
 import torch
 
 from model.network.seq2seq import Seq2Seq
+from model.text.vocabulary import Vocabulary
 from model.vector_transducer import VectorTransducer
 from model.vectors.frame_files import Frames
 from model.vectors.vector_form import VectorForm
@@ -18,11 +19,13 @@ from training.vectors.vector_scores import vector_scores
 
 def evaluate_vectors(
     network: Seq2Seq,
-    corpus: VectorCorpus[Frames],
+    corpus: VectorCorpus[Frames, Frames] | VectorCorpus[str, Frames],
     rows: VectorRows,
     form: VectorForm,
+    lines: Vocabulary | None,
     *,
     loss: VectorLossKind,
+    most: int,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Evaluation:
@@ -30,12 +33,12 @@ def evaluate_vectors(
 
     Args:
         rows: the same pairs, normalised.
+        lines: makes ids of sources that are lines; None if they are vectors.
+        most: steps of the longest source.
     """
     value = mean_loss(network, rows, loss, device)
     if math.isfinite(value):
-        transducer = VectorTransducer(
-            network, form, device=device, dtype=dtype, most=max(map(len, corpus.sources))
-        )
+        transducer = VectorTransducer(network, form, lines, device=device, dtype=dtype, most=most)
         outputs = transducer.transduce(corpus.sources)
         scores = vector_scores(outputs, corpus.targets, bootstrap=0)
     else:  # it has diverged; the training may recover

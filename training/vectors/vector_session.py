@@ -13,7 +13,7 @@ from model.checkpoint.files import CheckpointFiles
 from model.checkpoint.run_directory import resolve
 from model.decoding.precision.precision import resolve_precision
 from model.errors import ConfigError
-from model.text.symbols import Symbols
+from model.text.vocabulary import Vocabulary
 from training.config.train_config import TrainConfig
 from training.data.corpus_report import CorpusReport
 from training.loop.any_session import AnySession
@@ -32,8 +32,9 @@ from training.tracking.run_record import SpikeRow
 from training.validation.best import Best
 from training.validation.evaluation import Evaluation
 from training.vectors.frame_rows import FrameRows
+from training.vectors.line_data import line_data
+from training.vectors.lines_to_vectors import lines_to_vectors
 from training.vectors.ready_data import ReadyData
-from training.vectors.symbol_data import symbol_data
 from training.vectors.vector_data import vector_data
 from training.vectors.vector_loader import VectorLoader
 
@@ -42,7 +43,7 @@ VectorTrainer = AnyTrainer[VectorLoader[FrameRows[Any]], FrameRows[Any]]
 
 @dataclass(kw_only=True)
 class VectorSession(AnySession):
-    """The parts of one run that reads vectors, as `build_vector_session` makes them."""
+    """The parts of one run that reads or writes vectors, as `build_vector_session` makes them."""
 
     data: ReadyData
 
@@ -74,10 +75,11 @@ class VectorSession(AnySession):
         """Parameters, and what goes in and comes out, for people."""
         parameters = sum(parameter.numel() for parameter in self.trainer.parameters)
         model = self.config.model
-        outputs = f"{model.vocab_size:,} pieces"
-        if model.target_width:
-            outputs = f"vectors of {model.target_width:,}"
-        return f"{parameters:,} parameters, vectors of {model.source_width:,} numbers to {outputs}"
+        inputs, outputs = (
+            f"vectors of {width:,} numbers" if width else f"{model.vocab_size:,} pieces"
+            for width in (model.source_width, model.target_width)
+        )
+        return f"{parameters:,} parameters, {inputs} to {outputs}"
 
     def prepare(self) -> list[str]:
         """Nothing is learned beforehand."""
@@ -111,7 +113,10 @@ class VectorSession(AnySession):
             config=self.config.model,
             weights=self.trainer.weights(),
             tokenizer=self.data.vocabulary,
+            reads=self.data.reads,
             search=self.data.search,
+            profile=self.data.profile,
+            calibration=evaluation.calibration if evaluation else None,
             card=model_card(self.config, steps, self.reports["train"], evaluation, several=0.0),
             origin=self.origin,
             training_state=tensors,
@@ -119,17 +124,20 @@ class VectorSession(AnySession):
         )
 
 
-def ready_data(config: TrainConfig, known: Symbols | None = None) -> ReadyData:
-    """Read the data of `config`: here alone targets of symbols part from those of vectors.
+def ready_data(config: TrainConfig, known: Vocabulary | None = None) -> ReadyData:
+    """Read the data of `config`: here alone the kinds of both sides part.
 
     Args:
-        known: the symbols of a run that is resumed.
+        known: the vocabulary of a run that is resumed.
 
     Raises:
-        ConfigError, DataError, RequestError: see `symbol_data` and `vector_data`.
+        CheckpointError, ConfigError, DataError, RequestError: see `line_data`, `vector_data` and
+            `lines_to_vectors`.
     """
-    if config.target.kind == "symbols":
-        return symbol_data(config, known)
+    if config.target.kind != "vectors":
+        return line_data(config, known)
+    if config.source.kind != "vectors":
+        return lines_to_vectors(config, known)
     return vector_data(config)
 
 
@@ -150,11 +158,12 @@ def build_vector_session(
     tensors, values = _saved(run) if resume else ({}, {})
     config = as_begun(given, run, values or None, world) if resume else given
     config, dtype = _with_precision(config, device)
-    data = ready_data(config, _known_symbols(run) if values else None)
+    data = ready_data(config, _known_vocabulary(run) if values else None)
     if values:
         check_same_data(data.digests, values)
-    size = data.vocabulary.vocab_size
-    config = replace(config, model=replace(config.model, vocab_size=size))
+    size = (data.reads or data.vocabulary).vocab_size
+    model = replace(config.model, vocab_size=size)
+    config = replace(config, model=model, validation=data.validation)
     trainer = _trainer(config, data, device, dtype, world)
     new = new_origin(config.finetune, trainer.network, data.digests["data_digest"])
     session = VectorSession(
@@ -201,10 +210,10 @@ def _with_precision(config: TrainConfig, device: torch.device) -> tuple[TrainCon
     return config, resolve_precision(precision, device)
 
 
-def _known_symbols(run: Path) -> Symbols | None:
-    """The symbols of the last checkpoint of `run`; None if it writes vectors."""
-    found = CheckpointFiles(resolve(run, links=("last",))).vocabulary()
-    return found if isinstance(found, Symbols) else None
+def _known_vocabulary(run: Path) -> Vocabulary | None:
+    """The symbols or the tokenizer of the last checkpoint of `run`; None if it has neither."""
+    files = CheckpointFiles(resolve(run, links=("last",)))
+    return files.lines() if files.has_lines else None
 
 
 def _trainer(

@@ -76,9 +76,9 @@ def _check_kind(body: TransduceRequest, worker: SequenceWorker) -> None:
     Raises:
         RequestError: it reads the other kind; or it writes vectors, and there are options.
     """
-    given, kind = "symbols" if body.symbols is not None else "vectors", worker.profile.source_kind
-    if given != kind:
-        raise RequestError(f"this model reads {kind}. Give {kind}.", field=given)
+    if body.given != worker.field:
+        reads = worker.field
+        raise RequestError(f"this model reads {reads}. Give {reads}.", field=body.given)
     if worker.profile.target_kind == "vectors":
         for name, there in (("options", body.options.model_fields_set), ("return", body.return_)):
             if there:
@@ -101,11 +101,12 @@ def _json(
     results: list[dict[str, object]] = []
     for each in found:
         if isinstance(each, Translation):
-            results += text_answers([each], "symbols", params.details, params.options.n_best)
+            word, best = worker.answer_name, params.options.n_best
+            results += text_answers([each], word, params.details, best)
             record.source_pieces += len(each.source_pieces)
             record.target_pieces += len(each.hypotheses[0].pieces)
         else:
             results.append({"vectors": each.tolist()})
             record.target_pieces += len(each)
-    record.answers = [str(one.get("symbols", "vectors")) for one in results]
+    record.answers = [each.text if isinstance(each, Translation) else "vectors" for each in found]
     return to_json({"results": results, "model": worker.name, "digest": worker.digest})

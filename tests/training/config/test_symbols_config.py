@@ -72,7 +72,10 @@ def test_what_is_for_text_is_refused_in_one_line(override: str, key: str) -> Non
 def test_mistakes_in_the_sections_are_told_once(override: str, message: str) -> None:
     if override == "target={kind: pieces}":
         lines = refused(text=BARE.replace("{kind: symbols, unit: spaced}", "{kind: pieces}"))
-        assert lines[0].startswith("target.kind: pieces does not go with source.kind symbols")
+        assert lines[0] == (
+            "target.kind: pieces does not go with source.kind symbols, since a model has one "
+            "vocabulary for all its lines. Use one kind for both, or vectors on one side."
+        )
         return
     lines = refused(override)
     assert len(lines) == 1, lines

@@ -42,10 +42,13 @@ def mixed(
     tiny_checkpoint: Path,
     symbol_checkpoint: Path,
     vector_checkpoint: Path,
+    heard_checkpoint: Path,
+    speaker_checkpoint: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """A server of a model of text, one of symbols and one of vectors."""
+    """A server of a model of text, of symbols, of vectors, from these to text, and back."""
     names = {"words": tiny_checkpoint, "letters": symbol_checkpoint, "frames": vector_checkpoint}
+    names |= {"speech": heard_checkpoint, "contour": speaker_checkpoint}
     models = [{"name": name, "path": str(path)} for name, path in names.items()]
     path = tmp_path_factory.mktemp("mixed") / "models.yaml"
     path.write_text(json.dumps({"models": models}))
@@ -454,12 +457,55 @@ def test_a_column_is_enough_for_a_model_of_one_number_a_step(page: Page) -> None
 # Models of several kinds
 
 
+def test_text_that_is_made_of_numbers_has_links_to_the_steps(
+    three: Page, mixed: str, complaints: list[str]
+) -> None:
+    page = three
+    choose(page, "speech")
+    with page.expect_request("**/v1/transduce") as sent:
+        enter(page, PASTED["commas"])
+    wanted = ["scores", "tokens", "alignment"]
+    options = json.loads(sent.value.post_data or "")["options"]
+    found = answer_of(mixed, model="speech", vectors=[STEPS], options=options, **{"return": wanted})
+    shown = page.locator("#symbols").evaluate("each => each.textContent")
+    assert shown == found["text"]
+    expect(page.locator("#source-symbols .symbol")).to_have_text(["0", "1", "2"])
+    expect(page.locator("#links-all path")).to_have_count(len(found["pieces"]))
+    for selector in ("#numbers", "#plot-figure"):
+        expect(page.locator(selector)).to_be_hidden()
+    for selector in ("#options", "#attention"):
+        expect(page.locator(selector)).to_be_visible()
+    choose(page, "frames")
+    settled(page)  # what was pasted for its kind is there
+    expect(page.locator("#symbols")).to_have_text("")
+    expect(page.locator("#plot .panel")).to_have_count(2)
+    assert complaints == []
+
+
+def test_numbers_that_are_made_of_text_are_a_table_and_a_plot(
+    three: Page, mixed: str, complaints: list[str]
+) -> None:
+    page = three
+    choose(page, "contour")
+    with page.expect_request("**/v1/transduce") as sent:
+        enter(page, "abc")
+    assert json.loads(sent.value.post_data or "") == {"model": "contour", "text": "abc"}
+    found = answer_of(mixed, model="contour", text="abc")["vectors"]
+    cells = page.locator("#numbers-table tbody td").all_inner_texts()
+    given = [number for row in found for number in row]
+    assert [number_of(cell) for cell in cells] == pytest.approx(given, rel=1e-5)
+    expect(page.locator("#plot .panel")).to_have_count(1)
+    for selector in ("#options", "#attention", "#links-figure"):
+        expect(page.locator(selector)).to_be_hidden()
+    assert complaints == []
+
+
 def test_models_of_all_kinds_are_switched_between(
     three: Page, mixed: str, complaints: list[str]
 ) -> None:
     page = three
     names = page.get_by_label("From", exact=True).locator("option").all_inner_texts()
-    assert names == ["Any language", "letters", "frames"]
+    assert names == ["Any language", "letters", "frames", "speech", "contour"]
     for_text = ["#spread", "#swap", "#to", "#inside"]
     for_search = ["#options", "#attention"]
     translate(page)

@@ -41,12 +41,20 @@ def registry_of(*entries: ModelEntry) -> ModelRegistry:
 
 @pytest.fixture(scope="module")
 def client(
-    tiny_checkpoint: Path, symbol_checkpoint: Path, vector_checkpoint: Path
+    tiny_checkpoint: Path,
+    symbol_checkpoint: Path,
+    vector_checkpoint: Path,
+    heard_checkpoint: Path,
+    contour_checkpoint: Path,
+    speaker_checkpoint: Path,
 ) -> Iterator[TestClient]:
     registry = registry_of(
         ModelEntry(name="text", path=tiny_checkpoint),
         ModelEntry(name="g2p", path=symbol_checkpoint),
         ModelEntry(name="films", path=vector_checkpoint),
+        ModelEntry(name="speech", path=heard_checkpoint),
+        ModelEntry(name="contour", path=contour_checkpoint),
+        ModelEntry(name="speaker", path=speaker_checkpoint),
     )
     with TestClient(create_app(registry, Settings())) as client:
         yield client
@@ -100,6 +108,39 @@ def test_vectors_are_those_of_the_library(client: TestClient, vector_checkpoint:
         np.testing.assert_array_equal(one["vectors"], known)
 
 
+def test_text_of_vectors_is_that_of_the_library(client: TestClient, heard_checkpoint: Path) -> None:
+    library = Transducer.load(heard_checkpoint, device="cpu", precision="fp32")
+    options = dataclasses.replace(library.options, beam_size=4, n_best=3)
+    given = [FRAMES, FRAMES * 15, FRAMES[:1]]
+    found = results(
+        client,
+        model="speech",
+        vectors=given,
+        options={"beam_size": 4, "n_best": 3},
+        **{"return": ["scores", "tokens", "alignment", "attention"]},
+    )
+    for one, known in zip(found, library.transduce(given, options), strict=True):
+        assert one["source_pieces"] == []
+        for each, hypothesis in zip([one, *one["alternatives"]], known.hypotheses, strict=True):
+            assert each["text"] == hypothesis.translation
+            assert each["score"] == hypothesis.score
+            assert each["pieces"] == list(hypothesis.pieces)
+            assert each["alignment"] == list(hypothesis.alignment)
+            assert each["word_alignment"] == list(hypothesis.word_alignment)
+
+
+@pytest.mark.parametrize(("model", "field"), [("contour", "symbols"), ("speaker", "text")])
+def test_vectors_of_lines_are_those_of_the_library(
+    client: TestClient, contour_checkpoint: Path, speaker_checkpoint: Path, model: str, field: str
+) -> None:
+    path = {"contour": contour_checkpoint, "speaker": speaker_checkpoint}[model]
+    library = VectorTransducer.load(path, device="cpu")
+    alone = [results(client, model=model, **{field: line})[0]["vectors"] for line in LINES]
+    assert [one["vectors"] for one in results(client, model=model, **{field: LINES})] == alone
+    for one, known in zip(alone, library.transduce(LINES), strict=True):
+        np.testing.assert_array_equal(one, known)
+
+
 def test_alone_and_in_company_to_the_bit(client: TestClient) -> None:
     alone = [results(client, model="g2p", symbols=line, **{"return": ["scores"]}) for line in LINES]
     films = results(client, model="films", vectors=[FRAMES])
@@ -121,12 +162,35 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        ({}, 422, "give either symbols or vectors"),
-        ({"symbols": "a", "vectors": [FRAMES]}, 422, "give either symbols or vectors"),
+        ({}, 422, "give one of symbols, vectors and text"),
+        ({"symbols": "a", "vectors": [FRAMES]}, 422, "give one of symbols, vectors and text"),
         ({"symbols": "abc"}, 422, "Several models read or write different things"),
         ({"symbols": "abc", "model": "films"}, 422, "symbols: this model reads vectors."),
         ({"vectors": [FRAMES], "model": "g2p"}, 422, "vectors: this model reads symbols."),
-        ({"symbols": "abc", "model": "text"}, 404, "No model of this name reads symbols or vectors"),
+        ({"symbols": "abc", "model": "speech"}, 422, "symbols: this model reads vectors."),
+        ({"symbols": "abc", "model": "speaker"}, 422, "symbols: this model reads text. Give text."),
+        ({"text": "abc", "model": "contour"}, 422, "text: this model reads symbols. Give symbols."),
+        (
+            {"symbols": ["a", "ax"], "model": "contour"},
+            422,
+            "symbols.1: symbol 2, one, is not among",
+        ),
+        ({"text": ["a", " "], "model": "speaker"}, 422, "text.1: a blank line, of which nothing"),
+        (
+            {"text": "a", "model": "speaker", "return": ["scores"]},
+            422,
+            "return: this model writes vectors, without a search.",
+        ),
+        (
+            {"vectors": [FRAMES], "model": "speech", "options": {"alpha": -1}},
+            422,
+            "options.alpha: Input should be greater than or equal to 0",
+        ),
+        (
+            {"symbols": "abc", "model": "text"},
+            404,
+            "No model of this name reads or writes symbols or vectors",
+        ),
         ({"symbols": "abc", "model": "none"}, 404, "No model has this name."),
         ({"symbols": "abz", "model": "g2p"}, 422, "symbols: symbol 3, "),
         ({"symbols": ["a", "z"], "model": "g2p"}, 422, "symbols.1: symbol 1, "),
@@ -201,6 +265,9 @@ def test_models_tell_what_they_read_and_write(client: TestClient) -> None:
         ("translate", "pieces", "pieces", None),
         ("transduce", "symbols", "symbols", None),
         ("transduce", "vectors", "vectors", 3),
+        ("transduce", "vectors", "pieces", 3),
+        ("transduce", "symbols", "vectors", None),
+        ("transduce", "pieces", "vectors", None),
     ]
 
 

@@ -1,4 +1,4 @@
-"""dragoman-translate for models from vectors to symbols: sequences in, a line out for each."""
+"""dragoman-translate for models from vectors to lines: sequences in, a line out for each."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ from model.vectors.frame_files import Frames
 TEXT_FLAGS = ("ensemble", "line_buffered", "mbr", "quarantine", "resume", "shard", "shortlist")
 
 
-def vectors_to_symbols(name: str, arguments: argparse.Namespace, inputs: Sequence[str]) -> int:
+def vectors_to_lines(name: str, arguments: argparse.Namespace, inputs: Sequence[str]) -> int:
     """Read all sequences of `inputs` and write their outputs, in the same order.
 
     They are written as JSON if --format says so or --output is named like it, else as text.
@@ -44,7 +44,7 @@ def vectors_to_symbols(name: str, arguments: argparse.Namespace, inputs: Sequenc
     check_columns(columns, form, arguments.n_best)
     model = load_model(name, arguments)
     transducer = searcher(model, search_options(arguments, model.checkpoint.search))
-    assert isinstance(transducer, Transducer), "its model writes symbols"
+    assert isinstance(transducer, Transducer), "its model reads vectors"
     width = model.network.config.source_width
     given = input_sequences(inputs, arguments.field or "source", width)
     several = transducer.options.n_best > 1

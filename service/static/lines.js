@@ -1,21 +1,16 @@
-// Symbols: the line that a model of symbols reads, and what it answers.
+// Lines: the line of symbols or text that a model reads, and those that one answers.
 
 import { Unsendable } from "./api.js";
 import { remarksOn } from "./remarks.js";
 
-/** Sends a line, and shows the hypotheses: `output` has the chosen one, and `links` its links. */
-export class Symbols {
-  constructor({ output, links, alternatives, heat, attention, remarks, options }) {
-    Object.assign(this, { output, links, alternatives, heat, attention, remarks, options });
+/**
+ * Sends a line as `field` of the request, and shows the hypotheses: `output` has the chosen one, and `links`
+ * its links.
+ */
+export class Lines {
+  constructor({ name, field, placeholder, output, links, alternatives, heat, attention, remarks, options }) {
+    Object.assign(this, { name, field, placeholder, output, links, alternatives, heat, attention, remarks, options });
     this.hypotheses = [];
-  }
-
-  get name() {
-    return "Symbols";
-  }
-
-  get placeholder() {
-    return "Type a line of symbols, written as in the training data";
   }
 
   /** What is told of `text` below it. */
@@ -31,27 +26,34 @@ export class Symbols {
         `These are ${lines.length} lines, and this page sends one at a time. Remove the line breaks, or send a list of lines to POST /v1/transduce.`,
       );
     }
-    const wanted = ["scores", "tokens", "alignment"];
-    if (this.attention.open) wanted.push("attention");
-    return { symbols: lines[0], options: this.options.values, return: wanted };
+    return { [this.field]: lines[0] };
   }
 
-  /** Show an answer; returns what a screen reader is told of it. */
-  show(result) {
+  /** What is asked for beside the sequence. */
+  get wanted() {
+    const details = ["scores", "tokens", "alignment"];
+    if (this.attention.open) details.push("attention");
+    return { options: this.options.values, return: details };
+  }
+
+  /** Show the answer to a request, of which vectors are called by their numbers; returns what a
+   * screen reader is told of it. */
+  show(result, { vectors }) {
+    const read = vectors ? vectors[0].map((_, i) => String(i)) : result.source_pieces;
     this.hypotheses = [result, ...(result.alternatives ?? [])].map((each) => ({
       ...each,
-      text: each.symbols,
-      source_pieces: result.source_pieces,
+      text: each.symbols ?? each.text,
+      source_pieces: read,
     }));
     this.alternatives.show(this.hypotheses);
     this.choose(0);
-    return result.symbols;
+    return this.hypotheses[0].text;
   }
 
   /** Show hypothesis `place`. */
   choose(place) {
     const found = this.hypotheses[place];
-    this.output.textContent = found.symbols;
+    this.output.textContent = found.text;
     this.links.show(found.source_pieces, found.pieces, found.alignment);
     this.remarks.show(remarksOn(found, "transduce"));
     if (found.attention?.length) this.heat.show(found.attention, found.pieces, found.source_pieces, false);

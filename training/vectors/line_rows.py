@@ -1,4 +1,4 @@
-"""SymbolRows: the pairs of a batch whose sources are vectors and whose targets are symbols."""
+"""LineRows: the pairs of a batch whose sources are vectors and whose targets are lines."""
 
 # Shapes: N pairs, S source length, W numbers in a source vector.
 
@@ -8,12 +8,12 @@ from training.data.batching import Batch, Ids, Rows, collate
 from training.vectors.frame_rows import FrameRows, stacked
 
 
-class SymbolRows(FrameRows[Ids]):
+class LineRows(FrameRows[Ids]):
     """Pairs of a batch before padding; targets are ids without BOS and EOS."""
 
     @property
     def target_tokens(self) -> int:
-        """Number of target symbols with EOS, which are those that are predicted."""
+        """Number of target symbols or pieces with EOS, which are those that are predicted."""
         return sum(map(len, self.targets)) + len(self.targets)
 
     def padded(self) -> Batch:

@@ -1,4 +1,4 @@
-"""SymbolRows: what is padded changes neither what is read nor the loss."""
+"""LineRows: what is padded changes neither what is read nor the loss."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from model.config import ModelConfig
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from training.losses.batch_loss import Objective, batch_loss
-from training.vectors.symbol_rows import SymbolRows
+from training.vectors.line_rows import LineRows
 
 
-def rows() -> SymbolRows:
+def rows() -> LineRows:
     generator = np.random.default_rng(1)
     films = [generator.normal(size=(length, 2)).astype(np.float32) for length in (1, 3, 7)]
-    return SymbolRows(films, [np.array(ids, np.int32) for ids in ([4, 5, 6, 4], [5], [])])
+    return LineRows(films, [np.array(ids, np.int32) for ids in ([4, 5, 6, 4], [5], [])])
 
 
 def test_the_batch_by_hand() -> None:
@@ -43,7 +43,7 @@ def test_the_loss_of_a_batch_is_the_sum_of_its_pairs() -> None:
     network = Seq2Seq(config).eval()
 
     @torch.inference_mode()
-    def loss(given: SymbolRows) -> float:
+    def loss(given: LineRows) -> float:
         objective = Objective(smoothing=0.1)
         value = batch_loss(network, given.padded(), objective, step=1, dtype=torch.float32)
         return value.smoothed.item()

@@ -1,4 +1,4 @@
-"""Evaluation of a network from vectors to symbols on the dev set: loss, and error rates."""
+"""Evaluation of a network from vectors to lines on the dev set: loss, and scores of outputs."""
 
 import math
 from dataclasses import replace
@@ -7,25 +7,27 @@ import torch
 
 from model.decoding.options import SearchOptions
 from model.network.seq2seq import Seq2Seq
-from model.text.symbols import Symbols
+from model.text.vocabulary import Vocabulary
 from model.transducer import Transducer
 from model.translation.assemble import Translation
 from model.translator import windows
+from model.vectors.frame_files import Frames
 from training.validation.evaluation import ROWS, Evaluation, mean_nll
-from training.validation.symbol_evaluation import symbol_evaluation
-from training.vectors.symbol_rows import SymbolRows
+from training.vectors.line_rows import LineRows
+from training.vectors.line_targets import Scoring
 from training.vectors.vector_corpus import VectorCorpus
 
 AT_ONCE = 256
 """Sequences whose outputs are held with their attention, which is as wide as they are long."""
 
 
-def evaluate_frames(
+def evaluate_lines(
     network: Seq2Seq,
-    corpus: VectorCorpus[str],
-    rows: SymbolRows,
-    symbols: Symbols,
+    corpus: VectorCorpus[Frames, str],
+    rows: LineRows,
+    vocabulary: Vocabulary,
     search: SearchOptions,
+    scoring: Scoring,
     *,
     samples: int,
     device: torch.device,
@@ -43,11 +45,11 @@ def evaluate_frames(
     loss = mean_nll(network, (rows.only(places).padded() for places in chunks))
     found: list[Translation] = []
     if math.isfinite(loss):  # else the network has diverged; the training may recover
-        transducer = Transducer(network, symbols, search, device=device, dtype=dtype)
+        transducer = Transducer(network, vocabulary, search, device=device, dtype=dtype)
         for window in windows(corpus.sources, AT_ONCE):
             found += map(_without_weights, transducer.transduce(window))
     shown = [f"{len(source):,} vectors" for source in corpus.sources[:samples]]
-    return symbol_evaluation(loss, found, corpus.targets, symbols.target.cut, shown)
+    return scoring(loss, found, corpus.targets, shown)
 
 
 def _without_weights(found: Translation) -> Translation:
