@@ -31,8 +31,8 @@ def main() -> int:
     rates = []
     for epoch in range(PASSES):
         started = time.perf_counter()
-        rows, plan = loader.planned(epoch, 0)
-        batches = [rows.only(places) for places in plan]
+        planned = loader.planned(epoch, 0)
+        batches = [planned.batch(places) for places in planned.batches]
         rates.append(sum(len(b.sources) for b in batches) / (time.perf_counter() - started))
         pieces = np.mean([b.source_tokens + b.target_tokens for b in batches])
         print(f"pass {epoch + 1}: {rates[-1]:,.0f} pairs/s, {pieces:,.0f} pieces a batch")

@@ -26,6 +26,11 @@ class FrameRows(ABC, Generic[Target]):
     targets: list[Target]
 
     @property
+    def lines(self) -> int:
+        """Number of pairs."""
+        return len(self.sources)
+
+    @property
     def source_tokens(self) -> int:
         """Number of source vectors."""
         return sum(map(len, self.sources))
