@@ -56,11 +56,10 @@ def main() -> int:
 
         peak = peak_bytes(prepare, torch.device("cpu"))
         wall, processor = (statistics.median(one) for one in zip(*took[1:], strict=True))
-        print(
+        sys.stdout.write(  # in one piece, since several processes write
             f"{shares}, process {world.rank} of {world.size}: {len(kept)} windows with "
             f"{pairs[-1]:,} pairs of {sum(loader.sizes):,}, {peak / 1e6:.1f} MB, a window in "
-            f"{processor:.2f} s of the processor, {wall:.2f} s",
-            flush=True,
+            f"{processor:.2f} s of the processor, {wall:.2f} s\n"
         )
     return 0
 

@@ -71,7 +71,7 @@ def _serve(argv: list[str] | None, stderr: StderrWriter) -> int:
     flags = {name: getattr(arguments, name) for name in FLAGS}
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
     configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
-    read = _models(arguments.runs, arguments.models, settings)
+    read = listed_models(arguments.runs, arguments.models, settings)
     keys = APIKeys.from_settings(settings)  # report mistakes in them before the models load
     with _listener(settings) as listener:
         loader = ModelLoader.from_settings(settings)
@@ -130,7 +130,7 @@ def _default(name: str) -> object:
     return Settings.model_fields[name].default
 
 
-def _models(
+def listed_models(
     runs: Sequence[Path], flag: Path | None, settings: Settings
 ) -> Callable[[], Sequence[ModelEntry]]:
     """Return a function that lists the models to serve; it rereads a file on each call.
