@@ -22,6 +22,8 @@ from service.serve import ANY_HOST, listed_models
 from service.server import LAST_BYTES_S, background_threads
 from service.settings import Settings, read_settings
 
+NAME = "Dragoman"
+"""Of the deployment."""
 RUN = "run"
 
 
@@ -62,7 +64,7 @@ def app(arguments: dict[str, str]) -> serve.Application:
 
     deployment = serve.deployment(
         serve.ingress(build)(),
-        name="Dragoman",
+        name=NAME,
         # Serve would let five in, and the others wait where nobody counts or batches them.
         max_ongoing_requests=settings.max_connections,
         graceful_shutdown_timeout_s=settings.drain_s + LAST_BYTES_S,

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from model.errors import ConfigError
+from service.settings import Settings
 from tests.patience import PATIENCE_S
 from tests.service.conftest import Serve
 
@@ -157,6 +159,22 @@ def test_a_replica_answers_as_the_server_batches_and_is_drained(
             assert status == 200, found
             assert len(found["translations"]) == len(long["text"])
     deployed.await_line("deleted")
+
+
+def test_the_config_file_of_the_documentation_is_one_of_serve() -> None:
+    from ray.serve.schema import ServeDeploySchema
+
+    from service import ray_serve
+
+    page = (Path(__file__).parents[2] / "docs" / "scale-out.md").read_text(encoding="utf-8")
+    (text,) = [
+        block for block in re.findall(r"```yaml\n(.*?)```", page, re.S) if "import_path" in block
+    ]
+    (application,) = ServeDeploySchema.model_validate(yaml.safe_load(text)).applications
+    assert application.import_path == f"{ray_serve.__name__}:{ray_serve.app.__name__}"
+    assert application.args.keys() - {ray_serve.RUN} <= Settings.model_fields.keys()
+    (deployment,) = application.deployments
+    assert (deployment.name, deployment.num_replicas) == (ray_serve.NAME, 4)
 
 
 @pytest.mark.parametrize(
