@@ -2,9 +2,9 @@
 
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.reading [section.key=value ...]
 
-configs/multi30k_en_de.yaml. Every process of a training does this for all pairs, with one thread,
-while it trains: it bounds the speed of all GPUs together. `tokenizer.sampling=0.1` segments every
-word anew. (The first window loads the kernels for that.)
+configs/multi30k_en_de.yaml. A process that trains alone does this for all pairs, with one thread,
+while it trains: it bounds the speed of its GPU. `tokenizer.sampling=0.1` segments every word anew.
+(The first window loads the kernels for that.) Several share it: benchmarks.shared_reading.
 """
 
 import statistics

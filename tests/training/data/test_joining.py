@@ -108,7 +108,7 @@ def test_a_pass_has_each_pair_once_with_its_own_translation(
     passes = []
     for epoch in (0, 1):
         window = loader.window(epoch, 0)
-        sources, targets, weights, inputs = window
+        sources, targets, weights, inputs, _ = window
         read = [tokenizer.decode(ids.tolist()).split(" ", 1) for ids in sources]
         pieces = length_ids(tokenizer, 2)
         lines = []
