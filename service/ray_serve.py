@@ -16,11 +16,11 @@ from model.errors import ConfigError
 from service.app import create_app
 from service.limits.api_keys import APIKeys
 from service.observability.logs import configure_logging
+from service.registry.listed_models import listed_models
 from service.registry.model_loader import ModelLoader
 from service.registry.model_registry import ModelRegistry
-from service.serve import ANY_HOST, listed_models
 from service.server import LAST_BYTES_S, background_threads
-from service.settings import Settings, read_settings
+from service.settings import ANY_HOST, Settings, read_settings
 
 NAME = "Dragoman"
 """Of the deployment."""
