@@ -2,9 +2,9 @@
 
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.reading [section.key=value ...]
 
-configs/multi30k_en_de.yaml. Every process of a training does this for all pairs, with one thread,
-while it trains: it bounds the speed of all GPUs together. `tokenizer.sampling=0.1` segments every
-word anew. (The first window loads the kernels for that.)
+configs/multi30k_en_de.yaml. A process that trains alone does this for all pairs, with one thread,
+while it trains: it bounds the speed of its GPU. `tokenizer.sampling=0.1` segments every word anew.
+(The first window loads the kernels for that.) Several share it: benchmarks.shared_reading.
 """
 
 import statistics
@@ -31,8 +31,8 @@ def main() -> int:
     rates = []
     for epoch in range(PASSES):
         started = time.perf_counter()
-        rows, plan = loader.planned(epoch, 0)
-        batches = [rows.only(places) for places in plan]
+        planned = loader.planned(epoch, 0)
+        batches = [planned.batch(places) for places in planned.batches]
         rates.append(sum(len(b.sources) for b in batches) / (time.perf_counter() - started))
         pieces = np.mean([b.source_tokens + b.target_tokens for b in batches])
         print(f"pass {epoch + 1}: {rates[-1]:,.0f} pairs/s, {pieces:,.0f} pieces a batch")

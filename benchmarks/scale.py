@@ -33,8 +33,9 @@ class Assumptions:
     """The slowest part of a batch takes so many times the mean, if there are several. Set so that
     NVIDIA's published scaling is met: to 0.3 % on four cards, 12 % too good on eight."""
     pairs_read: float = 400_000
-    """Pairs/s that one process prepares while it trains, and each process prepares all of them.
-    Cautious: benchmarks/README.md has 582,000, of shorter pairs and an otherwise idle core."""
+    """Pairs/s that one process prepares while it trains, as if each prepared all of them: they
+    share the reading, but each plans the batches of all. Cautious: benchmarks/README.md has
+    582,000, of shorter pairs and an otherwise idle core."""
     overlap: float = 0.5
     """Of the exchange of gradients that hides behind the backward pass. A guess."""
     inside: float = 300e9

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,11 +28,11 @@ from service.app import create_app
 from service.limits.api_keys import APIKeys
 from service.observability.logs import configure_logging
 from service.observability.stderr_writer import StderrWriter, threaded_stderr
+from service.registry.listed_models import listed_models
 from service.registry.model_loader import ModelLoader
 from service.registry.model_registry import ModelRegistry
-from service.registry.models_file import ModelEntry, entries_of_runs, read_models_file
 from service.server import Server
-from service.settings import PREFIX, Settings, read_settings
+from service.settings import ANY_HOST, Settings, read_settings
 
 NAME = "dragoman-serve"
 
@@ -57,7 +57,6 @@ the rest have variables only: docs/serving.md lists all."""
 
 FLAGS = ("models", "host", "port", "device", "precision", "threads", "shortlist")
 """Settings that have a flag."""
-ANY_HOST = "*"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,7 +70,7 @@ def _serve(argv: list[str] | None, stderr: StderrWriter) -> int:
     flags = {name: getattr(arguments, name) for name in FLAGS}
     settings = read_settings({name: flag for name, flag in flags.items() if flag is not None})
     configure_logging(form=settings.log_format, texts=settings.log_texts, level=settings.log_level)
-    read = _models(arguments.runs, arguments.models, settings)
+    read = listed_models(arguments.runs, arguments.models, settings)
     keys = APIKeys.from_settings(settings)  # report mistakes in them before the models load
     with _listener(settings) as listener:
         loader = ModelLoader.from_settings(settings)
@@ -128,27 +127,6 @@ def command_line() -> argparse.ArgumentParser:
 
 def _default(name: str) -> object:
     return Settings.model_fields[name].default
-
-
-def _models(
-    runs: Sequence[Path], flag: Path | None, settings: Settings
-) -> Callable[[], Sequence[ModelEntry]]:
-    """Return a function that lists the models to serve; it rereads a file on each call.
-
-    Raises:
-        ConfigError: neither runs nor a file are given, or both.
-    """
-    if runs and flag:
-        raise ConfigError(f"RUN and --models {flag}: both. List the runs in the file, or drop it.")
-    if runs:
-        entries = entries_of_runs(runs)
-        return lambda: entries
-    if settings.models is None:
-        raise ConfigError(
-            f"no model: neither RUN nor --models FILE nor {PREFIX}MODELS. "
-            f"Name a run, such as runs/demo. See {NAME} --help."
-        )
-    return partial(read_models_file, settings.models)
 
 
 def _listener(settings: Settings) -> socket.socket:

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from model.errors import ConfigError
 
 PREFIX = "DRAGOMAN_"
+ANY_HOST = "*"
+"""In `allowed_hosts`."""
 
 
 def _parts(value: object) -> object:

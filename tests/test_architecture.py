@@ -153,6 +153,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "metrics",
     ),
     "service": (
+        "ray_serve",
         "serve healthcheck",
         "commands",
         "server app",

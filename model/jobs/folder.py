@@ -69,6 +69,8 @@ class FolderCorpus:
 def read_folder(folder: Path, field: str, id_column: str) -> FolderCorpus:
     """Look through a folder: its files, their columns, and whether its ids are unique.
 
+    If its files have no rows there is one part without any, so that the output has the columns.
+
     Each file is read once, and the ids a second time; memory grows only with the number of files
     and parts.
 
@@ -133,7 +135,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _parts(files: list[Path], counts: list[int], size: int) -> Iterator[tuple[Rows, ...]]:
-    """Cut the rows of all files, one after the other, into parts of `size`."""
+    """Cut the rows of all files, one after the other, into parts of `size`, at least one."""
+    if not sum(counts):
+        yield (Rows(str(files[0].absolute()), 0, 0),)
     found: list[Rows] = []
     room = size
     for file, count in zip(files, counts, strict=True):
@@ -150,7 +154,7 @@ def _parts(files: list[Path], counts: list[int], size: int) -> Iterator[tuple[Ro
 
 
 def _check_ids(folder: Path, files: list[Path], column: str, size: int) -> list[str]:
-    """The digest of the ids of each part."""
+    """The digest of the ids of each part; of no ids if there are no rows."""
     digests = []
     with UniqueIds() as unique:
         for ids in windows(_ids(files, column), size):
@@ -163,7 +167,7 @@ def _check_ids(folder: Path, files: list[Path], column: str, size: int) -> list[
             + (f", and so do others, such as {twins[1]!r}" if twins[1:] else "")
             + ". Give each row an id of its own, or name another column with --id."
         )
-    return digests
+    return digests or [ids_digest([])]
 
 
 def ids_digest(ids: list[str]) -> str:

@@ -2,13 +2,14 @@
 
 A window of pairs is read, segmented and planned while the one before is trained on, so the memory
 does not depend on how many pairs there are. Which pairs a batch has, and what is drawn for each of
-them, depends on the data, the seed and the position only.
+them, depends on the data, the seed and the position only. Several processes share the work, and
+each holds the pairs that it computes: see `training.data.planned_window`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,12 +20,14 @@ from model.text.vocabulary import Vocabulary, text_tokenizer
 from training.data.batching import Ids, Rows, plan_epoch
 from training.data.counter_rng import Keys, chosen, line_keys
 from training.data.indexed_corpus import IndexedCorpus, Pairs, Side
-from training.data.joining import Groups, draw_groups
+from training.data.joining import Groups, draw_groups, singles
 from training.data.length_buckets import LengthBuckets
 from training.data.noise import disturbed
+from training.data.planned_window import PlannedWindow, plan_window
 from training.data.position import Position
 from training.data.sampler import Run, epoch_counts, num_windows, window_runs
 from training.data.subword_sampler import SubwordSampler
+from training.system.distributed import ALONE, World
 
 # What the numbers of a line are drawn for: its segmentations and its hidden words, of each side,
 # whether it has a length piece, which pairs it is joined with, and how its source is disturbed.
@@ -37,6 +40,21 @@ class Origins(NamedTuple):
     corpora: NDArray[np.int64]  # (P,) numbers of the corpora
     rows: NDArray[np.int64]  # (P,) of the cached corpus: pairs that were left out do not count
     places: NDArray[np.int64]  # (P,) of the lines in the batch
+
+
+class Taken(NamedTuple):
+    """What a window takes of a corpus."""
+
+    corpus: int
+    """Its number."""
+    runs: list[Run]
+    groups: Groups
+    """Which of the pairs of the runs are joined."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows (N,) of the pairs in the corpus."""
+        return np.concatenate([np.arange(run.start, run.stop) for run in self.runs])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +96,10 @@ class BatchLoader:
         tokenizer: Vocabulary,
         settings: LoaderSettings,
         lengths: LengthBuckets | None = None,
+        world: World = ALONE,
     ) -> None:
         """With `lengths`, sources begin with length pieces."""
+        self.world = world
         self.position = Position()
         self.drawn = np.zeros(0, np.int64)  # places of the last batch in its window
         self.corpora = corpora
@@ -96,20 +116,21 @@ class BatchLoader:
     def batches(self) -> Iterator[Rows]:
         """Yield global batches without end; `position` is already after the batch yielded.
 
-        While a window is trained on, a thread prepares the next one: a GPU would wait for it.
+        Of each, this process has its own part (`Rows.part`) and the figures of the whole. While a
+        window is trained on, a thread prepares the next one: a GPU would wait for it.
         """
         epoch, window, done = self.position
         with ThreadPoolExecutor(1, "next window") as thread:
             coming = thread.submit(self.planned, epoch, window)
             while True:
-                rows, plan = coming.result()
+                planned = coming.result()
                 last = window + 1 == num_windows(self.counts)
                 following = Position(epoch + 1) if last else Position(epoch, window + 1)
                 coming = thread.submit(self.planned, following.epoch, following.window)
-                for number, places in enumerate(plan[done:], done + 1):
+                for number, places in enumerate(planned.batches[done:], done + 1):
                     self.position = Position(epoch, window, number)
                     self.drawn = places
-                    yield rows.only(places)
+                    yield planned.batch(places)
                 self.position = following
                 epoch, window, done = following
 
@@ -118,24 +139,16 @@ class BatchLoader:
         """How many pairs each line of the first window has, a fair sample of all."""
         if not self.settings.joined:  # nothing needs to be read
             return np.ones(1, np.int64)
-        taken = enumerate(self._taken(0, 0))
-        sizes = [
-            self._groups(number, runs, self._pairs(number, runs)).sizes
-            for number, runs in taken
-            if runs
-        ]
-        return np.concatenate(sizes)
+        return np.concatenate([taken.groups.sizes for taken in self._taken(0, 0)])
 
     def origins(self) -> Origins:
         """Find where the pairs of the batch come from that was drawn last."""
         epoch, window, _ = self.position
-        parts: list[tuple[int, Ids]] = []
-        for number, runs in enumerate(self._taken(epoch, window)):
-            if runs:
-                rows = np.concatenate([np.arange(run.start, run.stop) for run in runs])
-                groups = self._groups(number, runs, self._pairs(number, runs))
-                lines = np.split(rows[groups.order], groups.starts[1:])
-                parts += [(number, line) for line in lines]
+        parts: list[tuple[int, NDArray[np.int64]]] = []
+        for taken in self._taken(epoch, window):
+            groups = taken.groups
+            lines = np.split(taken.rows[groups.order], groups.starts[1:])
+            parts += [(taken.corpus, line) for line in lines]
         drawn = [parts[place] for place in self.drawn.tolist()]
         sizes = [len(line) for _, line in drawn]
         return Origins(
@@ -144,38 +157,40 @@ class BatchLoader:
             np.repeat(np.arange(len(drawn)), sizes),
         )
 
-    def planned(self, epoch: int, window: int) -> tuple[Rows, list[NDArray[np.int64]]]:
-        """Read the pairs of a window, and group them in batches."""
-        rows = self.window(epoch, window)
-        plan = plan_epoch(
-            _lengths(rows.sources),
-            _lengths(rows.targets),
-            batch_tokens=self.settings.batch_tokens,
-            generator=np.random.default_rng([self.settings.seed, epoch, window]),
+    def drawn_batch(self) -> Rows:
+        """Read all pairs of the batch that was drawn last, whichever process computes them."""
+        epoch, window, _ = self.position
+        return self.window(epoch, window).only(self.drawn)
+
+    def planned(self, epoch: int, window: int) -> PlannedWindow:
+        """Read this process's share of a window, and group the pairs of all in batches."""
+        taken = self._taken(epoch, window)
+        return plan_window(
+            self._read_share(taken, self.world.rank, self.world.size),
+            [len(one.groups.sizes) for one in taken],
+            partial(
+                plan_epoch,
+                batch_tokens=self.settings.batch_tokens,
+                generator=np.random.default_rng([self.settings.seed, epoch, window]),
+            ),
+            hidden=self.settings.word_dropout > 0,
+            world=self.world,
         )
-        return rows, plan
 
     def window(self, epoch: int, window: int) -> Rows:
-        """Read the pairs of a window, in any order."""
-        taken = self._taken(epoch, window)
-        parts = [self._read(number, runs) for number, runs in enumerate(taken) if runs]
-        return Rows(
-            [ids for part in parts for ids in part.sources],
-            [ids for part in parts for ids in part.targets],
-            np.concatenate([part.weights for part in parts]),
-            [ids for part in parts for ids in part.inputs],
-        )
+        """Read all pairs of a window, in any order."""
+        return self._read_share(self._taken(epoch, window), 0, 1)
 
-    def _taken(self, epoch: int, window: int) -> list[list[Run]]:
-        """List the lines that a window takes from each corpus."""
-        return window_runs(
+    def _taken(self, epoch: int, window: int) -> list[Taken]:
+        """List what a window takes from each corpus, but for those of which it takes nothing."""
+        found = window_runs(
             self.sizes, self.counts, epoch=epoch, window=window, seed=self.settings.seed
         )
-
-    def _pairs(self, number: int, runs: Sequence[Run]) -> Pairs:
-        """Read the pairs of these runs of corpus `number` as they are stored."""
-        cached = self.corpora[number].cached
-        return join_pairs([cached.read(run.start, run.stop) for run in runs])
+        return [
+            Taken(number, runs, self._groups(number, runs))
+            for number, runs in enumerate(found)
+            if runs
+        ]
 
     def _keys(self, number: int, runs: Sequence[Run], use: int) -> Keys:
         """Make the keys of the pairs of these runs, for one use."""
@@ -190,20 +205,48 @@ class BatchLoader:
         most = self.settings.max_length
         return most - len(self.corpora[number].tag) - (self.lengths is not None), most
 
-    def _groups(self, number: int, runs: Sequence[Run], pairs: Pairs) -> Groups:
+    def _groups(self, number: int, runs: Sequence[Run]) -> Groups:
         """Draw which of the pairs of these runs are joined, by their ordinary pieces."""
-        keys, share = self._keys(number, runs, _JOINED), self.settings.joined
-        return draw_groups(keys, share, pairs.source, pairs.target, most=self._most(number))
+        if not self.settings.joined:  # nothing needs to be read
+            return singles(sum(run.stop - run.start for run in runs))
+        cached = self.corpora[number].cached
+        lengths = [cached.lengths_of(run.start, run.stop) for run in runs]
+        source, target = map(np.concatenate, zip(*lengths, strict=True))
+        keys = self._keys(number, runs, _JOINED)
+        return draw_groups(keys, self.settings.joined, source, target, most=self._most(number))
 
-    def _read(self, number: int, runs: Sequence[Run]) -> Rows:
-        """Read these runs of corpus `number`: segmented, with words hidden, and joined."""
-        pairs, tag = self._pairs(number, runs), self.corpora[number].tag
-        groups = self._groups(number, runs, pairs)
-        sources, targets = self._segmented(number, runs, pairs, groups)
+    def _read_share(self, taken: Sequence[Taken], number: int, count: int) -> Rows:
+        """Read share `number` of `count` of what is taken of each corpus; see `Groups.share`."""
+        parts = [
+            self._read(one, held, groups)
+            for one in taken
+            for held, groups in [one.groups.share(number, count)]
+            if held.any()
+        ]
+        return Rows(
+            [ids for part in parts for ids in part.sources],
+            [ids for part in parts for ids in part.targets],
+            np.concatenate([np.zeros(0, np.float32), *(part.weights for part in parts)]),
+            [ids for part in parts for ids in part.inputs],
+        )
+
+    def _read(self, taken: Taken, held: NDArray[np.bool_], groups: Groups) -> Rows:
+        """Read the pairs that are `held` of those taken: segmented, with words hidden, joined.
+
+        Args:
+            groups: the lines, of these pairs alone.
+        """
+        number, tag = taken.corpus, self.corpora[taken.corpus].tag
+        pairs = _held_pairs(self.corpora[number].cached, taken.runs, held)
+
+        def keys(use: int) -> Keys:
+            return self._keys(number, taken.runs, use)[held]
+
+        sources, targets = self._segmented(keys, pairs, groups, self._most(number))
         inputs = targets
         if self.settings.word_dropout:
-            sources = self._hidden(sources, self._keys(number, runs, _HIDDEN[0]))
-            inputs = self._hidden(targets, self._keys(number, runs, _HIDDEN[1]))
+            sources = self._hidden(sources, keys(_HIDDEN[0]))
+            inputs = self._hidden(targets, keys(_HIDDEN[1]))
         sources, targets, inputs = map(groups.join, (sources, targets, inputs))
         if tag:
             before = np.array(tag, np.int32)
@@ -211,13 +254,16 @@ class BatchLoader:
         if self.lengths:
             ordinary = Side.joined(groups.join(pairs.target.split()))
             first = groups.order[groups.starts]
-            keys = self._keys(number, runs, _LENGTHS)[first]
-            sources = self.lengths.placed(sources, ordinary, keys)
+            sources = self.lengths.placed(sources, ordinary, keys(_LENGTHS)[first])
         weights = groups.mean_weights(pairs.weights, pairs.target.lengths)
         return Rows(sources, targets, weights, inputs)
 
     def _segmented(
-        self, number: int, runs: Sequence[Run], pairs: Pairs, groups: Groups
+        self,
+        keys: Callable[[int], Keys],
+        pairs: Pairs,
+        groups: Groups,
+        most: tuple[int, int],
     ) -> tuple[list[Ids], list[Ids]]:
         """Disturb sources and segment both sides anew, but not in lines that become too long."""
         sources, targets = pairs.source.split(), pairs.target.split()
@@ -227,17 +273,16 @@ class BatchLoader:
         if self.settings.noise:
             source = disturbed(
                 source,
-                self._keys(number, runs, _NOISE),
+                keys(_NOISE),
                 text_tokenizer(self.tokenizer),
                 share=self.settings.noise,
                 language=self.settings.source_language,
             )
         if self.sampler:
             source, target = (
-                self.sampler.sample(side, self._keys(number, runs, use))
+                self.sampler.sample(side, keys(use))
                 for side, use in zip((source, target), _SEGMENTS, strict=True)
             )
-        most = self._most(number)
         lines = groups.totals(source.lengths) <= most[0]
         lines &= groups.totals(target.lengths) <= most[1]
         fits = groups.spread(lines)
@@ -257,6 +302,18 @@ class BatchLoader:
         ids, lengths = Side.joined(side)
         hide = chosen(keys, lengths, self.settings.word_dropout) & (ids > EOS_ID)
         return Side(np.where(hide, UNK_ID, ids).astype(np.int32), lengths).split()
+
+
+def _held_pairs(cached: IndexedCorpus, runs: Sequence[Run], held: NDArray[np.bool_]) -> Pairs:
+    """Read the pairs of these runs that are `held` (N,), at least one, as they are stored."""
+    parts: list[Pairs] = []
+    done = 0
+    for run in runs:
+        wanted = held[done : done + run.stop - run.start]
+        done += len(wanted)
+        if wanted.any():
+            parts.append(cached.read(run.start, run.stop).only(wanted))
+    return join_pairs(parts)
 
 
 def join_pairs(parts: Sequence[Pairs]) -> Pairs:

@@ -25,6 +25,17 @@ PART_MULTIPLE = 4
 Ids = NDArray[np.int32]
 
 
+class Whole(NamedTuple):
+    """Figures of a global batch of which a process holds only its own pairs."""
+
+    lines: int
+    first: int
+    """Number of its pairs before those that are held."""
+    source_tokens: int
+    target_tokens: int
+    target_weight: float
+
+
 class Rows(NamedTuple):
     """Pairs of a batch before padding: ids without BOS and EOS."""
 
@@ -32,6 +43,7 @@ class Rows(NamedTuple):
     targets: list[Ids]
     weights: NDArray[np.float32]  # (N,) of each pair in the loss; 1 where none were given
     inputs: list[Ids]  # the targets as the decoder reads them: some words may be hidden from it
+    whole: Whole | None = None  # None if these are all pairs of the batch
 
     @classmethod
     def unweighted(cls, sources: list[Ids], targets: list[Ids]) -> "Rows":
@@ -39,18 +51,27 @@ class Rows(NamedTuple):
         return cls(sources, targets, np.ones(len(sources), np.float32), targets)
 
     @property
+    def lines(self) -> int:
+        """Number of pairs of the whole batch, as all these figures are."""
+        return self.whole.lines if self.whole else len(self.sources)
+
+    @property
     def source_tokens(self) -> int:
         """Number of source pieces, without EOS."""
-        return sum(map(len, self.sources))
+        return self.whole.source_tokens if self.whole else sum(map(len, self.sources))
 
     @property
     def target_tokens(self) -> int:
         """Number of target pieces with EOS, which are those that are predicted."""
+        if self.whole:
+            return self.whole.target_tokens
         return sum(map(len, self.targets)) + len(self.targets)
 
     @property
     def target_weight(self) -> float:
         """Sum of the weights of the target pieces."""
+        if self.whole:
+            return self.whole.target_weight
         pieces = np.array([len(target) + 1 for target in self.targets], np.float64)
         return float(pieces @ self.weights)
 
@@ -64,10 +85,11 @@ class Rows(NamedTuple):
     def part(self, number: int, count: int) -> "Rows":
         """Return slice `number` of `count` consecutive slices of nearly equal size.
 
-        All slices together are all rows. One is empty only if there are fewer rows than slices.
+        All slices together are all rows of the whole batch; this one's must be held here. One is
+        empty only if there are fewer rows than slices.
         """
-        total = len(self.sources)
-        cut = slice(number * total // count, (number + 1) * total // count)
+        total, first = self.lines, self.whole.first if self.whole else 0
+        cut = slice(number * total // count - first, (number + 1) * total // count - first)
         return Rows(self.sources[cut], self.targets[cut], self.weights[cut], self.inputs[cut])
 
     def padded(self) -> "Batch":
@@ -133,7 +155,7 @@ def plan_epoch(
 
 def collate(pairs: Rows) -> Batch:
     """Pad these pairs to a batch; none give a batch of rows that only fill the shape."""
-    sources, targets, pair_weights, inputs = pairs
+    sources, targets, pair_weights, inputs, _ = pairs
     rows = max(round_up(len(sources), PART_MULTIPLE), PART_MULTIPLE)
     size = round_up(max(map(len, sources), default=0) + 1, LENGTH_MULTIPLE)
     length = round_up(max(map(len, targets), default=0) + 1, LENGTH_MULTIPLE)

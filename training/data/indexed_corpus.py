@@ -143,9 +143,12 @@ class IndexedCorpus:
     def lengths(self, rows: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield the lengths of all sources and targets in order, `rows` pairs at a time."""
         for start in range(0, len(self), rows):
-            stop = min(start + rows, len(self))
-            source, target = (np.diff(self._bounds(name, start, stop)) for name in SIDES)
-            yield source, target
+            yield self.lengths_of(start, min(start + rows, len(self)))
+
+    def lengths_of(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Read the lengths of the sources and targets from `start` to before `stop`."""
+        source, target = (np.diff(self._bounds(name, start, stop)) for name in SIDES)
+        return source, target
 
     def _side(self, name: str, start: int, stop: int) -> Side:
         bounds = self._bounds(name, start, stop)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from training.data.batching import Ids
 from training.data.counter_rng import Keys, numbers
-from training.data.indexed_corpus import Side
 
 
 class Groups(NamedTuple):
@@ -52,6 +51,21 @@ class Groups(NamedTuple):
         sums = np.add.reduceat((weights * targets.astype(np.float64))[self.order], self.starts)
         return (sums / shares).astype(np.float32)
 
+    def share(self, number: int, count: int) -> tuple[NDArray[np.bool_], "Groups"]:
+        """Select slice `number` of `count` consecutive slices of the lines.
+
+        Returns:
+            Which of the pairs (N,) they have, and the lines among those pairs alone.
+        """
+        total = len(self.sizes)
+        cut = slice(number * total // count, (number + 1) * total // count)
+        sizes = self.sizes[cut]
+        start = int(self.sizes[: cut.start].sum())
+        order = self.order[start : start + int(sizes.sum())]
+        held = np.zeros(len(self.order), np.bool_)
+        held[order] = True
+        return held, Groups((np.cumsum(held) - 1)[order], sizes)
+
     def join(self, sentences: Sequence[Ids]) -> list[Ids]:
         """Concatenate the sentences of the pairs (N) of each line (L).
 
@@ -72,7 +86,12 @@ def singles(count: int) -> Groups:
 
 
 def draw_groups(
-    keys: Keys, share: float, source: Side, target: Side, *, most: tuple[int, int]
+    keys: Keys,
+    share: float,
+    source: NDArray[np.int64],
+    target: NDArray[np.int64],
+    *,
+    most: tuple[int, int],
 ) -> Groups:
     """Join random pairs, so that `share` of the lines are two or three pairs, as often the one.
 
@@ -80,6 +99,8 @@ def draw_groups(
 
     Args:
         keys: (N,) of random numbers, see `line_keys`.
+        source: (N,) pieces of each source.
+        target: (N,) pieces of each target.
         most: pieces of a source and of a target.
     """
     if not share:
@@ -92,6 +113,6 @@ def draw_groups(
     sizes = sizes[: int(np.searchsorted(ends, len(keys))) + 1]
     sizes[-1] -= int(sizes.sum()) - len(keys)  # the last line has what is left
     groups = Groups(order, sizes)
-    fits = groups.totals(source.lengths) <= most[0]
-    fits &= groups.totals(target.lengths) <= most[1]
+    fits = groups.totals(source) <= most[0]
+    fits &= groups.totals(target) <= most[1]
     return Groups(order, np.repeat(np.where(fits, sizes, 1), np.where(fits, 1, sizes)))

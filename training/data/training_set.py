@@ -15,7 +15,7 @@ from training.data.corpus_cache import cached_corpus, tag_ids
 from training.data.corpus_report import CorpusReport, together
 from training.data.length_buckets import LengthBuckets, count_buckets
 from training.data.sampler import BLOCK
-from training.system.distributed import usable_cores
+from training.system.distributed import ALONE, World, usable_cores
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +52,12 @@ class TrainingSet:
         return lines
 
 
-def load_training_set(data: DataConfig, tokenizer: Vocabulary, *, max_length: int) -> TrainingSet:
+def load_training_set(
+    data: DataConfig, tokenizer: Vocabulary, *, max_length: int, world: World = ALONE
+) -> TrainingSet:
     """Load the corpora of `data.train` from the cache, or encode them on all cores.
+
+    With a cache that several processes share, one of them encodes.
 
     Raises:
         DataError: see `cached_corpus` and `tag_ids`.
@@ -78,12 +82,19 @@ def load_training_set(data: DataConfig, tokenizer: Vocabulary, *, max_length: in
     lengths = None
     if data.length_buckets:
         cached = [corpus.cached for corpus in corpora]
-        lengths = count_buckets(cached, text_tokenizer(tokenizer), data.length_buckets)
+        lengths = world.shared(
+            lambda: count_buckets(cached, text_tokenizer(tokenizer), data.length_buckets)
+        )
     return TrainingSet(corpora=corpora, names=names, lengths=lengths)
 
 
-def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Vocabulary) -> BatchLoader:
-    """Make the loader of the endless batches of a run."""
+def make_loader(
+    config: TrainConfig,
+    data: TrainingSet,
+    tokenizer: Vocabulary,
+    world: World = ALONE,
+) -> BatchLoader:
+    """Make the loader of the endless batches of a run, of which each process has its part."""
     settings = LoaderSettings(
         batch_tokens=config.run.tokens,
         max_length=config.model.max_length,
@@ -95,7 +106,7 @@ def make_loader(config: TrainConfig, data: TrainingSet, tokenizer: Vocabulary) -
         sampling=config.tokenizer.sampling,
         word_dropout=config.model.word_dropout,
     )
-    return BatchLoader(data.corpora, tokenizer, settings, data.lengths)
+    return BatchLoader(data.corpora, tokenizer, settings, data.lengths, world)
 
 
 def even_pairs(

@@ -61,13 +61,15 @@ def build_session(
         world=world,
     )
     weights = _weights(saved, run, config, tokenizer)
-    data = load_training_set(config.data, tokenizer, max_length=config.model.max_length)
+    data = load_training_set(
+        config.data, tokenizer, max_length=config.model.max_length, world=world
+    )
     dev_corpus = encode_corpus(dev_pairs, tokenizer, max_length=None)
     old_pairs = read_pairs(old_dev, config.data) if (old_dev := config.finetune.old_dev) else None
     old_corpus = encode_corpus(old_pairs, tokenizer, max_length=None) if old_pairs else None
     digests = _digests(config, data, dev_pairs, old_pairs, saved=saved, world=world)
 
-    loader = make_loader(config, data, tokenizer)
+    loader = make_loader(config, data, tokenizer, world)
     trainer = _trainer(config, loader, tokenizer, device=device, world=world, weights=weights)
     data_digest = digests["data_digest"]
     session = Session(

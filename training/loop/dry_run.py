@@ -113,7 +113,7 @@ def measure_pace(session: AnySession, batches: list[TrainingRows]) -> Pace:
     if session.world.leads:
         session.evaluate_dev(REHEARSED)
     validation_s = (time.perf_counter() - started) / min(REHEARSED, session.dev_size)
-    lines = sum(len(rows.sources) for rows in batches) / len(batches)
+    lines = sum(rows.lines for rows in batches) / len(batches)
     return Pace(
         update_s=update_s,
         validation_s=validation_s * session.dev_size,

@@ -20,13 +20,19 @@ class TrainingBatch(Protocol):
 
 
 class TrainingRows(Protocol):
-    """The pairs of a batch before padding, of pieces (`Rows`) or of vectors."""
+    """The pairs of a batch before padding, of pieces (`Rows`) or of vectors.
+
+    Some may be those of other processes: the figures are of all, the sides have this one's.
+    """
 
     @property
     def sources(self) -> Sequence[Sized]: ...
 
     @property
     def targets(self) -> Sequence[Sized]: ...
+
+    @property
+    def lines(self) -> int: ...
 
     @property
     def source_tokens(self) -> int: ...

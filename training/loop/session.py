@@ -142,6 +142,8 @@ class Session(AnySession):
     def explain(self, spike: Spike, update: Update, rows: TrainingRows) -> SpikeRow:
         """Describe the batch of an update that stands out, which was drawn last."""
         assert isinstance(rows, Rows), "those of its own loader"
+        if rows.whole:
+            rows = self.loader.drawn_batch()
         return explain_spike(
             spike,
             update,

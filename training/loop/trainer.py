@@ -172,7 +172,7 @@ class AnyTrainer(Generic[AnyLoader, AnyRows]):
         run = self.config.run
         source, target = (max(map(len, side)) for side in (rows.sources, rows.targets))
         return BatchTooLarge(
-            f"step {self.steps}: no memory left for a batch of {len(rows.sources):,} pairs of up "
+            f"step {self.steps}: no memory left for a batch of {rows.lines:,} pairs of up "
             f"to {source} + {target} pieces (run.batch_tokens: {run.batch_tokens}, in "
             f"{self.accumulation.count} parts). Go on with --resume "
             f"run.accumulate={2 * run.accumulate}, which computes the same in smaller parts, or "

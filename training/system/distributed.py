@@ -5,14 +5,16 @@ Without torchrun there is one process, and nothing here does anything.
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.decoding.precision.precision import resolve_device
@@ -23,6 +25,7 @@ PATIENCE = timedelta(hours=24)
 """How long the others wait while the first process learns a vocabulary, validates or saves."""
 
 T = TypeVar("T")
+Number = TypeVar("Number", bound=np.generic)
 
 
 class PeerLost(DragomanError):
@@ -37,6 +40,8 @@ class World:
     size: int = 1
     local_rank: int = 0  # on this machine
     local_size: int = 1
+    readers: dist.ProcessGroup | None = None
+    """In which threads exchange data while the main threads exchange gradients."""
 
     @property
     def leads(self) -> bool:
@@ -65,6 +70,20 @@ class World:
         dist.all_reduce(box, dist.ReduceOp.MAX)
         return int(box)
 
+    def exchange(
+        self, parts: Sequence[NDArray[Number]], sizes: Sequence[int]
+    ) -> list[NDArray[Number]]:
+        """Give each process its part; return what each gave to this one, of these `sizes`.
+
+        A thread of each process calls this, in the same order in all.
+        """
+        sent = torch.from_numpy(np.concatenate(parts))
+        got = torch.empty(sum(sizes), dtype=sent.dtype)
+        dist.all_to_all_single(
+            got, sent, list(sizes), [len(part) for part in parts], group=self.readers
+        )
+        return np.split(got.numpy(), np.cumsum(sizes)[:-1])
+
     def device(self, name: str) -> torch.device:
         """Resolve a device by name; with several GPUs, each process takes its own.
 
@@ -85,6 +104,10 @@ class World:
     def threads(self, wanted: int) -> int:
         """Return `wanted` CPU threads, or for 0 this process's share of the usable cores."""
         return wanted or max(usable_cores() // self.local_size, 1)
+
+
+ALONE = World()
+"""One process, without torchrun."""
 
 
 @contextmanager
@@ -116,7 +139,8 @@ def joined(device: str) -> Iterator[World]:
             world_size=world.size,
             timeout=PATIENCE,
         )
-        yield world
+        readers = dist.new_group(backend="gloo", timeout=PATIENCE)
+        yield replace(world, readers=readers)
     except RuntimeError as error:
         if not _is_lost_peer(error):
             raise

@@ -29,6 +29,11 @@ class FrameRows(ABC, Generic[Target]):
     targets: list[Target]
 
     @property
+    def lines(self) -> int:
+        """Number of pairs."""
+        return len(self.sources)
+
+    @property
     def source_tokens(self) -> int:
         """Number of source vectors, or of ids with EOS."""
         return sum(map(len, self.sources))

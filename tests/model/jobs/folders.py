@@ -1,5 +1,6 @@
 """A folder of Parquet files, and what dragoman-translate makes of its rows on one machine."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,34 @@ def write_folder(folder: Path, texts: list[str], files: int) -> pyarrow.Table:
         part = table.slice(start, end - start)
         pyarrow.parquet.write_table(part, folder / f"{number}.parquet", row_group_size=700)
     return table
+
+
+def write_empty_folder(folder: Path) -> None:
+    """Write two files of the same columns, without rows."""
+    folder.mkdir()
+    columns = {"id": pyarrow.int64(), "text": pyarrow.string(), "tag": pyarrow.string()}
+    for number in range(2):
+        table = pyarrow.schema(columns).empty_table()
+        pyarrow.parquet.write_table(table, folder / f"{number}.parquet")
+
+
+def check_empty_output(folder: Path) -> None:
+    """It must have a manifest, and one file without rows that has all columns."""
+    told = json.loads((folder / "_manifest.json").read_text())
+    assert (told["records"], told["format"]) == (0, "parquet")
+    (file,) = folder.glob("*.parquet")
+    assert len(list(folder.iterdir())) == 2
+    table = pyarrow.parquet.read_table(file)
+    assert table.num_rows == 0
+    assert dict(zip(table.schema.names, table.schema.types, strict=True)) == {
+        "id": pyarrow.int64(),
+        "text": pyarrow.string(),
+        "tag": pyarrow.string(),
+        "translation": pyarrow.string(),
+        "score": pyarrow.float64(),
+        "truncated": pyarrow.bool_(),
+        "error": pyarrow.string(),
+    }
 
 
 def sorted_rows(folder: Path) -> list[dict[str, Any]]:

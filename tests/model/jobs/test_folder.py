@@ -31,6 +31,24 @@ def test_parts_have_all_rows_in_order(table: pyarrow.Table, tmp_path: Path) -> N
         assert part.ids == ids_digest([str(one) for one in rows["id"].to_pylist()])
 
 
+@pytest.mark.parametrize("groups", [0, 1])
+def test_files_without_rows_are_one_part_with_their_columns(groups: int, tmp_path: Path) -> None:
+    """Parquet without rows may have a group of none, or no group."""
+    schema = pyarrow.schema([("id", pyarrow.int32()), ("text", pyarrow.large_string())])
+    for name in ("a.parquet", "b.parquet"):
+        with pyarrow.parquet.ParquetWriter(tmp_path / name, schema) as writer:
+            if groups:
+                writer.write_table(schema.empty_table())
+    assert pyarrow.parquet.ParquetFile(tmp_path / "a.parquet").num_row_groups == groups
+    corpus = read_folder(tmp_path, "text", "id")
+    assert corpus.records == 0
+    (part,) = corpus.parts
+    assert (len(part), part.ids) == (0, ids_digest([]))
+    assert read_rows(part).equals(schema.empty_table())
+    with pytest.raises(DataError, match="no column 'key'"):
+        read_folder(tmp_path, "text", "key")
+
+
 def test_the_digest_is_of_names_and_bytes(table: pyarrow.Table, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     first = read_folder(folder, "text", "id").digest

@@ -17,7 +17,12 @@ from model.jobs.folder import FolderCorpus, FolderPart, read_folder
 from model.jobs.folder_job import Engine, Report, check_output, translate_folder
 from model.jobs.manifest import Manifest
 from model.jobs.part_writer import PART, PartWriter
-from tests.model.jobs.folders import sorted_rows, write_folder
+from tests.model.jobs.folders import (
+    check_empty_output,
+    sorted_rows,
+    write_empty_folder,
+    write_folder,
+)
 
 CPU: dict[str, Any] = {"device": "cpu", "precision": "fp32"}
 
@@ -55,7 +60,13 @@ def corpus(tmp_path: Path, texts: list[str]) -> FolderCorpus:
 def job(corpus: FolderCorpus, tmp_path: Path, tiny_checkpoint: Path) -> Callable[..., list[str]]:
     """Runs the job, and returns what it says."""
 
-    def run(engine: Engine = loop, *, resume: bool = False, **changes: Any) -> list[str]:
+    def run(
+        engine: Engine = loop,
+        *,
+        corpus: FolderCorpus = corpus,
+        resume: bool = False,
+        **changes: Any,
+    ) -> list[str]:
         manifest = Manifest(
             dragoman="1",
             model="m",
@@ -117,6 +128,16 @@ def test_the_output_appears_when_all_is_done(
     assert job(resume=True) == [f"{tmp_path / 'out'} is done already"]
     with pytest.raises(ConfigError, match="begun with precision fp32, not int8"):
         job(resume=True, precision="int8")
+
+
+def test_a_folder_without_rows_gives_one(job: Callable[..., list[str]], tmp_path: Path) -> None:
+    write_empty_folder(tmp_path / "none")
+    corpus = read_folder(tmp_path / "none", "text", "id")
+    with pytest.raises(Lost):
+        job(loop_until(0), corpus=corpus)
+    job(corpus=corpus, resume=True)
+    check_empty_output(tmp_path / "out")
+    assert job(corpus=corpus, resume=True) == [f"{tmp_path / 'out'} is done already"]
 
 
 def test_a_job_that_is_lost_goes_on(

@@ -16,7 +16,12 @@ import pytest
 import torch
 
 from model.translate import main
-from tests.model.jobs.folders import translated, write_folder
+from tests.model.jobs.folders import (
+    check_empty_output,
+    translated,
+    write_empty_folder,
+    write_folder,
+)
 from tests.patience import PATIENCE_S
 
 ray = pytest.importorskip("ray")
@@ -114,6 +119,13 @@ def workers_of(driver: int) -> list[int]:
         grown = not children <= family
         family |= children
     return [int(pid) for pid, _, name in processes if pid in family and "MapWorker" in name]
+
+
+def test_a_folder_without_rows(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    write_empty_folder(tmp_path / "in")
+    status, said = command(tiny_checkpoint, tmp_path)
+    assert status == 0, said
+    check_empty_output(tmp_path / "out")
 
 
 def test_a_model_that_workers_cannot_see(tmp_path: Path, texts: list[str]) -> None:

@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tests.model.jobs.folders import translated
+from tests.model.jobs.folders import check_empty_output, translated, write_empty_folder
 from tests.patience import PATIENCE_S
 
 pytest.importorskip("pyspark")
@@ -50,6 +50,14 @@ def workers_of(group: int) -> list[int]:
     ).stdout.splitlines()[1:]
     rows = [line.split(None, 2) for line in listed]
     return [int(pid) for pid, of, name in rows if int(of) == group and "pyspark.daemon" in name]
+
+
+def test_a_folder_without_rows(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    write_empty_folder(tmp_path / "in")
+    with start(tiny_checkpoint, tmp_path) as driver:
+        _, said = driver.communicate(timeout=PATIENCE_S)
+    assert driver.returncode == 0, said
+    check_empty_output(tmp_path / "out")
 
 
 def test_python_is_killed_then_the_driver_and_another_goes_on(

@@ -83,9 +83,9 @@ def test_collate_shifts_pads_and_fills_rows() -> None:
 def test_parts_are_nearly_equal_slices_that_are_together_all_rows(total: int, count: int) -> None:
     whole = rows([[number] for number in range(total)], [[-number] for number in range(total)])
     parts = [whole.part(number, count) for number in range(count)]
-    for column in range(4):
-        joined = [x.item() for part in parts for x in part[column]]
-        assert joined == [x.item() for x in whole[column]]
+    for column in ("sources", "targets", "weights", "inputs"):
+        joined = [x.item() for part in parts for x in getattr(part, column)]
+        assert joined == [x.item() for x in getattr(whole, column)]
     sizes = [len(part.sources) for part in parts]
     assert max(sizes) - min(sizes) <= 1
 

@@ -71,7 +71,7 @@ def test_each_pair_is_in_one_line_which_is_not_too_long(
     sides = [Side(np.zeros(sum(x), np.int32), np.array(x)) for x in zip(*lengths, strict=True)]
     lines = np.arange(count, dtype=np.uint64)
     keys = line_keys(1, 5, 0, np.full(count, number, np.uint64), lines)
-    groups = draw_groups(keys, share, sides[0], sides[1], most=most)
+    groups = draw_groups(keys, share, sides[0].lengths, sides[1].lengths, most=most)
     assert sorted(groups.order.tolist()) == list(range(count))
     members = np.split(groups.order, np.cumsum(groups.sizes)[:-1])
     assert all(1 <= len(pairs) <= (3 if share else 1) for pairs in members)
@@ -83,7 +83,7 @@ def test_the_share_is_that_of_the_lines_and_two_are_joined_as_often_as_three() -
     count = 50_000
     keys = line_keys(1, 5, 0, np.zeros(count, np.uint64), np.arange(count, dtype=np.uint64))
     side = Side(np.zeros(count, np.int32), np.ones(count, np.int64))
-    sizes = Counter(draw_groups(keys, 0.4, side, side, most=(9, 9)).sizes.tolist())
+    sizes = Counter(draw_groups(keys, 0.4, side.lengths, side.lengths, most=(9, 9)).sizes.tolist())
     assert sizes[1] / sizes.total() == pytest.approx(0.6, abs=0.02)
     assert sizes[2] / sizes.total() == pytest.approx(0.2, abs=0.02)
     assert sizes[3] / sizes.total() == pytest.approx(0.2, abs=0.02)
@@ -108,7 +108,7 @@ def test_a_pass_has_each_pair_once_with_its_own_translation(
     passes = []
     for epoch in (0, 1):
         window = loader.window(epoch, 0)
-        sources, targets, weights, inputs = window
+        sources, targets, weights, inputs, _ = window
         read = [tokenizer.decode(ids.tolist()).split(" ", 1) for ids in sources]
         pieces = length_ids(tokenizer, 2)
         lines = []

@@ -21,9 +21,9 @@ from model.text.tokenizer import Tokenizer
 from training.config.data_config import FilterConfig
 from training.config.train_config import TrainConfig, load_config
 from training.data.batch_loader import BatchLoader
-from training.data.batching import Rows
 from training.data.encode_records import EncodingRules, encode_chunk
 from training.data.learn_tokenizer import make_tokenizer
+from training.data.planned_window import PlannedWindow
 from training.data.position import Position
 from training.data.process_pool import ordered_map
 from training.data.readers import corpus_chunks
@@ -295,15 +295,15 @@ def test_the_next_window_is_prepared_while_one_is_trained_on(
     tiny_config: Path, tiny_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, prepared = loader(tiny_config, tiny_tokenizer), threading.Event()
-    read = data.window
+    read = data.planned
 
-    def window(epoch: int, number: int) -> Rows:
-        rows = read(epoch, number)
+    def planned(epoch: int, window: int) -> PlannedWindow:
+        found = read(epoch, window)
         if epoch == 1:
             prepared.set()
-        return rows
+        return found
 
-    monkeypatch.setattr(data, "window", window)
+    monkeypatch.setattr(data, "planned", planned)
     batches = data.batches()
     next(batches)
     assert prepared.wait(60)
@@ -314,62 +314,19 @@ def test_what_goes_wrong_in_the_next_window_is_raised_when_it_is_due(
     tiny_config: Path, tiny_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = loader(tiny_config, tiny_tokenizer)
-    read = data.window
+    read = data.planned
 
-    def window(epoch: int, number: int) -> Rows:
+    def planned(epoch: int, window: int) -> PlannedWindow:
         if epoch == 1:
             raise DataError("the file has changed")
-        return read(epoch, number)
+        return read(epoch, window)
 
-    monkeypatch.setattr(data, "window", window)
+    monkeypatch.setattr(data, "planned", planned)
     pairs = 0
     with pytest.raises(DataError, match="has changed"):
         for rows in data.batches():
             pairs += len(rows.sources)
     assert pairs == sum(data.sizes)
-
-
-# Process RANK of SIZE: its parts of the global batches, as lists, over several windows and epochs.
-PARTS = """
-import itertools, json, sys
-from pathlib import Path
-from training.config.train_config import load_config
-from training.data import sampler
-from training.data.learn_tokenizer import make_tokenizer
-from training.data.training_set import load_training_set, make_loader
-
-sampler.WINDOW = 16
-path, rank, size, *settings = sys.argv[1:]
-config = load_config(Path(path), settings)
-tokenizer = make_tokenizer(config)
-data = load_training_set(config.data, tokenizer, max_length=config.model.max_length)
-stream = make_loader(config, data, tokenizer)
-for rows in itertools.islice(stream.batches(), 40):
-    part = rows.part(int(rank), int(size))
-    print(json.dumps([list(map(str, pair)) for pair in zip(*part, strict=True)]))
-print(json.dumps(stream.position))
-"""
-
-
-@pytest.mark.slow
-def test_the_batches_are_the_same_for_any_number_of_processes(tiny_config: Path) -> None:
-    settings = ["model.word_dropout=0.3", "tokenizer.sampling=0.3"]
-    settings += ["data.joined=0.3", "data.noise=0.3"]
-
-    def batches(size: int) -> list[list[list[str]]]:
-        """The global batches, put together from what each process computes of them."""
-        ranks = []
-        for rank in range(size):
-            command = [sys.executable, "-c", PARTS, str(tiny_config), str(rank), str(size)]
-            ran = subprocess.run([*command, *settings], check=True, capture_output=True, text=True)
-            *lines, position = map(json.loads, ran.stdout.splitlines())
-            assert position[0] >= 2  # epochs that are over
-            ranks.append(lines)
-        return [list(itertools.chain(*parts)) for parts in zip(*ranks, strict=True)]
-
-    alone = batches(1)
-    assert len(alone) == 40 and len({str(batch) for batch in alone}) == 40
-    assert batches(2) == batches(3) == alone
 
 
 def test_word_dropout_hides_inputs_but_never_what_is_predicted(
