@@ -7,10 +7,10 @@ An update of T tokens on n GPUs takes
     floor + imbalance * T / (n * rate) + (1 - overlap) * 2 (n - 1) / n * 4 P / bandwidth(n)
 
 with P parameters, whose fp32 gradients go around a ring, once to be summed and once to be shared.
-It takes as long as each process needs to read the pairs of all, if that is longer.
-The run's validations, and what is computed again after failures, are added. `Assumptions` says
-where every number comes from. The last lines simulate the one published scaling that there is,
-NVIDIA's GNMT on 1, 4 and 8 A100s, with the same assumptions but these cards' rate.
+It takes as long as each process needs to read its share of the pairs and to plan the batches of
+all, if that is longer. The run's validations, and what is computed again after failures, are added.
+`Assumptions` says where every number comes from. The last lines simulate the one published scaling
+that there is, NVIDIA's GNMT on 1, 4 and 8 A100s, with the same assumptions but these cards' rate.
 """
 
 import sys
@@ -33,9 +33,11 @@ class Assumptions:
     """The slowest part of a batch takes so many times the mean, if there are several. Set so that
     NVIDIA's published scaling is met: to 0.3 % on four cards, 12 % too good on eight."""
     pairs_read: float = 400_000
-    """Pairs/s that one process prepares while it trains, as if each prepared all of them: they
-    share the reading, but each plans the batches of all. Cautious: benchmarks/README.md has
-    582,000, of shorter pairs and an otherwise idle core."""
+    """Pairs/s of its share that a process reads while it trains. Cautious: benchmarks/README.md
+    has 582,000, of shorter pairs and an otherwise idle core."""
+    pairs_planned: float = 1_000_000
+    """Pairs/s that a process groups in batches: those of all. benchmarks/shared_reading.py read
+    and planned a window of 65,536 in 0.06 s of processor time."""
     overlap: float = 0.5
     """Of the exchange of gradients that hides behind the backward pass. A guess."""
     inside: float = 300e9
@@ -105,7 +107,8 @@ def update_s(model: Model, batch_tokens: float, gpus: int, given: Assumptions) -
     """Seconds of an update."""
     rate = given.matrix_rate * given.matrix_share / model.flops_per_token
     computing = batch_tokens / (gpus * rate)
-    reading = batch_tokens / given.tokens_a_pair / given.pairs_read
+    pairs = batch_tokens / given.tokens_a_pair
+    reading = pairs / gpus / given.pairs_read + pairs / given.pairs_planned
     if gpus == 1:
         return max(given.floor_s + computing, reading)
     bandwidth = given.inside if gpus <= given.machine else given.between

@@ -34,9 +34,10 @@ def test_an_update_is_floor_and_computing_and_what_is_not_hidden_of_the_exchange
     assert update_s(MODEL, 1000, 16, GIVEN) == pytest.approx(0.5 + 1.2 / 16 + between)
 
 
-def test_no_update_is_faster_than_a_process_reads_its_pairs() -> None:
-    slow = replace(GIVEN, pairs_read=20.0)  # 1,000 tokens are 100 pairs
-    assert update_s(MODEL, 1000, 1, slow) == update_s(MODEL, 1000, 64, slow) == pytest.approx(5)
+def test_no_update_is_faster_than_a_process_reads_its_share_and_plans_all() -> None:
+    slow = replace(GIVEN, pairs_read=25.0, pairs_planned=100.0)  # 1,000 tokens are 100 pairs
+    assert update_s(MODEL, 1000, 1, slow) == pytest.approx(4 + 1)
+    assert update_s(MODEL, 1000, 4, slow) == pytest.approx(1 + 1)
 
 
 def test_hours_are_updates_validations_and_what_failures_cost() -> None:
