@@ -7,6 +7,7 @@ if __name__ == "__main__":  # before the imports, which take seconds
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,11 @@ def vocabulary_figures(vocabulary: Vocabulary | VectorForm) -> dict[str, Any]:
     return {"kind": tokenizer_kind(vocabulary), **size}
 
 
+def _listed(symbols: Sequence[str]) -> str:
+    shown = " ".join(repr(one) if one == " " else one for one in symbols[:SHOWN])
+    return shown + (", ..." if len(symbols) > SHOWN else "")
+
+
 def vocabulary_line(vocabulary: Vocabulary | VectorForm) -> str:
     """The same for people; of symbols the first ones, quoted only where they are spaces."""
     if isinstance(vocabulary, VectorForm):
@@ -91,9 +97,10 @@ def vocabulary_line(vocabulary: Vocabulary | VectorForm) -> str:
         return f"vectors     of an output: {steps}{kind}\n"
     if isinstance(vocabulary, Symbols):
         alphabet = vocabulary.alphabet
-        shown = " ".join(repr(one) if one == " " else one for one in alphabet.symbols[:SHOWN])
-        more = ", ..." if len(alphabet.symbols) > SHOWN else ""
-        return f"symbols     {alphabet.describe()}: {shown}{more}\n"
+        told = f"symbols     {alphabet.describe()}: {_listed(alphabet.symbols)}\n"
+        if alphabet.read in ((), alphabet.symbols):
+            return told
+        return f"{told}read        {len(alphabet.read):,} of them: {_listed(alphabet.read)}\n"
     figures = vocabulary_figures(vocabulary)
     return f"tokenizer   {figures['kind']}, {figures['pieces']:,} pieces\n"
 

@@ -32,7 +32,7 @@ def test_a_model_is_small_and_has_a_card_and_a_confidence(name: str) -> None:
 
 
 def test_g2p_spells_words_as_they_are_spoken() -> None:
-    found = Transducer.load("g2p", device="cpu").transduce(["abbreviate", "physics"])
+    found = Transducer.load("g2p", device="cpu").transduce(["abbreviate", "Physics"])
     assert [each.text for each in found] == ["AH0 B R IY1 V IY0 EY2 T", "F IH1 Z IH0 K S"]
     card = load_checkpoint(Path("g2p")).card
     assert "Copyright (C) 1993-2015 Carnegie Mellon University." in card  # its licence demands it

@@ -29,6 +29,8 @@ class Cut:
     """Each character is a symbol, or each word between white space."""
     ignore_spaces: bool = False
     """White space between characters is no symbol: "a b" is read as "ab"."""
+    ignore_case: bool = False
+    """Capitals are read as small letters: "Paris" as "paris"."""
 
     def __post_init__(self) -> None:
         if self.ignore_spaces and self.unit == "spaced":
@@ -39,7 +41,7 @@ class Cut:
 
     def cut(self, line: str) -> list[str]:
         """The symbols of `line`, in Unicode normal form C."""
-        plain = unicodedata.normalize("NFC", line)
+        plain = unicodedata.normalize("NFC", line.lower() if self.ignore_case else line)
         if self.unit == "spaced":
             return plain.split()
         return list("".join(plain.split()) if self.ignore_spaces else plain)
@@ -59,6 +61,9 @@ class Alphabet:
     """None if it writes vectors."""
     symbols: tuple[str, ...]
     """Ascending by their code points."""
+    read: tuple[str, ...] = ()
+    """Those that sources may have: a letter is not the phone that is written alike. Empty if any
+    may, as in checkpoints of before they were told apart."""
 
     def __post_init__(self) -> None:
         count = len(self.symbols)
@@ -66,6 +71,11 @@ class Alphabet:
             raise ConfigError(
                 f"symbols: {count:,} symbols, but an alphabet has 1 to {MAX_SYMBOLS:,}. Use "
                 "kind: pieces for text whose symbols are not a closed set."
+            )
+        if strange := set(self.read) - set(self.symbols):
+            raise ConfigError(
+                f"read: {shortened(ascii(min(strange)), _SHOWN)} is none of the symbols. Use an "
+                "undamaged file."
             )
         for symbol in self.symbols:
             if not is_symbol(symbol):

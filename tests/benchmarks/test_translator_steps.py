@@ -20,6 +20,7 @@ def test_a_step_changes_one_part_of_the_baseline(step: str) -> None:
     of_vocabulary = replace(plain.model, vocab_size=changed.model.vocab_size)
     parts = [
         replace(plain, data=changed.data),
+        replace(plain, optimizer=changed.optimizer),
         replace(plain, tokenizer=changed.tokenizer, model=of_vocabulary),
         replace(plain, model=changed.model, tokenizer=plain.tokenizer),
     ]

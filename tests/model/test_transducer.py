@@ -80,7 +80,7 @@ def test_what_is_found_tells_symbols_scores_and_links(symbol_checkpoint: Path) -
 
 def test_what_cannot_be_read_is_refused_where_it_stands(symbol_checkpoint: Path) -> None:
     transducer = Transducer.load(symbol_checkpoint, device="cpu", precision="fp32")
-    with pytest.raises(RequestError, match=r"^lines\[1\]: symbol 2, 'X', is not among the 24"):
+    with pytest.raises(RequestError, match=r"^lines\[1\]: symbol 2: 'X' is not among the 24"):
         transducer.transduce(["abc", "aXc"])
     with pytest.raises(InputTooLong, match=r"13 symbols, but the model reads at most 12"):
         transducer.transduce(["a" * 13])
@@ -151,7 +151,7 @@ def test_dragoman_translate_refuses_in_one_line(
     (tmp_path / "in.txt").write_text("abc\n\nabz\n")
     run, source = str(symbol_checkpoint), str(tmp_path / "in.txt")
     for flags, message in (
-        ([], "in.txt, line 3: symbol 3, 'z', is not among the 24"),
+        ([], "in.txt, line 3: symbol 3: 'z' is not among the 24"),
         (["--mbr"], "--mbr: it compares words"),
         (["--max-words", "3"], "max_words: 3 is for text, not for symbols"),
         (["--shortlist"], "shortlist: "),

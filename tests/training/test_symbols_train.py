@@ -169,7 +169,7 @@ def test_evaluate_refuses_in_one_line(
     one = tmp_path / "a"
     both = ["--source", one, "--reference", one]
     for flags, message in (
-        ([run, *both], "a, line 2: symbol 1, 'x', is not among the 24"),
+        ([run, *both], "a, line 2: symbol 1: 'x' is not among the 8"),
         ([run, *both, "--rouge"], "--rouge: is for text, but this is symbols"),
         ([run, *both, "--calibrate"], "--calibrate: is for"),
         ([run, *both, "--tokenize", "char"], "--tokenize: is for text"),

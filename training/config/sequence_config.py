@@ -37,6 +37,8 @@ class SequenceConfig:
     """Of symbols, which need it: each character is one, or what white space separates."""
     ignore_spaces: bool = False
     """Of symbols that are characters: white space is none of them, so that "a b" is "ab"."""
+    ignore_case: bool = False
+    """Of symbols: capitals are read as small letters."""
 
     width: int = 0
     """Of vectors, which need it: how many numbers each has."""
@@ -55,10 +57,9 @@ class SequenceConfig:
             if getattr(self, name):
                 raise ConfigError(f"{name}: it is for vectors. Leave it out, or set kind: vectors.")
         if self.kind == "pieces":
-            if self.unit is not None or self.ignore_spaces:
+            if given := self._of_symbols():
                 raise ConfigError(
-                    f"{'ignore_spaces' if self.unit is None else 'unit'}: it is for symbols. Leave "
-                    "it out, or set kind: symbols."
+                    f"{given[0]}: it is for symbols. Leave it out, or set kind: symbols."
                 )
             return
         if self.unit is None:
@@ -68,9 +69,13 @@ class SequenceConfig:
             )
         self.cut()
 
+    def _of_symbols(self) -> list[str]:
+        """The keys that are given and that only symbols have."""
+        return [name for name in ("unit", "ignore_spaces", "ignore_case") if getattr(self, name)]
+
     def _check_vectors(self) -> None:
-        if self.unit is not None or self.ignore_spaces:
-            raise ConfigError("unit, ignore_spaces: they are for symbols. Leave them out.")
+        if given := self._of_symbols():
+            raise ConfigError(f"{given[0]}: it is for symbols. Leave it out.")
         if self.width < 1:
             raise ConfigError("width: missing, or below 1. Say how many numbers a vector has.")
         if isinstance(self.length, int) and self.length < 1:
@@ -84,4 +89,4 @@ class SequenceConfig:
     def cut(self) -> Cut:
         """How lines are cut into symbols; there are some."""
         assert self.unit is not None
-        return Cut(unit=self.unit, ignore_spaces=self.ignore_spaces)
+        return Cut(unit=self.unit, ignore_spaces=self.ignore_spaces, ignore_case=self.ignore_case)

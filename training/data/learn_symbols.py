@@ -1,7 +1,6 @@
 """Learning the symbols of a run: all that occur in the pairs that it trains on."""
 
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Set
 
 from model.errors import ConfigError, DataError
 from model.io.progress import line_progress
@@ -24,35 +23,41 @@ def learn_symbols(config: TrainConfig) -> Symbols:
         DataError: there are none, or the data cannot be read.
     """
     source, target, most = config.source.cut(), config.target.cut(), config.model.max_length
-    found: set[str] = set()
+    read: set[str] = set()
+    written: set[str] = set()
     total = sum(count_pairs(corpus, config.data) for corpus in config.data.train)
     with line_progress("dragoman-train: learning the symbols", total) as advance:
         for pair in all_pairs(config.data.train, config.data):
             sides = source.cut(pair.source), target.cut(pair.target)
             if pair.source.strip() and pair.target.strip() and max(map(len, sides)) <= most:
-                found.update(chain(*sides))
+                read.update(sides[0])
+                written.update(sides[1])
             advance(1)
-            if len(found) > 2 * MAX_SYMBOLS:
+            if max(len(read), len(written)) > 2 * MAX_SYMBOLS:
                 break  # this is no alphabet, and may not fit into memory
-    return symbols_of(found, source, target, most)
+    return symbols_of(read, written, source, target, most)
 
 
-def symbols_of(found: Iterable[str], source: Cut | None, target: Cut | None, most: int) -> Symbols:
+def symbols_of(
+    read: Set[str], written: Set[str], source: Cut | None, target: Cut | None, most: int
+) -> Symbols:
     """Make the alphabet of what was found in pairs of up to `most` steps.
 
     Args:
+        read, written: what was found in sources and in targets.
         source, target: how the lines of a side are cut; None if they are vectors.
 
     Raises:
         ConfigError, DataError: see `learn_symbols`.
     """
-    symbols = tuple(sorted(filter(is_symbol, found)))
+    symbols = tuple(sorted(filter(is_symbol, read | written)))
     if not symbols:
         raise DataError(
             "data.train: no symbols in any pair that is not blank and has at most "
             f"model.max_length {most} symbols. Check the files, or raise it."
         )
     try:
-        return Symbols(Alphabet(source=source, target=target, symbols=symbols))
+        known = tuple(symbol for symbol in symbols if symbol in read)
+        return Symbols(Alphabet(source=source, target=target, symbols=symbols, read=known))
     except ConfigError as error:
         raise ConfigError(f"data.train: {error}") from None

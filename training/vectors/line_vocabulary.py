@@ -25,7 +25,9 @@ def learned_symbols(
     for line in lines:
         if len(symbols := cut.cut(line)) <= most:
             found.update(symbols)
-    return symbols_of(found, source, target, most)
+    none: set[str] = set()
+    read, written = (found, none) if source else (none, found)
+    return symbols_of(read, written, source, target, most)
 
 
 def learned_pieces(lines: Iterable[str], config: TrainConfig) -> Tokenizer:

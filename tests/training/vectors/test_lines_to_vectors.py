@@ -216,7 +216,7 @@ def test_a_line_that_cannot_be_read_is_named(
     run: Path, text_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     transducer = VectorTransducer.load(run, device="cpu")
-    with pytest.raises(RequestError, match=r"^lines\[1\]: symbol 2, 'x', is not among the 6"):
+    with pytest.raises(RequestError, match=r"^lines\[1\]: symbol 2: 'x' is not among the 6"):
         transducer.transduce(["ab", "axb"])
     with pytest.raises(RequestError, match=r"^lines\[0\]: a blank line, of which nothing"):
         transducer.transduce([" "])
@@ -229,7 +229,7 @@ def test_a_line_that_cannot_be_read_is_named(
     (tmp_path / "lines.txt").write_text("ab\naxb\n")
     assert translate([str(run), str(tmp_path / "lines.txt"), *CPU]) == 2
     told = capsys.readouterr().err.splitlines()[-1]
-    assert "lines.txt, line 2: symbol 2, 'x', is not among the 6" in told
+    assert "lines.txt, line 2: symbol 2: 'x' is not among the 6" in told
     assert translate([str(run), str(tmp_path / "lines.txt"), "--beam-size", "2", *CPU]) == 2
     assert "--beam-size: it is for text" in capsys.readouterr().err
 

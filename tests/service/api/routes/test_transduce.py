@@ -173,7 +173,7 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
         (
             {"symbols": ["a", "ax"], "model": "contour"},
             422,
-            "symbols.1: symbol 2, one, is not among",
+            "symbols.1: symbol 2: one is not among",
         ),
         ({"text": ["a", " "], "model": "speaker"}, 422, "text.1: a blank line, of which nothing"),
         (
@@ -192,8 +192,8 @@ def test_a_long_batch_is_work_in_the_background(client: TestClient) -> None:
             "No model of this name reads or writes symbols or vectors",
         ),
         ({"symbols": "abc", "model": "none"}, 404, "No model has this name."),
-        ({"symbols": "abz", "model": "g2p"}, 422, "symbols: symbol 3, "),
-        ({"symbols": ["a", "z"], "model": "g2p"}, 422, "symbols.1: symbol 1, "),
+        ({"symbols": "abz", "model": "g2p"}, 422, "symbols: symbol 3: "),
+        ({"symbols": ["a", "z"], "model": "g2p"}, 422, "symbols.1: symbol 1: "),
         ({"symbols": "a" * 13, "model": "g2p"}, 422, "symbols: 13 symbols, but the model reads"),
         ({"symbols": "a", "model": "g2p", "options": {"prefix": "A0"}}, 422, "prefix: unknown"),
         ({"symbols": "a", "model": "g2p", "options": {"n_best": 9}}, 422, "n_best"),
