@@ -263,7 +263,7 @@ class ModelResult(TypedDict):
     width: Annotated[int | None, Field(description="Numbers in a vector that it reads.")]
     digest: Annotated[str, Field(description="Identity of the checkpoint.")]
     card: Annotated[str, Field(description="Markdown: data, license, metrics.")]
-    options: Annotated[dict[str, Any], Field(description="Defaults of the search options.")]
+    options: Annotated[dict[str, Any], Field(description="What requests may set, with defaults.")]
     loaded_at: Annotated[float, Field(description="Seconds since 1970.")]
 
 

@@ -105,6 +105,11 @@ class SequenceWorker:
         self._notifier = LoopNotifier()
         self._thread = EngineThread(self._loop, self._notifier, stuck_s)
 
+    @property
+    def defaults(self) -> dict[str, object]:
+        """The options that a request may have, with their defaults."""
+        return self._output.defaults
+
     def start(self) -> None:
         """Start the engine thread and return once it is warm.
 

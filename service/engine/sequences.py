@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint.checkpoint import Checkpoint
-from model.config import MOST
+from model.config import MOST, to_dict
 from model.decoding.beam_search import Hypothesis
 from model.decoding.engine import check_room, room_for
 from model.decoding.options import SearchOptions, length_limit
 from model.decoding.request import Request
+from model.decoding.symbol_options import TEXT_OPTIONS
 from model.errors import RequestError
 from model.translation.assemble import Translation
 from model.translation.sides import make_source, make_target
@@ -48,6 +49,12 @@ class LineOutput:
         self._target = make_target(checkpoint.lines)
         self.name, self.field = self._target.name, self._source.field
         self.check(options)
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """The options that a request may have, with their defaults."""
+        known = to_dict(self.options)
+        return {name: value for name, value in known.items() if name not in TEXT_OPTIONS}
 
     def check(self, options: SearchOptions) -> None:
         """Check that sources of any length can be searched with `options`.
@@ -97,6 +104,11 @@ class VectorOutput:
         self._source = make_source(checkpoint.network, checkpoint.reads, self.longest)
         self.field = self._source.field
         self._target = VectorTarget(checkpoint.network, form)
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """None: there is no search."""
+        return {}
 
     def check(self, options: SearchOptions) -> None:
         """Do nothing: there is no search."""

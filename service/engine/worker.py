@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint.checkpoint import Checkpoint
+from model.config import to_dict
 from model.decoding.engine import Engine, check_room, room_for
 from model.decoding.lexical_shortlist import Shortlist
 from model.decoding.long_engine import LongEngine, long_network
@@ -200,6 +201,11 @@ class Worker:
         check_room(self.options, self.limit, self._max_length)
         self._phrases.check(self.options)
         check_languages(self.options, self.profile)
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """The options that a request may have, with their defaults."""
+        return to_dict(self.options)
 
     def start(self) -> None:
         """Start the engine thread and return once it is warm.

@@ -204,7 +204,11 @@ class ModelRegistry:
         if task == TRANSDUCE:
             what = "reads or writes symbols or vectors"
         which = "here" if name is None else "of this name"
-        return f"No model {which} {what}. There are: {self._offered()}. GET /v1/models tells more."
+        more = "GET /v1/models tells more."
+        tasks = {served.worker.profile.task for served in self.served}
+        if task != TRANSDUCE and TRANSDUCE in tasks:
+            more = "Those that transduce have POST /v1/transduce. " + more
+        return f"No model {which} {what}. There are: {self._offered()}. {more}"
 
     def _offered(self) -> str:
         """Describe the tasks and languages that are served, for an error message."""

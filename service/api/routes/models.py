@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from model.config import to_dict
 from service.api.intake import Intake
 from service.api.openapi import ADMINISTRATION, READ, responses
 from service.api.responses import ModelResult, ModelsResponse, ReloadResponse, json_response
@@ -54,6 +53,6 @@ def _describe(model: ServedModel) -> ModelResult:
         "width": sequences.width or None if sequences else None,
         "digest": model.worker.digest,
         "card": model.worker.card,
-        "options": to_dict(model.worker.options),
+        "options": model.worker.defaults,
         "loaded_at": model.loaded_at.timestamp(),
     }

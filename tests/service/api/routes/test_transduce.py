@@ -13,6 +13,7 @@ import torch
 from pydantic import SecretStr, TypeAdapter
 from starlette.testclient import TestClient
 
+from model.decoding.symbol_options import TEXT_OPTIONS
 from model.errors import ConfigError
 from model.transducer import Transducer
 from model.vector_transducer import VectorTransducer
@@ -269,6 +270,21 @@ def test_models_tell_what_they_read_and_write(client: TestClient) -> None:
         ("transduce", "symbols", "vectors", None),
         ("transduce", "pieces", "vectors", None),
     ]
+    text, symbols, vectors = (model["options"] for model in found["models"][:3])
+    assert text.keys() - symbols.keys() == set(TEXT_OPTIONS)
+    assert vectors == {}
+
+
+def test_the_options_that_a_model_tells_can_be_sent(client: TestClient) -> None:
+    found = client.get("/v1/models").json()["models"]
+    options = {model["name"]: model["options"] for model in found}["g2p"]
+    assert results(client, symbols="abc", model="g2p", options=options)
+
+
+def test_a_route_for_text_names_that_of_sequences(client: TestClient) -> None:
+    answer = client.post("/v1/translate", json={"text": "a", "model": "g2p"})
+    assert answer.status_code == 404
+    assert "Those that transduce have POST /v1/transduce." in answer.json()["error"]["message"]
 
 
 def test_the_only_model_needs_no_name(symbol_checkpoint: Path) -> None:
