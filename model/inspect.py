@@ -22,6 +22,7 @@ from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.cli.report import add_report_argument, report_places, table, write_report
 from model.config import ModelConfig, to_dict
 from model.decoding.precision.precision import precisions_of
+from model.decoding.symbol_options import TEXT_OPTIONS
 from model.drawing.trace_figure import picture_format, save_trace
 from model.drawing.trace_view import TraceView
 from model.errors import CheckpointError, ConfigError, RequestError
@@ -117,7 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     add_run_argument(parser)
     add_report_argument(parser)
     parser.add_argument(
-        "--trace", metavar="TEXT", help="show what happens inside while this sentence is translated"
+        "--trace",
+        metavar="TEXT",
+        help="show what happens inside while this sentence is translated, by a model of text",
     )
     parser.add_argument(
         "--picture",
@@ -232,11 +235,23 @@ def _text(checkpoint: Checkpoint, figures: dict[str, Any]) -> str:
         table(["file", "bytes"], _with_sum(files)),
         table(["part", "parameters"], _with_sum(parameters)),
         table(["precision", "weights MiB", "KiB for each sentence in flight"], memory),
-        table(["text", ""], [[k, str(v)] for k, v in figures["text"].items()]),
-        table(["search option", "default"], [[k, str(v)] for k, v in figures["search"].items()]),
+        *_defaults(checkpoint, figures),
         "\n".join(map(printable, checkpoint.card.rstrip().split("\n"))) + "\n",
     ]
     return "\n".join(parts)
+
+
+def _defaults(checkpoint: Checkpoint, figures: dict[str, Any]) -> list[str]:
+    """Tables of what is known of its text, and of the search options that mean something."""
+    options = {**figures["search"]}
+    if not checkpoint.is_text:
+        options = {name: value for name, value in options.items() if name not in TEXT_OPTIONS}
+    shown = {}
+    if checkpoint.is_text:
+        shown["text", ""] = figures["text"]
+    if not isinstance(checkpoint.vocabulary, VectorForm):  # which have no search
+        shown["search option", "default"] = options
+    return [table(head, [[k, str(v)] for k, v in rows.items()]) for head, rows in shown.items()]
 
 
 def _with_sum(counts: dict[str, int]) -> list[list[str]]:

@@ -197,9 +197,12 @@ def test_flags_that_are_wrong_are_one_line(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, source = tmp_path / "run", files[:2]
+    (frames := tmp_path / "b.npz").write_bytes(b"")
     for flags, message in (
         ([*source, "--target", files[1]], "is the same file as --source"),
         (source, "--target is missing"),
+        ([*source, "--target", str(frames)], "these are vectors, and files without a config are"),
+        ([*files, "source.kind=symbols"], "source.kind=symbols: files without a config are text."),
         (["--minutes", "3"], "--source is missing"),
         ([], "name a CONFIG, or give --source and --target"),
         ([*files, "--tsv", files[1]], "Leave --source and --target out"),

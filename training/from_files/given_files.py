@@ -58,6 +58,11 @@ class GivenFiles:
             if not path.is_file():
                 what = "is a directory" if path.is_dir() else "no such file"
                 raise DataError(f"{flag} {path}: {what}. Name a text file, a sentence a line.")
+            if path.suffix in (".npz", ".npy"):
+                raise ConfigError(
+                    f"{flag} {path}: these are vectors, and files without a config are text. Write "
+                    "a CONFIG, as docs/vectors.md shows."
+                )
             for other, before in named[:number]:
                 if path.samefile(before):
                     raise ConfigError(

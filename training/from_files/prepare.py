@@ -8,7 +8,7 @@ import torch
 
 from model.checkpoint.run_directory import is_begun, lock_run
 from model.decoding.precision.precision import resolve_device
-from model.errors import CheckpointError, DataError
+from model.errors import CheckpointError, ConfigError, DataError
 from model.io.lines import atomic_output
 from training.config.train_config import TrainConfig, load_config, parse_config
 from training.from_files.choose_settings import MOST_MINUTES, Setting
@@ -111,9 +111,15 @@ def _check(given: GivenFiles, changes: Sequence[str]) -> TrainConfig:
         Setting("data.license", "", ""),
         Setting("run.max_minutes", MOST_MINUTES, ""),
     ]
-    return parse_config(
-        commented_config([], settings) + "model: {}\n", [*given.overrides(), *changes]
-    )
+    text = commented_config([], settings) + "model: {}\n"
+    for change in changes:
+        side, kind, value = change.partition(".kind=")
+        if kind and side in ("source", "target") and value != "pieces":
+            raise ConfigError(
+                f"{change}: files without a config are text. Write a CONFIG, as docs/symbols.md "
+                "and docs/vectors.md show."
+            )
+    return parse_config(text, [*given.overrides(), *changes])
 
 
 def _surveys(given: GivenFiles) -> tuple[Survey, Survey | None]:
