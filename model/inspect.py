@@ -193,6 +193,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "source_kind": checkpoint.kinds[0],
         "target_kind": checkpoint.kinds[1],
         "tokenizer": vocabulary_figures(checkpoint.vocabulary),
+        "reads": vocabulary_figures(checkpoint.reads) if checkpoint.reads else None,
         "text": to_dict(checkpoint.profile),
         "config": to_dict(checkpoint.config),
         "search": to_dict(checkpoint.search),

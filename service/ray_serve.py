@@ -12,6 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from ray import serve
 
+from model.checkpoint.pretrained import in_box
 from model.errors import ConfigError
 from service.app import create_app
 from service.limits.api_keys import APIKeys
@@ -25,6 +26,8 @@ from service.settings import ANY_HOST, Settings, read_settings
 NAME = "Dragoman"
 """Of the deployment."""
 RUN = "run"
+OF_SERVE = {"host", "port"}
+"""Settings of dragoman-serve that Serve has in their place."""
 
 
 def app(arguments: dict[str, str]) -> serve.Application:
@@ -38,16 +41,17 @@ def app(arguments: dict[str, str]) -> serve.Application:
     Raises:
         ConfigError: a setting is wrong, or no model is named.
     """
-    given: dict[str, object] = {name: value for name, value in arguments.items() if name != RUN}
-    if unknown := min(given.keys() - Settings.model_fields.keys(), default=None):
-        raise ConfigError(f"{unknown}: no such setting. Use {RUN}, or one of docs/serving.md.")
+    given = _given(arguments)
     settings = read_settings(given)
     # A replica runs in a folder of its own; the name of a model in the box is no path.
-    named = [Path(name) for name in arguments.get(RUN, "").split(",") if name]
+    named = [Path(name.strip()) for name in arguments.get(RUN, "").split(",") if name.strip()]
     runs = [path.absolute() if path.exists() else path for path in named]
+    for path in runs:
+        if not in_box(path).exists():
+            raise ConfigError(f"{RUN}={path}: no such run, checkpoint or pack. Name one.")
     if settings.models is not None:
         settings = settings.model_copy(update={"models": settings.models.absolute()})
-    listed_models(runs, None, settings)()  # what is wrong is told here
+    listed_models(runs, None, settings)()  # what is wrong with a models file is told here
     APIKeys.from_settings(settings)
 
     def build() -> FastAPI:
@@ -70,3 +74,22 @@ def app(arguments: dict[str, str]) -> serve.Application:
         graceful_shutdown_timeout_s=settings.drain_s + LAST_BYTES_S,
     )
     return deployment.bind()
+
+
+def _given(arguments: dict[str, str]) -> dict[str, object]:
+    """The settings among the arguments.
+
+    Raises:
+        ConfigError: one is no text, unknown, or that of Serve; or there are runs and a models file.
+    """
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise ConfigError(f'{name}: {value!r} is no text. Write it in quotes, as "4" or "a,b".')
+    given: dict[str, object] = {name: value for name, value in arguments.items() if name != RUN}
+    if ours := min(given.keys() & OF_SERVE, default=None):
+        raise ConfigError(f"{ours}: Serve listens. Set http_options in its config file.")
+    if unknown := min(given.keys() - Settings.model_fields.keys(), default=None):
+        raise ConfigError(f"{unknown}: no such setting. Use {RUN}, or one of docs/serving.md.")
+    if RUN in arguments and "models" in given:
+        raise ConfigError(f"{RUN} and models: both. List the runs in the file, or leave it out.")
+    return given

@@ -451,10 +451,10 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
         lines = files.lines() if files.has_lines else None
     else:
         lines = vocabulary
-    size = (lines or vocabulary).vocab_size
-    if size != files.model.vocab_size:
+    ids = lines or vocabulary
+    if ids.vocab_size != files.model.vocab_size:
         raise CheckpointError(
-            f"{files.path}: the tokenizer has {size:,} pieces, the network "
+            f"{files.path}: {ids.file_name} has {ids.vocab_size:,} pieces, the network "
             f"{files.model.vocab_size:,}. Use files of one training."
         )
     weights, stored = files.weights()

@@ -44,7 +44,7 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
     for flag in TEXT_FLAGS:
         if getattr(arguments, flag) not in (None, False, (), []):
             raise ConfigError(
-                f"--{flag.replace('_', '-')}: it is for text, but this is a model of vectors. "
+                f"--{flag.replace('_', '-')}: it is for text, but this model writes vectors. "
                 "Leave it out."
             )
     if (suffix := Path(arguments.output).suffix) in (".npy", ".parquet"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from model.errors import DataError
 from model.io.lines import decode_line, read_raw_lines
 from model.jobs.parquet import column_values
+from model.text.charset import half_character
 from model.vectors.frame_files import parsed
 
 
@@ -43,9 +44,11 @@ def json_lines(raws: Iterable[bytes], field: str, name: str) -> Iterator[str]:
     """
     for number, raw in enumerate(raws, 1):
         where = f"{name}, line {number}"
-        text = parsed(raw, field, where)
+        text = parsed(raw, field, where, f'Write {{"{field}": "..."}}.')
         if not isinstance(text, str):
             raise DataError(f"{where}: {field!r} holds no text. Name another field or column.")
+        if wrong := half_character(text):
+            raise DataError(f"{where}: {wrong}")
         yield text
 
 

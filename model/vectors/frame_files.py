@@ -115,21 +115,23 @@ def check_width(array: Frames, width: int, where: str, key: str) -> None:
         )
 
 
-def parsed(line: bytes, field: str, where: str) -> object:
-    """The nested lists in a line of .jsonl: the whole line, or the `field` of an object.
+NESTED = "Write a list of vectors, such as [[0.5, 1], [2, 3]]."
+"""What to do about a line of .jsonl that holds none."""
+
+
+def parsed(line: bytes, field: str, where: str, advice: str = NESTED) -> object:
+    """What a line of .jsonl holds: the whole line, or the `field` of an object.
 
     Raises:
-        DataError: it is not JSON, or has no such field.
+        DataError: it is not JSON, in which case `advice` says what to do, or has no such field.
     """
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError):
-        raise DataError(
-            f"{where}: not JSON. Write a list of vectors, such as [[0.5, 1], [2, 3]]."
-        ) from None
+        raise DataError(f"{where}: not JSON. {advice}") from None
     if isinstance(value, dict):
         if field not in value:
-            raise DataError(f"{where}: no field {field!r}. Name the one that holds the vectors.")
+            raise DataError(f"{where}: no field {field!r}. Name the one that holds the sequence.")
         return value[field]
     return value
 

@@ -83,7 +83,9 @@ def _last_word(text: str) -> int:
 
 def _words_of_bounded_length(text: str) -> str:
     if len(text) > MAX_WORD and _has_long_word(text):
-        raise ValueError(f"a word has more than {MAX_WORD} characters. Put spaces between words.")
+        raise ValueError(
+            f"a word has more than {MAX_WORD} characters. Put spaces between words, or divide it."
+        )
     return text
 
 

@@ -183,10 +183,15 @@ def test_the_config_file_of_the_documentation_is_one_of_serve() -> None:
         ({"run": "de-en", "devcie": "cpu"}, "devcie: no such setting"),
         ({"device": "cpu"}, "no model"),
         ({"run": "de-en", "threads": "0"}, "threads: '0'"),
+        ({"run": "de-en, nothing"}, "run=.*nothing: no such run"),
+        ({"run": ["de-en"]}, r"run: \['de-en'\] is no text. Write it in quotes"),
+        ({"run": "de-en", "threads": 4}, "threads: 4 is no text"),
+        ({"run": "de-en", "port": "9000"}, "port: Serve listens"),
+        ({"run": "de-en", "models": "m.yaml"}, "run and models: both"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_deployed(
-    arguments: dict[str, str], message: str
+    arguments: dict[str, Any], message: str
 ) -> None:
     from service.ray_serve import app
 

@@ -335,7 +335,3 @@ def _where(fits: NDArray[np.bool_], drawn: Side, ordinary: list[Ids]) -> list[Id
     for place in np.flatnonzero(~fits).tolist():
         sentences[place] = ordinary[place]
     return sentences
-
-
-def _lengths(sentences: Sequence[Ids]) -> NDArray[np.int64]:
-    return np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from training.system.distributed import equal_part
 
 LENGTH_MULTIPLE = 2
 ROW_MULTIPLE = 16
@@ -88,8 +89,8 @@ class Rows(NamedTuple):
         All slices together are all rows of the whole batch; this one's must be held here. One is
         empty only if there are fewer rows than slices.
         """
-        total, first = self.lines, self.whole.first if self.whole else 0
-        cut = slice(number * total // count - first, (number + 1) * total // count - first)
+        whole, first = equal_part(self.lines, number, count), self.whole.first if self.whole else 0
+        cut = slice(whole.start - first, whole.stop - first)
         return Rows(self.sources[cut], self.targets[cut], self.weights[cut], self.inputs[cut])
 
     def padded(self) -> "Batch":

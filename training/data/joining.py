@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from training.data.batching import Ids
 from training.data.counter_rng import Keys, numbers
+from training.system.distributed import equal_part
 
 
 class Groups(NamedTuple):
@@ -57,8 +58,7 @@ class Groups(NamedTuple):
         Returns:
             Which of the pairs (N,) they have, and the lines among those pairs alone.
         """
-        total = len(self.sizes)
-        cut = slice(number * total // count, (number + 1) * total // count)
+        cut = equal_part(len(self.sizes), number, count)
         sizes = self.sizes[cut]
         start = int(self.sizes[: cut.start].sum())
         order = self.order[start : start + int(sizes.sum())]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.data.batching import Ids, Rows, Whole
 from training.data.indexed_corpus import Side
-from training.system.distributed import Number, World
+from training.system.distributed import Number, World, equal_part
 
 Places = NDArray[np.int64]
 Plan = Callable[[NDArray[np.int64], NDArray[np.int64]], list[Places]]
@@ -40,7 +40,7 @@ class PlannedWindow:
         """Make the batch of the pairs at `places`, one of `batches`."""
         if self.world.size == 1:
             return self.held.only(places)
-        own = _part(len(places), self.world.rank, self.world.size)
+        own = equal_part(len(places), self.world.rank, self.world.size)
         targets = self.target_lengths[places] + 1
         whole = Whole(
             lines=len(places),
@@ -119,24 +119,20 @@ def _owners(batches: Sequence[Places], total: int, count: int) -> NDArray[np.int
     owners = np.empty(total, np.int64)
     for places in batches:
         for rank in range(count):
-            owners[places[_part(len(places), rank, count)]] = rank
+            owners[places[equal_part(len(places), rank, count)]] = rank
     return owners
 
 
 def _places(counts: Sequence[int], number: int, count: int) -> Places:
     """Places in the window of share `number` of `count` of each corpus."""
     firsts = np.cumsum(counts) - counts
-    parts = [_part(total, number, count) for total in counts]
+    parts = [equal_part(total, number, count) for total in counts]
     return np.concatenate(
         [
             np.arange(part.start, part.stop) + first
             for first, part in zip(firsts, parts, strict=True)
         ]
     )
-
-
-def _part(total: int, number: int, count: int) -> slice:
-    return slice(number * total // count, (number + 1) * total // count)
 
 
 def _told(mine: NDArray[Number], places: Sequence[Places], world: World) -> NDArray[Number]:

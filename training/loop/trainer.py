@@ -170,10 +170,10 @@ class AnyTrainer(Generic[AnyLoader, AnyRows]):
 
     def _too_large(self, rows: AnyRows) -> BatchTooLarge:
         run = self.config.run
-        source, target = (max(map(len, side)) for side in (rows.sources, rows.targets))
+        source, target = rows.source_tokens, rows.target_tokens
         return BatchTooLarge(
-            f"step {self.steps}: no memory left for a batch of {rows.lines:,} pairs of up "
-            f"to {source} + {target} pieces (run.batch_tokens: {run.batch_tokens}, in "
+            f"step {self.steps}: no memory left for a batch of {rows.lines:,} pairs with "
+            f"{source:,} + {target:,} pieces (run.batch_tokens: {run.batch_tokens}, in "
             f"{self.accumulation.count} parts). Go on with --resume "
             f"run.accumulate={2 * run.accumulate}, which computes the same in smaller parts, or "
             "train anew with fewer run.batch_tokens."

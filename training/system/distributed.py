@@ -106,6 +106,14 @@ class World:
         return wanted or max(usable_cores() // self.local_size, 1)
 
 
+def equal_part(total: int, number: int, count: int) -> slice:
+    """Slice `number` of `count` consecutive slices of nearly equal size, by which work is shared.
+
+    All slices together are everything; one is empty only if `total` is less than `count`.
+    """
+    return slice(number * total // count, (number + 1) * total // count)
+
+
 ALONE = World()
 """One process, without torchrun."""
 

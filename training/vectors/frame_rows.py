@@ -16,6 +16,7 @@ from model.text.tokenizer import PAD_ID
 from model.vectors.frame_files import Frames
 from training.data.batching import LENGTH_MULTIPLE, Ids, round_up
 from training.loop.gradient_accumulation import TrainingBatch
+from training.system.distributed import equal_part
 
 Target = TypeVar("Target", Frames, Ids)
 SourceIds = NDArray[np.int64]
@@ -55,8 +56,7 @@ class FrameRows(ABC, Generic[Target]):
 
     def part(self, number: int, count: int) -> Self:
         """Return slice `number` of `count` consecutive slices of nearly equal size."""
-        total = len(self.sources)
-        cut = slice(number * total // count, (number + 1) * total // count)
+        cut = equal_part(len(self.sources), number, count)
         return replace(self, sources=self.sources[cut], targets=self.targets[cut])
 
     def lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
