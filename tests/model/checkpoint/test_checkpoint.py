@@ -338,7 +338,7 @@ def test_a_run_can_be_loaded_at_any_moment_of_its_training(
     training = threading.Thread(target=train)
     training.start()
     try:
-        steps = [load_checkpoint(tmp_path).step for _ in range(40)]
+        steps = [load_checkpoint(tmp_path).step for _ in range(8)]
     finally:
         stop.set()
         training.join()
