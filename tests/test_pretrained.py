@@ -15,7 +15,7 @@ MOST_BYTES = 13_000_000
 
 
 def test_there_are_some() -> None:
-    assert {"de-en", "g2p", "titles"} <= set(names())
+    assert {"de-en", "en-de", "g2p", "titles"} <= set(names())
 
 
 @pytest.mark.parametrize("name", names())
