@@ -57,3 +57,14 @@ def test_titles_copies_a_name_from_the_abstract() -> None:
 )
 def test_de_en_translates(german: str, english: str) -> None:
     assert Translator.load("de-en", device="cpu").translate(german) == english
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("Where is the station?", "Wo ist der Bahnhof?"),
+        ("I have no time. Can you help me?", "Ich habe keine Zeit. Kannst du mir helfen?"),
+    ],
+)
+def test_en_de_translates(english: str, german: str) -> None:
+    assert Translator.load("en-de", device="cpu").translate(english) == german
