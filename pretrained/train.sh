@@ -1,14 +1,14 @@
 #!/bin/sh
 # Trains a model of the box again, in its stages, and packs it:
 #
-#     DRAGOMAN_DATA=... sh pretrained/train.sh de-en|titles|g2p [KEY=VALUE ...]
+#     DRAGOMAN_DATA=... sh pretrained/train.sh de-en|en-de|titles|g2p [KEY=VALUE ...]
 #
 # from the root of a clone, with Dragoman installed. The runs are written into runs/, the pack is
 # runs/NAME.dragoman. Keys that are given hold for every stage: run.device=cuda run.threads=8. Called
 # again, it goes on where it was interrupted. docs/data.md says where the data is from.
 set -eu
 
-name=${1:?which model? de-en, titles or g2p}
+name=${1:?which model? de-en, en-de, titles or g2p}
 shift
 last=
 
@@ -29,6 +29,9 @@ de-en)
     stage de-en-2 de_en.yaml finetune.init_from=runs/de-en-1 \
         optimizer.learning_rate=0.003 run.max_steps=8600 run.eval_every=1500 "$@"
     ;;
+en-de)
+    stage en-de en_de.yaml run.max_steps=8900 run.eval_every=1500 "$@"
+    ;;
 titles)
     stage titles-1 arxiv_titles.yaml "$@"
     stage titles-2 arxiv_titles.yaml finetune.init_from=runs/titles-1 \
@@ -42,7 +45,7 @@ g2p)
     stage g2p cmudict_g2p.yaml "$@"
     ;;
 *)
-    echo "pretrained/train.sh: no model $name. Use de-en, titles or g2p." >&2
+    echo "pretrained/train.sh: no model $name. Use de-en, en-de, titles or g2p." >&2
     exit 2
     ;;
 esac

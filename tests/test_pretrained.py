@@ -15,7 +15,7 @@ MOST_BYTES = 13_000_000
 
 
 def test_there_are_some() -> None:
-    assert {"de-en", "g2p", "titles"} <= set(names())
+    assert {"de-en", "en-de", "g2p", "titles"} <= set(names())
 
 
 @pytest.mark.parametrize("name", names())
@@ -57,3 +57,14 @@ def test_titles_copies_a_name_from_the_abstract() -> None:
 )
 def test_de_en_translates(german: str, english: str) -> None:
     assert Translator.load("de-en", device="cpu").translate(german) == english
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("Where is the station?", "Wo ist der Bahnhof?"),
+        ("I have no time. Can you help me?", "Ich habe keine Zeit. Kannst du mir helfen?"),
+    ],
+)
+def test_en_de_translates(english: str, german: str) -> None:
+    assert Translator.load("en-de", device="cpu").translate(english) == german

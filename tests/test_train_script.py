@@ -30,7 +30,7 @@ def train(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_a_model_that_it_does_not_know_is_refused(tmp_path: Path) -> None:
     done = train(tmp_path, "fr-en")
     assert done.returncode == 2
-    assert done.stderr == "pretrained/train.sh: no model fr-en. Use de-en, titles or g2p.\n"
+    assert done.stderr == "pretrained/train.sh: no model fr-en. Use de-en, en-de, titles or g2p.\n"
 
 
 @pytest.mark.slow
