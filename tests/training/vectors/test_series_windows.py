@@ -21,6 +21,7 @@ from model.vectors.window_scale import WindowScale
 from training.config.windows_config import WindowsConfig, with_text_of_split
 from training.data.corpus_report import CorpusReport
 from training.train import main
+from training.vectors.run_windows import windows_of_table
 from training.vectors.series_windows import Part, starts, window_pairs
 from training.vectors.vector_corpus import VectorCorpus, learned
 
@@ -142,6 +143,13 @@ def test_missing_numbers_are_named_by_row_and_column(tmp_path: Path) -> None:
     config = WindowsConfig(columns=("load",), window=1, horizon=1)
     with pytest.raises(DataError, match=r"row 2, column 'load' is nan, or missing"):
         list(read_series(tmp_path / "x.csv", config.series_window))
+
+
+def test_a_table_without_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("load\n")
+    config = WindowsConfig(columns=("load",), window=1, horizon=1)
+    with pytest.raises(DataError, match=r"x\.csv: has no rows"):
+        windows_of_table(tmp_path / "x.csv", config)
 
 
 def test_a_time_that_is_missing_is_named_also_if_it_is_the_only_one(tmp_path: Path) -> None:
