@@ -95,7 +95,9 @@ def vocabulary_line(vocabulary: Vocabulary | VectorForm) -> str:
     if isinstance(vocabulary, VectorForm):
         steps = vocabulary.steps or "one for each source vector"
         kind = ", by their differences" if vocabulary.differences else ""
-        return f"vectors     of an output: {steps}{kind}\n"
+        window = vocabulary.window
+        read = f"window      {printable(window.describe())}\n" if window else ""
+        return f"vectors     of an output: {steps}{kind}\n{read}"
     if isinstance(vocabulary, Symbols):
         alphabet = vocabulary.alphabet
         told = f"symbols     {alphabet.describe()}: {_listed(alphabet.symbols)}\n"

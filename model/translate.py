@@ -33,6 +33,7 @@ from model.cli.paths import Place, checkpoint_places, refuse_overwriting
 from model.cli.searcher import searcher
 from model.cli.translate_parser import NAME, translate_parser
 from model.cli.translate_vectors import translate_vectors
+from model.cli.translate_windows import translate_windows
 from model.cli.vectors_to_lines import vectors_to_lines
 from model.decoding.selftest import rows_are_independent
 from model.errors import ConfigError
@@ -62,6 +63,9 @@ def _translate(arguments: argparse.Namespace) -> int:
     if arguments.engine is not None:
         return _translate_on_cluster(arguments, inputs)
     refuse_cluster_flags(arguments)
+    if arguments.windows is not None:
+        _refuse_overwriting(arguments, [])
+        return translate_windows(NAME, arguments)
     if holds_vectors(arguments.run) or reads_vectors(arguments.run):
         _refuse_overwriting(arguments, inputs)
         to_vectors = holds_vectors(arguments.run)
@@ -100,7 +104,7 @@ def _translate_on_cluster(arguments: argparse.Namespace, inputs: Sequence[str]) 
         NAME,
         arguments,
         field,
-        refused=("line_buffered", "n_best", "print", "quarantine", "shard"),
+        refused=("line_buffered", "n_best", "print", "quarantine", "shard", "windows"),
         mbr=arguments.mbr,
     )
 
@@ -145,7 +149,7 @@ def _format(arguments: argparse.Namespace, inputs: Sequence[str]) -> FormatName:
 def _refuse_overwriting(arguments: argparse.Namespace, inputs: Sequence[str]) -> None:
     output = arguments.output
     flag = "FILE" if arguments.files else "--input"
-    reads: list[Place] = [(flag, name) for name in inputs]
+    reads: list[Place] = [("--windows", arguments.windows), *((flag, name) for name in inputs)]
     writes: list[Place] = [("--output", output), ("--quarantine", arguments.quarantine)]
     if output != STREAM:
         writes.append(("the folder of parts", folder_of(Path(output))))

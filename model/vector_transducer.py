@@ -36,7 +36,8 @@ class VectorTransducer:
     """A network that writes vectors, ready to transduce.
 
     Sources are sequences of vectors, or lines of symbols or text, as the model was trained; they
-    may be longer than those that it learned from.
+    may be longer than those that it learned from, but for windows of series, of which it has
+    learned one length.
 
     Safe to use from several threads, whose sequences are then searched together; what is found for
     a sequence does not depend on the others.
@@ -59,7 +60,8 @@ class VectorTransducer:
             most: vectors, symbols or pieces of the longest source that can be read.
         """
         self.form, self.most = form, most
-        self._source, self._target = make_source(network, lines, most), VectorTarget(network, form)
+        self._source = make_source(network, lines, most, form.window)
+        self._target = VectorTarget(network, form)
         engine = Engine(
             runnable(network, dtype, device),
             max_rows=max(1, min(64, SLOT_VECTORS // most)),
@@ -104,9 +106,9 @@ class VectorTransducer:
             places: where each is from, for messages; its number if None.
 
         Raises:
-            RequestError: one is empty or too long, its vectors have another width than those that
-                the model reads, or a number is not finite, there or in the output; or a symbol of
-                a line is not known.
+            RequestError: one is empty, too long or no window of the length that was learned, its
+                vectors have another width than those that the model reads, or a number is not
+                finite, there or in the output; or a symbol of a line is not known.
         """
         given, name = self._source.listed(sequences), self._source.name
         if places is None:

@@ -18,6 +18,7 @@ from model.text.alphabet import Alphabet, Cut
 from model.text.symbols import Symbols
 from model.text.tokenizer import EOS_ID, Tokenizer
 from model.text.vocabulary import Vocabulary
+from model.vectors.series_window import SeriesWindow
 from model.vectors.vector_form import VectorForm
 from training.data.learn_tokenizer import learn_tokenizer
 
@@ -228,3 +229,32 @@ def vector_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.target_statistics.std.copy_(torch.tensor([2.0, 0.25]))
     form = VectorForm(differences=True)
     return saved_run(tmp_path_factory.mktemp("vectors"), network, form, form.search)
+
+
+@pytest.fixture(scope="session")
+def window_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that reads `sun` and `load` of 6 rows of a city and forecasts the next 3 of `load`."""
+    config = ModelConfig(
+        vocab_size=VectorForm.vocab_size,
+        embedding_size=8,
+        encoder_size=8,
+        decoder_size=8,
+        input_feeding=False,
+        tie_embeddings=False,
+        source_width=2,
+        target_width=1,
+        max_length=12,
+    )
+    form = VectorForm(
+        steps=3,
+        scaled_by=(1,),
+        window=SeriesWindow(
+            columns=("sun", "load"),
+            targets=("load",),
+            window=6,
+            horizon=3,
+            series="city",
+            time="hour",
+        ),
+    )
+    return saved_run(tmp_path_factory.mktemp("series"), Seq2Seq(config), form, form.search)

@@ -523,6 +523,17 @@ def _check_form(form: VectorForm, files: CheckpointFiles) -> None:
             f"{files.path / VectorForm.file_name}: scaled_by does not fit vectors of "
             f"{config.source_width} and {config.target_width} numbers. Use files of one training."
         )
+    window = form.window
+    if window is not None and (
+        (len(window.columns), len(window.targets)) != (config.source_width, config.target_width)
+        or window.horizon != form.steps
+        or places not in ((), window.places)
+    ):
+        raise CheckpointError(
+            f"{files.path / VectorForm.file_name}: window does not fit {form.steps} vectors of "
+            f"{config.target_width} numbers from those of {config.source_width}. Use files of one "
+            "training."
+        )
     if config.attention == "aligned" and form.steps:
         raise CheckpointError(
             f"{files.path / VectorForm.file_name}: {form.steps} steps, but the network gives one "

@@ -41,6 +41,7 @@ example:
   dragoman-translate runs/demo --input in.txt --output out.txt
   dragoman-translate runs/demo --input in.tsv.zst --field 2 --output out.tsv.zst --shard 3/8
   dragoman-translate runs/demo --engine ray --input in/ --output out/
+  dragoman-translate runs/traffic --windows load.csv --output forecast.csv
 
 --print: the columns are INDEX ||| TRANSLATION ||| SCORE ||| LINKS, of which those are left out that
 were not asked for. nbest gives a line for each of the --n-best translations, with the index of the
@@ -131,6 +132,13 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--input",
         metavar="FILE",
         help="UTF-8, decompressed if it ends in .gz or .zst; - or nothing is standard input",
+    )
+    parser.add_argument(
+        "--windows",
+        metavar="TABLE",
+        help="a .csv or .parquet file of series, of each of which the next steps are forecast, for "
+        "a model that was trained on windows of series (see docs/vectors.md); the output is JSON, "
+        "or a table if it ends in .csv",
     )
     parser.add_argument(
         "--output",

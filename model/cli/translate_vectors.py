@@ -41,12 +41,7 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
         DataError: a sequence cannot be read, or is none.
         RequestError: one is too long, or gives an output that is not finite.
     """
-    for flag in TEXT_FLAGS:
-        if getattr(arguments, flag) not in (None, False, (), []):
-            raise ConfigError(
-                f"--{flag.replace('_', '-')}: it is for text, but this model writes vectors. "
-                "Leave it out."
-            )
+    refuse_text_flags(arguments)
     if (suffix := Path(arguments.output).suffix) in (".npy", ".parquet"):
         raise ConfigError(f"--output: {suffix} is not written. Name a file in .npz or .jsonl.")
     model = load_model(name, arguments)
@@ -65,7 +60,7 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
         open_output(arguments.output) as output,
         line_progress(name, None, to_file=to_file) as advance,
     ):
-        outputs = _transduced(transducer, given, advance)
+        outputs = transduced(transducer, given, advance)
         if Path(arguments.output).suffix == ".npz":
             np.savez_compressed(output, *outputs)
         else:
@@ -73,20 +68,43 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
     return OK
 
 
-def _transduced(
+def refuse_text_flags(arguments: argparse.Namespace) -> None:
+    """Refuse what only text has.
+
+    Raises:
+        ConfigError: such a flag is given.
+    """
+    for flag in TEXT_FLAGS:
+        if getattr(arguments, flag) not in (None, False, (), []):
+            raise ConfigError(
+                f"--{flag.replace('_', '-')}: it is for text, but this model writes vectors. "
+                "Leave it out."
+            )
+
+
+def transduced(
     transducer: VectorTransducer,
     given: Iterator[tuple[object, str]],
     advance: Callable[[int], None],
 ) -> Iterator[NDArray[np.float64]]:
+    """The output for each of the sequences or lines, which have their places beside them.
+
+    Raises:
+        RequestError: see `VectorTransducer.transduce`.
+    """
     for window in windows(given, AT_ONCE):
         sequences, places = zip(*window, strict=True)
         yield from transducer.transduce(sequences, places)
         advance(len(window))
 
 
+def nine_digits(number: float) -> float:
+    """The number with as many digits as 32 bits have."""
+    return float(f"{number:.9g}")
+
+
 def _write_json(outputs: Iterator[NDArray[np.float64]], output: BinaryIO) -> None:
-    """Write nine digits of each number, which are those of 32 bits."""
     for array in outputs:
-        values = [[float(f"{number:.9g}") for number in vector] for vector in array]
+        values = [list(map(nine_digits, vector)) for vector in array]
         output.write(json.dumps(values).encode() + b"\n")
         output.flush()

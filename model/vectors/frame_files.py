@@ -52,7 +52,10 @@ def read_sequences(path: Path, field: str) -> Iterator[Frames]:
     elif suffix == ".parquet":
         yield from _parquet(path, field)
     else:
-        raise DataError(f"{path}: no file of vectors. Name one that ends in {', '.join(SUFFIXES)}.")
+        raise DataError(
+            f"{path}: no file of vectors. Name one that ends in {', '.join(SUFFIXES)}, or give a "
+            "table of series by --windows."
+        )
 
 
 def frames(values: object, where: str) -> Frames:

@@ -9,6 +9,7 @@ from model.decoding.options import SearchOptions
 from model.errors import ConfigError
 from model.text.kind import Kind
 from model.text.tokenizer import EOS_ID
+from model.vectors.series_window import SeriesWindow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +25,9 @@ class VectorForm:
     """For each number of an output the place of that number in a source vector, if each source is
     scaled by itself (`WindowScale`) and the output with it; empty if none is."""
 
+    window: SeriesWindow | None = None
+    """What each source is, if all are windows of series; checkpoints of before it lack it."""
+
     kind: ClassVar[Kind] = "vectors"
     file_name: ClassVar[str] = "vectors.json"
     vocab_size: ClassVar[int] = EOS_ID + 1
@@ -38,8 +42,11 @@ class VectorForm:
 
     @property
     def model(self) -> bytes:
-        """The content of its file."""
-        return json.dumps(asdict(self)).encode()
+        """The content of its file, which only says of windows what there is."""
+        values = asdict(self)
+        if self.window is None:
+            del values["window"]
+        return json.dumps(values).encode()
 
     @property
     def search(self) -> SearchOptions:

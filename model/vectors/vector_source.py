@@ -14,6 +14,7 @@ from model.errors import DataError, InputTooLong, RequestError
 from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import PAD_ID
 from model.vectors.frame_files import Frames, checked
+from model.vectors.series_window import SeriesWindow
 from model.vectors.vector_target import Read
 
 
@@ -24,10 +25,15 @@ class VectorSource:
     field: ClassVar[str] = "vectors"
     """What a request to the service calls them."""
 
-    def __init__(self, network: Seq2Seq, most: int) -> None:
-        """`most`: vectors of the longest source that can be read."""
+    def __init__(self, network: Seq2Seq, most: int, window: SeriesWindow | None = None) -> None:
+        """
+        Args:
+            most: vectors of the longest source that can be read.
+            window: what each source is, if all are windows of series.
+        """
         assert network.source_statistics is not None, "a network that reads vectors"
         self.width, self._most = network.config.source_width, most
+        self._window = window
         self._statistics = network.source_statistics
 
     def listed(self, sources: Sequence[object]) -> list[object]:
@@ -50,8 +56,8 @@ class VectorSource:
         """The sequence (S, W) that an array or lists of numbers hold.
 
         Raises:
-            RequestError: it is empty or too long, its vectors have another width, or a number is
-                not finite.
+            RequestError: it is empty, too long or no window of the length that was learned, its
+                vectors have another width, or a number is not finite.
         """
         try:
             array = checked(values)
@@ -61,6 +67,11 @@ class VectorSource:
             raise RequestError(
                 f"vectors of {array.shape[1]} numbers, but the width that this model reads is "
                 f"{self.width}. Make them agree."
+            )
+        if self._window is not None and len(array) != self._window.window:
+            raise RequestError(
+                f"{len(array):,} vectors, but this model has learned from windows of "
+                f"{self._window.window:,} steps alone. Give as many."
             )
         if len(array) > self._most:
             raise InputTooLong(

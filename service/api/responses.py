@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from model.text.kind import Kind
 from model.translation.assemble import TextHypothesis, Translation
+from model.vectors.series_window import SeriesWindow
 from service.engine.request_params import Detail, RequestParams
 from service.engine.scorer import Scored
 
@@ -251,6 +252,27 @@ class TransduceResponse(TypedDict):
     digest: str
 
 
+class SeriesWindowResult(TypedDict):
+    """What each source of a model that forecasts series is."""
+
+    columns: Annotated[list[str], Field(description="What the numbers of a vector are.")]
+    targets: Annotated[list[str], Field(description="Those of them that are forecast.")]
+    window: Annotated[int, Field(description="Vectors that it reads, no more and no fewer.")]
+    horizon: Annotated[int, Field(description="Vectors after them that it writes.")]
+
+
+def window_result(window: SeriesWindow | None) -> SeriesWindowResult | None:
+    """The part of `window` that a client needs: no table is read here."""
+    if window is None:
+        return None
+    return {
+        "columns": list(window.columns),
+        "targets": list(window.targets),
+        "window": window.window,
+        "horizon": window.horizon,
+    }
+
+
 class ModelResult(TypedDict):
     """A model being served."""
 
@@ -261,6 +283,9 @@ class ModelResult(TypedDict):
     source_kind: Annotated[Kind, Field(description="What it reads; pieces are those of text.")]
     target_kind: Annotated[Kind, Field(description="What it writes.")]
     width: Annotated[int | None, Field(description="Numbers in a vector that it reads.")]
+    window: Annotated[
+        SeriesWindowResult | None, Field(description="What it reads if it forecasts series.")
+    ]
     digest: Annotated[str, Field(description="Identity of the checkpoint.")]
     card: Annotated[str, Field(description="Markdown: data, license, metrics.")]
     options: Annotated[dict[str, Any], Field(description="What requests may set, with defaults.")]

@@ -25,6 +25,7 @@ from model.errors import RequestError
 from model.text.kind import Kind
 from model.text.profile import TRANSDUCE
 from model.text.tokenizer import PAD_ID
+from model.vectors.series_window import SeriesWindow
 from model.vectors.vector_form import VectorForm
 from service.engine.engine_loop import EngineLoop, Sample
 from service.engine.engine_thread import EngineThread
@@ -51,6 +52,8 @@ class SequenceProfile:
     target_kind: Kind
     width: int
     """How many numbers a source vector has; 0 if it reads lines."""
+    window: SeriesWindow | None = None
+    """What each source is, if all are windows of series."""
     task: str = TRANSDUCE
     source_language: str = ""
     target_language: str = ""
@@ -92,6 +95,7 @@ class SequenceWorker:
             source_kind=source_kind,
             target_kind=target_kind,
             width=width,
+            window=self._output.window,
             target_language=checkpoint.profile.target_language,
         )
         self._network = runnable(checkpoint.network, dtype, device)

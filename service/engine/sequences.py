@@ -34,6 +34,9 @@ Prepared = tuple[Request, Callable[[Sequence[Hypothesis]], Answer]] | Answer
 class LineOutput:
     """Of a model that writes symbols, or text from vectors."""
 
+    window: ClassVar[None] = None
+    """It does not forecast series."""
+
     def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
         """
         Args:
@@ -97,11 +100,11 @@ class VectorOutput:
     def __init__(self, checkpoint: Checkpoint, options: SearchOptions) -> None:
         """`options` are taken from the network instead: as many steps as it has to make."""
         form, self.width = checkpoint.vectors, checkpoint.config.source_width
-        self.options = form.search
+        self.options, self.window = form.search, form.window
         self.longest = max(1, min(MOST["max_length"], MAX_NUMBERS // (self.width or 1)))
         self.room = form.steps or self.longest
         self._steps, self._target_width = form.steps, checkpoint.config.target_width
-        self._source = make_source(checkpoint.network, checkpoint.reads, self.longest)
+        self._source = make_source(checkpoint.network, checkpoint.reads, self.longest, form.window)
         self.field = self._source.field
         self._target = VectorTarget(checkpoint.network, form)
 

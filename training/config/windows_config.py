@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model.errors import ConfigError
+from model.vectors.series_window import SeriesWindow
 
 
 def with_text_of_split(data: Mapping[str, object]) -> dict[str, object]:
@@ -64,4 +65,16 @@ class WindowsConfig:
     @property
     def places(self) -> tuple[int, ...]:
         """The place of each target among the columns."""
-        return tuple(self.columns.index(one) for one in self.targets or self.columns)
+        return self.series_window.places
+
+    @property
+    def series_window(self) -> SeriesWindow:
+        """What a checkpoint has to tell of it."""
+        return SeriesWindow(
+            columns=self.columns,
+            targets=self.targets or self.columns,
+            window=self.window,
+            horizon=self.horizon,
+            series=self.series,
+            time=self.time,
+        )

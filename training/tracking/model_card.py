@@ -28,9 +28,11 @@ def _form(config: TrainConfig, several: float) -> list[str]:
     data = config.data
     if (config.source.kind, config.target.kind) != ("pieces", "pieces"):
         many = config.target.steps or "one for each of the source"
+        windows = data.windows
         return [
             f"- Source: {_side(config.source)}",
             f"- Target: {_side(config.target)}{f', {many}' if config.target.width else ''}",
+            *([f"- Window: {windows.series_window.describe()}"] if windows else []),
         ]
     return [
         f"- Task: {data.task}",

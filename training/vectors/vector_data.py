@@ -67,4 +67,5 @@ def vector_form(config: TrainConfig) -> VectorForm:
         steps=config.target.steps,
         differences=config.target.differences,
         scaled_by=windows.places if windows and windows.scale == "window" else (),
+        window=windows.series_window if windows else None,
     )

@@ -6,7 +6,13 @@ from fastapi import APIRouter, Path, Request, Response
 
 from service.api.intake import Intake
 from service.api.openapi import ADMINISTRATION, READ, responses
-from service.api.responses import ModelResult, ModelsResponse, ReloadResponse, json_response
+from service.api.responses import (
+    ModelResult,
+    ModelsResponse,
+    ReloadResponse,
+    json_response,
+    window_result,
+)
 from service.engine.sequence_worker import SequenceProfile
 from service.registry.model_registry import ModelRegistry, ServedModel
 
@@ -51,6 +57,7 @@ def _describe(model: ServedModel) -> ModelResult:
         "source_kind": sequences.source_kind if sequences else "pieces",
         "target_kind": sequences.target_kind if sequences else "pieces",
         "width": sequences.width or None if sequences else None,
+        "window": window_result(sequences.window if sequences else None),
         "digest": model.worker.digest,
         "card": model.worker.card,
         "options": model.worker.defaults,

@@ -15,12 +15,14 @@ import yaml
 from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import ConfigError, DataError
 from model.vector_transducer import VectorTransducer
+from model.vectors.series_table import read_series
 from model.vectors.vector_form import VectorForm
 from model.vectors.window_scale import WindowScale
 from training.config.windows_config import WindowsConfig, with_text_of_split
 from training.data.corpus_report import CorpusReport
 from training.train import main
-from training.vectors.series_windows import Part, read_series, starts, window_pairs
+from training.vectors.run_windows import windows_of_table
+from training.vectors.series_windows import Part, starts, window_pairs
 from training.vectors.vector_corpus import VectorCorpus, learned
 
 SETTINGS = 10_000
@@ -140,7 +142,14 @@ def test_missing_numbers_are_named_by_row_and_column(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("load\n1\n\n3\n".replace("\n\n", "\nnan\n"))
     config = WindowsConfig(columns=("load",), window=1, horizon=1)
     with pytest.raises(DataError, match=r"row 2, column 'load' is nan, or missing"):
-        list(read_series(tmp_path / "x.csv", config))
+        list(read_series(tmp_path / "x.csv", config.series_window))
+
+
+def test_a_table_without_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("load\n")
+    config = WindowsConfig(columns=("load",), window=1, horizon=1)
+    with pytest.raises(DataError, match=r"x\.csv: has no rows"):
+        windows_of_table(tmp_path / "x.csv", config)
 
 
 def test_a_time_that_is_missing_is_named_also_if_it_is_the_only_one(tmp_path: Path) -> None:
@@ -148,13 +157,13 @@ def test_a_time_that_is_missing_is_named_also_if_it_is_the_only_one(tmp_path: Pa
     with (tmp_path / "x.csv").open("a") as file:
         file.write(",c,5,6\n")
     with pytest.raises(DataError, match="row 81, column 'hour' has no time"):
-        list(read_series(tmp_path / "x.csv", CONFIG))
+        list(read_series(tmp_path / "x.csv", CONFIG.series_window))
 
 
 def test_large_whole_numbers_are_numbers(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"load\n{2**53 + 1}\n3\n")
     config = WindowsConfig(columns=("load",), window=1, horizon=1)
-    (series,) = read_series(tmp_path / "x.csv", config)
+    (series,) = read_series(tmp_path / "x.csv", config.series_window)
     assert series.values[:, 0].tolist() == [2.0**53, 3.0]
 
 
@@ -213,7 +222,10 @@ def test_a_training_on_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps(config))
     assert main([str(path), "--output", str(tmp_path / "run")]) == 0
-    assert load_checkpoint(tmp_path / "run").vectors.scaled_by == (1,)
+    checkpoint = load_checkpoint(tmp_path / "run")
+    assert checkpoint.vectors.scaled_by == (1,)
+    assert checkpoint.vectors.window == CONFIG.series_window
+    assert "- Window: 6 steps of sun, load; the next 3 of load\n" in checkpoint.card
     # What was learned at one level holds at any other, since a window is scaled by itself.
     window = np.array([[hour, 10 * hour] for hour in range(6)], np.float64)
     higher = window + np.array([0, 5000])

@@ -48,6 +48,7 @@ def client(
     heard_checkpoint: Path,
     contour_checkpoint: Path,
     speaker_checkpoint: Path,
+    window_checkpoint: Path,
 ) -> Iterator[TestClient]:
     registry = registry_of(
         ModelEntry(name="text", path=tiny_checkpoint),
@@ -56,6 +57,7 @@ def client(
         ModelEntry(name="speech", path=heard_checkpoint),
         ModelEntry(name="contour", path=contour_checkpoint),
         ModelEntry(name="speaker", path=speaker_checkpoint),
+        ModelEntry(name="series", path=window_checkpoint),
     )
     with TestClient(create_app(registry, Settings())) as client:
         yield client
@@ -269,7 +271,15 @@ def test_models_tell_what_they_read_and_write(client: TestClient) -> None:
         ("transduce", "vectors", "pieces", 3),
         ("transduce", "symbols", "vectors", None),
         ("transduce", "pieces", "vectors", None),
+        ("transduce", "vectors", "vectors", 2),
     ]
+    assert [one["window"] for one in found["models"][:-1]] == [None] * 6
+    assert found["models"][-1]["window"] == {
+        "columns": ["sun", "load"],
+        "targets": ["load"],
+        "window": 6,
+        "horizon": 3,
+    }
     text, symbols, vectors = (model["options"] for model in found["models"][:3])
     assert text.keys() - symbols.keys() == set(TEXT_OPTIONS)
     assert vectors == {}
@@ -285,6 +295,20 @@ def test_a_route_for_text_names_that_of_sequences(client: TestClient) -> None:
     answer = client.post("/v1/translate", json={"text": "a", "model": "g2p"})
     assert answer.status_code == 404
     assert "Those that transduce have POST /v1/transduce." in answer.json()["error"]["message"]
+
+
+def test_a_window_has_the_length_that_was_learned(
+    client: TestClient, window_checkpoint: Path
+) -> None:
+    windows = [[[hour, 10 * hour] for hour in range(steps)] for steps in (6, 7)]
+    body = {"model": "series", "vectors": windows[:1]}
+    (result,) = client.post(TRANSDUCE, json=body).json()["results"]
+    (forecast,) = VectorTransducer.load(window_checkpoint, device="cpu").transduce(windows[:1])
+    np.testing.assert_array_equal(result["vectors"], forecast)
+    response = client.post(TRANSDUCE, json=body | {"vectors": windows})
+    assert response.status_code == 422
+    message = response.json()["error"]["message"]
+    assert message.startswith("vectors.1: 7 vectors, but this model has learned from windows of 6 ")
 
 
 def test_the_only_model_needs_no_name(symbol_checkpoint: Path) -> None:
