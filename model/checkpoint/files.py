@@ -174,8 +174,17 @@ class CheckpointFiles:
         return self.lines()
 
     def lines(self) -> Vocabulary:
-        """The symbols, or the tokenizer."""
+        """The symbols, or the tokenizer.
+
+        Raises:
+            CheckpointError: there are both, or it is damaged.
+        """
         if SYMBOLS in self.manifest.files:
+            if TOKENIZER in self.manifest.files:
+                raise CheckpointError(
+                    f"{self.path}: has {SYMBOLS} and {TOKENIZER}, but ids are those of one. "
+                    "Use files of one training."
+                )
             return Symbols(self.config(SYMBOLS, Alphabet))
         content = self.read(TOKENIZER)
         try:

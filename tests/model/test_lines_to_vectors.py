@@ -81,3 +81,21 @@ def test_sides_that_do_not_fit_the_network_are_refused(
     )
     with pytest.raises(CheckpointError, match=r"Use files of one training"):
         load_checkpoint(directory)
+
+
+def test_symbols_and_a_tokenizer_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    directory = save_checkpoint(
+        tmp_path,
+        1,
+        config=checkpoint.config,
+        weights=dict(checkpoint.network.named_parameters()),
+        tokenizer=checkpoint.tokenizer,
+        reads=Symbols(Alphabet(source=CUT, target=CUT, symbols=("a",))),
+        search=SearchOptions(),
+        card="",
+        training_state=None,
+        training_meta=None,
+    )
+    with pytest.raises(CheckpointError, match=r"has symbols\.json and tokenizer\.model, but"):
+        load_checkpoint(directory)
