@@ -30,10 +30,14 @@ class VectorTarget:
         return WindowScale.of(source).scaled(source, range(source.shape[1]))
 
     def restored(self, vectors: Tensor, source: Read) -> NDArray[np.float64]:
-        """The output (T, W) in the unit of the data, from that of the network for this source."""
+        """The output (T, W) in the unit of the data, from that of the network for this source.
+
+        It may be infinite or NaN, which callers tell of.
+        """
         restored: NDArray[np.float64] = self._statistics.restored(vectors).numpy()
         if self._form.differences:
-            restored = restored.cumsum(axis=0)
+            with np.errstate(invalid="ignore"):  # the sum of infinities is NaN
+                restored = restored.cumsum(axis=0)
         if self._form.scaled_by:
             assert isinstance(source, np.ndarray), "a window of a series"
             restored = WindowScale.of(source).restored(restored, self._form.scaled_by)

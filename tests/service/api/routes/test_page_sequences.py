@@ -246,7 +246,7 @@ def test_an_unknown_symbol_is_told_and_goes_with_the_next_key(letters: Page) -> 
     enter(page, LINE)
     page.locator("#sequence").fill("abz")
     expect(page.locator("#sequence-notice #notice-text")).to_contain_text(
-        "The server refused the symbols: symbol 3, "
+        "The server refused the symbols: symbol 3: "
     )
     expect(page.locator("#notice-button")).to_be_hidden()  # it would be refused again
     expect(page.locator("#symbols")).to_have_class(re.compile("stale"))
