@@ -60,6 +60,8 @@ class RayEngine:
         try:
             workers = self._workers(ray.cluster_resources())
             _be_quiet()
+            # All begin at once: a pool that grows waits before each. With one it goes on, too.
+            most = min(workers, len(parts))
             rows = ray.data.from_items(
                 [{PART: part.to_json()} for part in parts],
                 override_num_blocks=min(len(parts), _BLOCKS),
@@ -67,9 +69,7 @@ class RayEngine:
             yield from rows.map(
                 _Actor,
                 fn_constructor_args=(writer,),
-                compute=ray.data.ActorPoolStrategy(
-                    min_size=1, max_size=min(workers, len(parts)), initial_size=1
-                ),
+                compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
                 num_cpus=max(self.threads - _SHARE_OF_A_CORE * self.threads, 0.01),
                 num_gpus=self.gpus or None,
             ).iter_rows()
