@@ -133,28 +133,18 @@ def symbol_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mixed_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that reads vectors of 3 numbers and writes phones A, B to H."""
     symbols = Symbols(Alphabet(source=None, target=Cut(unit="spaced"), symbols=tuple("ABCDEFGH")))
-    config = ModelConfig(
-        vocab_size=symbols.vocab_size,
-        embedding_size=8,
-        encoder_size=8,
-        decoder_size=8,
-        tie_embeddings=False,
-        source_width=3,
-        max_length=40,
-    )
-    network = random_network(config, seed=2)
-    assert network.source_statistics
-    network.source_statistics.mean.data.fill_(1000.0)
-    network.source_statistics.std.data.fill_(4.0)
-    search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0)
-    return saved_run(tmp_path_factory.mktemp("mixed"), network, symbols, search)
+    return _of_vectors(tmp_path_factory.mktemp("mixed"), symbols, seed=2)
 
 
 @pytest.fixture(scope="session")
 def heard_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that reads vectors of 3 numbers and writes the pieces of `tiny_checkpoint`."""
+    return _of_vectors(tmp_path_factory.mktemp("heard"), tiny_tokenizer, seed=3)
+
+
+def _of_vectors(folder: Path, writes: Vocabulary, *, seed: int) -> Path:
     config = ModelConfig(
-        vocab_size=tiny_tokenizer.vocab_size,
+        vocab_size=writes.vocab_size,
         embedding_size=8,
         encoder_size=8,
         decoder_size=8,
@@ -162,12 +152,12 @@ def heard_checkpoint(tiny_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPat
         source_width=3,
         max_length=40,
     )
-    network = random_network(config, seed=3)
+    network = random_network(config, seed=seed)
     assert network.source_statistics
     network.source_statistics.mean.data.fill_(1000.0)
     network.source_statistics.std.data.fill_(4.0)
     search = SearchOptions(beam_size=2, max_length_a=1.0, max_length_b=0)
-    return saved_run(tmp_path_factory.mktemp("heard"), network, tiny_tokenizer, search)
+    return saved_run(folder, network, writes, search)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from model.config import ModelConfig
@@ -21,40 +20,15 @@ from model.pack import main as pack
 from model.score import main as score
 from model.text.alphabet import Alphabet, Cut
 from model.text.symbols import Symbols
-from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from model.transducer import Transducer
 from model.translator import Translator
 from model.vector_transducer import VectorTransducer
-
-Vectors = NDArray[np.float64]
-
-
-def films() -> list[Vectors]:
-    generator = np.random.default_rng(0)
-    return [generator.normal(1000, 4, (length, 3)) for length in (5, 1, 40, 17, 16, 15)]
+from tests.model.frame_sources import films, greedy
 
 
 @pytest.fixture(scope="module")
 def transducer(mixed_checkpoint: Path) -> Transducer:
     return Transducer.load(mixed_checkpoint, device="cpu")
-
-
-def greedy(network: Seq2Seq, film: Vectors) -> tuple[list[int], list[int]]:
-    """Ids by teacher forcing alone, without the engine, and the frame each attended to most."""
-    source = network.source_statistics
-    assert source
-    read = (torch.from_numpy(film.astype(np.float32)).double() - source.mean) / source.std
-    memory = network.encode(read.float().unsqueeze(0), torch.tensor([len(film)]))
-    found, frames = [BOS_ID], list[int]()
-    while len(found) <= len(film):
-        features, weights = network.unroll(torch.tensor([found]), network.start(memory), memory)
-        logits = network.output(features[0, -1])
-        logits[[PAD_ID, UNK_ID, BOS_ID]] = -torch.inf
-        found.append(int(logits.argmax()))
-        if found[-1] == EOS_ID:
-            return found[1:-1], frames
-        frames.append(int(weights[0, -1].argmax()))
-    return found[1:], frames
 
 
 @torch.inference_mode()

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from model.decoding.options import SearchOptions
@@ -16,18 +15,12 @@ from model.errors import CheckpointError, ConfigError, RequestError
 from model.jobs.batch import BatchTranslator
 from model.pack import main as pack
 from model.score import main as score
-from model.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+from model.text.tokenizer import Tokenizer
 from model.transducer import Transducer
 from model.translator import Translator
 from model.vector_transducer import VectorTransducer
+from tests.model.frame_sources import films, greedy
 from training.loop.initialize import initial_weights
-
-Vectors = NDArray[np.float64]
-
-
-def films() -> list[Vectors]:
-    generator = np.random.default_rng(0)
-    return [generator.normal(1000, 4, (length, 3)) for length in (5, 1, 40, 17, 16, 15)]
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +36,7 @@ def test_greedy_search_is_the_argmax_of_the_network_in_text(
     options = SearchOptions(beam_size=1, max_length_a=1.0, max_length_b=0)
     lengths = set()
     for film, found in zip(films(), transducer.transduce(films(), options), strict=True):
-        source = network.source_statistics
-        assert source
-        read = (torch.from_numpy(film.astype(np.float32)).double() - source.mean) / source.std
-        memory = network.encode(read.float().unsqueeze(0), torch.tensor([len(film)]))
-        ids, frames = [BOS_ID], list[int]()
-        while len(ids) <= len(film):
-            features, weights = network.unroll(torch.tensor([ids]), network.start(memory), memory)
-            logits = network.output(features[0, -1])
-            logits[[PAD_ID, UNK_ID, BOS_ID]] = -torch.inf
-            if (best := int(logits.argmax())) == EOS_ID:
-                break
-            ids.append(best)
-            frames.append(int(weights[0, -1].argmax()))
+        ids, frames = greedy(network, film)
         assert found.text == tiny_tokenizer.decode(ids)
         assert list(found.hypotheses[0].alignment) == frames
         assert len(found.hypotheses[0].pieces) == len(frames)

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from model.jobs.line_files import file_lines
-from model.network.seq2seq import Seq2Seq
 from model.text.tokenizer import EOS_ID, UNK_ID
 from model.text.vocabulary import Vocabulary
 from model.vectors.frame_files import Frames
@@ -14,7 +12,6 @@ from model.vectors.vector_form import VectorForm
 from training.config.data_config import CorpusConfig
 from training.config.train_config import TrainConfig
 from training.data.corpus_report import UNKNOWN_SYMBOLS
-from training.validation.evaluation import Evaluation
 from training.validation.symbol_evaluation import check_lengths
 from training.vectors.frame_rows import SourceIds
 from training.vectors.line_vocabulary import learned_pieces, learned_symbols, usable
@@ -32,7 +29,7 @@ from training.vectors.vector_corpus import (
     paired,
     statistics_of,
 )
-from training.vectors.vector_evaluation import evaluate_vectors
+from training.vectors.vector_evaluation import vector_evaluation
 from training.vectors.vector_loss import VectorObjective
 
 Pairs = list[tuple[str, Frames, str, str]]
@@ -63,21 +60,6 @@ def lines_to_vectors(config: TrainConfig, known: Vocabulary | None) -> ReadyData
     statistics, kind = statistics_of(lesson, "target"), config.target.loss or "mse"
     dev_rows = VectorRows(dev_ids, normalised(examination, statistics))
 
-    def evaluate(
-        network: Seq2Seq, first: int, device: torch.device, dtype: torch.dtype
-    ) -> Evaluation:
-        return evaluate_vectors(
-            network,
-            dev.first(first),
-            dev_rows.only(np.arange(first)),
-            form,
-            vocabulary,
-            loss=kind,
-            most=most,
-            device=device,
-            dtype=dtype,
-        )
-
     return ReadyData(
         rows=VectorRows(ids, normalised(lesson, statistics)),
         reports={"train": train.report, "dev": dev.report},
@@ -89,7 +71,7 @@ def lines_to_vectors(config: TrainConfig, known: Vocabulary | None) -> ReadyData
         objective=VectorObjective(kind=kind),
         dev_size=len(dev.sources),
         validation=config.validation,
-        evaluate=evaluate,
+        evaluate=vector_evaluation(dev, dev_rows, form, vocabulary, loss=kind, most=most),
     )
 
 

@@ -1,16 +1,11 @@
 """The data of a training from vectors to vectors."""
 
-import numpy as np
-import torch
-
-from model.network.seq2seq import Seq2Seq
 from model.vectors.vector_form import VectorForm
 from training.config.train_config import TrainConfig
-from training.validation.evaluation import Evaluation
 from training.vectors.ready_data import ReadyData, digests_of
 from training.vectors.vector_batch import VectorRows
 from training.vectors.vector_corpus import learned, normalised, read_corpora, statistics_of
-from training.vectors.vector_evaluation import evaluate_vectors
+from training.vectors.vector_evaluation import vector_evaluation
 from training.vectors.vector_loss import VectorObjective
 
 
@@ -30,22 +25,7 @@ def vector_data(config: TrainConfig) -> ReadyData:
         VectorRows(normalised(one.sources, source), normalised(one.targets, target))
         for one in (lesson, examination)
     )
-
-    def evaluate(
-        network: Seq2Seq, first: int, device: torch.device, dtype: torch.dtype
-    ) -> Evaluation:
-        return evaluate_vectors(
-            network,
-            dev.first(first),
-            dev_rows.only(np.arange(first)),
-            form,
-            None,
-            loss=kind,
-            most=max(map(len, dev.sources)),
-            device=device,
-            dtype=dtype,
-        )
-
+    most = max(map(len, dev.sources))
     return ReadyData(
         rows=rows,
         reports={"train": train.report, "dev": dev.report},
@@ -56,7 +36,7 @@ def vector_data(config: TrainConfig) -> ReadyData:
         objective=VectorObjective(kind=kind),
         dev_size=len(dev.sources),
         validation=config.validation,
-        evaluate=evaluate,
+        evaluate=vector_evaluation(dev, dev_rows, form, None, loss=kind, most=most),
     )
 
 

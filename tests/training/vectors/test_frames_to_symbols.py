@@ -10,10 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model.checkpoint.checkpoint import load_checkpoint, load_training_state
+from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import ConfigError
 from model.pack import main as pack
 from model.transducer import Transducer
+from tests.training.vectors.resuming import check_resumed_to_the_bit
 from training.evaluate import main as evaluate
 from training.tracking.metrics_log import read_metrics
 from training.train import main as train
@@ -126,18 +127,7 @@ def test_statistics_are_those_of_the_training_sources(run: Path) -> None:
 
 
 def test_a_resumed_run_is_the_whole_one_to_the_bit(config: Path) -> None:
-    whole, parts = config.parent / "whole", config.parent / "parts"
-    # A schedule that does not depend on the length of the run.
-    keys = ["run.eval_every=7", "optimizer.schedule=inverse_sqrt"]
-    assert train([str(config), "--output", str(whole), *keys, "run.max_steps=21"]) == 0
-    assert train([str(config), "--output", str(parts), *keys, "run.max_steps=10"]) == 0
-    command = [str(config), "--output", str(parts), "--resume", *keys, "run.max_steps=21"]
-    assert train(command) == 0
-    (tensors, values), (others, other_values) = map(load_training_state, (whole, parts))
-    assert values["trainer"] == other_values["trainer"]
-    assert tensors.keys() == others.keys()
-    for name, value in tensors.items():
-        assert torch.equal(value, others[name]), name
+    check_resumed_to_the_bit(config, steps=21, interrupted=10)
 
 
 def test_it_trains_in_bf16_and_in_parts(config: Path, tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import sacrebleu
-import torch
 from numpy.typing import NDArray
 
-from model.checkpoint.checkpoint import load_checkpoint, load_training_state
+from model.checkpoint.checkpoint import load_checkpoint
 from model.inspect import main as inspect
 from model.pack import main as pack
 from model.text.tokenizer import Tokenizer
 from model.transducer import Transducer
 from model.translate import main as translate
+from tests.training.vectors.resuming import check_resumed_to_the_bit
 from training.config.train_config import load_config
 from training.evaluate import main as evaluate
 from training.tracking.metrics_log import read_metrics
@@ -125,18 +125,7 @@ def test_each_word_attends_to_the_frames_that_say_it(run: Path) -> None:
 
 
 def test_a_resumed_run_is_the_whole_one_to_the_bit(config: Path) -> None:
-    whole, parts = config.parent / "whole", config.parent / "parts"
-    # A schedule that does not depend on the length of the run.
-    keys = ["run.eval_every=7", "optimizer.schedule=inverse_sqrt"]
-    assert train([str(config), "--output", str(whole), *keys, "run.max_steps=14"]) == 0
-    assert train([str(config), "--output", str(parts), *keys, "run.max_steps=10"]) == 0
-    command = [str(config), "--output", str(parts), "--resume", *keys, "run.max_steps=14"]
-    assert train(command) == 0
-    (tensors, values), (others, other_values) = map(load_training_state, (whole, parts))
-    assert values["trainer"] == other_values["trainer"]
-    assert tensors.keys() == others.keys()
-    for name, value in tensors.items():
-        assert torch.equal(value, others[name]), name
+    check_resumed_to_the_bit(config, steps=14, interrupted=10)
 
 
 def test_a_tokenizer_that_is_named_is_taken(

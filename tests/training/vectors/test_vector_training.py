@@ -9,9 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model.checkpoint.checkpoint import load_checkpoint, load_training_state
+from model.checkpoint.checkpoint import load_checkpoint
 from model.errors import ConfigError
 from model.vector_transducer import VectorTransducer
+from tests.training.vectors.resuming import check_resumed_to_the_bit
 from training.evaluate import main as evaluate
 from training.train import main
 from training.validation.average_comparison import compare_with_best
@@ -100,18 +101,7 @@ def test_statistics_are_those_of_the_training_data(config: Path, run: Path) -> N
 
 
 def test_a_resumed_run_is_the_whole_one_to_the_bit(config: Path) -> None:
-    whole, parts = config.parent / "whole", config.parent / "parts"
-    # A schedule that does not depend on the length of the run.
-    keys = ["run.eval_every=7", "optimizer.schedule=inverse_sqrt"]
-    assert main([str(config), "--output", str(whole), *keys, "run.max_steps=21"]) == 0
-    assert main([str(config), "--output", str(parts), *keys, "run.max_steps=10"]) == 0
-    command = [str(config), "--output", str(parts), "--resume", *keys, "run.max_steps=21"]
-    assert main(command) == 0
-    (tensors, values), (others, other_values) = map(load_training_state, (whole, parts))
-    assert values["trainer"] == other_values["trainer"]
-    assert tensors.keys() == others.keys()
-    for name, value in tensors.items():
-        assert torch.equal(value, others[name]), name
+    check_resumed_to_the_bit(config, steps=21, interrupted=10)
 
 
 def test_other_data_are_refused_on_resume(
