@@ -30,7 +30,7 @@ de-en)
         optimizer.learning_rate=0.003 run.max_steps=8600 run.eval_every=1500 "$@"
     ;;
 en-de)
-    stage en-de en_de.yaml run.max_steps=8900 run.eval_every=1500 "$@"
+    stage en-de en_de.yaml "$@"
     ;;
 titles)
     stage titles-1 arxiv_titles.yaml "$@"
