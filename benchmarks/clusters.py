@@ -52,12 +52,11 @@ class Job:
         """Where the parts appear."""
         return self.folder / "out.parts"
 
-    def command(self, address: str | None, *more: str) -> list[str]:
+    def command(self, address: str, *more: str) -> list[str]:
         """The command that translates the folder."""
         places = ["--input", str(self.folder / "in"), "--output", str(self.folder / "out")]
         engine = ["--engine", self.engine, "--workers", "2"]
-        where = ["--address", address] if address else []
-        return [*START, self.run, *engine, *where, *places, *self.flags, *more]
+        return [*START, self.run, *engine, "--address", address, *places, *self.flags, *more]
 
 
 def main() -> int:
@@ -145,7 +144,7 @@ class Nodes:
 
     def __init__(self, engine: str) -> None:
         """Start it."""
-        self.address: str | None = None if engine == "ray" else "local[2,100]"
+        self.address, self._cluster = "local[2,100]", None
         if engine == "ray":
             from ray.cluster_utils import Cluster
 
@@ -156,7 +155,7 @@ class Nodes:
 
     def kill_second(self) -> bool:
         """Kill a node with all its processes, and start another. False if there is none."""
-        if not hasattr(self, "_cluster"):
+        if self._cluster is None:
             return False
         self._cluster.remove_node(self._second, allow_graceful=False)
         self._second = self._cluster.add_node(num_cpus=2)
@@ -164,7 +163,7 @@ class Nodes:
 
     def stop(self) -> None:
         """Stop all of it."""
-        if hasattr(self, "_cluster"):
+        if self._cluster is not None:
             self._cluster.shutdown()
 
 
