@@ -47,7 +47,7 @@ from model.jobs.manifest import Manifest, adopt, load_manifest, manifest_path, p
 from model.jobs.parts import Shard, folder_of, parse_shard, refuse_existing
 from model.jobs.source import count_records, fingerprint, raw_records
 from model.jobs.truncation import Truncations
-from model.jobs.window import Search, translate_window
+from model.jobs.window import RecordRefused, Search, Written, translate_window
 from model.transducer import Transducer
 from model.translation.mbr import candidate_options, chrf
 from model.translator import WINDOW, Translator
@@ -226,15 +226,18 @@ def _translate_stream(
         line_progress(NAME, total, to_file=arguments.output != STREAM) as advance,
     ):
         for window in windows:
-            written = translate_window(
-                search,
-                form,
+            written, refused = _until_refused(
+                partial(
+                    translate_window,
+                    search,
+                    form,
+                    first=number,
+                    name=window.name,
+                    before=window.before,
+                    quarantine=aside is not None,
+                    advance=advance,
+                ),
                 window.raws,
-                first=number,
-                name=window.name,
-                before=window.before,
-                quarantine=aside is not None,
-                advance=advance,
             )
             number += len(window.raws)
             output.write(written.lines)
@@ -242,9 +245,25 @@ def _translate_stream(
             if aside is not None:
                 aside.write(written.quarantine)
             truncations.add(written.truncations)
+            if refused is not None:
+                raise refused
     for line in truncations.describe(form.unit):
         _say(line)
     return OK
+
+
+def _until_refused(
+    translate: Callable[[Sequence[bytes]], Written], raws: Sequence[bytes]
+) -> tuple[Written, RecordRefused | None]:
+    """The results of a window, or of what stands before its first refused record, and the refusal.
+
+    What stands before it has been read from the stream and cannot be asked for again.
+    """
+    try:
+        return translate(raws), None
+    except RecordRefused as error:
+        written, earlier = _until_refused(translate, raws[: error.index])
+        return written, earlier or error
 
 
 @contextmanager

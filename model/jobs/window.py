@@ -38,6 +38,17 @@ class Written(NamedTuple):
     """The truncated outputs and sources."""
 
 
+class RecordRefused(DataError):
+    """A record cannot be translated; the message says where it is.
+
+    `index` is its place in the window, from 0.
+    """
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
 def translate_window(
     search: Search,
     form: RecordFormat,
@@ -61,14 +72,15 @@ def translate_window(
             the output are counted; a message counts those of the input that it names.
 
     Raises:
-        DataError: a record cannot be translated; the message says where it is.
+        RecordRefused: a record cannot be translated, and there is no quarantine.
     """
     aside: dict[int, bytes] = {}
 
     def refuse(i: int, error: DragomanError) -> None:
         number = first + i
         if not quarantine:
-            raise DataError(f"{name}, {form.unit} {number - before}: {error}") from error
+            message = f"{name}, {form.unit} {number - before}: {error}"
+            raise RecordRefused(message, i) from error
         aside[i] = _reason(form, number, raws[i] or b"", error)
 
     records: dict[int, CorpusRecord] = {}

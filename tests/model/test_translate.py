@@ -150,14 +150,14 @@ def test_an_ensemble_is_that_of_the_python_api(
         assert line.startswith(f"dragoman-translate: {paths}, device cpu, precision fp32")
 
 
-def test_line_buffered_lines_do_not_share_a_fate(
+def test_line_buffered_or_not_the_lines_before_a_refused_one_are_written(
     translate: Translate, tiny_checkpoint: Path
 ) -> None:
     data = b"Hund\nMann\n\xff\n"
     together = translate(tiny_checkpoint, data)
     one_by_one = translate(tiny_checkpoint, data, "--line-buffered")
     assert together.mistake == one_by_one.mistake
-    assert together.output == b""
+    assert together.output == one_by_one.output
     assert one_by_one.lines == translate(tiny_checkpoint, "Hund\nMann\n").lines
 
 
@@ -212,6 +212,20 @@ def test_what_a_stream_cannot_translate_is_set_aside(
     assert result.lines[::2] == translate(tiny_checkpoint, "Hund\nMann\n").lines
     (line,) = aside.read_text().splitlines()
     assert json.loads(line)["line"] == 2
+
+
+@pytest.mark.parametrize("bad", ["{", '{"text": "Hund", "options": {"beam_size": 0}}'])
+def test_a_stream_ends_after_the_lines_before_the_first_that_is_refused(
+    translate: Translate, tiny_checkpoint: Path, bad: str
+) -> None:
+    """The first is refused when it has been searched for, `bad` already when it is read."""
+    unmet = {"prefix": "der Hund läuft auf der Straße", "max_length_a": 0, "max_length_b": 1}
+    good = [json.dumps({"text": text}) for text in ("Hund", "Mann")]
+    lines = [*good, json.dumps({"text": "Frau", "options": unmet}), bad, good[0]]
+    result = translate(tiny_checkpoint, "\n".join(lines), "--format", "jsonl")
+    assert result.mistake.startswith("standard input, line 3: prefix: ")
+    expected = translate(tiny_checkpoint, "\n".join(good), "--format", "jsonl")
+    assert result.output == expected.output
 
 
 def test_missing_input(translate: Translate, tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -33,17 +33,18 @@ def score_files(
     reads = checkpoint.reads
     sources: list[object] = list((file_lines if reads else read_sequences)(source, "source"))
     references = list(read_sequences(reference, "target"))
+    unit = "line" if reads else "sequence"
     if len(sources) != len(references):
         raise DataError(
-            f"{source} has {len(sources):,} sequences and {reference} has {len(references):,}. "
-            "Sequence i of one must belong to sequence i of the other."
+            f"{source} has {len(sources):,} {unit}s and {reference} has {len(references):,} "
+            f"sequences. {unit.capitalize()} i of one must belong to sequence i of the other."
         )
     if not sources:
-        raise DataError(f"{source}: has no sequences. Give some to score.")
+        raise DataError(f"{source}: has no {unit}s. Give some to score.")
     transducer = VectorTransducer(
         checkpoint.network, checkpoint.vectors, reads, device=device, dtype=dtype
     )
-    places = [f"{source}, sequence {number}" for number in range(1, len(sources) + 1)]
+    places = [f"{source}, {unit} {number}" for number in range(1, len(sources) + 1)]
     outputs = transducer.transduce(sources, places)
     for number, (output, wanted) in enumerate(zip(outputs, references, strict=True), 1):
         if output.shape != wanted.shape:

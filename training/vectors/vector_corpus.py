@@ -193,6 +193,9 @@ def paired(
     Raises:
         DataError: a file cannot be read, or a side is not what it has to be.
     """
+    units = [
+        "sequence" if side.kind == "vectors" else "line" for side in (config.source, config.target)
+    ]
     for source_file, target_file in _files(corpus, config.data):
         sides = (
             read_sources(source_file, str(corpus.source_column or "source")),
@@ -201,11 +204,15 @@ def paired(
         for number, (source, target) in enumerate(zip_longest(*sides), 1):
             if source is None or target is None:
                 short, long = (source_file, target_file)[:: 1 if source is None else -1]
+                unit = units[source is not None]
                 raise DataError(
-                    f"{short} has {number - 1:,} sequences, and {long} has more. Sequence i of one "
-                    "must belong to sequence i of the other."
+                    f"{short} has {number - 1:,} {unit}s, and {long} has more. The one of each "
+                    "number must belong to that of the other."
                 )
-            place, there = (f"{file}, sequence {number}" for file in (source_file, target_file))
+            place, there = (
+                f"{file}, {unit} {number}"
+                for file, unit in zip((source_file, target_file), units, strict=True)
+            )
             yield source, target, place, there
 
 

@@ -256,6 +256,7 @@ def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("abc", np.ones((3, 1)), "train.npz, sequence 1: vectors of 1 numbers, but target.width"),
         (" ", np.ones((1, 2)), "data.train: no symbols in any pair that is not blank"),
         ("a" * 41, np.ones((41, 2)), "data.train: no symbols in any pair that is not blank"),
+        ("ab\nab", np.ones((2, 2)), "train.npz has 1 sequences, and"),
     ],
 )
 def test_mistakes_in_the_data_are_a_line(
