@@ -3,8 +3,9 @@
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.translator_steps FOLDER [STEP ...]
 
 Every training has the same updates and the seed of the config. Each model translates dev as it is,
-joined two by two without cutting, and as people type, and is compared with the baseline, which
-learns from single clean sentences of Tatoeba alone, by a paired bootstrap. FOLDER keeps the runs
+joined two by two without cutting, and as people type (that is, with the noise of `data.noise`),
+and is compared with the baseline, which learns from single clean sentences of Tatoeba alone, by a
+paired bootstrap: of the lines, so p tells nothing of what another seed would give. FOLDER keeps the runs
 and what they translated; the same command goes on where it was interrupted. It ends with a table.
 """
 
@@ -78,12 +79,16 @@ def main() -> int:
     arguments = parser.parse_args()
     wanted = [BASELINE, *(arguments.steps or [name for name in STEPS if name != BASELINE])]
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    folder: Path = arguments.folder
+    runs = {
+        step: folder / f"{step.replace(' ', '-').replace(',', '')}-{arguments.updates}"
+        for step in wanted
+    }
     devs = write_devs(arguments.folder, Path(os.environ["DRAGOMAN_DATA"]) / "tatoeba-de-en")
     rows = []
     for name in wanted:
-        run = arguments.folder / name.replace(" ", "-").replace(",", "")
-        train(run, STEPS[name], arguments.updates)
-        rows.append([name, *(compared(run, dev, arguments.folder / BASELINE) for dev in devs)])
+        train(runs[name], STEPS[name], arguments.updates)
+        rows.append([name, *(compared(runs[name], dev, runs[BASELINE]) for dev in devs)])
     header = ["step", *(f"{dev.name}: BLEU, gain, p" for dev in devs)]
     print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
     for row in rows:

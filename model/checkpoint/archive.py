@@ -86,6 +86,10 @@ def _opened(file: BinaryIO, path: Path) -> zipfile.ZipFile:
     except ZIP_DAMAGE as error:
         raise _damaged(path, error) from error
     entries = archive.infolist()
+    if len(entries) > MOST_FILES:  # the number at the end of the file is what it says, no more
+        raise _damaged(path, f"{len(entries)} files, more than {MOST_FILES}")
+    if entries and min(entry.header_offset for entry in entries) > 0:
+        raise _damaged(path, "something stands before the first file")
     if len({entry.filename for entry in entries}) < len(entries):
         raise _damaged(path, "a file occurs twice")
     for entry in entries:

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,6 +152,8 @@ def atomic_output(path: Path) -> Iterator[BinaryIO]:
         ) from error
     try:
         with raw:
+            if not direct and target.exists():  # who may read it stays as it was
+                os.fchmod(raw.fileno(), stat.S_IMODE(target.stat().st_mode))
             with compressed(raw, path.suffix) as stream:
                 yield stream
             raw.flush()

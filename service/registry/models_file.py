@@ -143,7 +143,7 @@ def _name_of(run: Path) -> str:
     path = Path(os.path.abspath(run))  # does not follow the links `best` and `last`
     if path.suffix == SUFFIX:
         path = path.with_suffix("")
-    if path.name in LINKS:
+    elif path.name in LINKS:
         path = path.parent
     elif path.parent.name == "checkpoints":
         path = path.parent.parent

@@ -294,6 +294,19 @@ def test_runs_that_do_something_else_are_refused(
         assert not (here / "o").exists()
 
 
+def test_a_pack_is_a_run_whatever_its_name(
+    tiny_checkpoint: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pack([str(tiny_checkpoint), "--output", "m.dragoman"]) == 0
+    shutil.move("m.dragoman", "m.pack")
+    for name in ("dev.de", "dev.en"):
+        (here / name).write_text("ein Hund\n")
+    capsys.readouterr()
+    files = ["--source", "dev.de", "--reference", "dev.en", "--bootstrap", "2"]
+    found = figures(["m.pack", "--against", "m.pack", *RUN_FLAGS, *files], capsys)
+    assert found["baseline"]["digest"] == found["digest"]
+
+
 @pytest.fixture
 def to_calibrate(tiny_checkpoint: Path, here: Path) -> list[str]:
     """The arguments for a copy of the tiny run, `run`, and a dev set of 60 lines."""

@@ -112,7 +112,8 @@ def _without_accents(text: str, language: str) -> str:
         return "".join(table.get(letter, letter) for letter in text)
     bases = [unicodedata.normalize("NFD", letter)[0] for letter in text]
     return "".join(
-        base if base.isascii() else letter for letter, base in zip(text, bases, strict=True)
+        base if base.isascii() and base.isalpha() else letter
+        for letter, base in zip(text, bases, strict=True)
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def is_run(against: Path | None) -> bool:
     if against is None:
         return False
     place = in_box(against)
-    return place.is_dir() or place.suffix == SUFFIX
+    return place.is_dir() or place.suffix == SUFFIX or zipfile.is_zipfile(place)
 
 
 def _check_comparable(models: list[LoadedModel], is_lead: bool) -> None:

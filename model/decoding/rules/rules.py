@@ -89,7 +89,8 @@ class Rules:
         for field in (*self._state, held.closed):
             field[slot] = 0
         if request.options.temperature:
-            held.draw[slot, : limit + 1] = draws(request.options.seed, limit + 1, self._beam_size)
+            numbers = draws(request.options.seed, request.src, limit + 1, self._beam_size)
+            held.draw[slot, : limit + 1] = numbers
         if request.constraints:
             new = Constraints.of(request.constraints)
             held.places[slot] = torch.stack([new.piece, new.depth, new.end])

@@ -1,10 +1,13 @@
 """Sampling: draws pieces at random, so that each hypothesis is a sample.
 
-The random number that a sample needs in a step is a function of (seed, step, hypothesis): it
-depends neither on other sentences nor on the device.
+The random number that a sample needs in a step is a function of (seed, source, step, hypothesis):
+it depends neither on other sentences nor on the device, and the samples of two sentences are
+independent though they have the same seed.
 """
 
 # Shapes: M sentences, K hypotheses, V vocabulary, T target length.
+
+from collections.abc import Sequence
 
 import numpy
 import torch
@@ -15,10 +18,14 @@ from model.decoding.beam_search import Candidates
 from model.decoding.options import MAX_BEAM_SIZE
 
 
-def draws(seed: int, steps: int, count: int) -> Tensor:
-    """Random numbers (T, K) in [0, 1), fp64, for `steps` steps of `count` hypotheses."""
+def draws(seed: int, source: Sequence[int], steps: int, count: int) -> Tensor:
+    """Random numbers (T, K) in [0, 1), fp64, for `steps` steps of `count` hypotheses.
+
+    Args:
+        source: its pieces.
+    """
     # Rows of a fixed width, so that no number depends on `steps` or `count`.
-    numbers = numpy.random.default_rng(seed).random((steps, MAX_BEAM_SIZE))
+    numbers = numpy.random.default_rng([seed, *source]).random((steps, MAX_BEAM_SIZE))
     return torch.from_numpy(numbers[:, :count].copy())
 
 

@@ -65,6 +65,13 @@ REFUSED: dict[str, bytes] = {
 }
 
 
+MANY = zip_of(*((f"{i}", b"") for i in range(MOST_FILES + 1)))
+REFUSED |= {
+    "something before it": b"#!/bin/sh\necho no\n" + archive_bytes(FILES),
+    "more files than its end says": MANY[:-14] + struct.pack("<HH", 5, 5) + MANY[-10:],
+}
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_other_files_are_refused_in_one_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "other.dragoman"
@@ -74,6 +81,7 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, name: str) -> None:
         read_file(path, "a.txt", MOST)
 
     assert str(refusal.value).startswith(str(path))
+    assert "missing" not in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 

@@ -186,6 +186,18 @@ def test_output_has_ordinary_permissions_and_keeps_links(tmp_path: Path) -> None
     assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
+def test_whoever_could_not_read_the_old_file_cannot_read_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    path.chmod(0o600)
+    with atomic_output(path) as output:
+        output.write(b"new")
+        (written,) = [file for file in tmp_path.iterdir() if file != path]
+        assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(DataError, match=r"nowhere/out: cannot be written \(No such file"),

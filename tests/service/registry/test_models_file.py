@@ -95,6 +95,8 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         ("runs/demo/", "demo"),
         ("runs/demo/best", "demo"),
         ("runs/demo/checkpoints/step-000500", "demo"),
+        ("runs/checkpoints/demo.dragoman", "demo"),
+        ("runs/demo/best.dragoman", "best"),
         ("runs/mein Modell", "mein-Modell"),
         ("/", "model"),
     ],

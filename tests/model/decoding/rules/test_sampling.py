@@ -77,11 +77,21 @@ def test_the_ends_of_the_random_numbers_draw_possible_pieces() -> None:
     assert sample(only, least_and_most, one).tolist() == [[3, 3]]
 
 
-def test_a_random_number_depends_on_seed_step_and_hypothesis_alone() -> None:
-    some, more = draws(3, 4, 2), draws(3, 9, 5)
+def test_a_random_number_depends_on_seed_source_step_and_hypothesis_alone() -> None:
+    source = (5, 9)
+    some, more = draws(3, source, 4, 2), draws(3, source, 9, 5)
     assert some.equal(more[:4, :2])
-    assert not draws(4, 4, 2).equal(some)
+    assert not draws(4, source, 4, 2).equal(some)
     assert len(set(more.flatten().tolist())) == 45
+
+
+def test_samples_of_several_sentences_are_independent() -> None:
+    """Of one seed, the first numbers of all sources are spread evenly, as are pairs of them."""
+    first = torch.stack([draws(0, (5, number), 1, 1)[0, 0] for number in range(2000)])
+    tenths = torch.histc(first.float(), 10, 0, 1)
+    assert ((tenths - 200) ** 2 / 200).sum() < 33.7  # exceeded once in 10,000 times
+    below = (first < 0.5).double() - 0.5
+    assert abs(float((below[:-1] * below[1:]).sum())) < 4 * 0.25 * 2000**0.5
 
 
 def test_samples_that_are_over_make_room_behind_the_others() -> None:
