@@ -3,10 +3,11 @@
     DRAGOMAN_DATA=... taskset -c 0 python -m benchmarks.translator_steps FOLDER [STEP ...]
 
 Every training has the same updates and the seed of the config. Each model translates dev as it is,
-joined two by two without cutting, and as people type (that is, with the noise of `data.noise`),
-and is compared with the baseline, which learns from single clean sentences of Tatoeba alone, by a
-paired bootstrap: of the lines, so p tells nothing of what another seed would give. FOLDER keeps the runs
-and what they translated; the same command goes on where it was interrupted. It ends with a table.
+joined two by two without cutting, and as people type (that is, with the noise of `data.noise`), and
+is compared with the baseline, which learns from single clean sentences of Tatoeba alone, by a
+paired bootstrap: of the lines, so p tells nothing of what another seed would give. FOLDER keeps the
+runs and what they translated; the same command goes on where it was interrupted. It ends with a
+table.
 """
 
 import argparse
@@ -78,13 +79,13 @@ def main() -> int:
     parser.add_argument("--updates", type=int, default=1500, help="of each (%(default)s)")
     arguments = parser.parse_args()
     wanted = [BASELINE, *(arguments.steps or [name for name in STEPS if name != BASELINE])]
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     folder: Path = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
     runs = {
         step: folder / f"{step.replace(' ', '-').replace(',', '')}-{arguments.updates}"
         for step in wanted
     }
-    devs = write_devs(arguments.folder, Path(os.environ["DRAGOMAN_DATA"]) / "tatoeba-de-en")
+    devs = write_devs(folder, Path(os.environ["DRAGOMAN_DATA"]) / "tatoeba-de-en")
     rows = []
     for name in wanted:
         train(runs[name], STEPS[name], arguments.updates)
