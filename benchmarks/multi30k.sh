@@ -36,7 +36,7 @@ with-captions)
     [ -e "$folder/captions.tsv" ] || dragoman-distill "$folder/back" --resume --threads 1 \
         --input "$DRAGOMAN_DATA/multi30k/captions.de.gz" --output "$folder/captions.tsv" \
         --beam-size 1 --temperature 1 --top-k 10 --precision int8 --split-sentences never
-    stage mixed objective.rdrop=0 model.dropout=0.2 run.max_steps=5000 run.eval_every=1000 \
+    stage mixed objective.rdrop=0 model.dropout=0.2 run.max_steps=3600 run.eval_every=900 \
         "data.train=[$real, weight: 3}, {files: $(realpath "$folder/captions.tsv"), source_column: 2, target_column: 1, tag: <back>}]" "$@"
     stage final "finetune.init_from=$folder/mixed" objective.rdrop=4 \
         optimizer.learning_rate=0.001 optimizer.warmup_steps=50 optimizer.ema=0.995 \
