@@ -17,9 +17,9 @@ sentence by sentence."""
 TRANSDUCE = "transduce"
 """What models of symbols and of vectors do, in the place of a task."""
 
-SEVERAL = 0.1
-"""A model is taken to know lines of several sentences if at least this share of its training lines
-were such lines."""
+SEVERAL = 0.5
+"""A model is taken to know lines of any number of sentences if at least this share of its training
+lines had several. With fewer, longer lines lose sentences (measured in docs/text.md)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,8 @@ class TextProfile:
     normalization: int = 0
     """The rules by which the sources of the training text were normalised."""
     several_sentences: float | None = None
-    """Share of training lines whose source has several sentences; None if they were not counted."""
+    """Share of training lines whose source has several sentences; None if they were not counted.
+    Lines that were made of several (`data.joined`) count in some older checkpoints."""
 
     length_buckets: tuple[int, ...] = ()
     """The most words of the targets of each length bucket but the last, see

@@ -72,10 +72,11 @@ class Session(AnySession):
 
     @property
     def several_sentences(self) -> float:
-        """Share of the training lines whose source has several sentences, with the joined ones."""
-        report = self.data.report
-        joined = float((self.loader.line_sizes > 1).mean())
-        return joined + (1 - joined) * report.several / report.kept
+        """Share of the training lines whose source has several sentences.
+
+        Joined lines do not count: they have two or three, and longer ones remain unknown.
+        """
+        return self.data.report.several / self.data.report.kept
 
     @property
     def profile(self) -> TextProfile:

@@ -150,18 +150,15 @@ def test_a_joined_line_made_too_long_is_trained_on_in_its_ordinary_pieces(
     assert any(ordinary) and not all(ordinary)
 
 
-@pytest.mark.parametrize(("joined", "parts"), [("0.3", 1), ("0", 2)])
-def test_a_translator_that_learned_joined_lines_gets_its_lines_whole(
-    tiny_config: Path, joined: str, parts: int
-) -> None:
+def test_joined_lines_do_not_count_as_lines_of_any_number_of_sentences(tiny_config: Path) -> None:
     run = tiny_config.parent / "run"
-    settings = [f"data.joined={joined}", "run.max_steps=2", "run.eval_every=2"]
+    settings = ["data.joined=0.9", "run.max_steps=2", "run.eval_every=2"]
     assert main([str(tiny_config), "--output", str(run), *settings]) == 0
     checkpoint = load_checkpoint(run)
     segmenter = Segmenter(checkpoint.tokenizer, 60, checkpoint.profile)
     plan = segmenter.cut("Das Haus ist rot. Der Hut ist blau.")
-    assert len(plan.sources) == parts
+    assert len(plan.sources) == 2
     share = checkpoint.profile.several_sentences
-    assert share is not None and share == pytest.approx(float(joined), abs=0.15)
+    assert share is not None and share < 0.15
     card = (run / "best" / "card.md").read_text(encoding="utf-8")
     assert f"several sentences: {100 * share:.1f} %" in card
