@@ -123,9 +123,12 @@ def asked_columns(arguments: argparse.Namespace) -> list[str]:
     references; none of text.
 
     Raises:
-        ConfigError: the input is neither TSV nor text, or text and columns are asked for.
+        ConfigError: the input is neither TSV nor text, text and columns are asked for, or flags do
+            not go together.
     """
     path, source, target = arguments.input, arguments.source_column, arguments.target_column
+    if arguments.n_best not in (None, 1):
+        raise ConfigError("--n-best: one translation of each source is written. Leave it out.")
     kind = file_kind(path)
     if kind in ("jsonl", "parquet"):
         raise ConfigError(f"--input {path}: text or TSV is read here, not .{kind}.")

@@ -148,6 +148,8 @@ def test_refusals(
     assert "with --nearest only" in capsys.readouterr().err
     assert distill(tiny_checkpoint, table, tmp_path / "o", "--source-column", "de") == 2
     assert "no column 'de' in its first line (ein Haus)" in capsys.readouterr().err
+    assert distill(tiny_checkpoint, table, tmp_path / "o", "--n-best", "2") == 2
+    assert "--n-best: one translation of each source" in capsys.readouterr().err
     assert distill(tiny_checkpoint, table, tmp_path / "o", "--source-column", "0") == 2
     assert "Columns count from 1" in capsys.readouterr().err
 

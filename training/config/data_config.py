@@ -160,8 +160,8 @@ class DataConfig:
         path = self.base() / name
         if not path.exists() and not self.data_dir and "DRAGOMAN_DATA" not in os.environ:
             raise DataError(
-                f"{path}: no such file. Relative paths of a config start at data.data_dir, or at "
-                "the variable DRAGOMAN_DATA: set one of them."
+                f"{path}: no such file. Check the path: relative ones of a config start at "
+                "data.data_dir or the variable DRAGOMAN_DATA, without these in the current folder."
             )
         return path
 

@@ -146,7 +146,7 @@ def test_resolved_config_reads_back_equal() -> None:
 def test_relative_paths_start_at_data_dir_or_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parse_config(TEXT)
     monkeypatch.delenv("DRAGOMAN_DATA", raising=False)
-    with pytest.raises(DataError, match="DRAGOMAN_DATA: set one"):
+    with pytest.raises(DataError, match="DRAGOMAN_DATA, without these in the current folder"):
         config.data.path(Path("absent.de"))
     monkeypatch.setenv("DRAGOMAN_DATA", "corpora")
     assert config.data.path(Path("a.de")) == Path("corpora/a.de")
