@@ -40,7 +40,7 @@ with-captions)
         "data.train=[$real, weight: 3}, {files: $(realpath "$folder/captions.tsv"), source_column: 2, target_column: 1, tag: <back>}]" "$@"
     stage final "finetune.init_from=$folder/mixed" objective.rdrop=4 \
         optimizer.learning_rate=0.001 optimizer.warmup_steps=50 optimizer.ema=0.995 \
-        run.max_steps=500 run.eval_every=100 "$@"
+        run.max_steps=400 run.eval_every=100 "$@"
     ;;
 without-captions)
     stage plain objective.rdrop=0 data.joined=0.1 run.max_steps=1000 run.eval_every=500 "$@"
