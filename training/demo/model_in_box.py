@@ -1,5 +1,7 @@
 """The first half of the demo: the German-English translator in the box, on real sentences."""
 
+from dataclasses import replace
+
 from rich.console import Console
 
 from model.checkpoint.pretrained import FOLDER
@@ -25,11 +27,12 @@ def translate_sentences(console: Console) -> None:
         highlight=False,
     )
     translator = Translator.load(FOLDER / f"{NAME}.dragoman")
-    for sentence, translation in zip(SENTENCES, translator.search(SENTENCES), strict=True):
+    whole = replace(translator.options, split_sentences="never")  # parts would have no weights
+    for sentence, translation in zip(SENTENCES, translator.search(SENTENCES, whole), strict=True):
         console.print(f"\n  {sentence}", style="dim", highlight=False, markup=False)
         console.print(f"= {translation.text}\n", highlight=False, markup=False)
         best = translation.hypotheses[0]
-        assert best.weights is not None  # none of the sentences is cut
+        assert best.weights is not None, "none of the sentences is cut"
         # Which source piece (column) each target piece (row) was read from.
         pieces = [*translation.source_pieces, END], [*best.pieces, END]
         console.print(AttentionHeatMap(*pieces, best.weights))
