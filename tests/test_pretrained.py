@@ -51,7 +51,7 @@ def test_titles_copies_a_name_from_the_abstract() -> None:
     ("german", "english"),
     [
         ("Ich lerne seit drei Jahren Deutsch.", "I have been learning German for three years."),
-        ("Wo ist der Bahnhof? Ich habe es eilig.", "Where's the station? I'm in a hurry."),
+        ("Wo ist der Bahnhof? Ich habe es eilig.", "Where is the station? I'm in a hurry."),
         ("ich weiss nicht was du meinst", "I don't know what you mean."),
     ],
 )
