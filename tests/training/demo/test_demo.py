@@ -50,4 +50,4 @@ def test_the_whole_demo_reaches_95_percent(tmp_path: Path) -> None:
     assert exact is not None and float(exact[1]) >= 95
     assert (tmp_path / "runs" / "demo" / "attention.png").exists()
     assert "dragoman-translate" in shown
-    assert re.search(rf"dragoman-serve runs/demo +then open {re.escape(PAGE)}", shown)
+    assert re.search(rf"dragoman-serve de-en runs/demo +then open {re.escape(PAGE)}", shown)
