@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.options import SearchOptions
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.pack import main as pack
@@ -16,6 +16,7 @@ from model.transducer import Transducer
 from model.translator import Translator
 from model.vector_transducer import VectorTransducer
 from model.vectors.vector_form import VectorForm
+from tests.conftest import saved_run
 
 LINES = ["abc", "h", "gfedcba", "aaaaaaaaaaaa", "a" * 40, "hg" * 8]
 
@@ -67,35 +68,14 @@ def test_sides_that_do_not_fit_the_network_are_refused(
     reads: Symbols | None, contour_checkpoint: Path, tmp_path: Path
 ) -> None:
     checkpoint = load_checkpoint(contour_checkpoint)
-    directory = save_checkpoint(
-        tmp_path,
-        1,
-        config=checkpoint.config,
-        weights=dict(checkpoint.network.named_parameters()),
-        tokenizer=VectorForm(),
-        reads=reads,
-        search=SearchOptions(),
-        card="",
-        training_state=None,
-        training_meta=None,
-    )
+    run = saved_run(tmp_path, checkpoint.network, VectorForm(), SearchOptions(), reads)
     with pytest.raises(CheckpointError, match=r"Use files of one training"):
-        load_checkpoint(directory)
+        load_checkpoint(run)
 
 
 def test_symbols_and_a_tokenizer_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(tiny_checkpoint)
-    directory = save_checkpoint(
-        tmp_path,
-        1,
-        config=checkpoint.config,
-        weights=dict(checkpoint.network.named_parameters()),
-        tokenizer=checkpoint.tokenizer,
-        reads=Symbols(Alphabet(source=CUT, target=CUT, symbols=("a",))),
-        search=SearchOptions(),
-        card="",
-        training_state=None,
-        training_meta=None,
-    )
+    reads = Symbols(Alphabet(source=CUT, target=CUT, symbols=("a",)))
+    run = saved_run(tmp_path, checkpoint.network, checkpoint.tokenizer, SearchOptions(), reads)
     with pytest.raises(CheckpointError, match=r"has symbols\.json and tokenizer\.model, but"):
-        load_checkpoint(directory)
+        load_checkpoint(run)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.checkpoint import load_checkpoint
 from model.decoding.options import SearchOptions
 from model.errors import CheckpointError, ConfigError, RequestError
 from model.jobs.batch import BatchTranslator
@@ -19,6 +19,7 @@ from model.text.tokenizer import Tokenizer
 from model.transducer import Transducer
 from model.translator import Translator
 from model.vector_transducer import VectorTransducer
+from tests.conftest import saved_run
 from tests.model.frame_sources import films, greedy
 from training.loop.initialize import initial_weights
 
@@ -124,19 +125,10 @@ def test_search_options_of_text_in_its_checkpoint_are_refused(
     heard_checkpoint: Path, tmp_path: Path
 ) -> None:
     checkpoint = load_checkpoint(heard_checkpoint)
-    directory = save_checkpoint(
-        tmp_path,
-        1,
-        config=checkpoint.config,
-        weights=dict(checkpoint.network.named_parameters()),
-        tokenizer=checkpoint.vocabulary,
-        search=SearchOptions(max_words=3),
-        card="",
-        training_state=None,
-        training_meta=None,
-    )
+    search = SearchOptions(max_words=3)
+    run = saved_run(tmp_path, checkpoint.network, checkpoint.vocabulary, search)
     with pytest.raises(CheckpointError, match=r"decoding\.json: max_words: 3 is for text"):
-        load_checkpoint(directory)
+        load_checkpoint(run)
 
 
 def test_the_command_writes_a_line_of_text_for_each_sequence(

@@ -206,8 +206,8 @@ def paired(
                 short, long = (source_file, target_file)[:: 1 if source is None else -1]
                 unit = units[source is not None]
                 raise DataError(
-                    f"{short} has {number - 1:,} {unit}s, and {long} has more. The one of each "
-                    "number must belong to that of the other."
+                    f"{short} has {number - 1:,} {unit}s, and {long} has more. Each source needs "
+                    "its target, at the same place."
                 )
             place, there = (
                 f"{file}, {unit} {number}"
