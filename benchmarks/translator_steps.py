@@ -5,9 +5,9 @@
 Every training has the same updates and the seed of the config. Each model translates dev as it is,
 joined two by two without cutting, and as people type (that is, with the noise of `data.noise`), and
 is compared with the baseline, which learns from single clean sentences of Tatoeba alone, by a
-paired bootstrap: of the lines, so p tells nothing of what another seed would give. FOLDER keeps the
-runs and what they translated; the same command goes on where it was interrupted. It ends with a
-table.
+paired bootstrap: of the lines, so p tells nothing of what another seed would give. Three steps need
+text that a model of the box translates first. FOLDER keeps the runs and what was translated; the
+same command goes on where it was interrupted. It ends with a table.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ SMALL = (
     "data.joined=0.0",
     "data.noise=0.0",
 )
+BACK = "{files: FOLDER/back.tsv, source_column: 2, target_column: 1, tag: <back>}"
+FORWARD = "{files: FOLDER/forward.tsv, source_column: 1, target_column: 2}"
+DISTILLED = "{files: FOLDER/distilled.tsv, source_column: 1, target_column: 2}"
 BASELINE = "baseline"
 STEPS: dict[str, tuple[str, ...]] = {
     BASELINE: (),
@@ -57,6 +61,18 @@ STEPS: dict[str, tuple[str, ...]] = {
     "embeddings of 192": ("model.embedding_size=192",),
     "no average of the weights": ("optimizer.ema=0.0",),
     "BPE-dropout 0.1": ("tokenizer.sampling=0.1",),
+    "English translated back": (f"data.train=[{TATOEBA}, {BACK}]",),
+    "German translated forward": (f"data.train=[{TATOEBA}, {FORWARD}]",),
+    "distilled from the model of the box": (f"data.train=[{DISTILLED}]",),
+}
+
+# What dragoman-distill is told to write the files of FOLDER that steps name; its input is below
+# DRAGOMAN_DATA. Translated back are samples, for the reasons that multi30k.sh gives.
+SAMPLES = ("--beam-size", "1", "--temperature", "1", "--top-k", "10")
+TRANSLATED: dict[str, tuple[str, ...]] = {
+    "back.tsv": ("commonvoice-mono/en.txt.gz", "en-de", *SAMPLES),
+    "forward.tsv": ("commonvoice-mono/de.txt.gz", "de-en"),
+    "distilled.tsv": ("tatoeba-de-en/train.de.gz", "de-en"),
 }
 
 
@@ -85,10 +101,13 @@ def main() -> int:
         step: folder / f"{step.replace(' ', '-').replace(',', '')}-{arguments.updates}"
         for step in wanted
     }
-    devs = write_devs(folder, Path(os.environ["DRAGOMAN_DATA"]) / "tatoeba-de-en")
+    data = Path(os.environ["DRAGOMAN_DATA"])
+    devs = write_devs(folder, data / "tatoeba-de-en")
     rows = []
     for name in wanted:
-        train(runs[name], STEPS[name], arguments.updates)
+        translate(folder, data, STEPS[name])
+        changes = [change.replace("FOLDER", str(folder.resolve())) for change in STEPS[name]]
+        train(runs[name], changes, arguments.updates)
         rows.append([name, *(compared(runs[name], dev, runs[BASELINE]) for dev in devs)])
     header = ["step", *(f"{dev.name}: BLEU, gain, p" for dev in devs)]
     print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
@@ -121,7 +140,18 @@ def _written(folder: Path, name: str, sources: list[str], references: list[str])
     return dev
 
 
-def train(run: Path, changes: tuple[str, ...], updates: int) -> None:
+def translate(folder: Path, data: Path, changes: Sequence[str]) -> None:
+    """Write the files of TRANSLATED that the changes of a step name, unless they are there."""
+    for name, (source, model, *options) in TRANSLATED.items():
+        output = folder / name
+        if output.exists() or not any(f"FOLDER/{name}" in change for change in changes):
+            continue
+        command = [sys.executable, "-m", "training.distill", model, *options, "--threads", "1"]
+        command += ["--input", str(data / source), "--output", str(output), "--resume"]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+
+
+def train(run: Path, changes: Sequence[str], updates: int) -> None:
     """Train, or go on with, the run of a step; nothing if it is finished."""
     command = [sys.executable, "-m", "training.train", CONFIG, *SMALL, *changes]
     command += [f"run.max_steps={updates}", f"optimizer.warmup_steps={updates // 10}"]

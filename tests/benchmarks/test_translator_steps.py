@@ -1,11 +1,12 @@
 """The short trainings of benchmarks.translator_steps: what they change is what their names say."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.translator_steps import BASELINE, CONFIG, SMALL, STEPS
+from benchmarks.translator_steps import BASELINE, CONFIG, SMALL, STEPS, TRANSLATED, translate
 from training.config.train_config import TrainConfig, load_config
 
 
@@ -30,3 +31,25 @@ def test_a_step_changes_one_part_of_the_baseline(step: str) -> None:
 def test_the_baseline_learns_from_single_clean_sentences_alone() -> None:
     data = config_of(BASELINE).data
     assert len(data.train) == 1 and data.joined == data.noise == 0
+
+
+def test_what_a_step_needs_is_translated_once_and_nothing_else(tmp_path: Path) -> None:
+    source = "Ich liebe dich.\nWo bist du?\n"
+    for inputs, *_ in TRANSLATED.values():
+        path = tmp_path / "data" / inputs
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(source.encode()))
+    translate(tmp_path, tmp_path / "data", STEPS["German translated forward"])
+    assert [path.name for path in tmp_path.glob("*.tsv")] == ["forward.tsv"]
+    lines = (tmp_path / "forward.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in lines] == source.splitlines()
+    assert [line.split("\t")[1] for line in lines] == ["I love you.", "Where are you?"]
+    (tmp_path / "forward.tsv").write_text("kept")
+    translate(tmp_path, tmp_path / "data", STEPS["German translated forward"])
+    assert (tmp_path / "forward.tsv").read_text() == "kept"
+
+
+def test_every_translated_file_is_of_one_step() -> None:
+    changes = [change for step in STEPS.values() for change in step]
+    for name in TRANSLATED:
+        assert sum(f"FOLDER/{name}" in change for change in changes) == 1
