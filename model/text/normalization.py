@@ -39,7 +39,8 @@ _ODD = re.compile(rf"[^\S ]|  |[{REMOVED}\uff10-\uff19\uff21-\uff3a\uff41-\uff5a
 def normalize_source(text: str, rules: int = NORMALIZATION) -> str:
     """Replace unusual spaces, letters and digits in `text` by plain ones; rules 0 change nothing.
 
-    - Spaces of every kind, tabs, line breaks, and runs of them, become one space.
+    - Spaces of every kind, tabs, line breaks, and runs of them, become one space, and those at the
+      ends are removed: they would be pieces of no word.
     - Soft hyphens, direction marks, zero-width spaces and byte order marks are removed.
     - Full-width letters and digits, and Latin ligatures, become plain ones; full-width punctuation
       stays as it is.
@@ -47,9 +48,11 @@ def normalize_source(text: str, rules: int = NORMALIZATION) -> str:
     A text with none of these, which nearly every line is, is returned unchanged. Normalising twice
     changes nothing more.
     """
-    if not rules or _ODD.search(text) is None:
+    if not rules:
         return text
-    return _SPACES.sub(" ", plain_characters(text, rules))
+    if _ODD.search(text) is None:
+        return text.strip(" ")
+    return _SPACES.sub(" ", plain_characters(text, rules)).strip(" ")
 
 
 def plain_characters(text: str, rules: int = NORMALIZATION) -> str:

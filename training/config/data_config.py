@@ -65,6 +65,11 @@ class CorpusConfig:
             raise ConfigError(f"weight: {self.weight} must be above 0.")
         if self.tag and self.tag.split() != [self.tag]:
             raise ConfigError(f"tag: {self.tag!r} has spaces. Use one word, like <news>.")
+        if self.tag.isalnum():
+            raise ConfigError(
+                f"tag: {self.tag!r} is an ordinary word, and the tokenizer would cut it off the head "
+                f"of longer ones. Write it with signs, like <{self.tag}>."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,7 +28,7 @@ from training.data.encode_records import EncodingRules
 from training.data.indexed_corpus import IndexedCorpus
 from training.data.readers import input_files
 
-FORMAT = 2
+FORMAT = 3
 """Version, to be raised when the same input gives other files."""
 
 

@@ -106,6 +106,7 @@ def fine_tune_settings(
     else:
         wanted, why = minutes, "--minutes"
     return [
+        *length_settings(base),
         *network_settings(base),
         *training_settings(
             base,
@@ -136,15 +137,15 @@ def old_dev_settings(
     Raises:
         DataError: what is given cannot be read, or the copy cannot be written.
     """
+    if given is not None:
+        old_dev = given
+    elif base.trained_by is not None:
+        old_dev, data = base.trained_by.data.dev, base.trained_by.data
+    else:
+        say("old dev set: unknown. --old-dev-source and --old-dev-target name it")
+        return []
     try:
-        if given is not None:
-            pairs = sample_pairs([given], data, most=OLD_DEV_PAIRS)
-        elif base.trained_by is not None:
-            old = base.trained_by.data
-            pairs = sample_pairs([old.dev], old, most=OLD_DEV_PAIRS)
-        else:
-            say("old dev set: unknown. --old-dev-source and --old-dev-target name it")
-            return []
+        pairs = sample_pairs([old_dev], data, most=OLD_DEV_PAIRS)
     except DataError as error:
         if given is not None:
             raise
@@ -155,7 +156,8 @@ def old_dev_settings(
             file.writelines(f"{line}\n".encode() for line in lines)
     source, target = (glob.escape(str((folder / name).resolve())) for name in OLD_DEV_FILES)
     why = f"{len(pairs.sources):,} pairs, on which is measured what is forgotten"
-    return [Setting("finetune.old_dev", {"source": source, "target": target}, why)]
+    corpus = {"source": source, "target": target} | ({"tag": old_dev.tag} if old_dev.tag else {})
+    return [Setting("finetune.old_dev", corpus, why)]
 
 
 def network_settings(base: Base) -> list[Setting]:
@@ -166,6 +168,14 @@ def network_settings(base: Base) -> list[Setting]:
         for number, (name, value) in enumerate(values.items())
         if name != "vocab_size"
     ]
+
+
+def length_settings(base: Base) -> list[Setting]:
+    """The number of length buckets, if the model has any; their boundaries are counted anew."""
+    boundaries = base.checkpoint.profile.length_buckets
+    if not boundaries:
+        return []
+    return [Setting("data.length_buckets", len(boundaries) + 1, "of the model")]
 
 
 def init_setting(base: Base) -> Setting:

@@ -72,6 +72,7 @@ def test_defaults_and_vocabulary_of_the_tokenizer() -> None:
         ("data.train=[{}]", "data.train[0]: a corpus has source and target, or files"),
         ("data.train=[{files: x, weight: 0}]", "data.train[0].weight: 0.0 must be above 0"),
         ("data.train=[{files: x, tag: a b}]", "Use one word"),
+        ("data.train=[{files: x, tag: back}]", "'back' is an ordinary word"),
         ("data.train=[{source: x, target: y, weight_column: 3}]", "have no columns"),
         ("data.train=[{files: x, sourcecolumn: 1}]", "Did you mean 'source_column'"),
         ("data.train=[{files: x, source_column: 0}]", "source_column: 0 is too small"),

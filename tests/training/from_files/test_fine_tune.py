@@ -13,6 +13,9 @@ from training.from_files.fine_tune import (
     Base,
     find_config,
     fine_tuning_minutes,
+    length_settings,
+    load_base,
+    old_dev_settings,
     search_settings,
     training_settings,
 )
@@ -68,6 +71,30 @@ def test_a_summarizer_may_repeat_pieces_if_it_could_before(tiny_checkpoint: Path
         found = {one.key: one.value for one in search_settings(base)}
         assert found.get("search.no_repeat_ngram") == repeats
         assert found["search.beam_size"] == 2
+
+
+@pytest.mark.parametrize(("boundaries", "buckets"), [((), None), ((5, 9, 12), 4)])
+def test_length_pieces_are_kept(
+    tiny_checkpoint: Path, boundaries: tuple[int, ...], buckets: int | None
+) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    profile = dataclasses.replace(checkpoint.profile, length_buckets=boundaries)
+    base = Base(
+        path=tiny_checkpoint,
+        checkpoint=dataclasses.replace(checkpoint, profile=profile),
+        trained_by=None,
+    )
+    found = {one.key: one.value for one in length_settings(base)}
+    assert found.get("data.length_buckets") == buckets
+
+
+def test_the_old_dev_set_keeps_its_tag(tuned: Path, tmp_path: Path) -> None:
+    base, data = load_base(tuned / "run"), configs(tuned)[0].data
+    for tag in ("", "<news>"):
+        given = dataclasses.replace(data.dev, tag=tag)
+        (setting,) = old_dev_settings(base, given, data, tmp_path, print)
+        assert isinstance(setting.value, dict)
+        assert setting.value.get("tag", "") == tag
 
 
 def test_the_learning_rate_is_a_fifth(tuned: Path) -> None:
