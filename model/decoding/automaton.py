@@ -13,18 +13,17 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Automaton:
-    """Tables of an automaton whose state 0 is the beginning of the translation."""
+    """Table of an automaton whose state 0 is the beginning of the translation."""
 
     following: Tensor
-    """(Q, V) int32: the state that each piece leads to."""
-    forbidden: Tensor
-    """(Q, V) bool: the pieces that would complete a phrase."""
+    """(Q, V) int16 or int32: the state that each piece leads to, below 0 for one that would
+    complete a phrase."""
 
     def to(self, device: torch.device) -> "Automaton":
         """A copy on `device`."""
-        return Automaton(self.following.to(device), self.forbidden.to(device))
+        return Automaton(self.following.to(device))
 
 
 def forbid_completions(log_probs: Tensor, automaton: Automaton, state: Tensor) -> None:
     """Set `log_probs` (M, K, V) to -inf for pieces that complete a phrase in `state` (M, K)."""
-    log_probs.masked_fill_(automaton.forbidden[state], -torch.inf)
+    log_probs.masked_fill_(automaton.following[state] < 0, -torch.inf)

@@ -27,6 +27,9 @@ MAX_ATTENTION_SPAN = 100_000_000
 MAX_BEST_WINDOWS = 1000
 MAX_PHRASES = 1000
 """The most `constraints`, and the most phrases to `avoid`: each is compared with each."""
+MAX_PHRASE_CHARACTERS = 1000
+"""The most characters of all `constraints`, and of all phrases to `avoid`, whose automaton has a
+state for each."""
 
 LengthPenalty = Literal["gnmt", "power", "none"]
 SplitSentences = Literal["auto", "always", "never"]
@@ -321,9 +324,11 @@ class SearchOptions:
                 field="constraints",
                 quoted=(twice[0],),
             )
-        for phrase in self.avoid:
-            for demanded in (self.prefix, *self.constraints):
-                if occurs(cleaned(phrase), cleaned(demanded)):
+        wanted = {demanded: cleaned(demanded) for demanded in (self.prefix, *self.constraints)}
+        for phrase in dict.fromkeys(self.avoid):
+            plain = cleaned(phrase)
+            for demanded, text in wanted.items():
+                if occurs(plain, text):
                     raise ConfigError(
                         "{} is part of {}, which is demanded. Leave one of them out.",
                         field="avoid",
@@ -341,6 +346,11 @@ class SearchOptions:
                 )
             if any(not phrase.strip() for phrase in phrases):
                 raise ConfigError(f"{name}: one is blank. Give words, or leave it out.")
+            if (count := sum(map(len, phrases))) > MAX_PHRASE_CHARACTERS:
+                raise ConfigError(
+                    f"{name}: {count:,} characters, but at most {MAX_PHRASE_CHARACTERS:,} in all. "
+                    "Leave some phrases out."
+                )
 
 
 DESCRIPTIONS: dict[str, OptionDescription] = {

@@ -237,11 +237,12 @@ class SourceNames:
             for number, avoided in reached:
                 for piece in self.added(number).piece.tolist():
                     after = self.after(number, piece)
-                    if after is None or automaton.forbidden[avoided, piece]:
+                    following = int(automaton.following[avoided, piece])
+                    if after is None or following < 0:
                         continue
                     if self.may_end(after):
                         return count
-                    further.add((after, int(automaton.following[avoided, piece])))
+                    further.add((after, following))
             reached = further
         return NEVER
 

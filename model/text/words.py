@@ -26,7 +26,8 @@ def occurs(phrase: str, text: str) -> bool:
     """
     start = text.find(phrase)
     while start >= 0:
-        before, after = text[:start][-1:], text[start + len(phrase) :][:1]
+        end = start + len(phrase)
+        before, after = text[max(start - 1, 0) : start], text[end : end + 1]
         if not (_joined(before, phrase[0]) or _joined(phrase[-1], after)):
             return True
         start = text.find(phrase, start + 1)

@@ -21,9 +21,6 @@ from model.translation.source_words import (
     source_words,
 )
 
-MAX_AVOIDED = 1000
-"""Characters of all phrases to avoid together: their automaton has a state for each."""
-
 LISTS = 16  # avoid lists that are kept for later requests with the same list
 
 
@@ -116,12 +113,6 @@ class Phrases:
             raise RequestError(
                 f"constraints: they have {count} pieces, but at most {MAX_PIECES} can be demanded "
                 f"of one translation. Leave some out."
-            )
-        count = sum(map(len, options.avoid))
-        if count > MAX_AVOIDED:
-            raise RequestError(
-                f"avoid: {count} characters, but at most {MAX_AVOIDED} can be watched for. "
-                f"Leave some phrases out."
             )
         for phrase in options.avoid:
             strange = [c for c in cleaned(phrase) if c not in self.spelling.alphabet]

@@ -115,6 +115,26 @@ class _Flow(FlowControl):
         self.resume_reading()
 
 
+class _AnswerTransport:
+    """The transport that a request is answered on.
+
+    uvicorn closes it after the last answer of a connection; when and how is left to the protocol.
+    """
+
+    def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle) -> None:
+        self._transport, self._cycle = transport, cycle
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if not self._cycle.response_complete:  # it failed half-way
+            self._transport.close()
+
+
 class HTTPProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -141,10 +161,11 @@ class HTTPProtocol(HttpToolsProtocol):
         self._started = False  # a byte of its head has come
         self._head_bytes = 0  # as the parser counts them, which sees only what is complete
         self._head_fed = 0  # as they come, but for the chunk in which the last request ended
-        self._body_fed = self._body_bytes = 0  # as they come, and what is content
+        self._body_fed = self._body_bytes = 0  # likewise, and what is content
         self._headers = 0
         self._ended_here = False  # a request ended in the chunk that is being parsed
         self._refused: Kind | None = None  # nothing is parsed any more
+        self._ending = False  # likewise: the last answer is written
         self._discarded = 0
         self._answering: RequestResponseCycle | None = None  # uvicorn's `cycle` is the latest
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -180,7 +201,7 @@ class HTTPProtocol(HttpToolsProtocol):
             if self._discarded > LINGER_BYTES:
                 self.transport.abort()
                 return
-        if self._refused is not None:
+        if self._refused is not None or self._ending:
             return
         self._ended_here = False
         try:
@@ -191,7 +212,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._refuse(self._refused or MALFORMED)
             return
         if self._in_body:
-            self._body_fed += len(data)
+            self._body_fed += 0 if self._ended_here else len(data)
             framing = self._body_fed - self._body_bytes
             if framing > MAX_HEAD_BYTES + FRAMING * self._body_bytes:
                 self._refuse(HEAD_TOO_LARGE)
@@ -237,6 +258,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._refused = TOO_MANY_PIPELINED
             raise _Stop
         super().on_headers_complete()
+        self.cycle.transport = _AnswerTransport(self.transport, self.cycle)  # type: ignore[assignment]
         self._in_head, self._in_body = False, True
         self._body_fed = self._body_bytes = 0
         if self.parser.should_upgrade():  # the parser reads nothing after it
@@ -265,6 +287,11 @@ class HTTPProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or send the refusal that comes after this answer."""
         last = not self.pipeline
+        closes = self._answering is not None and not self._answering.keep_alive
+        if closes and not self.transport.is_closing():
+            self.server_state.total_requests += 1
+            self._end()
+            return
         super().on_response_complete()
         if self.transport.is_closing():
             self._after("unread", UNREAD_S, self.transport.abort, restart=False)
@@ -358,12 +385,28 @@ class HTTPProtocol(HttpToolsProtocol):
     def _send_refusal(self, kind: Kind) -> None:
         self._refusals.note(kind)
         self.transport.write(_response(kind, self.server_state.default_headers))
-        if self._admitted and self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.flow.restart_reading()
-            self._after("linger", LINGER_S, self._close)
+        if self._admitted:
+            self._linger()
         else:
             self._close()
+
+    def _end(self) -> None:
+        """Close after the last answer; a client that still sends must not lose it."""
+        self._ending = True
+        if self._in_body or self._refused is not None:
+            self._linger()
+        else:
+            self._close()
+
+    def _linger(self) -> None:
+        """Close when the client has, which is told that no answer follows, or after `LINGER_S`."""
+        if not self.transport.can_write_eof():
+            self._close()
+            return
+        self._discarded = 0
+        self.transport.write_eof()
+        self.flow.restart_reading()
+        self._after("linger", LINGER_S, self._close)
 
     def _close(self) -> None:
         """Close when everything is written, which the client gets a limited time to read."""

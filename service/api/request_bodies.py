@@ -1,6 +1,8 @@
 """Request bodies: the schemas of the JSON that clients send, with every limit."""
 
 import dataclasses
+import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import (
@@ -37,6 +39,10 @@ MAX_VALUES = 2_048
 """Commas, colons, brackets and strings in a long body: a request about text has fewer."""
 MAX_CHARACTERS = 800_000
 MAX_WORD = 10_000  # characters between two spaces
+MAX_MARKS = 30
+"""Combining marks that may follow one another, as in the Stream-Safe Text Format of Unicode (UAX
+15, section 13): the time to bring them into normal form, in which nothing else runs, grows with the
+square of their number."""
 MAX_BEAM_SIZE = 16
 MOST = dict.fromkeys(("beam_size", "n_best", "diverse_groups"), MAX_BEAM_SIZE)
 """Upper bounds for options that the library bounds less tightly, since a beam takes memory of the
@@ -57,6 +63,11 @@ rather than the search. All others are in `Options`, under their own names."""
 
 ONE, MANY = "one", "many"
 """The two forms of `text`. Pydantic includes the form in the location of an error."""
+
+
+_COMBINING = "".join(filter(unicodedata.combining, map(chr, range(0x300, 0x20000))))
+_MARKS = re.compile(f"[{_COMBINING}]{{{MAX_MARKS + 1}}}")
+_TENTH_MARKS = re.compile(f"[{_COMBINING}]{{{MAX_MARKS // 10}}}")
 
 
 def _has_long_word(text: str) -> bool:
@@ -89,6 +100,16 @@ def _words_of_bounded_length(text: str) -> str:
     return text
 
 
+def _marks_of_bounded_number(text: str) -> str:
+    # Of so many in a row, every tenth character is looked at often enough, in a tenth of the time.
+    if not text.isascii() and _TENTH_MARKS.search(text[::10]) and _MARKS.search(text):
+        raise ValueError(
+            f"more than {MAX_MARKS} combining marks follow one another. Leave some out: no script "
+            "needs as many."
+        )
+    return text
+
+
 def _short_enough_to_trace(text: str) -> str:
     if len(text) > MAX_TRACED:
         raise ValueError(
@@ -101,6 +122,7 @@ Text = Annotated[
     str,
     Field(max_length=MAX_CHARACTERS, json_schema_extra={"x-max-word-length": MAX_WORD}),
     AfterValidator(_words_of_bounded_length),
+    AfterValidator(_marks_of_bounded_number),
 ]
 Texts = Annotated[list[Text], Field(max_length=MAX_TEXTS)]
 PhraseText = Annotated[str, Field(max_length=MAX_PHRASE)]
@@ -347,8 +369,10 @@ def _form_of_steps(sequence: object) -> str:
     )
 
 
+# Only the first mistake is reported, and to note all of a long list would hold up the event loop.
+Numbers = Annotated[list[float], Field(fail_fast=True)]
 Steps = Annotated[
-    Annotated[list[float], Tag(ONE)] | Annotated[list[list[float]], Tag(MANY)],
+    Annotated[Numbers, Tag(ONE)] | Annotated[list[Numbers], Field(fail_fast=True), Tag(MANY)],
     Discriminator(_form_of_steps),
 ]
 
@@ -364,7 +388,7 @@ class TransduceRequest(WorkRequest):
     symbols: TextOrTexts | None = Field(
         default=None, description="One line of symbols or several, written as in the training data."
     )
-    vectors: Annotated[list[Steps], Field(max_length=MAX_TEXTS)] | None = Field(
+    vectors: Annotated[list[Steps], Field(max_length=MAX_TEXTS, fail_fast=True)] | None = Field(
         default=None,
         description="Sequences of vectors: a list of the numbers of each step, or, of a model that "
         f"reads one number a step, the number. At most {MAX_NUMBERS:,} numbers in all.",

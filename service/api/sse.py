@@ -56,15 +56,24 @@ class EventStream(Response):
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         await send(_frame(self._first))
-        loop = asyncio.get_running_loop()
-        left = None if self._deadline is None else self._deadline - time.monotonic()
         try:
-            async with asyncio.timeout_at(None if left is None else loop.time() + left):
-                async for event in self._rest:
-                    await send(_frame(event))
+            while (event := await self._next()) is not None:
+                await send(_frame(event))
         except TimeoutError:
             await send(_frame(error_event(DeadlinePassed())))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _next(self) -> StreamEvent | None:
+        """The next event; None after the last.
+
+        Only this is timed: an event that is half sent when the deadline passes is sent in full.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+        """
+        left = None if self._deadline is None else self._deadline - time.monotonic()
+        async with asyncio.timeout(left):
+            return await anext(self._rest, None)
 
 
 def error_event(error: Exception) -> StreamEvent:

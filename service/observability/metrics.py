@@ -162,7 +162,10 @@ class Metrics:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics and their content type, in the format that `accept` asks for."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except TypeError:  # it names a version that is no number
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
 
     def _counter(self, name: str, help_: str, *labels: str) -> Counter:

@@ -183,6 +183,7 @@ def writable(words: SourceWords, automaton: Automaton, state: Tensor) -> Tensor:
     for step in range(int(words.rest.amax()) + 1):
         inside = (words.rest >= step).unsqueeze(1)
         piece = words.piece[:, (at + step).clamp(max=len(at) - 1)].unsqueeze(1)
-        found = found & ~(automaton.forbidden[reached, piece] & inside)
-        reached = automaton.following[reached, piece].long()
+        after = automaton.following[reached, piece].long()
+        found = found & ~((after < 0) & inside)
+        reached = after.clamp(min=0)
     return found

@@ -155,7 +155,8 @@ class Rules:
         for avoid, rows in ruled.groups(lambda s: s.request.avoid).items():
             slots, following = ruled.slots_of(rows), self._automata[avoid].following
             old = state.avoiding[slots].gather(1, parent[rows])
-            state.avoiding[slots] = following[old, piece[rows]].long()
+            reached = following[old, piece[rows]].long()
+            state.avoiding[slots] = reached.clamp(min=0)  # below 0 only where no place is left
         if rows := ruled.rows(lambda request: request.constraints):
             slots, (constraints, before) = ruled.slots_of(rows), self._progress(ruled, rows)
             before = ConstraintProgress(*(field.gather(1, parent[rows]) for field in before))
@@ -375,7 +376,7 @@ class Rules:
             avoiding = self._state.avoiding[ruled.slots[row]].tolist()
             ours = (table.hypothesis // self._beam_size == place).nonzero().flatten()
             state = self._state.avoiding[ruled.slots[row]][table.hypothesis[ours] % self._beam_size]
-            need[ours[automaton.forbidden[state, table.piece[ours]]]] = NEVER
+            need[ours[automaton.following[state, table.piece[ours]] < 0]] = NEVER
             for at in ours[(need[ours] > 0) & (need[ours] < NEVER)].tolist():
                 hypothesis, piece = (
                     int(table.hypothesis[at]) % self._beam_size,

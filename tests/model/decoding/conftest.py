@@ -121,16 +121,17 @@ def never(vocab_size: int, *phrases: tuple[int, ...]) -> Automaton:
     """Avoids the phrases wherever they stand: the states are the last pieces."""
     memory = max(map(len, phrases)) - 1
     states: list[tuple[int, ...]] = [()]
-    following, forbidden = [], []
+    following = []
     for state in states:
-        row, bad = [], []
+        row = []
         for piece in range(vocab_size):
             output = (*state, piece)
-            bad.append(any(output[-len(phrase) :] == phrase for phrase in phrases))
+            if any(output[-len(phrase) :] == phrase for phrase in phrases):
+                row.append(-1)
+                continue
             after = output[-memory:] if memory else ()
             if after not in states:
                 states.append(after)
             row.append(states.index(after))
         following.append(row)
-        forbidden.append(bad)
-    return Automaton(torch.tensor(following, dtype=torch.int32), torch.tensor(forbidden))
+    return Automaton(torch.tensor(following, dtype=torch.int32))

@@ -83,6 +83,8 @@ def test_options_out_of_range_are_named(field: str, value: object) -> None:
         ({"diverse_groups": 5, "constraints": ("a",)}, r"diverse_groups: .* constraints\. Leave"),
         ({"constraints": ("a", " ")}, r"constraints: one is blank"),
         ({"avoid": ("",)}, r"avoid: one is blank"),
+        ({"avoid": ("a" * 500, "b" * 501)}, r"avoid: 1,001 characters, but at most 1,000 in all"),
+        ({"constraints": ("a" * 1001,)}, r"constraints: 1,001 characters, but at most 1,000"),
         ({"constraints": ("a", "b", "a")}, r"constraints: 'a' is given twice"),
         (
             {"constraints": ("a red dog",), "avoid": ("red",)},

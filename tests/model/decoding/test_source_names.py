@@ -234,9 +234,9 @@ def avoided(output: Pieces, asked: Request) -> bool:
     assert asked.avoid is not None
     automaton, state = asked.avoid(), 0
     for piece in output:
-        if automaton.forbidden[state, piece]:
-            return True
         state = int(automaton.following[state, piece])
+        if state < 0:
+            return True
     return False
 
 

@@ -33,9 +33,9 @@ def forbidden_at(automaton: Automaton, pieces: list[int]) -> int | None:
     """The place of the first piece that is forbidden; None if all are allowed."""
     state = 0
     for place, piece in enumerate(pieces):
-        if automaton.forbidden[state, piece]:
-            return place
         state = int(automaton.following[state, piece])
+        if state < 0:
+            return place
     return None
 
 

@@ -7,7 +7,7 @@ import pytest
 from model.decoding.options import SearchOptions
 from model.errors import RequestError
 from model.text.tokenizer import Tokenizer
-from model.translation.phrases import MAX_AVOIDED, Phrases
+from model.translation.phrases import Phrases
 
 SOURCES = [(5, 6), (7,)]
 
@@ -35,7 +35,7 @@ def test_text_becomes_pieces(phrases: Phrases, tiny_tokenizer: Tokenizer) -> Non
     )
     assert request.avoid is not None
     stop = tiny_tokenizer.subwords()["."][0]
-    assert request.avoid().forbidden[0, stop]
+    assert request.avoid().following[0, stop] < 0
 
 
 def test_the_prefix_belongs_to_the_first_part(phrases: Phrases) -> None:
@@ -70,10 +70,6 @@ def test_several_translations_are_chosen_among_all(phrases: Phrases) -> None:
         (
             SearchOptions(avoid=("日本",)),
             r"avoid: '日本' has '日', for which this model has no piece",
-        ),
-        (
-            SearchOptions(avoid=("a" * (MAX_AVOIDED + 1),)),
-            r"avoid: 1001 characters, but at most 1000 can be watched for",
         ),
     ],
 )

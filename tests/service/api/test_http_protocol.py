@@ -348,6 +348,33 @@ def test_a_body_that_nobody_wanted_does_not_keep_the_connection(
                 connection.sendall(b"x" * 65_536)
 
 
+@pytest.mark.parametrize("ending", [b"HTTP/1.0\r\n", b"HTTP/1.1\r\nConnection: close\r\n"])
+def test_an_answer_that_closes_reaches_a_client_that_still_sends(
+    running: Running, ending: bytes
+) -> None:
+    """Closing at once would reset the connection, and what is not read yet would be lost."""
+    with running.connect() as connection:
+        connection.sendall(b"POST /quick " + ending + b"Host: x\r\nContent-Length: 8000000\r\n\r\n")
+        for _ in range(80):  # more than the buffers hold
+            connection.sendall(bytes(100_000))
+            time.sleep(0.001)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        assert connection.recv(65_536) == b""
+
+
+def test_a_large_body_in_the_chunk_of_the_next_request_does_not_count_for_it(
+    running: Running,
+) -> None:
+    first = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"a" * 100_000
+    second = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 20\r\n\r\n"
+    with running.connect() as connection:
+        connection.sendall(first + second + b"b" * 10)
+        time.sleep(0.1)
+        connection.sendall(b"b" * 10)
+        answers = everything(connection)
+    assert answers.count(b"HTTP/1.1 200 OK") == 2 and answers.endswith(b"b" * 20)
+
+
 def test_a_body_that_comes_after_its_answer_leaves_a_connection_that_waits(start: Start) -> None:
     running = start(8)
     with running.connect() as connection:

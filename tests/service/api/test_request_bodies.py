@@ -12,6 +12,7 @@ from service.api.request_bodies import (
     FIELDS_OF_THE_BODY,
     MAX_BEAM_SIZE,
     MAX_CHARACTERS,
+    MAX_MARKS,
     MAX_PHRASE,
     MAX_PHRASES,
     MAX_TEXTS,
@@ -19,6 +20,7 @@ from service.api.request_bodies import (
     GenerateRequest,
     Options,
     SummarizeRequest,
+    TransduceRequest,
     TranslateRequest,
 )
 
@@ -190,3 +192,22 @@ def test_a_stream_is_of_one_text() -> None:
     assert GenerateRequest.model_validate({"text": "a", "stream": True}).stream
     with pytest.raises(ValidationError, match="one text"):
         GenerateRequest.model_validate({"text": ["a"], "stream": True})
+
+
+@pytest.mark.parametrize("before", range(12))
+def test_marks_in_a_row_are_bounded(before: int) -> None:
+    """Wherever they stand: every tenth character is looked at first."""
+    for mark in ("\u0301", "\u0323", "\u094d", "\U0001d165"):
+        allowed = "a" * before + "e" + mark * MAX_MARKS + "e" + mark
+        assert TranslateRequest.model_validate({"text": allowed}).texts == [allowed]
+        with pytest.raises(ValidationError, match="more than 30 combining marks"):
+            TranslateRequest.model_validate({"text": "a" * before + mark * (MAX_MARKS + 1)})
+
+
+@pytest.mark.parametrize(
+    "vectors", [["a"] * 5, [["a"] * 5], [[["a"] * 5] * 5], [[[1.0]], *["a"] * 5]]
+)
+def test_of_vectors_only_the_first_mistake_is_looked_for(vectors: list[object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TransduceRequest.model_validate({"vectors": vectors})
+    assert caught.value.error_count() == 1

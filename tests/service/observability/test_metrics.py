@@ -119,6 +119,12 @@ def test_both_formats_can_be_parsed() -> None:
     assert {family.name for family in found} >= exported_names().keys()
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
+def test_a_version_that_is_no_number_gets_the_plain_format(kind: str) -> None:
+    metrics = Metrics()
+    assert metrics.render(f"{kind};version=x")[1] == metrics.render("")[1]
+
+
 def test_two_applications_share_nothing() -> None:
     one, other = Metrics(), Metrics()
     one.engine("a").sentences.inc()

@@ -172,9 +172,9 @@ def as_fields(asked: Request) -> dict[str, Any]:
 def avoided(output: Pieces, automaton: Automaton) -> bool:
     state = 0
     for piece in output:
-        if automaton.forbidden[state, piece]:
-            return True
         state = int(automaton.following[state, piece])
+        if state < 0:
+            return True
     return False
 
 

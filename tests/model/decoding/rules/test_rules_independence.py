@@ -25,9 +25,8 @@ def never(piece: int) -> Callable[[], Automaton]:
     """Avoids one piece behind any piece of a smaller number."""
     following = torch.zeros(2, VOCAB, dtype=torch.int32)
     following[:, 4:piece] = 1
-    forbidden = torch.zeros(2, VOCAB, dtype=torch.bool)
-    forbidden[1, piece] = True
-    return lambda: Automaton(following, forbidden)
+    following[1, piece] = -1
+    return lambda: Automaton(following)
 
 
 SHARED = never(12)
