@@ -1,16 +1,17 @@
 #!/bin/sh
 # Multi30k, English to German, as well as a recurrent model does it: with the German captions of its
-# second task, translated back, or without.
+# second task, translated back, or without. And a small, fast student of the model with captions.
 #
-#     DRAGOMAN_DATA=... sh benchmarks/multi30k.sh with-captions|without-captions FOLDER [KEY=VALUE ...]
+#     DRAGOMAN_DATA=... sh benchmarks/multi30k.sh with-captions|without-captions|student FOLDER [KEY=VALUE ...]
 #
 # from the root of a clone, with Dragoman installed. FOLDER keeps the runs. Keys that are given hold
 # for every training: run.device=cuda run.threads=8. Called again, it goes on where it was interrupted.
 set -eu
 
-what=${1:?with-captions or without-captions?}
+what=${1:?with-captions, without-captions or student?}
 folder=${2:?which folder?}
 shift 2
+config=configs/multi30k_en_de.yaml
 real='{source: multi30k/train.en.gz, target: multi30k/train.de.gz'
 
 # stage RUN KEY=VALUE ...: a training, begun anew or resumed.
@@ -18,9 +19,9 @@ stage() {
     run=$folder/$1
     shift
     if [ -d "$run/checkpoints" ]; then
-        dragoman-train configs/multi30k_en_de.yaml "$@" --output "$run" --resume
+        dragoman-train $config "$@" --output "$run" --resume
     else
-        dragoman-train configs/multi30k_en_de.yaml "$@" --output "$run"
+        dragoman-train $config "$@" --output "$run"
     fi
 }
 
@@ -36,19 +37,36 @@ with-captions)
     [ -e "$folder/captions.tsv" ] || dragoman-distill "$folder/back" --resume --threads 1 \
         --input "$DRAGOMAN_DATA/multi30k/captions.de.gz" --output "$folder/captions.tsv" \
         --beam-size 1 --temperature 1 --top-k 10 --precision int8 --split-sentences never
-    stage mixed objective.rdrop=0 model.dropout=0.2 run.max_steps=3600 run.eval_every=900 \
-        "data.train=[$real, weight: 3}, {files: $(realpath "$folder/captions.tsv"), source_column: 2, target_column: 1, tag: <back>}]" "$@"
-    stage final "finetune.init_from=$folder/mixed" objective.rdrop=4 \
+    both="data.train=[$real, weight: 3}, {files: $(realpath "$folder/captions.tsv"), source_column: 2, target_column: 1, tag: <back>}]"
+    stage mixed objective.rdrop=0 model.dropout=0.2 run.max_steps=3600 run.eval_every=900 "$both" "$@"
+    stage real "finetune.init_from=$folder/mixed" objective.rdrop=4 \
         optimizer.learning_rate=0.001 optimizer.warmup_steps=50 optimizer.ema=0.995 \
         run.max_steps=400 run.eval_every=100 "$@"
+    stage final "finetune.init_from=$folder/real" objective.rdrop=4 model.dropout=0.2 \
+        optimizer.learning_rate=0.003 optimizer.warmup_steps=100 \
+        run.max_steps=1900 run.eval_every=380 "$both" "$@"
     ;;
 without-captions)
     stage plain objective.rdrop=0 data.joined=0.1 run.max_steps=1000 run.eval_every=500 "$@"
-    stage alone "finetune.init_from=$folder/plain" objective.rdrop=4 data.joined=0.1 \
+    stage late "finetune.init_from=$folder/plain" objective.rdrop=4 data.joined=0.1 \
         optimizer.learning_rate=0.004 optimizer.warmup_steps=100 run.max_steps=1300 run.eval_every=260 "$@"
+    stage alone "finetune.init_from=$folder/late" objective.rdrop=4 \
+        optimizer.learning_rate=0.003 optimizer.warmup_steps=100 run.max_steps=1500 run.eval_every=300 "$@"
+    ;;
+student)
+    # What the teacher writes for all English captions: sequence-level distillation (Kim & Rush 2016).
+    for part in train captions; do
+        [ -e "$folder/student.$part.tsv" ] || dragoman-distill "$folder/final" --resume --threads 1 \
+            --input "$DRAGOMAN_DATA/multi30k/$part.en.gz" --output "$folder/student.$part.tsv" \
+            --precision int8 --split-sentences never
+    done
+    config=configs/multi30k_en_de_small.yaml
+    stage student model.input_feeding=false model.dropout=0.1 run.batch_tokens=6000 \
+        run.max_steps=3000 run.eval_every=600 optimizer.warmup_steps=300 \
+        "data.train=[{files: $(realpath "$folder")/student.*.tsv, source_column: 1, target_column: 2}]" "$@"
     ;;
 *)
-    echo "benchmarks/multi30k.sh: no $what. Use with-captions or without-captions." >&2
+    echo "benchmarks/multi30k.sh: no $what. Use with-captions, without-captions or student." >&2
     exit 2
     ;;
 esac

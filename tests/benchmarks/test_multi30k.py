@@ -36,14 +36,17 @@ def script(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_what_it_does_not_know_is_refused(tmp_path: Path) -> None:
     done = script(tmp_path, "captions", str(tmp_path))
     assert done.returncode == 2
-    message = "no captions. Use with-captions or without-captions."
+    message = "no captions. Use with-captions, without-captions or student."
     assert done.stderr == f"benchmarks/multi30k.sh: {message}\n"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "runs"),
-    [("with-captions", ["back", "mixed", "final"]), ("without-captions", ["plain", "alone"])],
+    [
+        ("with-captions", ["back", "mixed", "real", "final"]),
+        ("without-captions", ["plain", "late", "alone"]),
+    ],
 )
 def test_all_stages_run_and_the_last_is_scored(what: str, runs: list[str], tmp_path: Path) -> None:
     data = tmp_path / "multi30k"
@@ -59,8 +62,15 @@ def test_all_stages_run_and_the_last_is_scored(what: str, runs: list[str], tmp_p
     if what == "with-captions":
         lines = (tmp_path / "runs" / "captions.tsv").read_text(encoding="utf-8").splitlines()
         assert len(lines) == 20 and all(line.startswith("ein Hund rennt\t") for line in lines)
-        mixed = load_config(tmp_path / "runs" / "mixed" / "config.yaml", [])
-        assert [(corpus.weight, corpus.tag) for corpus in mixed.data.train] == [
-            (3, ""),
-            (1, "<back>"),
-        ]
+        for run in ("mixed", "final"):
+            config = load_config(tmp_path / "runs" / run / "config.yaml", [])
+            assert [(corpus.weight, corpus.tag) for corpus in config.data.train] == [
+                (3, ""),
+                (1, "<back>"),
+            ]
+        done = script(tmp_path, "student", str(tmp_path / "runs"), *SMALL)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("\nBLEU: nrefs") == 2
+        for part in ("train", "captions"):
+            lines = (tmp_path / "runs" / f"student.{part}.tsv").read_text().splitlines()
+            assert len(lines) == 20 and all(line.startswith("a dog runs\t") for line in lines)
