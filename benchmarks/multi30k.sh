@@ -62,7 +62,7 @@ student)
     done
     config=configs/multi30k_en_de_small.yaml
     stage student model.input_feeding=false model.dropout=0.1 run.batch_tokens=6000 \
-        run.max_steps=3000 run.eval_every=600 optimizer.warmup_steps=300 \
+        run.max_steps=1600 run.eval_every=800 optimizer.warmup_steps=300 \
         "data.train=[{files: $(realpath "$folder")/student.*.tsv, source_column: 1, target_column: 2}]" "$@"
     ;;
 *)
