@@ -65,8 +65,9 @@ class PieceTexts:
         number[kept] = range(len(kept))
         classes = self._classes(characters)
         groups = [numpy.flatnonzero(classes[:, 0] == k) for k in range(len(characters))]
+        every = numpy.arange(len(classes))
         plain = {
-            joined: number[self._walk(table, states.index((joined, frozenset())), classes)]
+            joined: number[self._walk(table, states.index((joined, frozenset())), classes, every)]
             for joined in (False, True)
         }
         empty = self._lengths == 0
@@ -89,20 +90,11 @@ class PieceTexts:
         classes[self._codes < 0] = len(known) + 2
         return classes
 
-    def _walk(
-        self, table: _Array, state: int, classes: _Array, some: _Array | None = None
-    ) -> _Array:
-        """The state after each piece, or after `some` of them, read from `state` on."""
-        lengths, own = (
-            (self._lengths, classes)
-            if some is None
-            else (
-                self._lengths[some],
-                classes[some],
-            )
-        )
-        reached = numpy.full(len(own), state)
-        for column in own[:, : lengths.max(initial=0)].T:
+    def _walk(self, table: _Array, state: int, classes: _Array, pieces: _Array) -> _Array:
+        """The state after each of `pieces`, read from `state` on."""
+        reached = numpy.full(len(pieces), state)
+        longest = self._lengths[pieces].max(initial=0)
+        for column in classes[pieces, :longest].T:
             reached = table[reached, column]
         return reached
 
