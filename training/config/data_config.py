@@ -67,8 +67,8 @@ class CorpusConfig:
             raise ConfigError(f"tag: {self.tag!r} has spaces. Use one word, like <news>.")
         if self.tag.isalnum():
             raise ConfigError(
-                f"tag: {self.tag!r} is an ordinary word, and the tokenizer would cut it off the head "
-                f"of longer ones. Write it with signs, like <{self.tag}>."
+                f"tag: {self.tag!r} is an ordinary word, and the tokenizer would cut it off longer "
+                f"ones. Write it with signs, like <{self.tag}>."
             )
 
 
