@@ -3,17 +3,21 @@
 import dataclasses
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from model.checkpoint.checkpoint import load_checkpoint
 from training.config.train_config import TrainConfig, load_config
+from training.data.text_corpus import TextPairs
 from training.from_files.choose_settings import Statistics
+from training.from_files.data_settings import DividedData
 from training.from_files.fine_tune import (
     Base,
     find_config,
+    fine_tune_settings,
     fine_tuning_minutes,
-    length_settings,
     load_base,
     old_dev_settings,
     search_settings,
@@ -44,6 +48,15 @@ def arguments(folder: Path, *more: str) -> list[str]:
     return [*files, *places, "--minutes", "10", "optimizer.warmup_steps=1", *more]
 
 
+def base_of(path: Path, **changes: Any) -> Base:
+    """The model at `path`, without the config of its run and with `changes` of its profile."""
+    checkpoint = load_checkpoint(path)
+    profile = dataclasses.replace(checkpoint.profile, **changes)
+    return Base(
+        path=path, checkpoint=dataclasses.replace(checkpoint, profile=profile), trained_by=None
+    )
+
+
 def configs(folder: Path) -> tuple[TrainConfig, TrainConfig]:
     return load_config(folder / "run" / "config.yaml"), load_config(folder / "new" / "config.yaml")
 
@@ -60,14 +73,8 @@ def test_the_model_gives_tokenizer_sizes_languages_and_search(tuned: Path) -> No
 
 def test_a_summarizer_may_repeat_pieces_if_it_could_before(tiny_checkpoint: Path) -> None:
     """What the task would set otherwise is written down."""
-    checkpoint = load_checkpoint(tiny_checkpoint)
     for task, repeats in (("translate", None), ("summarize", 0)):
-        profile = dataclasses.replace(checkpoint.profile, task=task)
-        base = Base(
-            path=tiny_checkpoint,
-            checkpoint=dataclasses.replace(checkpoint, profile=profile),
-            trained_by=None,
-        )
+        base = base_of(tiny_checkpoint, task=task)
         found = {one.key: one.value for one in search_settings(base)}
         assert found.get("search.no_repeat_ngram") == repeats
         assert found["search.beam_size"] == 2
@@ -77,14 +84,11 @@ def test_a_summarizer_may_repeat_pieces_if_it_could_before(tiny_checkpoint: Path
 def test_length_pieces_are_kept(
     tiny_checkpoint: Path, boundaries: tuple[int, ...], buckets: int | None
 ) -> None:
-    checkpoint = load_checkpoint(tiny_checkpoint)
-    profile = dataclasses.replace(checkpoint.profile, length_buckets=boundaries)
-    base = Base(
-        path=tiny_checkpoint,
-        checkpoint=dataclasses.replace(checkpoint, profile=profile),
-        trained_by=None,
-    )
-    found = {one.key: one.value for one in length_settings(base)}
+    sample = TextPairs(sources=["ein Haus"], targets=["a house"])
+    data = DividedData(settings=[], pairs=1, sample=sample)
+    base = base_of(tiny_checkpoint, length_buckets=boundaries)
+    chosen = fine_tune_settings(base, data, minutes=1, device=torch.device("cpu"))
+    found = {one.key: one.value for one in chosen}
     assert found.get("data.length_buckets") == buckets
 
 
@@ -110,7 +114,7 @@ def test_warm_up_and_average_suit_the_number_of_updates(
     tiny_checkpoint: Path, minutes: float, warm_up: int, average: float
 ) -> None:
     """One update a second: 6, 60 and 600 of them, of which a tenth at most is warm-up."""
-    base = Base(path=tiny_checkpoint, checkpoint=load_checkpoint(tiny_checkpoint), trained_by=None)
+    base = base_of(tiny_checkpoint)
     pairs = Statistics(pairs=1000, source_pieces=10, target_pieces=10, longest=20)
     found = training_settings(base, pairs, minutes=minutes, pieces_per_s=1000, batch_tokens=1000)
     values = {one.key: one.value for one in found}
