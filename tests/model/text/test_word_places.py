@@ -43,6 +43,7 @@ def plan_of(tokenizer: Tokenizer, text: str, *, rules: int, task: str, cut: bool
 @example("\ufeffHaus \u200b \ufb01n\u00adden\r\n\r\n\U0001f600 Straße", 1, "summarize")
 @example("a\u200b \u200b\t- x", 1, "translate")
 @example("HausHausHaus\xa0Haus\xa0Haus", 0, "translate")
+@example("HausHaus\u0e07\u0e32\u0e19\xa0Haus", 0, "translate")
 @example("- \u200b \u0e07\u0e32\u0e19\u732b\u3002", 1, "summarize")
 @example("Haus \u200b", 1, "summarize")
 @example("\u200b Haus", 1, "summarize")
@@ -66,8 +67,8 @@ def test_each_word_is_found_as_the_model_reads_it(
         if isinstance(part, str):
             assert [plain_characters(word, rules) for word in given_words] == words
         else:
-            # A part that is cut behind a no-break space ends with it; the place does not.
-            stripped = [word.rstrip("\xa0") for word in words]
+            # A part that is cut beside a no-break space begins or ends with it; the place does not.
+            stripped = [word.strip("\xa0") for word in words]
             assert [unicodedata.normalize("NFC", word) for word in given_words] == stripped
         for ((first, last),) in places:
             assert end <= first < last <= len(text)
