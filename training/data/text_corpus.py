@@ -26,6 +26,7 @@ class TextPairs:
 
     sources: list[str]
     targets: list[str]
+    not_text: int = 0  # further pairs, which the filter of the encoding has left out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,11 +57,15 @@ def read_pairs(corpus: CorpusConfig, data: DataConfig) -> TextPairs:
     """
     count_pairs(corpus, data)
     pairs = TextPairs(sources=[], targets=[])
+    not_text = 0
     prefix = f"{corpus.tag} " if corpus.tag else ""
     for pair in _pairs(corpus, data, itertools.repeat(True)):
+        if pair is None:
+            not_text += 1
+            continue
         pairs.sources.append(prefix + pair.source)
         pairs.targets.append(pair.target)
-    return pairs
+    return replace(pairs, not_text=not_text)
 
 
 def digest_of(pairs: TextPairs) -> str:
@@ -84,7 +89,7 @@ def sample_pairs(corpora: Sequence[CorpusConfig], data: DataConfig, *, most: int
     for corpus in corpora:
         # Of a large corpus few records are wanted, so the others are not even parsed.
         wanted = ((number + 1) * kept // total > number * kept // total for number in numbers)
-        for pair in _pairs(corpus, data, wanted):
+        for pair in filter(None, _pairs(corpus, data, wanted)):
             pairs.sources.append(normalize_source(pair.source))
             pairs.targets.append(pair.target)
     return pairs
@@ -153,17 +158,24 @@ def encode_corpus(
         kept.targets.append(target)
         sources.append(src)
         targets.append(tgt)
-    reasons = {"blank": blank, "too long": too_long, UNKNOWN_SYMBOLS: unknown}
+    reasons = {
+        "not text": pairs.not_text,
+        "blank": blank,
+        "too long": too_long,
+        UNKNOWN_SYMBOLS: unknown,
+    }
+    lines = len(pairs.sources) + pairs.not_text
     if not sources:
         long = f"with more than {max_length} pieces"
-        told = {"blank": blank, long: too_long, UNKNOWN_SYMBOLS: unknown}
-        words = [f"{count} {reason}" for reason, count in told.items() if count]
+        words = [
+            f"{count} {long if reason == 'too long' else reason}"
+            for reason, count in reasons.items()
+            if count
+        ]
         mend = "Raise model.max_length or check" if too_long else "Check"
-        raise DataError(
-            f"none of {len(pairs.sources)} pairs is left: {', '.join(words)}. {mend} the files."
-        )
+        raise DataError(f"none of {lines} pairs is left: {', '.join(words)}. {mend} the files.")
     report = CorpusReport(
-        lines=len(pairs.sources),
+        lines=lines,
         dropped={reason: count for reason, count in reasons.items() if count},
         examples={},
         source_pieces=float(lengths(sources).mean()),
@@ -189,11 +201,11 @@ def all_pairs(corpora: Sequence[CorpusConfig], data: DataConfig) -> Iterator[Pai
         DataError: see `read_pairs`.
     """
     for corpus in corpora:
-        yield from _pairs(corpus, data, itertools.repeat(True))
+        yield from filter(None, _pairs(corpus, data, itertools.repeat(True)))
 
 
-def _pairs(corpus: CorpusConfig, data: DataConfig, wanted: Iterator[bool]) -> Iterator[Pair]:
-    """The pairs of the wanted records; the filter of the encoding, if it is on, lets some go."""
+def _pairs(corpus: CorpusConfig, data: DataConfig, wanted: Iterator[bool]) -> Iterator[Pair | None]:
+    """The pairs of the wanted records, None for those that the filter of the encoding drops."""
     for chunk in corpus_chunks(corpus, data):
         for number, raw in itertools.compress(enumerate(chunk.raws, chunk.first), wanted):
             try:
@@ -201,6 +213,7 @@ def _pairs(corpus: CorpusConfig, data: DataConfig, wanted: Iterator[bool]) -> It
             except NotText:
                 if not data.filters.encoding:
                     raise
+                yield None
 
 
 def _ids(ids: list[int]) -> Ids:

@@ -1,13 +1,14 @@
 """Corpora: aligned lines in, ids out; what is refused and what is left out."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from model.errors import DataError
 from model.text.tokenizer import Tokenizer
-from training.config.data_config import CorpusConfig, DataConfig
+from training.config.data_config import CorpusConfig, DataConfig, FilterConfig
 from training.data.text_corpus import TextPairs, encode_corpus, hold_out, read_pairs, sample_pairs
 
 
@@ -70,6 +71,20 @@ def test_missing_file_and_bad_utf8_name_file_and_line(tmp_path: Path) -> None:
         read_pairs(CorpusConfig(source=Path("a"), target=Path("b")), data(tmp_path))
     with pytest.raises(DataError, match="line 2"):
         read(tmp_path, b"x\n\xff\n", b"x\ny\n")
+
+
+def test_pairs_of_a_dev_set_that_are_no_text_are_counted(
+    tmp_path: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    (tmp_path / "c.tsv").write_bytes(b"\xff\tno\nthe house\tdas Haus\n\xff\t\xfe\n")
+    settings = replace(data(tmp_path), filters=FilterConfig(encoding=True))
+    pairs = read_pairs(CorpusConfig(files=Path("c.tsv")), settings)
+    report = encode_corpus(pairs, tiny_tokenizer, max_length=None).report
+    assert (report.lines, report.kept, report.dropped) == (3, 1, {"not text": 2})
+    (tmp_path / "c.tsv").write_bytes(b"\xff\tno\n")
+    pairs = read_pairs(CorpusConfig(files=Path("c.tsv")), settings)
+    with pytest.raises(DataError, match=r"none of 1 pairs is left: 1 not text\. Check"):
+        encode_corpus(pairs, tiny_tokenizer, max_length=None)
 
 
 def test_tsv_line_without_tab_is_named(tmp_path: Path) -> None:
