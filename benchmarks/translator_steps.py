@@ -6,8 +6,8 @@ Every training has the same updates and the seed of the config. Each model trans
 joined two by two without cutting, and as people type (that is, with the noise of `data.noise`), and
 is compared with the baseline, which learns from single clean sentences of Tatoeba alone, by a
 paired bootstrap: of the lines, so p tells nothing of what another seed would give. Three steps need
-text that a model of the box translates first. FOLDER keeps the runs and what was translated; the
-same command goes on where it was interrupted. It ends with a table.
+text that a model of the box translates first, one the runs of two others. FOLDER keeps the runs and
+what was translated; the same command goes on where it was interrupted. It ends with a table.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,11 @@ SMALL = (
 BACK = "{files: FOLDER/back.tsv, source_column: 2, target_column: 1, tag: <back>}"
 FORWARD = "{files: FOLDER/forward.tsv, source_column: 1, target_column: 2}"
 DISTILLED = "{files: FOLDER/distilled.tsv, source_column: 1, target_column: 2}"
-BASELINE = "baseline"
+BASELINE, SEED = "baseline", "another seed"
+TEACHERS = ", ".join(f"FOLDER/{name.replace(' ', '-')}-UPDATES" for name in (BASELINE, SEED))
 STEPS: dict[str, tuple[str, ...]] = {
     BASELINE: (),
+    SEED: ("run.seed=2",),
     "joined 0.15": ("data.joined=0.15",),
     "noise 0.15": ("data.noise=0.15",),
     "interface text, tagged": (f"data.train=[{TATOEBA}, {TAGGED}]",),
@@ -64,6 +66,10 @@ STEPS: dict[str, tuple[str, ...]] = {
     "English translated back": (f"data.train=[{TATOEBA}, {BACK}]",),
     "German translated forward": (f"data.train=[{TATOEBA}, {FORWARD}]",),
     "distilled from the model of the box": (f"data.train=[{DISTILLED}]",),
+    "the baseline and another seed as teachers": (
+        f"objective.teacher=[{TEACHERS}]",
+        "objective.distillation=0.5",
+    ),
 }
 
 # What dragoman-distill is told to write the files of FOLDER that steps name; its input is below
@@ -94,7 +100,9 @@ def main() -> int:
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of: {', '.join(STEPS)}")
     parser.add_argument("--updates", type=int, default=1500, help="of each (%(default)s)")
     arguments = parser.parse_args()
-    wanted = [BASELINE, *(arguments.steps or [name for name in STEPS if name != BASELINE])]
+    if unknown := [name for name in arguments.steps if name not in STEPS]:
+        parser.error(f"no step {unknown[0]!r}. Use any of: {', '.join(STEPS)}.")
+    wanted = with_needed(arguments.steps or STEPS)
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     runs = {
@@ -106,7 +114,8 @@ def main() -> int:
     rows = []
     for name in wanted:
         translate(folder, data, STEPS[name])
-        changes = [change.replace("FOLDER", str(folder.resolve())) for change in STEPS[name]]
+        counted = [change.replace("UPDATES", str(arguments.updates)) for change in STEPS[name]]
+        changes = [change.replace("FOLDER", str(folder.resolve())) for change in counted]
         train(runs[name], changes, arguments.updates)
         rows.append([name, *(compared(runs[name], dev, runs[BASELINE]) for dev in devs)])
     header = ["step", *(f"{dev.name}: BLEU, gain, p" for dev in devs)]
@@ -114,6 +123,14 @@ def main() -> int:
     for row in rows:
         print(f"| {' | '.join(row)} |")
     return 0
+
+
+def with_needed(asked: Iterable[str]) -> list[str]:
+    """The steps asked for and those that these need: the baseline, and teachers before pupils."""
+    names = {BASELINE, *asked}
+    if any(TEACHERS in change for name in names for change in STEPS[name]):
+        names.add(SEED)
+    return [name for name in STEPS if name in names]
 
 
 def write_devs(folder: Path, data: Path) -> list[Dev]:

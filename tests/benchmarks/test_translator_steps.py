@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.translator_steps import BASELINE, CONFIG, SMALL, STEPS, TRANSLATED, translate
+from benchmarks.translator_steps import (
+    BASELINE,
+    CONFIG,
+    SEED,
+    SMALL,
+    STEPS,
+    TRANSLATED,
+    translate,
+    with_needed,
+)
 from training.config.train_config import TrainConfig, load_config
 
 
@@ -22,6 +31,8 @@ def test_a_step_changes_one_part_of_the_baseline(step: str) -> None:
     parts = [
         replace(plain, data=changed.data),
         replace(plain, optimizer=changed.optimizer),
+        replace(plain, objective=changed.objective),
+        replace(plain, run=changed.run),
         replace(plain, tokenizer=changed.tokenizer, model=of_vocabulary),
         replace(plain, model=changed.model, tokenizer=plain.tokenizer),
     ]
@@ -31,6 +42,13 @@ def test_a_step_changes_one_part_of_the_baseline(step: str) -> None:
 def test_the_baseline_learns_from_single_clean_sentences_alone() -> None:
     data = config_of(BASELINE).data
     assert len(data.train) == 1 and data.joined == data.noise == 0
+
+
+def test_teachers_are_trained_before_the_step_that_needs_them() -> None:
+    pupil = "the baseline and another seed as teachers"
+    assert with_needed([pupil]) == [BASELINE, SEED, pupil]
+    assert with_needed(["stories", "joined 0.15"]) == [BASELINE, "joined 0.15", "stories"]
+    assert with_needed(STEPS) == list(STEPS)
 
 
 def test_what_a_step_needs_is_translated_once_and_nothing_else(tmp_path: Path) -> None:
