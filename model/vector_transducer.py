@@ -103,7 +103,7 @@ class VectorTransducer:
         """The output (T, W) for each sequence (S, W), an array or lists of numbers, or each line.
 
         Args:
-            places: where each is from, for messages; its number if None.
+            places: where each is from, as many, for messages; its number if None.
 
         Raises:
             RequestError: one is empty, too long or no window of the length that was learned, its
@@ -113,7 +113,7 @@ class VectorTransducer:
         given, name = self._source.listed(sequences), self._source.name
         if places is None:
             places = [f"{name}[{number}]" for number in range(len(given))]
-        read = list(map(self._read, given, places))
+        read = [self._read(one, place) for one, place in zip(given, places, strict=True)]
         scaled = map(self._target.scaled, read)
         requests = [self._source.request(one, self.form.search) for one in scaled]
         # Longest first, so that the last ones in flight are short.

@@ -21,6 +21,7 @@ from model.cli.command import (
     add_search_arguments,
     add_shortlist_argument,
     command_parser,
+    is_given,
     positive,
     run_command,
 )
@@ -256,7 +257,7 @@ def _symbol_cut(arguments: argparse.Namespace) -> Cut | None:
         cuts = [Cut(unit=arguments.unit)]
     kind, wrong = ("symbols", TEXT_FLAGS) if cuts else ("text", SYMBOL_FLAGS)
     for name in wrong:
-        if getattr(arguments, name) not in (None, False, "auto"):
+        if is_given(getattr(arguments, name)):
             other = "text" if cuts else "symbols"
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag}: is for {other}, but this is {kind}. Leave it out.")
@@ -388,7 +389,7 @@ def _check_vectors(arguments: argparse.Namespace) -> None:
         ConfigError: a flag is not for it, or it cannot be scored on these files.
     """
     for name in (*TEXT_FLAGS, *SYMBOL_FLAGS, *DESCRIPTIONS, "against", "output", "unit"):
-        if getattr(arguments, name) not in (None, False, "auto"):
+        if is_given(getattr(arguments, name)):
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag}: it is not for a model of vectors. Leave it out.")
     if arguments.windows is not None:

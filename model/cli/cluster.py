@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.checkpoint.checkpoint import Checkpoint, load_checkpoint
-from model.cli.command import OK, positive, search_options
+from model.cli.command import OK, is_given, positive, search_options
 from model.cli.paths import checkpoint_places, refuse_overwriting
 from model.config import to_dict
 from model.decoding.options import SearchOptions
@@ -94,7 +94,7 @@ def translate_on_cluster(
         DragomanError: something that was given cannot be used, here or on another machine.
     """
     for flag in refused:
-        if getattr(arguments, flag) not in (None, False, (), []):
+        if is_given(getattr(arguments, flag)):
             raise ConfigError(
                 f"--{flag.replace('_', '-')}: is for a job on one machine. Leave it out, or "
                 "--engine."

@@ -23,6 +23,7 @@ from model.decoding.options import DESCRIPTIONS, SearchOptions
 from model.decoding.precision.dtypes import PRECISIONS
 from model.decoding.precision.precision import precision_of, resolve_device, resolve_precision
 from model.errors import ConfigError, DataError, DragomanError
+from model.io.compression import plain_suffix
 from model.io.lines import atomic_output, iter_lines, read_lines
 from model.network.seq2seq import Seq2Seq
 from model.text.nearest import nearest
@@ -294,6 +295,27 @@ def _complete_stdout() -> Iterator[None]:
 def _discard_stdout() -> None:
     """Redirect stdout to nowhere, so that Python can flush its buffer when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_given(value: object) -> bool:
+    """Whether the value of a flag is one that a person gave: also 0, which equals False."""
+    return value is not None and value is not False and value not in ((), [], "auto")
+
+
+def refuse_output(output: str, endings: Sequence[str], instead: str) -> None:
+    """Refuse to write something else into a file that is named like a known format.
+
+    Args:
+        output: the file, or -.
+        endings: those of its name that are refused, also before .gz and .zst.
+        instead: what to name.
+
+    Raises:
+        ConfigError: its name ends so.
+    """
+    for ending in endings:
+        if output.endswith(ending) or plain_suffix(Path(output)) == ending:
+            raise ConfigError(f"--output: {ending} is not written. Name {instead}.")
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from model.cli.command import OK, STREAM, load_model, open_output
+from model.cli.command import OK, STREAM, is_given, load_model, open_output, refuse_output
 from model.cli.vector_input import AT_ONCE, input_lines, input_sequences
 from model.decoding.options import DESCRIPTIONS
 from model.errors import ConfigError
@@ -42,8 +42,8 @@ def translate_vectors(name: str, arguments: argparse.Namespace, inputs: Sequence
         RequestError: one is too long, or gives an output that is not finite.
     """
     refuse_text_flags(arguments)
-    if (suffix := Path(arguments.output).suffix) in (".npy", ".parquet"):
-        raise ConfigError(f"--output: {suffix} is not written. Name a file in .npz or .jsonl.")
+    others = (".npy", ".npz.gz", ".npz.zst", ".parquet", ".csv", ".tsv")
+    refuse_output(arguments.output, others, "a file in .npz or .jsonl")
     model = load_model(name, arguments)
     checkpoint = model.checkpoint
     reads, width = checkpoint.reads, model.network.config.source_width
@@ -75,7 +75,7 @@ def refuse_text_flags(arguments: argparse.Namespace) -> None:
         ConfigError: such a flag is given.
     """
     for flag in TEXT_FLAGS:
-        if getattr(arguments, flag) not in (None, False, (), []):
+        if is_given(getattr(arguments, flag)):
             raise ConfigError(
                 f"--{flag.replace('_', '-')}: it is for text, but this model writes vectors. "
                 "Leave it out."

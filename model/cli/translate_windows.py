@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint.checkpoint import Checkpoint
-from model.cli.command import OK, STREAM, load_model, open_output
+from model.cli.command import OK, STREAM, load_model, open_output, refuse_output
 from model.cli.translate_vectors import nine_digits, refuse_text_flags, transduced
 from model.errors import CheckpointError, ConfigError, DataError
+from model.io.compression import plain_suffix
 from model.io.progress import line_progress
 from model.vector_transducer import VectorTransducer
 from model.vectors.frame_files import Frames
@@ -48,7 +49,7 @@ def translate_windows(name: str, arguments: argparse.Namespace) -> int:
         RequestError: a forecast is not finite.
     """
     _check_flags(arguments)
-    as_csv = _suffix(arguments.output) == ".csv"
+    as_csv = plain_suffix(Path(arguments.output)) == ".csv"
     model = load_model(name, arguments)
     form, window = _form(model.checkpoint)
     _check_names(window, as_csv)
@@ -102,14 +103,8 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     ):
         if given:
             raise ConfigError(f"--windows: it is all that is read. Leave {flag} out.")
-    if (suffix := _suffix(arguments.output)) in (".npy", ".npz", ".parquet"):
-        raise ConfigError(f"--output: {suffix} is not written. Name a file in .jsonl or .csv.")
-
-
-def _suffix(output: str) -> str:
-    """What the name ends in, before .gz or .zst."""
-    path = Path(output)
-    return (path.with_suffix("") if path.suffix in (".gz", ".zst") else path).suffix
+    others = (".npy", ".npz", ".parquet", ".tsv")
+    refuse_output(arguments.output, others, "a file in .jsonl or .csv")
 
 
 def _form(checkpoint: Checkpoint) -> tuple[VectorForm, SeriesWindow]:

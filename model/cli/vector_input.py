@@ -7,7 +7,7 @@ from pathlib import Path
 from model.cli.command import STREAM
 from model.io.lines import iter_raw_lines
 from model.jobs.line_files import file_lines, json_lines, text_lines
-from model.vectors.frame_files import Frames, check_width, frames, parsed, read_sequences
+from model.vectors.frame_files import Frames, check_width, line_frames, read_sequences
 
 AT_ONCE = 256
 """Sequences that are read before any of them is transduced."""
@@ -54,4 +54,4 @@ def _of_stream(field: str) -> Iterator[Frames]:
     name = "standard input"
     for number, line in enumerate(iter_raw_lines(sys.stdin.buffer, name), 1):
         where = f"{name}, line {number}"
-        yield frames(parsed(line, field, where), where)
+        yield line_frames(line, field, where)

@@ -5,7 +5,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from model.cli.command import OK, STREAM, load_model, open_output, search_options
+from model.cli.command import (
+    OK,
+    STREAM,
+    is_given,
+    load_model,
+    open_output,
+    refuse_output,
+    search_options,
+)
 from model.cli.searcher import searcher
 from model.cli.vector_input import AT_ONCE, input_sequences
 from model.errors import ConfigError, DataError, RequestError
@@ -32,7 +40,7 @@ def vectors_to_lines(name: str, arguments: argparse.Namespace, inputs: Sequence[
         RequestError: the search options do not suit the model.
     """
     for flag in TEXT_FLAGS:
-        if getattr(arguments, flag) not in (None, False, []):
+        if is_given(getattr(arguments, flag)):
             raise ConfigError(
                 f"--{flag.replace('_', '-')}: it is not for a model that reads vectors. Leave it "
                 "out."
@@ -40,6 +48,7 @@ def vectors_to_lines(name: str, arguments: argparse.Namespace, inputs: Sequence[
     form: FormatName = arguments.format or format_named(None, arguments.output, STREAM)
     if form not in ("text", "jsonl"):
         raise ConfigError(f"--format: {form} is not written for vectors. Use text or jsonl.")
+    refuse_output(arguments.output, (".npy", ".npz", ".parquet"), "a file in .txt or .jsonl")
     columns = parse_columns(arguments.print) if arguments.print is not None else ()
     check_columns(columns, form, arguments.n_best)
     model = load_model(name, arguments)

@@ -28,6 +28,11 @@ ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError
 unknown method or a password, or seeks a place before the beginning."""
 
 
+def plain_suffix(path: Path) -> str:
+    """What the name of a file ends in before .gz or .zst: its format."""
+    return (path.with_suffix("") if path.suffix in (".gz", ".zst") else path).suffix
+
+
 def open_binary(path: Path) -> io.BufferedReader:
     """Open a file for reading its bytes as they are.
 

@@ -16,6 +16,7 @@ from typing import Literal, NoReturn, get_args
 from model.config import from_dict, to_dict
 from model.decoding.options import SearchOptions
 from model.errors import ConfigError, DataError
+from model.io.compression import plain_suffix
 from model.text.charset import half_character
 from model.translation.assemble import Translation
 
@@ -148,10 +149,7 @@ def format_named(given: FormatName | None, source: str, output: str) -> FormatNa
 
 
 def _by_suffix(name: str) -> FormatName | None:
-    path = Path(name)
-    if path.suffix in (".gz", ".zst"):
-        path = path.with_suffix("")
-    return _SUFFIXES.get(path.suffix)
+    return _SUFFIXES.get(plain_suffix(Path(name)))
 
 
 def field_named(name: FormatName, given: str | None) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from model.errors import DataError
+from model.io.compression import plain_suffix
 from model.io.lines import decode_line, read_raw_lines
 from model.jobs.parquet import column_values
 from model.text.charset import half_character
@@ -16,7 +17,7 @@ def file_lines(path: Path, field: str) -> Iterator[str]:
     Raises:
         DataError: the file cannot be read, or a text is none.
     """
-    suffix = (path.with_suffix("") if path.suffix in (".gz", ".zst") else path).suffix
+    suffix = plain_suffix(path)
     if suffix == ".parquet":
         for number, value in enumerate(column_values(path, field), 1):
             yield _decoded(value or b"", f"{path}, row {number}")

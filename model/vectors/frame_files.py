@@ -11,6 +11,7 @@ A vector of one number may be written as the number, and an array (S,) is such a
 # Shapes: N sequences, S their length, W numbers in a vector.
 
 import json
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import DataError
-from model.io.compression import ZIP_DAMAGE, open_binary
+from model.io.compression import ZIP_DAMAGE, open_binary, plain_suffix
 from model.io.lines import read_raw_lines
 
 Frames = NDArray[np.float32]
 
 SUFFIXES = (".npy", ".npz", ".jsonl", ".ndjson", ".parquet")
+
+_NPY_DAMAGE = (
+    *(ValueError, EOFError, OSError),
+    # The header is a Python literal that numpy reads by Python's tokenizer and parser.
+    *(TypeError, SyntaxError, tokenize.TokenError, RecursionError, OverflowError),
+)
 
 _ROWS = 256
 """Rows of a Parquet file that are read at once."""
@@ -40,7 +47,7 @@ def read_sequences(path: Path, field: str) -> Iterator[Frames]:
     Raises:
         DataError: the file cannot be read, or one is no sequence of vectors, see `frames`.
     """
-    suffix = (path.with_suffix("") if path.suffix in (".gz", ".zst") else path).suffix
+    suffix = plain_suffix(path)
     if suffix == ".npy":
         yield from _npy(path)
     elif suffix == ".npz":
@@ -48,7 +55,7 @@ def read_sequences(path: Path, field: str) -> Iterator[Frames]:
     elif suffix in (".jsonl", ".ndjson"):
         for number, line in enumerate(read_raw_lines(path), 1):
             where = f"{path}, line {number}"
-            yield frames(parsed(line, field, where), where)
+            yield line_frames(line, field, where)
     elif suffix == ".parquet":
         yield from _parquet(path, field)
     else:
@@ -71,6 +78,25 @@ def frames(values: object, where: str) -> Frames:
         return checked(values)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+def line_frames(line: bytes, field: str, where: str) -> Frames:
+    """The sequence (S, W) in a line of .jsonl, or in the `field` of an object there.
+
+    Raises:
+        DataError: see `parsed` and `frames`; or true or false stands for a number.
+    """
+    values = parsed(line, field, where)
+    # Arrays would take them for 1 and 0. A line without the words cannot hold them.
+    if (b"true" in line or b"false" in line) and _has_truth(values):
+        raise DataError(f"{where}: true or false. Write numbers, such as 1 and 0.")
+    return frames(values, where)
+
+
+def _has_truth(values: object) -> bool:
+    if isinstance(values, list):
+        return any(map(_has_truth, values))
+    return isinstance(values, bool)
 
 
 def checked(values: object) -> Frames:
@@ -129,7 +155,8 @@ def parsed(line: bytes, field: str, where: str, advice: str = NESTED) -> object:
         DataError: it is not JSON, in which case `advice` says what to do, or has no such field.
     """
     try:
-        value: Any = json.loads(line)
+        # All numbers as floats: an array takes an integer from 2 ** 64 on for no number at all.
+        value: Any = json.loads(line, parse_int=float)
     except (ValueError, RecursionError):
         raise DataError(f"{where}: not JSON. {advice}") from None
     if isinstance(value, dict):
@@ -178,7 +205,7 @@ def _numbers(stream: IO[bytes], where: str) -> NDArray[Any]:
     """The array of a .npy file; objects in it, which would be pickled, are refused."""
     try:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except _NPY_DAMAGE as error:
         raise DataError(f"{where}: not .npy, or it holds more than numbers.") from error
     except MemoryError as error:
         raise DataError(f"{where}: larger than the memory. Divide it.") from error

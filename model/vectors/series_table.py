@@ -3,6 +3,7 @@
 # Shapes: T rows of a series, C columns.
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,20 +34,24 @@ def read_series(path: Path, window: SeriesWindow) -> Iterator[Series]:
         DataError: the file cannot be read or has no rows, a column is absent or holds no numbers,
             one is missing or not finite, or the time of a series does not increase.
     """
-    table = _table(path)
-    named = [*window.columns, *filter(None, (window.series, window.time))]
-    for column in named:
-        if column not in table.column_names:
+    table = _table(path, window.series)
+    columns = _column_names(table, path)
+    for column in (*window.columns, *filter(None, (window.series, window.time))):
+        if column not in columns:
             raise DataError(
-                f"{path}: no column {column!r}, only {', '.join(table.column_names)}. Add it, or "
+                f"{path}: no column {column!r}, only {', '.join(columns)}. Add it, or "
                 "train with another in data.windows."
+            )
+        if columns.count(column) > 1:
+            raise DataError(
+                f"{path}: {columns.count(column)} columns {column!r}. Rename all but one."
             )
     if not table.num_rows:
         raise DataError(f"{path}: has no rows. Name a table that has some.")
     values = np.stack([_numbers(table, column, path) for column in window.columns], axis=1)
     names = np.array([""] * len(values))
     if window.series:
-        names = np.array([str(one) for one in table[window.series].to_pylist()])
+        names = _names(table, window.series, path)
     _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
     for number in np.argsort(first, kind="stable"):
         rows = np.flatnonzero(inverse == number)
@@ -56,12 +61,17 @@ def read_series(path: Path, window: SeriesWindow) -> Iterator[Series]:
         yield Series(str(names[rows[0]]), values[rows], times)
 
 
-def _table(path: Path) -> Any:
+def _table(path: Path, series: str) -> Any:
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
 
-    readers = {".csv": pyarrow.csv.read_csv, ".parquet": pyarrow.parquet.read_table}
+    # Names as they are written: 01 and 1 are two series, which a column of integers would join.
+    as_text = pyarrow.csv.ConvertOptions(column_types={series: pyarrow.string()})
+    readers = {
+        ".csv": partial(pyarrow.csv.read_csv, convert_options=as_text),
+        ".parquet": pyarrow.parquet.read_table,
+    }
     if path.suffix not in readers:
         raise DataError(f"{path}: no table of series. Name a file that ends in .csv or .parquet.")
     with open_binary(path) as stream:
@@ -72,6 +82,32 @@ def _table(path: Path) -> Any:
             raise DataError(
                 f"{path}: not {path.suffix}, or damaged ({reason}). Check it."
             ) from error
+
+
+def _column_names(table: Any, path: Path) -> list[str]:
+    try:
+        return list(table.column_names)
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: its first row is not UTF-8. Convert the file.") from None
+
+
+def _names(table: Any, column: str, path: Path) -> NDArray[np.str_]:
+    """The name of the series of each row (T,)."""
+    import pyarrow
+
+    try:
+        names = table[column].cast(pyarrow.string()).to_pylist()
+    except pyarrow.ArrowException:
+        raise DataError(
+            f"{path}: column {column!r} holds {table[column].type}, no names. Name another."
+        ) from None
+    for row, name in enumerate(names, 1):
+        if not name:
+            raise DataError(
+                f"{path}: row {row}, column {column!r} has no name. Fill it in, or leave the row "
+                "out."
+            )
+    return np.array(names)
 
 
 def _numbers(table: Any, column: str, path: Path) -> NDArray[np.float32]:

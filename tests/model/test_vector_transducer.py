@@ -87,6 +87,12 @@ def test_mistakes_are_named(transducer: VectorTransducer, values: Any, message: 
         transducer.transduce([[[1, 2, 3]], values])
 
 
+@pytest.mark.parametrize("places", [["one"], ["one", "two", "three"]])
+def test_a_place_for_each_sequence(transducer: VectorTransducer, places: list[str]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        transducer.transduce([[[1, 2, 3]]] * 2, places)
+
+
 def test_an_output_that_is_not_finite_is_refused(vector_checkpoint: Path) -> None:
     checkpoint = load_checkpoint(vector_checkpoint)
     network = copy.deepcopy(checkpoint.network)
@@ -179,6 +185,9 @@ TOO_LONG = "standard input, sequence 300: 10,001 vectors, but at most 10,000 are
         ("a b c", (), "standard input, line 1: not JSON"),
         ("[[1, 2, 3]]", ("--beam-size", "3"), "--beam-size: it is for text"),
         ("[[1, 2, 3]]", ("--mbr",), "--mbr: it is for text"),
+        ("[[1, 2, 3]]", ("--coverage-beta", "0"), "--coverage-beta: it is for text"),
+        ("[[1, 2, 3]]", ("--output", "o.npz.gz"), "--output: .npz.gz is not written. Name a file"),
+        ("[[1, 2, 3]]", ("--output", "o.csv.zst"), "--output: .csv is not written. Name a file in"),
         ("[[1, 2, 3]]", ("--output", "out.npy"), "--output: .npy is not written. Name a file in"),
         ("\n".join(["[[1, 2, 3]]"] * 299 + [str([[1, 2, 3]] * 10_001)]), (), TOO_LONG),
     ],

@@ -161,6 +161,11 @@ def test_the_command_writes_a_line_for_each_sequence(
         (str([[1, 2, 3]] * 41), (), "standard input, sequence 1: 41 vectors, but at most 40"),
         ("[[1, 2, 3]]", ("--mbr",), "--mbr: it is not for a model that reads vectors"),
         ("[[1, 2, 3]]", ("--resume",), "--resume: it is not for a model that reads vectors"),
+        (
+            "[[1, 2, 3]]",
+            ("--output", "o.npz"),
+            "--output: .npz is not written. Name a file in .txt",
+        ),
         ("[[1, 2, 3]]", ("--format", "tsv"), "--format: tsv is not written for vectors"),
         ("[[1, 2, 3]]", ("--n-best", "2"), "--n-best 2: text has one translation"),
         ("[[1, 2, 3]]", ("--max-words", "2"), "max_words: 2 is for text, not for symbols"),

@@ -120,6 +120,8 @@ def edited(old: str, new: str) -> Callable[[str], str]:
         (edited(" 01:00", " 00:00"), "row 4, column 'hour': 2024-10-01 00:00:00 does not come"),
         (lambda text: text + "1,2024-10-01 00:00:00,x,d,1\n", "series 'd' has 1 rows, but the"),
         (lambda text: text.splitlines()[0] + "\n", "has no rows."),
+        (edited(",x,a,", ",x,,"), "row 2, column 'city' has no name. Fill it in, or leave the row"),
+        (edited("other", "load"), "2 columns 'load'. Rename all but one."),
     ],
 )
 def test_mistakes_in_a_table_are_a_line(
@@ -138,12 +140,36 @@ def test_mistakes_in_a_table_are_a_line(
     assert f"{table}: {message}" in result.mistake
 
 
+@pytest.mark.parametrize("word", ["other", "x,a"])
+def test_a_table_that_is_not_utf8_is_refused(
+    word: str, window_checkpoint: Path, tmp_path: Path, translate: Callable[..., Any]
+) -> None:
+    table = write_table(tmp_path / "x.csv")
+    table.write_bytes(table.read_bytes().replace(word.encode(), word.encode() + b"\xf6"))
+    result = translate(window_checkpoint, "", "--windows", str(table))
+    assert (result.status, result.output) == (2, b"")
+    assert "not UTF-8" in result.mistake or "invalid UTF8" in result.mistake
+
+
+def test_names_are_as_they_are_written(
+    window_checkpoint: Path, tmp_path: Path, translate: Callable[..., Any]
+) -> None:
+    table = write_table(tmp_path / "x.csv")
+    text = table.read_text()
+    for city, name in (("b", "01"), ("a", "1"), ("c", "1e0")):
+        text = text.replace(f",x,{city},", f",x,{name},")
+    table.write_text(text)
+    found = translate(window_checkpoint, "", "--windows", str(table)).output.splitlines()
+    assert [json.loads(line)["series"] for line in found] == ["01", "1", "1e0"]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--windows", "T", "--input", "T"], "--windows: it is all that is read. Leave --input"),
         (["T", "--windows", "T"], "--windows: it is all that is read. Leave FILE out"),
         (["--windows", "T", "--beam-size", "2"], "--beam-size: it is for text"),
+        (["--windows", "T", "--min-length", "0"], "--min-length: it is for text"),
         (["--windows", "T", "--output", "x.npz"], "--output: .npz is not written. Name a file in"),
         (["--windows", "T", "--output", "T"], "--windows"),
         (["--windows", "x.tsv"], "x.tsv: no table of series. Name a file that ends in .csv or"),

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +82,8 @@ def test_numbers_are_vectors_of_width_1() -> None:
         ('[["a"]]', "line 1: no list of vectors"),
         ('[[1, 2], [3, "4"]]', "line 1: no list of vectors"),
         ('{"text": 1}', "line 1: no field 'source'"),
+        ("[[1, true]]", "line 1: true or false. Write numbers"),
+        ('{"source": [false], "told": true}', "line 1: true or false"),
         ("null", "line 1: .*0 dimensions|no list"),
         ("[[1, 2]", "line 1: not JSON"),
         ("[" * 100_000, "line 1: not JSON"),
@@ -116,6 +120,32 @@ def test_files_of_other_kinds_and_missing_ones_are_refused(tmp_path: Path) -> No
     np.save(tmp_path / "x.npy", np.array(["a"]))
     with pytest.raises(DataError, match="<U1, but vectors are numbers"):
         list(read_sequences(tmp_path / "x.npy", ""))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), \n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 2)}\n",
+        "{'descr': ',', 'fortran_order': False, 'shape': (2, 2)}\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2)}\n",
+        "(" * 300 + "\n",
+    ],
+)
+def test_a_header_that_is_no_literal_is_damage(header: str, tmp_path: Path) -> None:
+    start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    (tmp_path / "x.npy").write_bytes(start + bytes(64))
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.write(tmp_path / "x.npy", "x.npy")
+    for name in ("x.npy", "x.npz"):
+        with pytest.raises(DataError, match=r"not \.npy, or it holds more than numbers"):
+            list(read_sequences(tmp_path / name, "source"))
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"source": [[18446744073709551616, 3]], "told": true}\n')
+    (found,) = read_sequences(tmp_path / "x.jsonl", "source")
+    assert found.tolist() == [[2.0**64, 3]]
 
 
 def test_widths_are_compared() -> None:

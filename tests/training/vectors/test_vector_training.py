@@ -138,6 +138,7 @@ def test_evaluate_refuses_what_it_would_not_read(
     for files, flags, message in (
         (("none.npz", "none.npz"), (), "none.npz: has no sequences. Give some to score."),
         (("few.x.npz", "few.y.npz"), ("--beam-size", "3"), "--beam-size: it is not for a model of"),
+        (("few.x.npz", "few.y.npz"), ("--min-words", "0"), "--min-words: it is not for a model of"),
     ):
         source, reference = (str(tmp_path / name) for name in files)
         command = [str(run), "--source", source, "--reference", reference, *flags]
