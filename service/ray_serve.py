@@ -7,6 +7,7 @@ Only this file knows Ray Serve, which the extra `ray` installs. See docs/scale-o
 """
 
 import asyncio
+import os
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -45,9 +46,9 @@ def app(arguments: dict[str, str]) -> serve.Application:
     settings = read_settings(given)
     # A replica runs in a folder of its own; the name of a model in the box is no path.
     named = [Path(name.strip()) for name in arguments.get(RUN, "").split(",") if name.strip()]
-    runs = [path.absolute() if path.exists() else path for path in named]
+    runs = [path.absolute() if os.path.exists(path) else path for path in named]
     for path in runs:
-        if not in_box(path).exists():
+        if not os.path.exists(in_box(path)):
             raise ConfigError(f"{RUN}={path}: no such run, checkpoint or pack. Name one.")
     if settings.models is not None:
         settings = settings.model_copy(update={"models": settings.models.absolute()})

@@ -388,6 +388,10 @@ WEIGHT_FILES: dict[str, Attack] = {
     "weights: complex": partial(weights_are, change=all_are_of(torch.complex64)),
     "weights: one less": partial(weights_are, change=lambda t: t.pop(min(t))),
     "weights: one more": partial(weights_are, change=lambda t: t.update(more=torch.zeros(1))),
+    "weights: deviations of 16 bits": partial(
+        weights_are,
+        change=lambda t: t.update({"source_statistics.std": torch.ones(3, dtype=torch.uint16)}),
+    ),
     "weights: 100 MB more": partial(
         weights_are, change=lambda t: t.update(more=torch.zeros(25 * MIB))
     ),
@@ -442,6 +446,9 @@ WEIGHT_FILES: dict[str, Attack] = {
     "tokenizer: charsmap of garbage": partial(tokenizer_is, change=charsmap_of_garbage),
     "tokenizer: a piece of no UTF-8": lambda d: holds(
         d, TOKENIZER, (d / TOKENIZER).read_bytes().replace(b"<0xC3>", b"\xff\xff\xff\xff\xff\xff")
+    ),
+    "tokenizer: another piece of no UTF-8": lambda d: holds(
+        d, TOKENIZER, (d / TOKENIZER).read_bytes().replace("▁ab".encode(), b"\xff\xff\xff\xff\xff")
     ),
     "tokenizer: 100 MB": partial(is_padded, file=TOKENIZER, size=100 * MIB),
     "shortlist: garbage": partial(holds, file=SHORTLIST, content=b"\xff" * 100),

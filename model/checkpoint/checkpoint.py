@@ -58,6 +58,8 @@ from model.text.tokenizer import Tokenizer
 from model.text.vocabulary import Vocabulary
 from model.vectors.vector_form import VectorForm
 
+DEVIATIONS = ("source_statistics.std", "target_statistics.std")
+
 MAX_WEIGHT = 1e6
 """The greatest magnitude of a weight, which no training comes near. With greater ones, products of
 a network of the largest sizes could overflow, and a search has no use for scores that are NaN."""
@@ -458,7 +460,7 @@ def _load_files(files: CheckpointFiles) -> Checkpoint:
             f"{files.model.vocab_size:,}. Use files of one training."
         )
     weights, stored = files.weights()
-    _check_sides(vocabulary, lines, files, weights)
+    _check_sides(vocabulary, lines, files)
     search = files.config(DECODING, SearchOptions)
     reads_vectors = files.model.source_width > 0
     if isinstance(vocabulary, Symbols) or (reads_vectors and isinstance(vocabulary, Tokenizer)):
@@ -488,9 +490,8 @@ def _check_sides(
     vocabulary: Vocabulary | VectorForm,
     lines: Vocabulary | None,
     files: CheckpointFiles,
-    weights: Mapping[str, Tensor],
 ) -> None:
-    """Check that the network has vectors where the model has, and can divide by deviations."""
+    """Check that the network has vectors where the model has."""
     config = files.model
     reads_vectors, writes_vectors = config.source_width > 0, config.target_width > 0
     fits = isinstance(vocabulary, VectorForm) == writes_vectors
@@ -507,11 +508,6 @@ def _check_sides(
         )
     if isinstance(vocabulary, VectorForm):
         _check_form(vocabulary, files)
-    for name in ("source_statistics.std", "target_statistics.std"):
-        if name in weights and not (weights[name] > 0).all():
-            raise CheckpointError(
-                f"{files.path / WEIGHTS}: {name} is not above 0. Use another checkpoint of the run."
-            )
 
 
 def _check_form(form: VectorForm, files: CheckpointFiles) -> None:
@@ -558,5 +554,9 @@ def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:
             raise CheckpointError(
                 f"{path}: {name} has values from {least:g} to {most:g}, but weights are numbers "
                 f"within +-{MAX_WEIGHT:g}. Use another checkpoint of the run."
+            )
+        if name in DEVIATIONS and least <= 0:  # vectors are divided by them
+            raise CheckpointError(
+                f"{path}: {name} is not above 0. Use another checkpoint of the run."
             )
     return network_of_values(files.model, weights).eval()

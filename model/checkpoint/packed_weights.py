@@ -73,13 +73,14 @@ def unpack_weights(stored: Mapping[str, Tensor], config: ModelConfig) -> dict[st
     for product in _products(config):
         for block in product:
             blocks.setdefault(block.name, []).append(block)
+    packed = {name for name in blocks if name in stored and stored[name].dtype == torch.int8}
     found: dict[str, Tensor] = {}
     for name, value in stored.items():
-        if value.dtype == torch.int8 and name in blocks:
+        if name in packed:
             found[name] = _dequantized(name, value, stored.get(name + SCALES), blocks[name])
         elif value.dtype == torch.bfloat16:
             found[name] = value.float()
-        elif not name.endswith(SCALES):
+        elif name.removesuffix(SCALES) not in packed:
             found[name] = value
     return found
 

@@ -166,6 +166,7 @@ def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
         CheckpointError: there is none, or a link is missing. The message says how to repair it.
     """
     path = in_box(path)
+    _check_that_it_can_be(path)
     if (path / "manifest.json").is_file() or path.is_file():
         return path
     for link in links:
@@ -178,10 +179,7 @@ def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
     if path.name in LINKS and checkpoints_of(path.parent):  # itself such a link
         return resolve(path.parent, ("best",) if path.name == "best" else ("last",))
     if not path.exists():
-        raise CheckpointError(
-            f"{path}: does not exist.{suggestion(path)} Give a run, a checkpoint directory or a "
-            f"pack{or_in_box()}."
-        )
+        raise CheckpointError(f"{path}: does not exist.{suggestion(path)} {_allowed()}")
     if (path / "metrics.jsonl").is_file():
         raise CheckpointError(
             f"{path}: a run without a checkpoint so far; its first validation writes one. Wait for "
@@ -191,6 +189,21 @@ def resolve(path: Path, links: tuple[Link, ...] = LINKS) -> Path:
         f"{path}: neither a run (no {' or '.join(links)}) nor a checkpoint (no manifest.json). "
         "Give the output directory of dragoman-train, or one of its checkpoints."
     )
+
+
+def _check_that_it_can_be(path: Path) -> None:
+    """Refuse a path that no file could have, such as a text in its place."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path}: cannot be opened ({reason}). {_allowed()}") from None
+
+
+def _allowed() -> str:
+    return f"Give a run, a checkpoint directory or a pack{or_in_box()}."
 
 
 def is_begun(run: Path) -> bool:

@@ -57,6 +57,7 @@ class Tokenizer:
         processor = sentencepiece.SentencePieceProcessor()
         try:
             processor.load_from_serialized_proto(model)
+            pieces = [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
         except (RuntimeError, UnicodeDecodeError) as error:
             raise CheckpointError(
                 f"the tokenizer ({len(model)} bytes) is not a SentencePiece model. {_UNDAMAGED}"
@@ -64,12 +65,12 @@ class Tokenizer:
         self.model = model
         self._processor = processor
         control = [processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()]
-        rest = [i for i in range(processor.get_piece_size()) if i not in control]
+        rest = [i for i in range(len(pieces)) if i not in control]
         self._to_model = control + rest  # our id -> the model's id, -1 if it has no such control
         self._from_model = {theirs: ours for ours, theirs in enumerate(self._to_model)}
         self.vocab_size = len(self._to_model)
         # Used for every piece of every answer: a list is several times as fast as the processor.
-        self._names = [*_CONTROL_NAMES, *map(processor.id_to_piece, rest)]
+        self._names = [*_CONTROL_NAMES, *(pieces[i] for i in rest)]
         if not all(map(math.isfinite, map(processor.get_score, rest))):
             raise CheckpointError(f"the tokenizer has scores that are no numbers. {_UNDAMAGED}")
         if len(max(self._names, key=len)) > MAX_PIECE:

@@ -92,8 +92,9 @@ def tag_ids(corpus: CorpusConfig, tokenizer: Vocabulary) -> list[int]:
     ids = tokenizer.source.encode(corpus.tag)
     if tokenizer.piece(ids[-1]).removeprefix(SPACE_MARK) != corpus.tag:
         raise DataError(
-            f"tag {corpus.tag!r} is no piece of the tokenizer. Leave tokenizer.model out, to have "
-            "one learned with it, or name a model that has it as a user-defined symbol."
+            f"tag {corpus.tag!r} is no piece of the tokenizer. Name a tokenizer.model that has it "
+            "as a user-defined symbol, or have one learned with it: without tokenizer.model, "
+            "finetune.init_from and objective.teacher."
         )
     return ids
 

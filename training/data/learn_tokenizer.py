@@ -145,15 +145,17 @@ LEARNED_FROM = 1_000_000
 
 
 def make_tokenizer(config: TrainConfig) -> Tokenizer:
-    """Load the tokenizer of the config or of the model to start from, or learn one.
+    """Load the tokenizer of the config, of the model to start from or of a teacher, or learn one.
 
     Raises:
         DataError: the named file cannot be read.
         CheckpointError: it is no SentencePiece model, or there is no such model to begin with.
     """
-    settings, corpora, begun_from = config.tokenizer, config.data.train, config.finetune.init_from
-    if settings.model is None and begun_from is not None:
-        return load_checkpoint(begun_from).tokenizer
+    settings, corpora = config.tokenizer, config.data.train
+    others = [config.finetune.init_from, *config.objective.teacher]
+    owner = next((model for model in others if model is not None), None)
+    if settings.model is None and owner is not None:
+        return load_checkpoint(owner).tokenizer
     if settings.model is None:
         lines = all_lines(sample_pairs(corpora, config.data, most=LEARNED_FROM))
         tags = sorted({corpus.tag for corpus in (*corpora, config.data.dev) if corpus.tag})

@@ -32,8 +32,8 @@ def load_teacher(paths: Sequence[Path], tokenizer: Vocabulary) -> Seq2Seq:
         if checkpoint.vocabulary.model != tokenizer.model:
             raise ConfigError(
                 f"objective.teacher: {checkpoint.path} has another tokenizer than this training. "
-                "Set tokenizer.model to its tokenizer.model, or distil sentences by "
-                "dragoman-distill."
+                "Leave tokenizer.model out to have that of the first teacher, or distil sentences "
+                "by dragoman-distill."
             )
     return network_of(checkpoints).requires_grad_(False)
 

@@ -1,6 +1,7 @@
 """Systems: the outputs that are scored, of a model, of a file or the first words of the sources."""
 
 import argparse
+import os
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
@@ -113,7 +114,7 @@ def is_run(against: Path | None) -> bool:
     if against is None:
         return False
     place = in_box(against)
-    return place.is_dir() or place.suffix == SUFFIX or zipfile.is_zipfile(place)
+    return os.path.isdir(place) or place.suffix == SUFFIX or zipfile.is_zipfile(place)
 
 
 def _check_comparable(models: list[LoadedModel], is_lead: bool) -> None:

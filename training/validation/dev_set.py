@@ -64,7 +64,9 @@ def run_of(checkpoint: Path) -> Path | None:
     """The run that a checkpoint directory is of, if it lies in one.
 
     It is in the folder of the checkpoints, or, if the run was copied without its links, in the
-    place of a link.
+    place of a link. A pack is of no run: it may lie beside the config.yaml of anything.
     """
+    if checkpoint.is_file():
+        return None
     run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
     return run if (run / "config.yaml").is_file() else None

@@ -85,7 +85,7 @@ def test_one_that_is_replaced_can_be_loaded_at_any_moment(
     directory = save(tmp_path, model, None)
     new = shortlist(model.config.vocab_size)
     enough = threading.Event()
-    written = []
+    written: list[str] = []
 
     def replace() -> None:
         while not enough.is_set():
@@ -95,7 +95,7 @@ def test_one_that_is_replaced_can_be_loaded_at_any_moment(
 
     writer = threading.Thread(target=replace)
     writer.start()
-    cards = set()
+    cards: set[str] = set()
     try:
         while len(cards) < 20 and writer.is_alive():
             loaded = load_checkpoint(directory)

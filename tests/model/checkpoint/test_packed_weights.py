@@ -141,6 +141,15 @@ def test_other_formats_store_matrices_in_them_and_vectors_in_fp32() -> None:
         assert torch.equal(weight, weights[key])
 
 
+def test_scales_of_no_packed_matrix_come_back() -> None:
+    """So that they are refused as any other tensor that the network does not have."""
+    network = network_of("lstm")
+    stored = pack_weights(weights_of(network), network.config, "int8")
+    more = {"more" + SCALES: torch.ones(3), "decoder.combine.weight" + 2 * SCALES: torch.ones(3)}
+    unpacked = unpack_weights({**stored, **more}, network.config)
+    assert unpacked.keys() - weights_of(network).keys() == more.keys()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

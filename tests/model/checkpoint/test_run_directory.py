@@ -226,6 +226,14 @@ def test_what_is_not_a_checkpoint_is_refused_with_its_name(tmp_path: Path) -> No
         resolve(tmp_path / "begun")
     with pytest.raises(CheckpointError, match="file: neither a run nor a pack"):
         load_checkpoint(resolve(tmp_path / "file"))
+    with pytest.raises(CheckpointError, match="/x: does not exist"):
+        resolve(tmp_path / "file" / "x")
+
+
+@pytest.mark.parametrize("text", ["Wo ist der Bahnhof? " * 13, "Wo ist\0"])
+def test_a_text_in_the_place_of_a_run_is_refused(text: str) -> None:
+    with pytest.raises(CheckpointError, match=r"cannot be opened \(.*\)\. Give a run"):
+        resolve(Path(text))
 
 
 def lost(path: Path, *links: Link) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model.checkpoint.checkpoint import load_checkpoint
+from model.pack import main as pack
 from training.config.train_config import TrainConfig, load_config
 from training.data.text_corpus import TextPairs
 from training.from_files.choose_settings import Statistics
@@ -167,6 +168,17 @@ def test_without_the_old_dev_set_it_says_so(
     told = capsys.readouterr()
     assert "old dev set: unknown. --old-dev-source and --old-dev-target name it" in told.err
     assert "what was forgotten is unknown" in told.out
+
+
+def test_a_pack_is_of_no_run(tuned: Path) -> None:
+    """It may lie beside the config.yaml of anything."""
+    packed = tuned / "run" / "x.dragoman"
+    assert pack([str(tuned / "run"), "--output", str(packed)]) == 0
+    try:
+        assert find_config(tuned / "run") is not None
+        assert find_config(packed) is None
+    finally:
+        packed.unlink()
 
 
 def test_a_given_old_dev_set_is_used(tuned: Path) -> None:

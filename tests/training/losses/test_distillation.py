@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from model.checkpoint.checkpoint import load_checkpoint
 from model.config import ModelConfig
 from model.errors import ConfigError
 from model.network.seq2seq import Seq2Seq
+from model.pack import main as pack
 from model.text.tokenizer import Tokenizer
 from model.translation.ensemble import Ensemble
+from training.config.train_config import load_config
 from training.data.batching import Rows, collate
-from training.data.learn_tokenizer import learn_tokenizer
+from training.data.learn_tokenizer import learn_tokenizer, make_tokenizer
 from training.losses.distillation import load_teacher, teacher_cross_entropy, teacher_distribution
 
 
@@ -56,6 +59,20 @@ def test_a_teacher_that_copies_is_read_with_what_it_copies() -> None:
         found = teacher_distribution(teacher, batch)
         both = torch.cat([found(slice(0, 2)), found(slice(2, 5))])
         torch.testing.assert_close(both, scores.flatten(0, 1)[batch.real], rtol=1e-4, atol=1e-7)
+
+
+def test_the_tokenizer_is_that_of_the_teacher_unless_another_is_named(
+    tiny_config: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    teacher = tmp_path / "x.dragoman"
+    assert pack([str(tiny_checkpoint), "--output", str(teacher)]) == 0
+    taught = [f"objective.teacher=[{teacher}]", "objective.distillation=0.5"]
+    model = load_checkpoint(tiny_checkpoint).tokenizer.model
+    assert make_tokenizer(load_config(tiny_config, taught)).model == model
+    other = Tokenizer(learn_tokenizer(["one two three"], kind="bpe", vocab_size=275))
+    (tmp_path / "other.model").write_bytes(other.model)
+    named = [*taught, f"tokenizer.model={tmp_path / 'other.model'}"]
+    assert make_tokenizer(load_config(tiny_config, named)).model == other.model
 
 
 def test_another_tokenizer_is_refused(tiny_checkpoint: Path) -> None:
