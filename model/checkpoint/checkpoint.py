@@ -59,6 +59,7 @@ from model.text.vocabulary import Vocabulary
 from model.vectors.vector_form import VectorForm
 
 DEVIATIONS = ("source_statistics.std", "target_statistics.std")
+"""Tensors by which vectors are divided."""
 
 MAX_WEIGHT = 1e6
 """The greatest magnitude of a weight, which no training comes near. With greater ones, products of
@@ -555,7 +556,7 @@ def _network(files: CheckpointFiles, weights: Mapping[str, Tensor]) -> Seq2Seq:
                 f"{path}: {name} has values from {least:g} to {most:g}, but weights are numbers "
                 f"within +-{MAX_WEIGHT:g}. Use another checkpoint of the run."
             )
-        if name in DEVIATIONS and least <= 0:  # vectors are divided by them
+        if name in DEVIATIONS and least <= 0:
             raise CheckpointError(
                 f"{path}: {name} is not above 0. Use another checkpoint of the run."
             )

@@ -32,7 +32,8 @@ def read_series(path: Path, window: SeriesWindow) -> Iterator[Series]:
 
     Raises:
         DataError: the file cannot be read or has no rows, a column is absent or holds no numbers,
-            one is missing or not finite, or the time of a series does not increase.
+            one is missing or not finite, a row does not name its series, or the time of a series
+            does not increase.
     """
     table = _table(path, window.series)
     columns = _column_names(table, path)
@@ -49,16 +50,17 @@ def read_series(path: Path, window: SeriesWindow) -> Iterator[Series]:
     if not table.num_rows:
         raise DataError(f"{path}: has no rows. Name a table that has some.")
     values = np.stack([_numbers(table, column, path) for column in window.columns], axis=1)
-    names = np.array([""] * len(values))
+    names = [""] * len(values)
     if window.series:
         names = _names(table, window.series, path)
-    _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
-    for number in np.argsort(first, kind="stable"):
-        rows = np.flatnonzero(inverse == number)
+    numbers: dict[str, int] = {}
+    series = np.array([numbers.setdefault(name, len(numbers)) for name in names])
+    for name, number in numbers.items():
+        rows = np.flatnonzero(series == number)
         times = table[window.time].take(rows) if window.time else None
         if times is not None:
             _check_order(times.to_pylist(), rows, path, window.time)
-        yield Series(str(names[rows[0]]), values[rows], times)
+        yield Series(name, values[rows], times)
 
 
 def _table(path: Path, series: str) -> Any:
@@ -91,12 +93,12 @@ def _column_names(table: Any, path: Path) -> list[str]:
         raise DataError(f"{path}: its first row is not UTF-8. Convert the file.") from None
 
 
-def _names(table: Any, column: str, path: Path) -> NDArray[np.str_]:
-    """The name of the series of each row (T,)."""
+def _names(table: Any, column: str, path: Path) -> list[str]:
+    """The name of the series of each row."""
     import pyarrow
 
     try:
-        names = table[column].cast(pyarrow.string()).to_pylist()
+        names: list[str] = table[column].cast(pyarrow.string()).to_pylist()
     except pyarrow.ArrowException:
         raise DataError(
             f"{path}: column {column!r} holds {table[column].type}, no names. Name another."
@@ -107,7 +109,7 @@ def _names(table: Any, column: str, path: Path) -> NDArray[np.str_]:
                 f"{path}: row {row}, column {column!r} has no name. Fill it in, or leave the row "
                 "out."
             )
-    return np.array(names)
+    return names
 
 
 def _numbers(table: Any, column: str, path: Path) -> NDArray[np.float32]:
