@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -166,14 +166,7 @@ def encode_corpus(
     }
     lines = len(pairs.sources) + pairs.not_text
     if not sources:
-        long = f"with more than {max_length} pieces"
-        words = [
-            f"{count} {long if reason == 'too long' else reason}"
-            for reason, count in reasons.items()
-            if count
-        ]
-        mend = "Raise model.max_length or check" if too_long else "Check"
-        raise DataError(f"none of {lines} pairs is left: {', '.join(words)}. {mend} the files.")
+        raise DataError(_none_left(lines, reasons, max_length))
     report = CorpusReport(
         lines=lines,
         dropped={reason: count for reason, count in reasons.items() if count},
@@ -182,6 +175,18 @@ def encode_corpus(
         target_pieces=float(lengths(targets).mean()),
     )
     return Corpus(pairs=kept, sources=sources, targets=targets, report=report)
+
+
+def _none_left(lines: int, reasons: Mapping[str, int], max_length: int | None) -> str:
+    """The message that all pairs were left out, how many for each reason, and what to do."""
+    long = f"with more than {max_length} pieces"
+    words = [
+        f"{count} {long if reason == 'too long' else reason}"
+        for reason, count in reasons.items()
+        if count
+    ]
+    mend = "Raise model.max_length or check" if reasons["too long"] else "Check"
+    return f"none of {lines} pairs is left: {', '.join(words)}. {mend} the files."
 
 
 def lengths(sentences: Sequence[Ids]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -2,7 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,3 +83,11 @@ def in_view(page: Page, selector: str) -> bool:
     box = page.locator(selector).bounding_box()
     height = page.viewport_size["height"] if page.viewport_size else 0
     return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= height
+
+
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until it holds; the page's policy forbids that the page itself waits for that."""
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)

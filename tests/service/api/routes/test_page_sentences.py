@@ -2,13 +2,10 @@
 
 import json
 import re
-import time
-from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.patience import PATIENCE_S
 from tests.service.api.routes.browsing import (
     NEEDS_BROWSER,
     SENTENCES,
@@ -17,6 +14,7 @@ from tests.service.api.routes.browsing import (
     answer_of,
     settled,
     translate,
+    until,
 )
 
 pytestmark = NEEDS_BROWSER
@@ -129,14 +127,6 @@ def test_sentences_are_paired_where_no_alignment_crosses(page: Page) -> None:
     ):
         pairs = in_module(page, f"m.paired({sentences}, {alignment})")
         assert [(pair["from"], pair["to"]) for pair in pairs] == expected
-
-
-def until(page: Page, holds: Callable[[], bool]) -> None:
-    """Wait until it holds; the page's policy forbids that the page itself waits for that."""
-    end = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end
-        page.wait_for_timeout(20)
 
 
 def test_a_long_text_scrolls_in_its_pane_in_small_type(page: Page) -> None:

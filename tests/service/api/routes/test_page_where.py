@@ -13,13 +13,13 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.patience import PATIENCE_S
 from tests.service.api.routes.browsing import (
     NEEDS_BROWSER,
-    PATIENCE_MS,
     SENTENCES,
     TOO_LONG,
     answer_of,
     opened,
     settled,
     translate,
+    until,
     wait_until_ready,
 )
 
@@ -61,14 +61,6 @@ def sources_of(url: str, text: str) -> list[list[str]]:
 def lit(page: Page) -> list[str]:
     texts: list[str] = page.locator("#mirror .lit").all_text_contents()
     return texts
-
-
-def until(page: Page, holds: Callable[[], bool]) -> None:
-    for _ in range(PATIENCE_MS // 50):
-        if holds():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("it never came")
 
 
 def test_a_word_of_a_summary_lights_its_places_behind_emoji(reading: Page, reader: str) -> None:
