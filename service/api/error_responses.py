@@ -138,11 +138,14 @@ def refusal(request: Request, error: Exception) -> JSONResponse:
 def mistake_in(error: ValidationError, schema: type[BaseModel], content: bytes) -> RequestError:
     """Report the first mistake in a body, and where it is: "text.3: Input should be ...".
 
+    An unknown key goes before all else: one that is mistyped is missing, too.
+
     Args:
         schema: the schema of the body.
         content: the body as received.
     """
-    first = error.errors(include_url=False, include_input=False)[0]
+    mistakes = error.errors(include_url=False, include_input=False)
+    first = next((each for each in mistakes if each["type"] == "extra_forbidden"), mistakes[0])
     if first["type"] == "json_invalid":
         return _unreadable(content, first["msg"])
     if first["type"] == "extra_forbidden":  # the last part of `loc` is the unknown key

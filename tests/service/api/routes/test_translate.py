@@ -70,6 +70,8 @@ WRONG: list[tuple[str, str]] = [
     ('{"text": 5}', "text: Input should be a valid string."),
     ('{"text": ["a", 5]}', "text.1: Input should be a valid string."),
     ('{"text": [["a"]]}', "text.0: Input should be a valid string."),
+    ('{"txet": "secret"}', "txet: unknown key. Did you mean 'text'?"),  # also missing
+    ('{"text": 5, "txet": "secret"}', "txet: unknown key. Did you mean 'text'?"),
     ('{"text": "a", "txet": "secret"}', "txet: unknown key. Did you mean 'text'?"),
     (
         '{"text": "a", "zz": "secret"}',
