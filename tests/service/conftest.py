@@ -35,7 +35,8 @@ class Server:
         """What `await_line` has read from its standard error."""
         self._unread: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         # Somebody must read, or a server that logs much would wait for room in the pipe.
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def await_line(self, part: str) -> str:
         """The next line on its standard error in which `part` stands."""
@@ -78,13 +79,14 @@ def serve() -> Serve:
             text=True,
             env=os.environ | variables,
         ) as process:
+            server = Server(process)
             try:
-                server = Server(process)
                 line = server.await_line("dragoman-serve: http://")
                 server.url = line[line.index("http://") :].strip()
                 yield server
             finally:
                 process.kill()
+                server.reader.join(PATIENCE_S)  # before the pipe that it reads is closed
 
     return started
 
